@@ -1,0 +1,75 @@
+/* api.h - the HTTP API: one table of routes, each with permission and audit class.
+ *
+ * A route row without permission or audit class does not compile (the macros need them). Handlers run
+ * on the worker pool, may block, and answer through the helpers; errors become application/problem+json
+ * {type, title, status, code, detail, where, errors:[{where, detail}]} in the language asked for
+ * (Accept-Language: zh… or en). */
+#pragma once
+#include "core/resource.h"
+#include "io/http_server.h"
+
+struct api;
+enum api_action { ACT_READ, ACT_WRITE, ACT_DELETE, ACT_CONTROL, ACT_ADMIN, ACT_LOGIN /* anyone, not signed in */, ACT_SELF /* any signed-in user, on himself */ };
+enum api_audit { AUDIT_NONE = 1 /* reads */, AUDIT_CHANGE, AUDIT_CONTROL, AUDIT_SECURITY };
+
+struct permissions;                    /* of one user: kind x action, from the roles */
+bool permitted(const struct permissions *p, const char *kind, enum api_action act); /* NULL: all */
+
+struct api_call {
+    struct api *api;
+    struct kernel *kernel;
+    struct http_request *req;
+    struct http_response *res;
+    struct arena *a;                   /* the request's */
+    struct actor actor;
+    bool zh;                           /* language of the answer */
+    struct str param[4];               /* path parameters in order */
+    void *module;                      /* ctx of the module that owns the route */
+};
+/* Path pattern: "/api/v1/points/{id}:write", "{x}" one segment. Return 0 after answering or a negative
+ * code with *e filled: the router writes the problem. */
+typedef int api_handler(struct api_call *c, struct error *e);
+
+struct api_route {
+    const char *method, *path;
+    const char *kind;                  /* permission: on this kind ("point"); "*" for the kind in the path */
+    enum api_action action;
+    enum api_audit audit;
+    api_handler *handler;              /* plain */
+    const struct http_stream_ops *stream; /* or SSE / WebSocket (the request's route_ctx is a struct api_call *) */
+    bool websocket;
+    size_t body_max;                   /* 0: LIMIT_BODY_JSON */
+    unsigned rate;                     /* requests a minute and peer, 0: unlimited */
+    const char *summary_en, *summary_zh;
+    const char *params;                /* query parameters for OpenAPI: "from:time:Start;px:integer:Width" */
+    const char *body_schema, *answer_schema; /* JSON Schema text, or "kind:point", "list:point"; NULL: none / free */
+};
+#define API_GET(path_, kind_, audit_, handler_, ...) {.method = "GET", .path = (path_), .kind = (kind_), .action = ACT_READ, .audit = (audit_), .handler = (handler_), __VA_ARGS__}
+#define API_DO(method_, path_, kind_, act_, audit_, handler_, ...) {.method = (method_), .path = (path_), .kind = (kind_), .action = (act_), .audit = (audit_), .handler = (handler_), __VA_ARGS__}
+
+struct api_config {
+    struct kernel *kernel;
+    const struct http_static *(*asset)(struct str path); /* the web UI; NULL for none of that path */
+    bool secure_cookies;
+};
+MUST_CHECK int api_new(const struct api_config *cfg, struct api **ret, struct error *e);
+/* Before start. The table must live on. Asserts rows are complete and unique. */
+MUST_CHECK int api_routes_add(struct api *api, const struct api_route *r, size_t n, void *module, struct error *e);
+/* Use as http_config.route / .finished with ctx = api. */
+int api_route(void *api, struct http_request *q, struct http_route *ret, struct http_response *refuse);
+void api_finished(void *api, const struct http_request *q, int status, uint64_t bytes, uint64_t us);
+void api_server_set(struct api *api, struct http_server *srv);
+struct http_server *api_server(struct api *api);
+void api_free(struct api *api);
+
+/* Helpers for handlers. */
+MUST_CHECK int api_body_json(struct api_call *c, struct json **ret, struct error *e); /* media type, size, syntax checked */
+struct json_writer api_answer(struct api_call *c);   /* writes into the response body */
+int api_query_i64(struct api_call *c, const char *name, int64_t def, int64_t lo, int64_t hi, int64_t *ret, struct error *e);
+int api_problem(struct api_call *c, const struct error *e, const struct error *more, size_t nmore); /* fills the response, returns 0 */
+
+/* One-time link: a token that signs the first administrator in. Printed by the app while no user has a
+ * password; valid 24 h or until used; a new one at each start. ret: token text. */
+MUST_CHECK int api_first_link(struct api *api, char ret[65], struct error *e); /* ERR_EXISTS: a user with password is there */
+/* Audit record of something done outside a request (write-back outcome …). */
+void api_audit(struct api *api, const struct actor *by, enum api_audit cls, const char *action, const char *kind, struct str id, const char *outcome, struct str detail_json);

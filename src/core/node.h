@@ -1,0 +1,18 @@
+/* node.h - what a module may reach: handed to module init; all pointers live until after fini. */
+#pragma once
+#include "core/api.h"
+#include "core/bus.h"
+#include "io/fs.h"
+#include "model/tsstore.h"
+struct node {
+    const struct clock *clock;
+    const struct rng *rng;
+    struct kernel *kernel;
+    struct api *api;
+    struct bus *bus;
+    struct ts_store *history;           /* the default store */
+    struct fs *data;                    /* the data directory */
+    const char *data_dir;               /* its real path */
+    const char *name;
+    bool demo;
+};

@@ -1,0 +1,117 @@
+/* resource.h - the resource engine: everything people configure, in one envelope with one set of
+ * operations, on the relational store.
+ *
+ * A change is one transaction: schema, references, uniqueness, revision, history and watch entry
+ * together; it returns after the commit is durable; then watchers are told, in order of `seq`.
+ * Any thread. Blocking (SQL): worker threads only, never a loop. */
+#pragma once
+#include "base/json.h"
+#include "io/clock.h"
+#include "model/kind.h"
+#include "store/sql.h"
+
+struct kernel;
+
+struct resource {
+    struct str kind, id;             /* id: UUIDv7 */
+    uint32_t num;                    /* dense number of a numbered kind, else 0 */
+    struct str code, name, org, state, origin, created_by, updated_by;
+    int64_t rev, created_us, updated_us;
+    const struct json *labels, *spec; /* objects; secrets are replaced by null for readers */
+};
+
+enum change_op { CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE };
+struct change {                       /* what watchers get */
+    int64_t seq;                      /* global, ascending */
+    enum change_op op;
+    struct str kind, id, code;
+    uint32_t num;
+    int64_t rev;
+};
+
+/* Hooks of a module for its kind. Run inside the change's transaction on the caller's thread. */
+struct kind_hooks {
+    const char *kind;
+    /* old NULL: create; new NULL: delete. May refuse with an error; may read through `tx`. */
+    int (*validate)(void *ctx, struct kernel *k, struct sql_tx *tx, struct arena *a, const struct resource *old, const struct resource *new_, struct error *e);
+    /* A batch has been committed (after the fact, outside the transaction, in order, serialised). */
+    void (*changed)(void *ctx, struct kernel *k, const struct change *c, size_t n);
+    void *ctx;
+};
+
+/* Who acts: from the API's session or a part of the system. */
+struct actor {
+    char user_id[37];                 /* "" for the system */
+    char login[64];                   /* "system", "admin" … */
+    const struct permissions *may;    /* NULL: everything (the system) */
+};
+extern const struct actor actor_system;
+
+MUST_CHECK int kernel_open(struct sql *db, const struct clock *c, const struct rng *r, struct kernel **ret, struct error *e);
+void kernel_close(struct kernel *k);
+struct sql *kernel_sql(struct kernel *k);
+const struct clock *kernel_clock(struct kernel *k);
+const struct rng *kernel_rng(struct kernel *k);
+
+/* Kinds: registered at start from embedded documents, before anything else. */
+MUST_CHECK int kernel_kind_add(struct kernel *k, struct str document, struct error *e);
+MUST_CHECK int kernel_hooks_add(struct kernel *k, const struct kind_hooks *h);
+const struct kind *kernel_kind(struct kernel *k, struct str kind_or_plural); /* NULL: unknown */
+const struct kind *kernel_kind_at(struct kernel *k, size_t i);               /* NULL past the end */
+
+/* Reads. id_or_code: UUID or code. */
+MUST_CHECK int resource_get(struct kernel *k, struct arena *a, const char *kind, struct str id_or_code, struct resource *ret, struct error *e);
+MUST_CHECK int resource_by_num(struct kernel *k, struct arena *a, const char *kind, uint32_t num, struct resource *ret, struct error *e);
+struct list_query {
+    const char *kind;
+    struct str filter;                /* "device='X' and period<'5s' and (name~'温度' or labels.line='1')"; grammar in README */
+    struct str text;                  /* q: substring of code or name, ASCII case ignored */
+    struct str sort;                  /* "-updated_at,code"; default code */
+    size_t offset, limit;             /* limit 0: 50; at most LIMIT_PAGE */
+    struct str after;                 /* cursor of the page before instead of offset; needs sort by code or id */
+    bool count;                       /* also the total */
+};
+struct list_page { struct resource *items; size_t n; int64_t total; struct str next; /* cursor or NULL */ };
+MUST_CHECK int resource_list(struct kernel *k, struct arena *a, const struct list_query *q, struct list_page *ret, struct error *e);
+/* All of a kind, streaming, in order of num (numbered) or id; fn non-zero stops. The resource dies after fn. */
+MUST_CHECK int resource_each(struct kernel *k, const char *kind, int (*fn)(void *ctx, const struct resource *r), void *ctx, struct error *e);
+
+/* Changes. expect_rev: -1 = whatever it is; else ERR_CONFLICT when the stored revision differs (the text
+ * tells both, and who changed it). */
+struct resource_input {               /* members {NULL,0} / NULL are left alone by patch and defaulted by create/replace */
+    struct str code, name, org;
+    const struct json *labels, *spec;
+};
+MUST_CHECK int resource_create(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, const struct resource_input *in, struct resource *ret, struct error *e);
+MUST_CHECK int resource_replace(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code, int64_t expect_rev, const struct resource_input *in, struct resource *ret, struct error *e);
+MUST_CHECK int resource_patch(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code, int64_t expect_rev, const struct resource_input *in /* labels and spec are merge patches */, struct resource *ret, struct error *e);
+MUST_CHECK int resource_delete(struct kernel *k, const struct actor *by, const char *kind, struct str id_or_code, int64_t expect_rev, struct error *e); /* tombstone; ERR_REFERENCED names who refers */
+
+/* Many changes in one transaction: all or nothing, or each on its own (rows that fail are reported). */
+enum bulk_op { BULK_CREATE, BULK_UPSERT /* by code */, BULK_PATCH, BULK_DELETE };
+struct bulk_item { enum bulk_op op; struct str id_or_code; int64_t expect_rev; struct resource_input in; };
+enum bulk_status { BULK_CREATED, BULK_UPDATED, BULK_UNCHANGED, BULK_DELETED, BULK_FAILED };
+struct bulk_result { enum bulk_status status; struct error err; /* when failed */ };
+struct bulk_report { size_t created, updated, unchanged, deleted, failed; struct bulk_result *items; };
+/* dry_run: everything but the commit. skip_errors: the good rows are kept (savepoints). */
+MUST_CHECK int resource_bulk(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, const struct bulk_item *items, size_t n, bool dry_run, bool skip_errors, struct bulk_report *ret, struct error *e);
+/* CSV: header names code, name, org, labels.<key>, spec fields ("period", "options.port"); the titles in
+ * zh or en are accepted too. Refs may be given by code. Report rows carry the line number in err.where. */
+MUST_CHECK int resource_import_csv(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str csv, bool dry_run, bool skip_errors, struct bulk_report *ret, struct error *e);
+MUST_CHECK int resource_export_csv(struct kernel *k, const char *kind, const struct list_query *q /* limit ignored */, struct buf *out, struct error *e);
+
+/* History. */
+struct history_entry { int64_t rev, at_us; enum change_op op; struct str by; const struct json *diff; /* [{path, before, after}] */ };
+MUST_CHECK int resource_history(struct kernel *k, struct arena *a, const char *kind, struct str id_or_code, size_t offset, size_t limit, struct history_entry **ret, size_t *ret_n, struct error *e);
+MUST_CHECK int resource_at_rev(struct kernel *k, struct arena *a, const char *kind, struct str id_or_code, int64_t rev, struct resource *ret, struct error *e);
+MUST_CHECK int resource_rollback(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code, int64_t to_rev, int64_t expect_rev, struct resource *ret, struct error *e); /* also undeletes */
+
+/* Watch: changes with seq > from, kept for the newest 1,000,000. ERR_RANGE when `from` is older than that. */
+MUST_CHECK int kernel_changes(struct kernel *k, struct arena *a, int64_t from, size_t max, struct change **ret, size_t *ret_n, struct error *e);
+int64_t kernel_seq(struct kernel *k);
+/* Called (on the changer's thread, after commit) when there are new changes; must only signal. */
+int kernel_watch(struct kernel *k, void (*fn)(void *ctx, int64_t newest_seq), void *ctx);
+void kernel_unwatch(struct kernel *k, void (*fn)(void *ctx, int64_t newest_seq), void *ctx);
+
+/* The envelope as JSON (times RFC 3339). */
+void resource_write(struct json_writer *w, const struct resource *r);

@@ -1,0 +1,18 @@
+/* http_client.h - blocking HTTP client (libcurl) for worker threads: https verified against the system's
+ * CAs or a given one, size, time and redirect limits; address filter against SSRF where asked. */
+#pragma once
+#include <stdbool.h>
+#include "base/arena.h"
+#include "base/buf.h"
+struct http_call {
+    const char *method, *url;
+    const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
+    struct str body;
+    unsigned timeout_ms;        /* 0: 10000 */
+    size_t answer_max;          /* 0: 16 MiB */
+    const char *ca_file;        /* NULL: system */
+    bool insecure;              /* no certificate check: only when a user chose it */
+    bool refuse_local;          /* loopback, link-local, private addresses refused (also after redirects) */
+};
+struct http_answer { int status; struct str body; struct str content_type; }; /* in the arena */
+MUST_CHECK int http_call(struct arena *a, const struct http_call *c, struct http_answer *ret, struct error *e);

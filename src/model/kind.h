@@ -1,0 +1,80 @@
+/* kind.h - kinds: the schema of a resource, a JSON document, parsed once into this and used for
+ * validation, API documentation, list and form pages, CSV import and export.
+ *
+ * A kind document (built-in ones are files src/<module>/kinds/<kind>.json, embedded in the binary):
+ * {
+ *   "kind": "point", "plural": "points", "module": "collect",
+ *   "title": {"en": "Point", "zh": "测点"}, "titles": {"en": "Points", "zh": "测点"},
+ *   "help": {"en": "…", "zh": "…"}, "icon": "…",
+ *   "numbered": true,                      // gets a dense number `num` >= 1, never reused
+ *   "code": {"required": true, "pattern": "…"},
+ *   "fields": [
+ *     {"name": "device", "type": "ref", "kind": "device", "required": true,
+ *      "title": {"en": "Device", "zh": "设备"}, "help": {…}},
+ *     {"name": "period", "type": "duration", "default": "1s", "min": "50ms", "max": "1d"},
+ *     {"name": "lo", "type": "number", "unit_field": "unit"},
+ *     {"name": "type", "type": "enum", "values": [{"value": "int16", "title": {"en": …, "zh": …}}]},
+ *     {"name": "options", "type": "object", "fields": [ … ]},         // nested, depth <= 8
+ *     {"name": "permissions", "type": "array", "items": { a field without name }, "max_items": 100}
+ *   ],
+ *   "lists": {"columns": ["code", "name", "device", "spec…"], "sort": "code"},
+ *   "form": {"groups": [{"title": {…}, "fields": ["device", "address"]}]},
+ *   "share": "none" | "up" | "down"
+ * }
+ * Field types: string (max, min lengths, pattern, format: email|url|host|color|multiline|json|unit|path|locale),
+ * integer, number (min, max, unit), boolean, enum (values), ref (kind), duration ("500ms"), time,
+ * secret (never given out), object (fields), array (items), json (anything), point (reference to a
+ * point by code). Common: required, default, read_only, unique, index, title, help, show_if
+ * {"field": "x", "in": [..]} (a hint for forms; a hidden field is not required), example.
+ * Spec members outside the schema are errors that name the nearest field. */
+#pragma once
+#include "base/json.h"
+
+enum field_type {
+    FIELD_STRING, FIELD_INTEGER, FIELD_NUMBER, FIELD_BOOLEAN, FIELD_ENUM, FIELD_REF, FIELD_DURATION,
+    FIELD_TIME, FIELD_SECRET, FIELD_OBJECT, FIELD_ARRAY, FIELD_JSON, FIELD_POINT,
+};
+
+struct field {
+    struct str name;
+    enum field_type type;
+    struct str title_en, title_zh, help_en, help_zh;
+    bool required, read_only, unique, index;
+    bool has_min, has_max;
+    double min, max;                 /* numbers: value; strings, arrays: length; duration: microseconds */
+    struct str pattern;              /* POSIX extended regular expression, anchored */
+    struct str format, unit, ref_kind;
+    const struct json *def;          /* default or NULL */
+    const struct json *values;       /* enum: the array of the document */
+    struct field *fields;            /* object: members; array: one element */
+    size_t nfields;
+    struct str show_if_field;
+    const struct json *show_if_in;
+};
+
+struct kind {
+    struct str kind, plural, module, title_en, title_zh;
+    bool numbered, code_required, builtin;
+    struct str code_pattern;
+    struct field *fields;
+    size_t nfields;
+    const struct json *doc;          /* the whole document, for the UI */
+    struct arena *arena;             /* owns all */
+};
+
+/* Parse and check a kind document; errors name the place ("fields[3].min"). */
+MUST_CHECK int kind_parse(struct str text, struct kind **ret, struct error *e);
+void kind_free(struct kind *k);
+const struct field *kind_field(const struct kind *k, struct str path); /* "options.port" */
+
+/* Check `spec` (NULL counts as {}) against the kind and give the completed one: defaults filled in,
+ * "12" never taken for 12. All faults are collected, up to `max`: *ret_n of them in errs (may be NULL
+ * with max 0). 0 or ERR_INVALID (the first fault also in *e). References are not followed here: each is
+ * reported to `ref` (may be NULL). */
+typedef int kind_ref_fn(void *ctx, const struct field *f, struct str path, struct str target, struct error *e);
+MUST_CHECK int kind_check(const struct kind *k, struct arena *a, const struct json *spec, struct json **ret,
+                          kind_ref_fn *ref, void *ctx, struct error *errs, size_t max, size_t *ret_n, struct error *e);
+/* Text of one cell (CSV) -> JSON value by the field's type; "" -> null. */
+MUST_CHECK int field_from_text(const struct field *f, struct arena *a, struct str text, struct json **ret, struct error *e);
+/* JSON Schema (2020-12 subset of OpenAPI 3.1) of the spec. */
+struct json *kind_schema(const struct kind *k, struct arena *a);

@@ -1,0 +1,63 @@
+/* tsstore.h - the interface of a time-series store: our own engine (tsdb) now, remote engines later.
+ *
+ * Threads: append from one thread at a time (the history writer); queries from any thread, while
+ * appends go on. Times are int64 microseconds UTC; ranges are [from, to) unless said otherwise.
+ * Errors: the codes of base/error.h; a store that met a failed fsync answers ERR_IO to appends until
+ * it has been reopened, and goes on answering queries. */
+#pragma once
+#include "base/error.h"
+#include "base/str.h"
+#include "bornite/sample.h"
+
+/* Receives samples in time order; return non-zero to stop (the query then returns that value). */
+typedef int ts_scan_fn(void *ctx, const struct sample *s, size_t n);
+
+struct ts_summary {
+    uint64_t count;            /* samples in range */
+    uint64_t good;             /* of them good */
+    double min, max;           /* over good and uncertain numbers; NAN when none */
+    int64_t min_us, max_us;    /* when (first) */
+    double sum, mean;          /* plain, over samples */
+    double twa;                /* time-weighted average over the time with usable value; NAN when none */
+    double integral;           /* time-weighted sum, value x seconds */
+    double good_s;             /* seconds of good value */
+    double total_s;            /* seconds of the range that are not in the future of the last sample */
+    double percent_good;       /* 100 * good_s / total_s; 0 when total_s is 0 */
+    struct sample first, last; /* SAMPLE_NONE with point 0 when none */
+};
+
+enum ts_boundary { TS_INSIDE, TS_OUTSIDE, TS_INTERPOLATED }; /* recorded values at the ends of a range (PI) */
+
+struct ts_stats {
+    uint64_t samples_appended, samples_head, bytes_wal, bytes_blocks, blocks, segments;
+    uint64_t out_of_order, rewritten, damaged_blocks, recovered_samples;
+    int64_t oldest_us, newest_us;
+    bool read_only;            /* appends refused (fsync failed, disk full) */
+    char read_only_why[128];
+};
+
+struct ts_store;
+struct ts_store_ops {
+    const char *name;
+    /* Append and make durable: returns only after the batch is on disk (group commit inside one call is
+     * the caller's business: it passes what has gathered). All or nothing. */
+    int (*append)(struct ts_store *, const struct sample *s, size_t n, struct error *);
+    /* Samples of one point in [from, to), time order, newest write of a time wins. */
+    int (*scan)(struct ts_store *, uint32_t point, int64_t from, int64_t to, ts_scan_fn *, void *ctx, struct error *);
+    /* The last sample with time <= at (before) or the first with time >= at (after). ERR_NOT_FOUND. */
+    int (*before)(struct ts_store *, uint32_t point, int64_t at, struct sample *ret);
+    int (*after)(struct ts_store *, uint32_t point, int64_t at, struct sample *ret);
+    /* Summary of [from, to); the value in force at `from` counts for the time-weighted figures.
+     * step: the value holds until the next sample (else linear between samples, held after the last). */
+    int (*summary)(struct ts_store *, uint32_t point, int64_t from, int64_t to, bool step, struct ts_summary *ret, struct error *);
+    /* Plot: per pixel interval of [from, to) at most five samples: first, min, max, last and the first
+     * one that is not good, in time order (PI plot values). */
+    int (*plot)(struct ts_store *, uint32_t point, int64_t from, int64_t to, uint32_t pixels, ts_scan_fn *, void *ctx, struct error *);
+    int (*string_put)(struct ts_store *, struct str s, uint64_t *ret_id);      /* durable on return */
+    int (*string_get)(struct ts_store *, uint64_t id, char *out, size_t cap, size_t *ret_n); /* ERR_NOT_FOUND, ERR_TOO_LARGE */
+    void (*stats)(struct ts_store *, struct ts_stats *ret);
+    void (*close)(struct ts_store *); /* flushes, frees */
+};
+struct ts_store {
+    const struct ts_store_ops *ops; /* first member of an implementation's own struct */
+};

@@ -1,0 +1,49 @@
+/* sql.h - the relational store behind one interface: SQLite now, PostgreSQL next.
+ *
+ * SQL must be understood by both (docs: store/README.md): placeholders $1…$n, booleans as 0/1, times as
+ * bigint microseconds, JSON as text read with -> and ->>, `insert … on conflict do update`, no
+ * functions that differ. One writer at a time; readers do not wait for it (WAL).
+ *
+ * Threads: sql_begin takes the writer (waits up to 10 s, then ERR_AGAIN) or a reader of the pool and
+ * gives a transaction that belongs to the calling thread until commit or rollback. Commit of a writer
+ * returns after the data is durable (fsync). */
+#pragma once
+#include <stdbool.h>
+#include "base/arena.h"
+
+struct sql;       /* a database */
+struct sql_tx;    /* a transaction of this thread */
+struct sql_stmt;  /* a running statement */
+
+/* url: "sqlite:/path/file.db" | "sqlite::memory:" | later "postgresql://…". */
+MUST_CHECK int sql_open(const char *url, struct sql **ret, struct error *e);
+void sql_close(struct sql *db);
+
+MUST_CHECK int sql_begin(struct sql *db, bool write, struct sql_tx **ret, struct error *e);
+MUST_CHECK int sql_commit(struct sql_tx *tx, struct error *e); /* ends tx in any case */
+void sql_rollback(struct sql_tx *tx);                          /* NULL allowed */
+
+/* Prepare (cached per connection) and bind. Arguments by sql_bind_*, index from 1. */
+MUST_CHECK int sql_prepare(struct sql_tx *tx, const char *text, struct sql_stmt **ret, struct error *e);
+void sql_bind_i64(struct sql_stmt *s, int i, int64_t v);
+void sql_bind_double(struct sql_stmt *s, int i, double v);
+void sql_bind_str(struct sql_stmt *s, int i, struct str v);    /* {NULL,0}: null; copied */
+void sql_bind_blob(struct sql_stmt *s, int i, const void *p, size_t n);
+void sql_bind_null(struct sql_stmt *s, int i);
+/* 1: a row is there, 0: done, negative: error (ERR_EXISTS for a unique constraint, ERR_REFERENCED for a
+ * foreign key, ERR_DISK_FULL, ERR_CORRUPT, ERR_IO …). */
+MUST_CHECK int sql_step(struct sql_stmt *s, struct error *e);
+int64_t sql_i64(struct sql_stmt *s, int col);                  /* columns from 0 */
+double sql_double(struct sql_stmt *s, int col);
+struct str sql_str(struct sql_stmt *s, int col);               /* valid until the next step; {NULL,0}: null */
+bool sql_is_null(struct sql_stmt *s, int col);
+void sql_done(struct sql_stmt *s);                             /* back to the cache; NULL allowed */
+/* For statements without rows and with at most simple arguments: fmt letters i (int64_t), s (struct str),
+ * d (double), n (null): sql_exec(tx, e, "insert … values($1,$2)", "is", (int64_t)1, STR("x")). */
+MUST_CHECK int sql_exec(struct sql_tx *tx, struct error *e, const char *text, const char *fmt, ...);
+int64_t sql_changes(struct sql_tx *tx);                        /* rows changed by the last statement */
+
+/* Forward-only numbered migrations of one component; before the first one that runs on an existing
+ * database a backup "<file>.before-<component>-<n>" is written. */
+struct sql_migration { int number; const char *text; /* several statements */ };
+MUST_CHECK int sql_migrate(struct sql *db, const char *component, const struct sql_migration *m, size_t n, struct error *e);
