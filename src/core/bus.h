@@ -1,10 +1,11 @@
 /* bus.h - the sample path: sources -> bounded rings -> shards -> subscribers and history.
  *
  * A source (a driver's loop, the API) owns one single-producer ring per shard. A shard is a thread that
- * owns the points with num % shards == its index. For each sample: exception filter (deadband, minimum
- * and maximum interval), current value, subscribers, history ring. When a ring is full the source gets
- * ERR_AGAIN and nothing is taken; nothing is dropped inside. Every refusal, drop and filtered sample is
- * counted (bornite_bus_…). Points are dense numbers; names exist at the borders only.
+ * owns the points with num % shards == its index. For each sample: current value (always, so that its age
+ * is honest), exception filter (deadband, minimum and maximum interval), subscribers, history. When a
+ * ring is full the source gets ERR_AGAIN and nothing is taken; nothing is dropped inside but what the
+ * history writer cannot keep while neither journal nor store takes anything. Every refusal, drop and
+ * filtered sample is counted (bornite_bus_…). Points are dense numbers; names exist at the borders only.
  *
  * History: a writer thread takes what the shards let through, appends it to the journal on disk, makes
  * it durable (group commit), hands it to the store, and deletes it from the journal on the store's
@@ -25,7 +26,7 @@ struct bus_config {
     struct ts_store *store;             /* NULL: no history */
     struct fs *fs;                      /* journal lives under "journal/"; NULL: no journal */
     uint64_t journal_max;               /* bytes; 0: 4 GiB; then the oldest are dropped and counted */
-    unsigned commit_ms;                 /* group commit window; 0: 10... the writer gathers at most this long */
+    unsigned commit_ms;                 /* how long the writer gathers polled samples; 0: 200. bus_write never waits for it */
 };
 MUST_CHECK int bus_start(const struct bus_config *cfg, struct bus **ret, struct error *e);
 void bus_stop(struct bus *b);           /* drains rings and journal into the store, joins */
@@ -33,9 +34,9 @@ void bus_stop(struct bus *b);           /* drains rings and journal into the sto
 /* What the shard must know of a point. Unknown points pass unfiltered. Any thread; takes effect in order. */
 struct bus_point {
     uint32_t num;
-    double deadband;                    /* absolute, in the point's unit; 0: every change; <0: filter off (every sample) */
+    double deadband;                    /* absolute, in the point's unit; 0: every change; < 0: filter off (every sample) */
     int64_t min_interval_us, max_interval_us; /* 0: none; after max a heartbeat is stored even without change */
-    bool archive;                       /* goes to history */
+    bool archive;                       /* goes to history; unknown points do */
     bool step;                          /* discrete: interpolation holds the value */
 };
 int bus_point_set(struct bus *b, const struct bus_point *p, size_t n);
