@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include "base/arena.h"
 
-struct sql;       /* a database */
-struct sql_tx;    /* a transaction of this thread */
-struct sql_stmt;  /* a running statement */
+struct sql;      /* a database */
+struct sql_tx;   /* a transaction of this thread */
+struct sql_stmt; /* a running statement */
 
 /* url: "sqlite:/path/file.db" | "sqlite::memory:" | later "postgresql://…". */
 MUST_CHECK int sql_open(const char *url, struct sql **ret, struct error *e);
@@ -27,23 +27,27 @@ void sql_rollback(struct sql_tx *tx);                          /* NULL allowed *
 MUST_CHECK int sql_prepare(struct sql_tx *tx, const char *text, struct sql_stmt **ret, struct error *e);
 void sql_bind_i64(struct sql_stmt *s, int i, int64_t v);
 void sql_bind_double(struct sql_stmt *s, int i, double v);
-void sql_bind_str(struct sql_stmt *s, int i, struct str v);    /* {NULL,0}: null; copied */
+void sql_bind_str(struct sql_stmt *s, int i, struct str v); /* {NULL,0}: null; copied */
 void sql_bind_blob(struct sql_stmt *s, int i, const void *p, size_t n);
 void sql_bind_null(struct sql_stmt *s, int i);
 /* 1: a row is there, 0: done, negative: error (ERR_EXISTS for a unique constraint, ERR_REFERENCED for a
  * foreign key, ERR_DISK_FULL, ERR_CORRUPT, ERR_IO …). */
 MUST_CHECK int sql_step(struct sql_stmt *s, struct error *e);
-int64_t sql_i64(struct sql_stmt *s, int col);                  /* columns from 0 */
+int64_t sql_i64(struct sql_stmt *s, int col); /* columns from 0 */
 double sql_double(struct sql_stmt *s, int col);
-struct str sql_str(struct sql_stmt *s, int col);               /* valid until the next step; {NULL,0}: null */
+struct str sql_str(struct sql_stmt *s, int col); /* valid until the next step; {NULL,0}: null */
 bool sql_is_null(struct sql_stmt *s, int col);
-void sql_done(struct sql_stmt *s);                             /* back to the cache; NULL allowed */
+void sql_done(struct sql_stmt *s); /* back to the cache; NULL allowed */
 /* For statements without rows and with at most simple arguments: fmt letters i (int64_t), s (struct str),
  * d (double), n (null): sql_exec(tx, e, "insert … values($1,$2)", "is", (int64_t)1, STR("x")). */
 MUST_CHECK int sql_exec(struct sql_tx *tx, struct error *e, const char *text, const char *fmt, ...);
-int64_t sql_changes(struct sql_tx *tx);                        /* rows changed by the last statement */
+int64_t sql_changes(struct sql_tx *tx); /* rows changed by the last statement */
 
 /* Forward-only numbered migrations of one component; before the first one that runs on an existing
  * database a backup "<file>.before-<component>-<n>" is written. */
-struct sql_migration { int number; const char *text; /* several statements */ };
-MUST_CHECK int sql_migrate(struct sql *db, const char *component, const struct sql_migration *m, size_t n, struct error *e);
+struct sql_migration {
+    int number;
+    const char *text; /* several statements */
+};
+MUST_CHECK int sql_migrate(struct sql *db, const char *component, const struct sql_migration *m, size_t n,
+                           struct error *e);

@@ -1,0 +1,47 @@
+/* sql_int.h - what a relational engine supplies behind sql.h. Only files of this folder include it.
+ *
+ * An engine is one `const struct sql_ops` and one row in the table of sql.c (scheme, open). Its own
+ * structs begin with struct sql, struct sql_tx and struct sql_stmt below, so that sql.c can reach the
+ * operations and the figures that all engines share. All slots are required; all may block, none is
+ * called by two threads for the same transaction. */
+#pragma once
+#include "store/sql.h"
+
+enum sql_type { SQL_NULL, SQL_I64, SQL_DOUBLE, SQL_TEXT, SQL_BLOB };
+struct sql_value {
+    enum sql_type type;
+    union {
+        int64_t i;
+        double d;
+        struct str s; /* TEXT and BLOB; bound values are copied, columns live until the next step */
+    };
+};
+
+struct sql_ops {
+    void (*close)(struct sql *db); /* nothing may be running */
+    int (*begin)(struct sql *db, bool write, struct sql_tx **ret, struct error *e);
+    int (*end)(struct sql_tx *tx, bool commit, struct error *e); /* frees tx in any case */
+    int (*prepare)(struct sql_tx *tx, const char *text, struct sql_stmt **ret, struct error *e);
+    void (*bind)(struct sql_stmt *s, int i, const struct sql_value *v); /* a failure shows at the step */
+    int (*step)(struct sql_stmt *s, struct error *e);                   /* sets tx->changes when done */
+    void (*column)(struct sql_stmt *s, int col, struct sql_value *ret); /* converted to `ret->type` when it is set */
+    void (*done)(struct sql_stmt *s);
+    int (*script)(struct sql_tx *tx, const char *text, struct error *e); /* several statements, no arguments */
+    int (*backup)(struct sql *db, const char *suffix, struct error *e);  /* a consistent copy "<file><suffix>" */
+};
+
+struct sql {
+    const struct sql_ops *ops;
+};
+struct sql_tx {
+    const struct sql_ops *ops;
+    struct sql *db;
+    bool write;
+    int64_t changes; /* rows changed by the statement that ended last */
+};
+struct sql_stmt {
+    const struct sql_ops *ops;
+    struct sql_tx *tx;
+};
+
+int sqlite_open_url(const char *rest, struct sql **ret, struct error *e); /* what follows "sqlite:" */
