@@ -36,6 +36,17 @@ struct ts_stats {
     char read_only_why[128];
 };
 
+/* An archive class: how long the samples of its points are kept. 0: no limit of that sort. */
+struct ts_class {
+    uint8_t id;
+    int64_t max_age_us;
+    uint64_t max_bytes;        /* compressed bytes of the class; the oldest go first */
+};
+struct ts_class_usage {
+    uint64_t bytes, samples;
+    int64_t oldest_us;
+};
+
 struct ts_store;
 struct ts_store_ops {
     const char *name;
@@ -56,6 +67,13 @@ struct ts_store_ops {
     int (*string_put)(struct ts_store *, struct str s, uint64_t *ret_id);      /* durable on return */
     int (*string_get)(struct ts_store *, uint64_t id, char *out, size_t cap, size_t *ret_n); /* ERR_NOT_FOUND, ERR_TOO_LARGE */
     void (*stats)(struct ts_store *, struct ts_stats *ret);
+    /* Retention; all three may be NULL in a store that keeps its own. The whole table replaces the former
+     * one; class 0 is that of points never classified. `enforce` is called every minute and applies the
+     * table to what is stored already. */
+    int (*classes)(struct ts_store *, const struct ts_class *c, size_t n);
+    int (*classify)(struct ts_store *, const uint32_t *points, const uint8_t *classes, size_t n);
+    int (*enforce)(struct ts_store *, struct error *);
+    int (*class_usage)(struct ts_store *, uint8_t class_id, struct ts_class_usage *ret);
     void (*close)(struct ts_store *); /* flushes, frees */
 };
 struct ts_store {

@@ -1,0 +1,251 @@
+/* history.c - the module history: queries over the time-series store as HTTP, and the kinds trend and
+ * archive_class. Stateless but for the node that it was given; handlers run on worker threads. */
+#include "modules/history/history.h"
+#include <math.h>
+#include "base/mem.h"
+#include "base/time.h"
+#include "modules/history/export.h"
+#include "modules/history/query.h"
+#include "modules/history/retention.h"
+#include "modules/history/series.h"
+
+extern const struct str modules_history_kinds[];
+
+static struct node *node_of(struct api_call *c) { return history_node(c->module); }
+
+static void series_head(struct json_writer *w, const struct query_point *p)
+{
+    char id[12];
+    snprintf(id, sizeof id, "%u", p->num);
+    jw_object(w);
+    jw_key(w, STR("point"));
+    jw_raw(w, str_of(id));
+    jw_kstr(w, "code", p->code);
+    jw_kstr(w, "name", p->name);
+    jw_kstr(w, "unit", p->unit);
+    jw_kbool(w, "step", p->step);
+}
+
+static void answer_head(struct json_writer *w, const struct query *q)
+{
+    char t[TIME_TEXT_MAX];
+    jw_object(w);
+    jw_kz(w, "from", time_format(q->from, t));
+    jw_kz(w, "to", time_format(q->to, t));
+    jw_key(w, STR("series"));
+    jw_array(w);
+}
+
+/* One kind of query: fills a series for one point. */
+typedef int series_fn(struct node *n, struct api_call *c, const struct query *q, const struct query_point *p,
+                      struct series *out, struct error *e);
+
+static int answer_series(struct api_call *c, size_t max, series_fn *fn, struct error *e)
+{
+    struct node *n = node_of(c);
+    struct query *q = arena_alloc(c->a, sizeof *q);
+    if (!q) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    int err = query_read(n, c, q, e);
+    if (err) return err;
+    struct json_writer w = api_answer(c);
+    answer_head(&w, q);
+    size_t total = 0;
+    for (size_t i = 0; i < q->npoints && !err; i++) {
+        size_t left = LIMIT_QUERY_SAMPLES - total;
+        struct series s = {.max = max && max < left ? max : left};
+        err = fn(n, c, q, &q->point[i], &s, e);
+        if (!err) {
+            series_head(&w, &q->point[i]);
+            buf_u8(w.out, ',');
+            series_write(&w, &s, n->history);
+            jw_end(&w);
+        }
+        total += s.n;
+        series_fini(&s);
+    }
+    jw_end(&w);
+    jw_end(&w);
+    return err;
+}
+
+static int one_recorded(struct node *n, struct api_call *c, const struct query *q, const struct query_point *p,
+                        struct series *out, struct error *e)
+{
+    struct str b = http_query(c->req, "boundary");
+    enum ts_boundary rule = str_is(b, "outside") ? TS_OUTSIDE : str_is(b, "interpolated") ? TS_INTERPOLATED : TS_INSIDE;
+    return series_recorded(n->history, p->num, p->step, q->from, q->to, rule, q->good_only, out, e);
+}
+
+static int get_recorded(struct api_call *c, struct error *e)
+{
+    int64_t limit;
+    int err = api_query_i64(c, "limit", 10000, 1, LIMIT_QUERY_SAMPLES, &limit, e);
+    return err ? err : answer_series(c, (size_t)limit, one_recorded, e);
+}
+
+static int one_interpolated(struct node *n, struct api_call *c, const struct query *q, const struct query_point *p,
+                            struct series *out, struct error *e)
+{
+    int64_t interval = q->interval ? q->interval : (q->to - q->from + 99) / 100;
+    return series_interpolate(n->history, p->num, p->step, q->from, q->to, interval, out, e);
+}
+
+static int get_interpolated(struct api_call *c, struct error *e) { return answer_series(c, 0, one_interpolated, e); }
+
+static int one_plot(struct node *n, struct api_call *c, const struct query *q, const struct query_point *p,
+                    struct series *out, struct error *e)
+{
+    int64_t px;
+    int err = api_query_i64(c, "px", 1000, 1, 10000, &px, e);
+    if (err) return err;
+    struct sample before; /* so that the line enters from the left edge */
+    if (n->history->ops->before(n->history, p->num, q->from - 1, &before) == 0) (void)!series_add(out, &before, 1);
+    err = n->history->ops->plot(n->history, p->num, q->from, q->to, (uint32_t)px, series_add, out, e);
+    return err < 0 ? err : 0;
+}
+
+static int get_plot(struct api_call *c, struct error *e) { return answer_series(c, 0, one_plot, e); }
+
+static void summary_row(struct json_writer *w, int64_t from, int64_t to, const struct ts_summary *s, struct ts_store *st)
+{
+    char t[TIME_TEXT_MAX];
+    jw_object(w);
+    jw_kz(w, "from", time_format(from, t));
+    jw_kz(w, "to", time_format(to, t));
+    jw_ki64(w, "count", (int64_t)s->count);
+    jw_ki64(w, "good", (int64_t)s->good);
+    jw_kdouble(w, "min", s->min);
+    jw_kz(w, "min_t", isnan(s->min) ? NULL : time_format(s->min_us, t));
+    jw_kdouble(w, "max", s->max);
+    jw_kz(w, "max_t", isnan(s->max) ? NULL : time_format(s->max_us, t));
+    jw_kdouble(w, "mean", s->mean);
+    jw_kdouble(w, "twa", s->twa);
+    jw_kdouble(w, "integral", s->integral);
+    jw_kdouble(w, "percent_good", s->percent_good);
+    buf_z(w->out, ",\"first\":");
+    write_value(w->out, &s->first, st);
+    buf_z(w->out, ",\"last\":");
+    write_value(w->out, &s->last, st);
+    jw_end(w);
+}
+
+static int summary_of_point(struct node *n, struct json_writer *w, const struct query *q, const struct query_point *p, struct error *e)
+{
+    int64_t interval = q->interval ? q->interval : q->to - q->from;
+    series_head(w, p);
+    jw_key(w, STR("rows"));
+    jw_array(w);
+    for (int64_t from = q->from; from < q->to; from += interval) {
+        int64_t to = from + interval < q->to ? from + interval : q->to;
+        struct ts_summary s;
+        int err = n->history->ops->summary(n->history, p->num, from, to, p->step, &s, e);
+        if (err) return err;
+        summary_row(w, from, to, &s, n->history);
+    }
+    jw_end(w);
+    jw_end(w);
+    return 0;
+}
+
+static int get_summary(struct api_call *c, struct error *e)
+{
+    struct node *n = node_of(c);
+    struct query *q = arena_alloc(c->a, sizeof *q);
+    if (!q) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    int err = query_read(n, c, q, e);
+    if (err) return err;
+    if (q->interval && (q->to - q->from) / q->interval > 10000)
+        return error_set(e, ERR_TOO_LARGE, "interval", "gives more than 10,000 rows; use a longer interval", "结果超过 10,000 行；请加大间隔");
+    struct json_writer w = api_answer(c);
+    answer_head(&w, q);
+    for (size_t i = 0; i < q->npoints && !err; i++) err = summary_of_point(n, &w, q, &q->point[i], e);
+    jw_end(&w);
+    jw_end(&w);
+    return err;
+}
+
+static void storage_engine(struct json_writer *w, const struct ts_stats *s)
+{
+    char t[TIME_TEXT_MAX];
+    jw_key(w, STR("engine"));
+    jw_object(w);
+    jw_ki64(w, "samples_appended", (int64_t)s->samples_appended);
+    jw_ki64(w, "samples_head", (int64_t)s->samples_head);
+    jw_ki64(w, "bytes_wal", (int64_t)s->bytes_wal);
+    jw_ki64(w, "bytes_blocks", (int64_t)s->bytes_blocks);
+    jw_ki64(w, "blocks", (int64_t)s->blocks);
+    jw_ki64(w, "segments", (int64_t)s->segments);
+    jw_ki64(w, "out_of_order", (int64_t)s->out_of_order);
+    jw_ki64(w, "rewritten", (int64_t)s->rewritten);
+    jw_ki64(w, "damaged_blocks", (int64_t)s->damaged_blocks);
+    jw_ki64(w, "recovered_samples", (int64_t)s->recovered_samples);
+    jw_kz(w, "oldest", s->oldest_us ? time_format(s->oldest_us, t) : NULL);
+    jw_kz(w, "newest", s->newest_us ? time_format(s->newest_us, t) : NULL);
+    jw_kbool(w, "read_only", s->read_only);
+    jw_kz(w, "read_only_why", s->read_only ? s->read_only_why : NULL);
+    jw_end(w);
+}
+
+static void storage_path(struct json_writer *w, const struct bus_stats *b)
+{
+    jw_key(w, STR("path"));
+    jw_object(w);
+    jw_ki64(w, "received", (int64_t)b->received);
+    jw_ki64(w, "refused", (int64_t)b->refused);
+    jw_ki64(w, "filtered", (int64_t)b->filtered);
+    jw_ki64(w, "passed", (int64_t)b->passed);
+    jw_ki64(w, "stored", (int64_t)b->stored);
+    jw_ki64(w, "dropped", (int64_t)b->journal_dropped);
+    jw_ki64(w, "journal_bytes", (int64_t)b->journal_bytes);
+    jw_ki64(w, "journal_records", (int64_t)b->journal_records);
+    jw_ki64(w, "lag_ms", (int64_t)(b->lag_us / 1000));
+    jw_end(w);
+}
+
+static int get_storage(struct api_call *c, struct error *e)
+{
+    struct node *n = node_of(c);
+    struct ts_stats ts = {0};
+    struct bus_stats bus;
+    int64_t free_bytes = 0, total = 0;
+    n->history->ops->stats(n->history, &ts);
+    bus_stats(n->bus, &bus);
+    (void)!n->data->ops->space(n->data, &free_bytes, &total);
+    struct json_writer w = api_answer(c);
+    jw_object(&w);
+    storage_engine(&w, &ts);
+    storage_path(&w, &bus);
+    jw_ki64(&w, "disk_free", free_bytes);
+    jw_ki64(&w, "disk_total", total);
+    retention_write(c->module, &w);
+    jw_end(&w);
+    return 0;
+}
+
+#define RANGE_PARAMS "points:string:Codes or ids, comma;from:time:Start, default *-1h;to:time:End, default *"
+static const struct api_route routes[] = {
+    API_GET("/api/v1/history/recorded", "point", AUDIT_NONE, get_recorded, .summary_en = "Stored samples", .summary_zh = "历史原始值",
+            .params = RANGE_PARAMS ";limit:integer:Samples a point;boundary:string:inside, outside or interpolated;filter_quality:string:good"),
+    API_GET("/api/v1/history/interpolated", "point", AUDIT_NONE, get_interpolated, .summary_en = "Values at even times",
+            .summary_zh = "等间隔插值", .params = RANGE_PARAMS ";interval:duration:Step, default a hundredth of the range"),
+    API_GET("/api/v1/history/plot", "point", AUDIT_NONE, get_plot, .summary_en = "At most five values a pixel",
+            .summary_zh = "绘图数据（每像素最多五个值）", .params = RANGE_PARAMS ";px:integer:Width in pixels"),
+    API_GET("/api/v1/history/summary", "point", AUDIT_NONE, get_summary, .summary_en = "Statistics of a range, or of windows of it",
+            .summary_zh = "区间统计", .params = RANGE_PARAMS ";interval:duration:Length of a window"),
+    API_GET("/api/v1/history/export", "point", AUDIT_NONE, export_csv, .summary_en = "CSV, streamed", .summary_zh = "导出 CSV",
+            .params = RANGE_PARAMS ";mode:string:recorded or interpolated;interval:duration:Step"),
+    API_GET("/api/v1/storage", "archive_class", AUDIT_NONE, get_storage, .summary_en = "What the store holds", .summary_zh = "存储概况"),
+};
+
+const struct module history_module = {
+    .name = "history",
+    .title_en = "History",
+    .title_zh = "历史数据",
+    .kinds = modules_history_kinds,
+    .routes = routes,
+    .nroutes = sizeof routes / sizeof *routes,
+    .init = history_init,
+    .start = history_start_module,
+    .stop = history_stop_module,
+    .fini = history_fini,
+};

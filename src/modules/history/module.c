@@ -1,0 +1,59 @@
+/* module.c - life of the module history. */
+#include "modules/history/history.h"
+#include "base/mem.h"
+#include "modules/history/retention.h"
+
+struct history_ctx {
+    struct node *node;
+    struct retention *retention;
+};
+
+struct node *history_node(void *module) { return ((struct history_ctx *)module)->node; }
+struct retention *history_retention(void *module) { return ((struct history_ctx *)module)->retention; }
+
+int history_init(struct node *n, void **ret_ctx, struct error *e)
+{
+    struct history_ctx *h = mem_calloc(1, sizeof *h);
+    if (!h) return error_set(e, ERR_NOMEM, "history", "out of memory", "内存不足");
+    h->node = n;
+    int err = retention_new(n, &h->retention, e);
+    if (err) {
+        mem_free(h);
+        return err;
+    }
+    *ret_ctx = h;
+    return 0;
+}
+
+/* The class that points get when none is named. */
+static int first_class(struct node *n, struct error *e)
+{
+    AUTO_ARENA a;
+    struct resource r;
+    arena_init(&a, 1 << 20);
+    struct list_query q = {.kind = "archive_class", .limit = 1};
+    struct list_page page;
+    int err = resource_list(n->kernel, &a, &q, &page, e);
+    if (err || page.n) return err;
+    struct json *spec = json_new_object(&a);
+    json_set(spec, &a, STR("keep"), json_new_str(&a, STR("3650d")));
+    struct resource_input in = {.code = STR("standard"), .name = STR("标准（十年）"), .spec = spec};
+    return resource_create(n->kernel, &a, &actor_system, "archive_class", &in, &r, e);
+}
+
+int history_start_module(void *ctx, struct error *e)
+{
+    struct history_ctx *h = ctx;
+    int err = first_class(h->node, e);
+    return err ? err : retention_start(h->retention, e);
+}
+
+void history_stop_module(void *ctx) { retention_stop(((struct history_ctx *)ctx)->retention); }
+
+void history_fini(void *ctx)
+{
+    struct history_ctx *h = ctx;
+    if (!h) return;
+    retention_free(h->retention);
+    mem_free(h);
+}

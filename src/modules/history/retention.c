@@ -1,0 +1,221 @@
+/* retention.c - see retention.h. One thread: it sleeps until a change of an archive class or point is
+ * signalled or a minute has passed, rebuilds the table when something changed, and calls enforce.
+ * A point's class is looked up by the class resource's number, 1..255; 0 is "no class" (kept for ever). */
+#include "modules/history/retention.h"
+#include <pthread.h>
+#include "base/mem.h"
+#include "base/time.h"
+#include "io/log.h"
+
+struct class_row {
+    struct ts_class c;
+    char code[128], name[256];
+};
+
+struct retention {
+    struct node *node;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool running, stopping, classes_dirty, points_dirty; /* under lock */
+    struct class_row row[256];                           /* under lock */
+    size_t nrows;
+};
+
+static int load_class(void *ctx, const struct resource *res)
+{
+    struct retention *r = ctx;
+    if (res->num == 0 || res->num > 255 || r->nrows == 255) {
+        log_warn("history", "too many archive classes", "code=%.*s", STR_ARG(res->code));
+        return 0;
+    }
+    struct class_row *row = &r->row[r->nrows++];
+    int64_t age = 0;
+    struct str text = json_str(json_get(res->spec, "keep"), STR(""));
+    if (text.n && duration_parse(text, &age, NULL)) age = 0;
+    row->c = (struct ts_class){.id = (uint8_t)res->num,
+                               .max_age_us = age,
+                               .max_bytes = (uint64_t)json_i64(json_get(res->spec, "max_mb"), 0) << 20};
+    str_to_cstr(res->code, row->code, sizeof row->code);
+    str_to_cstr(res->name, row->name, sizeof row->name);
+    return 0;
+}
+
+static void load_classes(struct retention *r)
+{
+    struct ts_store *st = r->node->history;
+    struct error e = {0};
+    struct ts_class table[256];
+    pthread_mutex_lock(&r->lock);
+    r->nrows = 0;
+    int err = resource_each(r->node->kernel, "archive_class", load_class, r, &e);
+    size_t n = r->nrows;
+    for (size_t i = 0; i < n; i++) table[i] = r->row[i].c;
+    pthread_mutex_unlock(&r->lock);
+    if (!err && st->ops->classes) err = st->ops->classes(st, table, n);
+    if (err) log_error("history", "cannot apply the archive classes", "err=%s detail=\"%s\"", error_name(err), e.text);
+}
+
+struct assignment {
+    struct retention *r;
+    uint32_t *points;
+    uint8_t *classes;
+    char (*ids)[37];        /* id of each class number */
+    size_t n, pcap, ccap;
+};
+
+static int class_id(void *ctx, const struct resource *res)
+{
+    struct assignment *a = ctx;
+    if (res->num && res->num < 256) str_to_cstr(res->id, a->ids[res->num], sizeof a->ids[0]);
+    return 0;
+}
+
+static int assign_point(void *ctx, const struct resource *res)
+{
+    struct assignment *a = ctx;
+    struct str ref = json_str(json_get(res->spec, "archive_class"), STR(""));
+    uint8_t num = 0;
+    for (int i = 1; ref.n && i < 256 && !num; i++)
+        if (str_is(ref, a->ids[i])) num = (uint8_t)i;
+    if (!mem_grow((void **)&a->points, &a->pcap, a->n + 1, sizeof *a->points)) return ERR_NOMEM;
+    if (!mem_grow((void **)&a->classes, &a->ccap, a->n + 1, sizeof *a->classes)) return ERR_NOMEM;
+    a->points[a->n] = res->num;
+    a->classes[a->n++] = num;
+    return 0;
+}
+
+static void load_points(struct retention *r)
+{
+    struct ts_store *st = r->node->history;
+    struct error e = {0};
+    struct assignment a = {.r = r, .ids = mem_calloc(256, 37)};
+    if (!st->ops->classify || !kernel_kind(r->node->kernel, STR("point")) || !a.ids) {
+        mem_free(a.ids);
+        return;
+    }
+    int err = resource_each(r->node->kernel, "archive_class", class_id, &a, &e);
+    if (!err) err = resource_each(r->node->kernel, "point", assign_point, &a, &e);
+    if (!err) err = st->ops->classify(st, a.points, a.classes, a.n);
+    if (err) log_error("history", "cannot assign points to archive classes", "err=%s", error_name(err));
+    mem_free(a.points);
+    mem_free(a.classes);
+    mem_free(a.ids);
+}
+
+static void enforce(struct retention *r)
+{
+    struct ts_store *st = r->node->history;
+    struct error e = {0};
+    int err = st->ops->enforce ? st->ops->enforce(st, &e) : 0;
+    if (err) log_error("history", "retention failed", "err=%s detail=\"%s\"", error_name(err), e.text);
+}
+
+static void *retention_main(void *arg)
+{
+    struct retention *r = arg;
+    pthread_setname_np(pthread_self(), "retention");
+    pthread_mutex_lock(&r->lock);
+    while (!r->stopping) {
+        bool classes = r->classes_dirty, points = r->points_dirty || classes;
+        r->classes_dirty = r->points_dirty = false;
+        pthread_mutex_unlock(&r->lock);
+        if (classes) load_classes(r);
+        if (points) load_points(r);
+        enforce(r);
+        struct timespec ts;
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        ts.tv_sec += 60;
+        pthread_mutex_lock(&r->lock);
+        while (!r->stopping && !r->classes_dirty && !r->points_dirty)
+            if (pthread_cond_timedwait(&r->wake, &r->lock, &ts)) break;
+    }
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+static void changed(void *ctx, struct kernel *k, const struct change *c, size_t n)
+{
+    struct retention *r = ctx;
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < n; i++) {
+        if (str_is(c[i].kind, "archive_class")) r->classes_dirty = true;
+        else r->points_dirty = true;
+    }
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->lock);
+}
+
+int retention_new(struct node *n, struct retention **ret, struct error *e)
+{
+    struct retention *r = mem_calloc(1, sizeof *r);
+    if (!r) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    r->node = n;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    *ret = r;
+    return 0;
+}
+
+int retention_start(struct retention *r, struct error *e)
+{
+    const struct kind_hooks hooks[] = {{.kind = "archive_class", .changed = changed, .ctx = r},
+                                       {.kind = "point", .changed = changed, .ctx = r}};
+    for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++) {
+        int err = kernel_hooks_add(r->node->kernel, &hooks[i]);
+        if (err) return error_set(e, err, "history", "cannot watch the kind %s", "无法监视类型 %s", hooks[i].kind);
+    }
+    r->classes_dirty = true;
+    if (pthread_create(&r->thread, NULL, retention_main, r))
+        return error_set(e, ERR_LIMIT, "history", "cannot start the retention thread", "无法启动保留期线程");
+    r->running = true;
+    return 0;
+}
+
+void retention_stop(struct retention *r)
+{
+    if (!r->running) return;
+    pthread_mutex_lock(&r->lock);
+    r->stopping = true;
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->lock);
+    pthread_join(r->thread, NULL);
+    r->running = false;
+}
+
+void retention_free(struct retention *r)
+{
+    if (!r) return;
+    pthread_mutex_destroy(&r->lock);
+    pthread_cond_destroy(&r->wake);
+    mem_free(r);
+}
+
+void retention_write(void *module, struct json_writer *w)
+{
+    struct retention *r = history_retention(module);
+    struct ts_store *st = r->node->history;
+    char t[TIME_TEXT_MAX];
+    jw_key(w, STR("classes"));
+    jw_array(w);
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < r->nrows; i++) {
+        struct ts_class_usage u = {0};
+        if (st->ops->class_usage) (void)!st->ops->class_usage(st, r->row[i].c.id, &u);
+        jw_object(w);
+        jw_kz(w, "code", r->row[i].code);
+        jw_kz(w, "name", r->row[i].name);
+        jw_ki64(w, "max_age_s", r->row[i].c.max_age_us / TIME_US_PER_S);
+        jw_ki64(w, "max_bytes", (int64_t)r->row[i].c.max_bytes);
+        jw_ki64(w, "bytes", (int64_t)u.bytes);
+        jw_ki64(w, "samples", (int64_t)u.samples);
+        jw_kz(w, "oldest", u.oldest_us ? time_format(u.oldest_us, t) : NULL);
+        jw_end(w);
+    }
+    pthread_mutex_unlock(&r->lock);
+    jw_end(w);
+}
