@@ -23,7 +23,8 @@ struct json {
     struct json *next;
 };
 
-#define JSON_DEPTH_MAX 32
+#define JSON_DEPTH_MAX 32       /* of a text that is parsed */
+#define JSON_WRITE_DEPTH_MAX 64 /* of a text that is written: a parsed one inside envelopes */
 /* Parse a whole text. Values live in `a` (strings without escapes point into `text`, which must live as
  * long). ERR_INVALID | ERR_TOO_LARGE (arena at its maximum) | ERR_NOMEM. */
 MUST_CHECK int json_parse(struct arena *a, struct str text, struct json **ret, struct error *e);
@@ -57,11 +58,11 @@ struct json *json_copy(struct arena *a, const struct json *v);                  
 struct json *json_merge_patch(struct arena *a, const struct json *target, const struct json *patch);
 
 /* Writing into a buffer, compact. The writer puts commas and escapes; misuse (a value without key in an
- * object) is an assertion. Errors stick in the buffer. */
+ * object) is an assertion. Errors stick in the buffer; too deep is ERR_TOO_LARGE there. */
 struct json_writer {
     struct buf *out;
     uint8_t depth;
-    uint8_t state[JSON_DEPTH_MAX + 2];
+    uint8_t state[JSON_WRITE_DEPTH_MAX + 1];
 };
 struct json_writer json_writer(struct buf *out);
 void jw_object(struct json_writer *w);

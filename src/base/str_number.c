@@ -24,7 +24,7 @@ static inline const char *scan_digits(const char *p, const char *end, struct num
 {
     for (; p < end && digit(*p); p++) {
         unsigned d = (unsigned)(*p - '0');
-        if (num->digits <= (UINT64_MAX - d) / 10 && !num->inexact) {
+        if (num->digits < UINT64_MAX / 10 && !num->inexact) {
             num->digits = num->digits * 10 + d;
             num->exp10 -= shift;
         } else {
