@@ -17,7 +17,10 @@ struct resource {
     uint32_t num;                    /* dense number of a numbered kind, else 0 */
     struct str code, name, org, state, origin, created_by, updated_by;
     int64_t rev, created_us, updated_us;
-    const struct json *labels, *spec; /* objects; secrets are replaced by null for readers */
+    const struct json *labels, *spec; /* objects; secrets are in spec, resource_write gives null for them */
+    const struct kind *schema;        /* of its kind; NULL when the kind is not registered */
+    const struct json *refs;          /* {"device": {"id","code","name"}}, lists for lists; get and list fill it */
+    bool deleted;                     /* a tombstone (resource_at_rev only) */
 };
 
 enum change_op { CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE };
@@ -81,6 +84,10 @@ MUST_CHECK int resource_each(struct kernel *k, const char *kind, int (*fn)(void 
 struct resource_input {               /* members {NULL,0} / NULL are left alone by patch and defaulted by create/replace */
     struct str code, name, org;
     const struct json *labels, *spec;
+    /* Optional: all faults of the spec, not just the first (which *e gets anyway). */
+    struct error *faults;
+    size_t faults_max;
+    size_t *ret_faults;               /* set on ERR_INVALID; not touched otherwise */
 };
 MUST_CHECK int resource_create(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, const struct resource_input *in, struct resource *ret, struct error *e);
 MUST_CHECK int resource_replace(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code, int64_t expect_rev, const struct resource_input *in, struct resource *ret, struct error *e);
@@ -91,8 +98,17 @@ MUST_CHECK int resource_delete(struct kernel *k, const struct actor *by, const c
 enum bulk_op { BULK_CREATE, BULK_UPSERT /* by code */, BULK_PATCH, BULK_DELETE };
 struct bulk_item { enum bulk_op op; struct str id_or_code; int64_t expect_rev; struct resource_input in; };
 enum bulk_status { BULK_CREATED, BULK_UPDATED, BULK_UNCHANGED, BULK_DELETED, BULK_FAILED };
-struct bulk_result { enum bulk_status status; struct error err; /* when failed */ };
-struct bulk_report { size_t created, updated, unchanged, deleted, failed; struct bulk_result *items; };
+struct bulk_result {
+    enum bulk_status status;
+    struct error err;                 /* when failed */
+    size_t line;                      /* line of the CSV text, from 1; bulk: index of the item, from 0 */
+    struct str code;
+};
+/* items: bulk gives one per item in their order; import gives at most BULK_REPORT_FAILED failed rows and
+ * BULK_REPORT_OTHERS others, in order of lines. */
+#define BULK_REPORT_FAILED 5000
+#define BULK_REPORT_OTHERS 1000
+struct bulk_report { size_t created, updated, unchanged, deleted, failed; struct bulk_result *items; size_t nitems; };
 /* dry_run: everything but the commit. skip_errors: the good rows are kept (savepoints). */
 MUST_CHECK int resource_bulk(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, const struct bulk_item *items, size_t n, bool dry_run, bool skip_errors, struct bulk_report *ret, struct error *e);
 /* CSV: header names code, name, org, labels.<key>, spec fields ("period", "options.port"); the titles in
@@ -113,5 +129,9 @@ int64_t kernel_seq(struct kernel *k);
 int kernel_watch(struct kernel *k, void (*fn)(void *ctx, int64_t newest_seq), void *ctx);
 void kernel_unwatch(struct kernel *k, void (*fn)(void *ctx, int64_t newest_seq), void *ctx);
 
-/* The envelope as JSON (times RFC 3339). */
+/* Wait until the hooks' `changed` have seen everything committed before this call (tests, start-up). Not
+ * from a hook. */
+void kernel_settle(struct kernel *k);
+
+/* The envelope as JSON (times RFC 3339), and "refs" when they are resolved. */
 void resource_write(struct json_writer *w, const struct resource *r);

@@ -50,6 +50,7 @@ struct field {
     size_t nfields;
     struct str show_if_field;
     const struct json *show_if_in;
+    const void *regex;               /* compiled `pattern`; kind_free's */
 };
 
 struct kind {
@@ -60,12 +61,31 @@ struct kind {
     size_t nfields;
     const struct json *doc;          /* the whole document, for the UI */
     struct arena *arena;             /* owns all */
+    struct str list_sort;            /* lists.sort or {NULL,0} */
+    const void *code_regex;          /* compiled code_pattern */
+    void *regexes;                   /* all compiled ones, for kind_free */
+    bool has_secret, has_ref;        /* somewhere in the schema */
 };
 
 /* Parse and check a kind document; errors name the place ("fields[3].min"). */
 MUST_CHECK int kind_parse(struct str text, struct kind **ret, struct error *e);
 void kind_free(struct kind *k);
 const struct field *kind_field(const struct kind *k, struct str path); /* "options.port" */
+const char *field_type_name(enum field_type t);                        /* "duration" */
+
+/* The name among `names` that was probably meant (at most about a third of its letters differ; ASCII
+ * case ignored), or {NULL,0}. */
+struct str name_nearest(struct str want, const struct str *names, size_t n);
+/* The same among the members of an object. */
+const struct field *field_nearest(const struct field *fields, size_t n, struct str want);
+
+/* Visit every value of a checked spec that is a leaf of the schema (all types but object and array),
+ * in order of the schema, with its path ("options.port", "roles[2]"). fn may change the value in place;
+ * non-zero stops and is returned. */
+typedef int kind_walk_fn(void *ctx, const struct field *f, struct str path, struct json *value);
+int kind_walk(const struct kind *k, struct json *spec, kind_walk_fn *fn, void *ctx);
+/* Check a code against the kind: length, characters, pattern. */
+MUST_CHECK int kind_check_code(const struct kind *k, struct str code, struct error *e);
 
 /* Check `spec` (NULL counts as {}) against the kind and give the completed one: defaults filled in,
  * "12" never taken for 12. All faults are collected, up to `max`: *ret_n of them in errs (may be NULL
@@ -74,6 +94,11 @@ const struct field *kind_field(const struct kind *k, struct str path); /* "optio
 typedef int kind_ref_fn(void *ctx, const struct field *f, struct str path, struct str target, struct error *e);
 MUST_CHECK int kind_check(const struct kind *k, struct arena *a, const struct json *spec, struct json **ret,
                           kind_ref_fn *ref, void *ctx, struct error *errs, size_t max, size_t *ret_n, struct error *e);
+/* One value by its field, without a kind (options of a driver …): `where` as given. */
+MUST_CHECK int field_check(const struct field *f, struct arena *a, const struct json *v, const char *where,
+                           struct json **ret, struct error *e);
+/* JSON value -> text of one cell, what field_from_text reads back to the same value. */
+void field_to_text(const struct field *f, const struct json *v, struct buf *out);
 /* Text of one cell (CSV) -> JSON value by the field's type; "" -> null. */
 MUST_CHECK int field_from_text(const struct field *f, struct arena *a, struct str text, struct json **ret, struct error *e);
 /* JSON Schema (2020-12 subset of OpenAPI 3.1) of the spec. */

@@ -7,7 +7,7 @@
 #include "base/test.h"
 #include "store/sql.h"
 
-static char url[512], path[512];
+static char url[800], path[512];
 
 static struct sql *open_db(const char *option)
 {
@@ -217,9 +217,9 @@ static void *add_many(void *db)
 {
     for (int i = 0; i < 20; i++) {
         struct sql_tx *tx;
-        if (sql_begin(db, true, &tx, NULL)) return "begin";
-        if (sql_exec(tx, NULL, "update t set i = i + 1", "")) return "update";
-        if (sql_commit(tx, NULL)) return "commit";
+        if (sql_begin(db, true, &tx, NULL)) return db;
+        if (sql_exec(tx, NULL, "update t set i = i + 1", "")) return db;
+        if (sql_commit(tx, NULL)) return db;
     }
     return NULL;
 }
@@ -305,7 +305,7 @@ TEST(migrations_run_once_with_a_backup)
 {
     struct sql *db = open_db("");
     struct error e = {0};
-    char saved[600];
+    char saved[700];
     snprintf(saved, sizeof saved, "%s.before-demo-2", path);
     REQUIRE(db && sql_migrate(db, "demo", steps, 1, &e) == 0);
     CHECK(access(saved, F_OK) != 0);
@@ -320,7 +320,7 @@ TEST(migrations_run_once_with_a_backup)
     CHECK(strstr(e.text, "newer version"));
     sql_close(db);
     struct sql *old;
-    char old_url[640];
+    char old_url[800];
     snprintf(old_url, sizeof old_url, "sqlite:%s", saved);
     REQUIRE(sql_open(old_url, &old, &e) == 0);
     CHECK_INT(one(old, "select count(*) from a"), 1);

@@ -1,0 +1,159 @@
+/* kind_format.c - formats of string fields, and regular expressions.
+ *
+ * A format is one row: name, check, example. Formats without a check are hints for forms. Expressions
+ * are POSIX extended, compiled once with the kind; matching may be done by any thread. */
+#include <regex.h>
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "model/kind_int.h"
+
+static bool all_of(struct str s, bool (*ok)(char c))
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!ok(s.p[i])) return false;
+    return s.n > 0;
+}
+
+static bool alnum(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+static bool host_char(char c)
+{
+    return alnum(c) || c == '-' || c == '.' || c == '_' || (c & 0x80);
+}
+static bool ipv6_char(char c)
+{
+    return alnum(c) || c == ':' || c == '.' || c == '%';
+}
+static bool hex_char(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'f');
+}
+static bool graphic(char c)
+{
+    return (unsigned char)c > ' ' && c != 0x7f;
+}
+static bool locale_char(char c)
+{
+    return alnum(c) || c == '-' || c == '_';
+}
+
+static bool is_host(struct str s)
+{
+    if (s.n > 253 || !s.n || s.p[0] == '.' || s.p[0] == '-') return false;
+    return str_find(s, ':') >= 0 ? all_of(s, ipv6_char) : all_of(s, host_char);
+}
+
+static bool is_email(struct str s)
+{
+    ptrdiff_t at = str_find(s, '@');
+    return at > 0 && all_of(s, graphic) && is_host(str_sub(s, (size_t)at + 1, s.n));
+}
+
+static bool is_url(struct str s)
+{
+    for (size_t i = 0; i + 3 < s.n; i++)
+        if (memcmp(s.p + i, "://", 3) == 0) return i > 0 && i + 3 < s.n && all_of(s, graphic);
+    return false;
+}
+
+static bool is_color(struct str s)
+{
+    return (s.n == 4 || s.n == 7 || s.n == 9) && s.p[0] == '#' && all_of(str_sub(s, 1, s.n), hex_char);
+}
+
+static bool is_json(struct str s)
+{
+    AUTO_ARENA a;
+    arena_init(&a, 8 << 20);
+    struct json *v;
+    return json_parse(&a, s, &v, NULL) == 0;
+}
+
+static bool is_path(struct str s)
+{
+    for (struct str part = STR(""); s.p;) {
+        part = str_cut(&s, '/');
+        if (str_is(part, "..") || memchr(part.p ? part.p : "", 0, part.n)) return false;
+    }
+    return true;
+}
+
+static bool is_locale(struct str s)
+{
+    return s.n >= 2 && s.n <= 35 && all_of(s, locale_char);
+}
+
+static const struct format {
+    const char *name;
+    bool (*check)(struct str s);
+    const char *example;
+} formats[] = {
+    {"email", is_email, "zhang@example.com"},
+    {"url", is_url, "https://example.com/path"},
+    {"host", is_host, "192.168.1.10 / plc1.plant.local"},
+    {"color", is_color, "#b87333"},
+    {"multiline", NULL, ""},
+    {"json", is_json, "{\"a\": 1}"},
+    {"unit", NULL, "t/h"},
+    {"path", is_path, "LT/GRD/MILL1"},
+    {"locale", is_locale, "zh-CN"},
+};
+
+static const struct format *format_of(struct str name)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (str_is(name, formats[i].name)) return &formats[i];
+    return NULL;
+}
+
+bool format_known(struct str format)
+{
+    return format_of(format) != NULL;
+}
+
+bool format_check(struct str format, struct str s, const char **ret_example)
+{
+    const struct format *f = format_of(format);
+    if (!f || !f->check || f->check(s)) return true;
+    *ret_example = f->example;
+    return false;
+}
+
+struct compiled {
+    regex_t r;
+    struct compiled *next;
+};
+
+const void *regex_new(struct kind *k, struct str pattern)
+{
+    struct compiled *c = arena_alloc(k->arena, sizeof *c);
+    char *text = arena_printf(k->arena, "^(%.*s)$", STR_ARG(pattern));
+    if (!c || !text || regcomp(&c->r, text, REG_EXTENDED | REG_NOSUB)) return NULL;
+    c->next = k->regexes;
+    k->regexes = c;
+    return c;
+}
+
+bool regex_match(const void *regex, struct str s)
+{
+    const struct compiled *c = regex;
+    regmatch_t m[1] = {{.rm_so = 0, .rm_eo = (regoff_t)s.n}};
+    return regexec(&c->r, s.p ? s.p : "", 1, m, REG_STARTEND) == 0;
+}
+
+void regex_drop_all(struct kind *k)
+{
+    for (struct compiled *c = k->regexes; c; c = c->next) regfree(&c->r);
+}
+
+bool kind_name_ok(struct str s, bool dash)
+{
+    if (!s.n || s.n > 63 || s.p[0] < 'a' || s.p[0] > 'z') return false;
+    for (size_t i = 1; i < s.n; i++) {
+        char c = s.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || (dash && c == '-'))) return false;
+    }
+    return true;
+}
