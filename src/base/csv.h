@@ -9,6 +9,7 @@ struct csv {
     size_t line;          /* line number of the row last given out, from 1 */
     char sep;
     size_t max_cells, max_cell; /* limits: cells a row, bytes a cell */
+    size_t next_line;     /* line number at pos */
 };
 void csv_init(struct csv *c, struct str text);
 /* Next row: *ret_cells points to *ret_n views (unescaped copies live in `a`). 1: a row, 0: end,
