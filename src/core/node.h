@@ -4,7 +4,9 @@
 #include "core/bus.h"
 #include "io/fs.h"
 #include "model/tsstore.h"
+struct driver;
 struct node {
+    const struct driver *const *drivers; /* southbound drivers, NULL-terminated (app/drivers.c) */
     const struct clock *clock;
     const struct rng *rng;
     struct kernel *kernel;

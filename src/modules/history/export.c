@@ -12,14 +12,15 @@
 
 #define ROWS_A_PULL 5000
 
-struct export {
+struct export
+{
     struct node *node;
     uint32_t num[LIMIT_QUERY_POINTS];
     char code[LIMIT_QUERY_POINTS][LIMIT_CODE + 1];
     bool step[LIMIT_QUERY_POINTS];
-    size_t npoints, at;            /* point in work */
-    int64_t from, to, interval;    /* interval 0: recorded */
-    int64_t next;                  /* where the point in work goes on */
+    size_t npoints, at;         /* point in work */
+    int64_t from, to, interval; /* interval 0: recorded */
+    int64_t next;               /* where the point in work goes on */
     bool head_done;
 };
 
@@ -60,8 +61,10 @@ static int export_piece(struct export *x, struct buf *out)
         err = st->ops->scan(st, num, x->next, to, series_add, &s, NULL);
     }
     for (size_t i = 0; i < s.n; i++) export_row(x, out, &s.s[i]);
-    if (x->interval) x->next += (int64_t)s.n * x->interval;
-    else x->next = s.truncated && s.n ? s.s[s.n - 1].time_us + 1 : to;
+    if (x->interval)
+        x->next += (int64_t)s.n * x->interval;
+    else
+        x->next = s.truncated && s.n ? s.s[s.n - 1].time_us + 1 : to;
     series_fini(&s);
     return err < 0 ? err : 0;
 }
@@ -95,7 +98,11 @@ int export_csv(struct api_call *c, struct error *e)
                          "mode=interpolated 时必须给出，例如 interval=1m");
     struct export *x = mem_calloc(1, sizeof *x);
     if (!x) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
-    *x = (struct export){.node = n, .npoints = q->npoints, .from = q->from, .to = q->to, .next = q->from,
+    *x = (struct export){.node = n,
+                         .npoints = q->npoints,
+                         .from = q->from,
+                         .to = q->to,
+                         .next = q->from,
                          .interval = interpolated ? q->interval : 0};
     for (size_t i = 0; i < q->npoints; i++) {
         x->num[i] = q->point[i].num;

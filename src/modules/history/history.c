@@ -11,7 +11,10 @@
 
 extern const struct str modules_history_kinds[];
 
-static struct node *node_of(struct api_call *c) { return history_node(c->module); }
+static struct node *node_of(struct api_call *c)
+{
+    return history_node(c->module);
+}
 
 static void series_head(struct json_writer *w, const struct query_point *p)
 {
@@ -90,7 +93,10 @@ static int one_interpolated(struct node *n, struct api_call *c, const struct que
     return series_interpolate(n->history, p->num, p->step, q->from, q->to, interval, out, e);
 }
 
-static int get_interpolated(struct api_call *c, struct error *e) { return answer_series(c, 0, one_interpolated, e); }
+static int get_interpolated(struct api_call *c, struct error *e)
+{
+    return answer_series(c, 0, one_interpolated, e);
+}
 
 static int one_plot(struct node *n, struct api_call *c, const struct query *q, const struct query_point *p,
                     struct series *out, struct error *e)
@@ -104,9 +110,13 @@ static int one_plot(struct node *n, struct api_call *c, const struct query *q, c
     return err < 0 ? err : 0;
 }
 
-static int get_plot(struct api_call *c, struct error *e) { return answer_series(c, 0, one_plot, e); }
+static int get_plot(struct api_call *c, struct error *e)
+{
+    return answer_series(c, 0, one_plot, e);
+}
 
-static void summary_row(struct json_writer *w, int64_t from, int64_t to, const struct ts_summary *s, struct ts_store *st)
+static void summary_row(struct json_writer *w, int64_t from, int64_t to, const struct ts_summary *s,
+                        struct ts_store *st)
 {
     char t[TIME_TEXT_MAX];
     jw_object(w);
@@ -129,7 +139,8 @@ static void summary_row(struct json_writer *w, int64_t from, int64_t to, const s
     jw_end(w);
 }
 
-static int summary_of_point(struct node *n, struct json_writer *w, const struct query *q, const struct query_point *p, struct error *e)
+static int summary_of_point(struct node *n, struct json_writer *w, const struct query *q, const struct query_point *p,
+                            struct error *e)
 {
     int64_t interval = q->interval ? q->interval : q->to - q->from;
     series_head(w, p);
@@ -155,7 +166,8 @@ static int get_summary(struct api_call *c, struct error *e)
     int err = query_read(n, c, q, e);
     if (err) return err;
     if (q->interval && (q->to - q->from) / q->interval > 10000)
-        return error_set(e, ERR_TOO_LARGE, "interval", "gives more than 10,000 rows; use a longer interval", "结果超过 10,000 行；请加大间隔");
+        return error_set(e, ERR_TOO_LARGE, "interval", "gives more than 10,000 rows; use a longer interval",
+                         "结果超过 10,000 行；请加大间隔");
     struct json_writer w = api_answer(c);
     answer_head(&w, q);
     for (size_t i = 0; i < q->npoints && !err; i++) err = summary_of_point(n, &w, q, &q->point[i], e);
@@ -224,17 +236,24 @@ static int get_storage(struct api_call *c, struct error *e)
 
 #define RANGE_PARAMS "points:string:Codes or ids, comma;from:time:Start, default *-1h;to:time:End, default *"
 static const struct api_route routes[] = {
-    API_GET("/api/v1/history/recorded", "point", AUDIT_NONE, get_recorded, .summary_en = "Stored samples", .summary_zh = "历史原始值",
-            .params = RANGE_PARAMS ";limit:integer:Samples a point;boundary:string:inside, outside or interpolated;filter_quality:string:good"),
+    API_GET(
+        "/api/v1/history/recorded", "point", AUDIT_NONE, get_recorded, .summary_en = "Stored samples",
+        .summary_zh = "历史原始值",
+        .params = RANGE_PARAMS
+        ";limit:integer:Samples a point;boundary:string:inside, outside or interpolated;filter_quality:string:good"),
     API_GET("/api/v1/history/interpolated", "point", AUDIT_NONE, get_interpolated, .summary_en = "Values at even times",
-            .summary_zh = "等间隔插值", .params = RANGE_PARAMS ";interval:duration:Step, default a hundredth of the range"),
+            .summary_zh = "等间隔插值",
+            .params = RANGE_PARAMS ";interval:duration:Step, default a hundredth of the range"),
     API_GET("/api/v1/history/plot", "point", AUDIT_NONE, get_plot, .summary_en = "At most five values a pixel",
             .summary_zh = "绘图数据（每像素最多五个值）", .params = RANGE_PARAMS ";px:integer:Width in pixels"),
-    API_GET("/api/v1/history/summary", "point", AUDIT_NONE, get_summary, .summary_en = "Statistics of a range, or of windows of it",
-            .summary_zh = "区间统计", .params = RANGE_PARAMS ";interval:duration:Length of a window"),
-    API_GET("/api/v1/history/export", "point", AUDIT_NONE, export_csv, .summary_en = "CSV, streamed", .summary_zh = "导出 CSV",
+    API_GET("/api/v1/history/summary", "point", AUDIT_NONE, get_summary,
+            .summary_en = "Statistics of a range, or of windows of it", .summary_zh = "区间统计",
+            .params = RANGE_PARAMS ";interval:duration:Length of a window"),
+    API_GET("/api/v1/history/export", "point", AUDIT_NONE, export_csv, .summary_en = "CSV, streamed",
+            .summary_zh = "导出 CSV",
             .params = RANGE_PARAMS ";mode:string:recorded or interpolated;interval:duration:Step"),
-    API_GET("/api/v1/storage", "archive_class", AUDIT_NONE, get_storage, .summary_en = "What the store holds", .summary_zh = "存储概况"),
+    API_GET("/api/v1/storage", "archive_class", AUDIT_NONE, get_storage, .summary_en = "What the store holds",
+            .summary_zh = "存储概况"),
 };
 
 const struct module history_module = {

@@ -8,8 +8,14 @@ struct history_ctx {
     struct retention *retention;
 };
 
-struct node *history_node(void *module) { return ((struct history_ctx *)module)->node; }
-struct retention *history_retention(void *module) { return ((struct history_ctx *)module)->retention; }
+struct node *history_node(void *module)
+{
+    return ((struct history_ctx *)module)->node;
+}
+struct retention *history_retention(void *module)
+{
+    return ((struct history_ctx *)module)->retention;
+}
 
 int history_init(struct node *n, void **ret_ctx, struct error *e)
 {
@@ -48,7 +54,10 @@ int history_start_module(void *ctx, struct error *e)
     return err ? err : retention_start(h->retention, e);
 }
 
-void history_stop_module(void *ctx) { retention_stop(((struct history_ctx *)ctx)->retention); }
+void history_stop_module(void *ctx)
+{
+    retention_stop(((struct history_ctx *)ctx)->retention);
+}
 
 void history_fini(void *ctx)
 {

@@ -7,7 +7,8 @@ static int add_point(struct node *n, struct api_call *c, struct str name, struct
     struct resource r;
     struct bus_point cfg;
     if (q->npoints == LIMIT_QUERY_POINTS)
-        return error_set(e, ERR_LIMIT, "points", "at most %d points in one query", "一次查询最多 %d 个测点", LIMIT_QUERY_POINTS);
+        return error_set(e, ERR_LIMIT, "points", "at most %d points in one query", "一次查询最多 %d 个测点",
+                         LIMIT_QUERY_POINTS);
     int err = resource_get(n->kernel, c->a, "point", name, &r, e);
     if (err == ERR_NOT_FOUND)
         return error_set(e, err, "points", "there is no point '%.*s'", "没有测点 '%.*s'", STR_ARG(name));
@@ -50,7 +51,8 @@ int query_read(struct node *n, struct api_call *c, struct query *ret, struct err
     if (!err) err = time_param(c, "to", "*", now, &ret->to, e);
     if (err) return err;
     if (ret->to <= ret->from)
-        return error_set(e, ERR_INVALID, "to", "the end of the range must lie after its beginning", "时间范围的终点必须晚于起点");
+        return error_set(e, ERR_INVALID, "to", "the end of the range must lie after its beginning",
+                         "时间范围的终点必须晚于起点");
     struct str interval = http_query(c->req, "interval");
     if (interval.n && (err = duration_parse(interval, &ret->interval, e))) {
         error_prefix(e, "interval");

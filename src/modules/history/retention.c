@@ -60,7 +60,7 @@ struct assignment {
     struct retention *r;
     uint32_t *points;
     uint8_t *classes;
-    char (*ids)[37];        /* id of each class number */
+    char (*ids)[37]; /* id of each class number */
     size_t n, pcap, ccap;
 };
 
@@ -139,8 +139,10 @@ static void changed(void *ctx, struct kernel *k, const struct change *c, size_t 
     struct retention *r = ctx;
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < n; i++) {
-        if (str_is(c[i].kind, "archive_class")) r->classes_dirty = true;
-        else r->points_dirty = true;
+        if (str_is(c[i].kind, "archive_class"))
+            r->classes_dirty = true;
+        else
+            r->points_dirty = true;
     }
     pthread_cond_signal(&r->wake);
     pthread_mutex_unlock(&r->lock);

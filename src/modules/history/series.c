@@ -27,13 +27,18 @@ int series_add(void *ctx, const struct sample *s, size_t n)
 
 static struct sample no_data(uint32_t point, int64_t at)
 {
-    return (struct sample){.time_us = at, .point = point, .type = SAMPLE_NONE, .quality = QUALITY_BAD, .flags = REASON_NO_DATA};
+    return (struct sample){
+        .time_us = at, .point = point, .type = SAMPLE_NONE, .quality = QUALITY_BAD, .flags = REASON_NO_DATA};
 }
 
-static bool usable(const struct sample *s) { return s->quality != QUALITY_BAD && !isnan(sample_number(s)); }
+static bool usable(const struct sample *s)
+{
+    return s->quality != QUALITY_BAD && !isnan(sample_number(s));
+}
 
 /* The value in force at `at` between neighbours prev (time <= at; point 0: none) and next (point 0: none). */
-static struct sample between(const struct sample *prev, const struct sample *next, bool step, uint32_t point, int64_t at)
+static struct sample between(const struct sample *prev, const struct sample *next, bool step, uint32_t point,
+                             int64_t at)
 {
     if (!prev->point) return no_data(point, at);
     struct sample s = *prev;
@@ -96,7 +101,8 @@ int series_interpolate(struct ts_store *store, uint32_t point, bool step, int64_
     if ((to - from) / interval >= (int64_t)out->max)
         return error_set(e, ERR_TOO_LARGE, "interval", "would give more than %zu values; use a longer interval",
                          "结果将超过 %zu 个值；请加大间隔", out->max);
-    struct interpolation ip = {.out = out, .next_us = from, .to = to, .interval = interval, .point = point, .step = step};
+    struct interpolation ip = {
+        .out = out, .next_us = from, .to = to, .interval = interval, .point = point, .step = step};
     if (store->ops->before(store, point, from, &ip.prev)) ip.prev = (struct sample){0};
     int err = store->ops->scan(store, point, from, to, interpolate_scan, &ip, e);
     if (err) return err;
@@ -125,8 +131,10 @@ static void add_edge(struct ts_store *store, uint32_t point, bool step, int64_t 
 {
     struct sample s;
     if (b == TS_INSIDE) return;
-    if (b == TS_INTERPOLATED) s = value_at(store, point, step, at);
-    else if (first ? store->ops->before(store, point, at, &s) : store->ops->after(store, point, at, &s)) return;
+    if (b == TS_INTERPOLATED)
+        s = value_at(store, point, step, at);
+    else if (first ? store->ops->before(store, point, at, &s) : store->ops->after(store, point, at, &s))
+        return;
     (void)!series_add(out, &s, 1);
 }
 
@@ -164,8 +172,10 @@ void write_value(struct buf *b, const struct sample *s, struct ts_store *strings
     case SAMPLE_INT: buf_printf(b, "%" PRId64, s->v.i); break;
     case SAMPLE_BOOL: buf_z(b, s->v.i ? "1" : "0"); break;
     case SAMPLE_STRING:
-        if (strings->ops->string_get(strings, s->v.u, text, sizeof text, &n) == 0) jw_str(&w, str_make(text, n));
-        else buf_z(b, "null");
+        if (strings->ops->string_get(strings, s->v.u, text, sizeof text, &n) == 0)
+            jw_str(&w, str_make(text, n));
+        else
+            buf_z(b, "null");
         break;
     default: buf_z(b, "null");
     }

@@ -6,7 +6,10 @@
 #include "base/time.h"
 #include "model/sample.h"
 
-static struct node *node_of(struct api_call *c) { return ((struct live_ctx *)c->module)->node; }
+static struct node *node_of(struct api_call *c)
+{
+    return ((struct live_ctx *)c->module)->node;
+}
 
 const char *live_text(struct node *n, const struct sample *s, char *out, size_t cap)
 {
@@ -21,10 +24,14 @@ static void write_value(struct node *n, struct json_writer *w, const struct samp
 {
     char text[4096];
     jw_key(w, STR("v"));
-    if (s->type == SAMPLE_DOUBLE) jw_double(w, s->v.d);
-    else if (s->type == SAMPLE_INT || s->type == SAMPLE_BOOL) jw_i64(w, s->v.i);
-    else if (live_text(n, s, text, sizeof text)) jw_str(w, str_of(text));
-    else jw_null(w);
+    if (s->type == SAMPLE_DOUBLE)
+        jw_double(w, s->v.d);
+    else if (s->type == SAMPLE_INT || s->type == SAMPLE_BOOL)
+        jw_i64(w, s->v.i);
+    else if (live_text(n, s, text, sizeof text))
+        jw_str(w, str_of(text));
+    else
+        jw_null(w);
 }
 
 static void write_item(struct node *n, struct json_writer *w, uint32_t num, struct str code, int64_t now)
@@ -85,7 +92,8 @@ static int get_current(struct api_call *c, struct error *e)
 {
     struct str list = http_query(c->req, "points");
     if (!list.n)
-        return error_set(e, ERR_INVALID, "points", "name the points, for example points=A,B", "请给出测点，例如 points=A,B");
+        return error_set(e, ERR_INVALID, "points", "name the points, for example points=A,B",
+                         "请给出测点，例如 points=A,B");
     struct json_writer w = items_begin(c);
     int err = 0;
     while (list.p && !err) {
@@ -105,14 +113,18 @@ static int post_current(struct api_call *c, struct error *e)
     struct str filter = json_str(json_get(body, "filter"), STR_NULL);
     const struct json *points = json_get(body, "points");
     if (!filter.p && json_count(points) == 0)
-        return error_set(e, ERR_INVALID, "points", "give 'points' (codes, ids or numbers) or 'filter'", "请给出 points 或 filter");
+        return error_set(e, ERR_INVALID, "points", "give 'points' (codes, ids or numbers) or 'filter'",
+                         "请给出 points 或 filter");
     struct json_writer w = items_begin(c);
     if (filter.p) err = current_filtered(c, &w, filter, e);
-    for json_each(it, points) {
-        if (err) break;
-        if (it->type == JSON_INT) write_item(node_of(c), &w, (uint32_t)it->i, STR(""), clock_now_us(node_of(c)->clock));
-        else err = current_named(c, &w, json_str(it, STR("")), e);
-    }
+    for
+        json_each (it, points) {
+            if (err) break;
+            if (it->type == JSON_INT)
+                write_item(node_of(c), &w, (uint32_t)it->i, STR(""), clock_now_us(node_of(c)->clock));
+            else
+                err = current_named(c, &w, json_str(it, STR("")), e);
+        }
     jw_end(&w);
     jw_end(&w);
     return err;
@@ -141,9 +153,12 @@ static int parse_sample_value(struct node *n, const struct json *v, struct sampl
         s->flags = REASON_NO_DATA;
         return 0;
     }
-    if (v->type == JSON_INT) s->type = SAMPLE_DOUBLE, s->v.d = (double)v->i;
-    else if (v->type == JSON_DOUBLE) s->type = SAMPLE_DOUBLE, s->v.d = v->d;
-    else if (v->type == JSON_BOOL) s->type = SAMPLE_BOOL, s->v.i = v->b;
+    if (v->type == JSON_INT)
+        s->type = SAMPLE_DOUBLE, s->v.d = (double)v->i;
+    else if (v->type == JSON_DOUBLE)
+        s->type = SAMPLE_DOUBLE, s->v.d = v->d;
+    else if (v->type == JSON_BOOL)
+        s->type = SAMPLE_BOOL, s->v.i = v->b;
     else if (v->type == JSON_STRING) {
         s->type = SAMPLE_STRING;
         int err = n->history->ops->string_put(n->history, v->s, &s->v.u);
@@ -158,9 +173,12 @@ static int parse_time(const struct json *v, int64_t now, struct sample *s, struc
 {
     s->time_us = now;
     if (!v || v->type == JSON_NULL) return 0;
-    if (v->type == JSON_INT) s->time_us = v->i * 1000;
-    else if (v->type == JSON_DOUBLE) s->time_us = (int64_t)(v->d * 1000);
-    else return time_parse_words(json_str(v, STR("")), now, 0, &s->time_us, e);
+    if (v->type == JSON_INT)
+        s->time_us = v->i * 1000;
+    else if (v->type == JSON_DOUBLE)
+        s->time_us = (int64_t)(v->d * 1000);
+    else
+        return time_parse_words(json_str(v, STR("")), now, 0, &s->time_us, e);
     return 0;
 }
 
@@ -171,8 +189,7 @@ static int parse_sample(struct api_call *c, const struct json *it, struct sample
     struct str name = json_str(json_get(it, "point"), STR(""));
     *s = (struct sample){0};
     int err = resource_get(n->kernel, c->a, "point", name, &r, e);
-    if (err)
-        return error_set(e, ERR_NOT_FOUND, "point", "there is no point '%.*s'", "没有测点 '%.*s'", STR_ARG(name));
+    if (err) return error_set(e, ERR_NOT_FOUND, "point", "there is no point '%.*s'", "没有测点 '%.*s'", STR_ARG(name));
     s->point = r.num;
     err = parse_quality(json_get(it, "q"), s, e);
     if (!err) err = parse_time(json_get(it, "t"), clock_now_us(n->clock), s, e);
@@ -188,19 +205,21 @@ static int post_samples(struct api_call *c, struct error *e)
     const struct json *list = json_get(body, "samples");
     size_t n = json_count(list), i = 0;
     if (!list || list->type != JSON_ARRAY || n == 0 || n > 100000)
-        return error_set(e, ERR_INVALID, "samples", "must be an array of 1 to 100,000 samples", "必须是 1 到 100000 个样本的数组");
+        return error_set(e, ERR_INVALID, "samples", "must be an array of 1 to 100,000 samples",
+                         "必须是 1 到 100000 个样本的数组");
     struct sample *s = arena_alloc(c->a, n * sizeof *s);
     if (!s) return error_set(e, ERR_NOMEM, "samples", "out of memory", "内存不足");
-    for json_each(it, list) {
-        err = parse_sample(c, it, &s[i], e);
-        if (err) {
-            char where[40];
-            snprintf(where, sizeof where, "samples[%zu].", i);
-            error_prefix(e, where);
-            return err;
+    for
+        json_each (it, list) {
+            err = parse_sample(c, it, &s[i], e);
+            if (err) {
+                char where[40];
+                snprintf(where, sizeof where, "samples[%zu].", i);
+                error_prefix(e, where);
+                return err;
+            }
+            i++;
         }
-        i++;
-    }
     err = bus_write(node_of(c)->bus, s, n, e);
     if (err) return err;
     struct json_writer w = api_answer(c);
@@ -213,12 +232,20 @@ static int post_samples(struct api_call *c, struct error *e)
 static const struct api_route routes[] = {
     API_GET("/api/v1/current", "point", AUDIT_NONE, get_current, .summary_en = "Current values", .summary_zh = "当前值",
             .params = "points:string:Codes or ids, comma"),
-    API_DO("POST", "/api/v1/current", "point", ACT_READ, AUDIT_NONE, post_current, .summary_en = "Current values of many points",
-           .summary_zh = "批量读取当前值"),
-    {.method = "GET", .path = "/api/v1/stream", .kind = "point", .action = ACT_READ, .audit = AUDIT_NONE, .websocket = true,
-     .stream = &live_stream_ops, .summary_en = "Live values (WebSocket)", .summary_zh = "实时数据流（WebSocket）"},
+    API_DO("POST", "/api/v1/current", "point", ACT_READ, AUDIT_NONE, post_current,
+           .summary_en = "Current values of many points", .summary_zh = "批量读取当前值"),
+    {.method = "GET",
+     .path = "/api/v1/stream",
+     .kind = "point",
+     .action = ACT_READ,
+     .audit = AUDIT_NONE,
+     .websocket = true,
+     .stream = &live_stream_ops,
+     .summary_en = "Live values (WebSocket)",
+     .summary_zh = "实时数据流（WebSocket）"},
     API_DO("POST", "/api/v1/samples", "point", ACT_WRITE, AUDIT_CHANGE, post_samples,
-           .summary_en = "Write samples; answered when durable", .summary_zh = "写入样本（落盘后应答）", .body_max = 16 << 20),
+           .summary_en = "Write samples; answered when durable", .summary_zh = "写入样本（落盘后应答）",
+           .body_max = 16 << 20),
 };
 
 static int live_init(struct node *n, void **ret_ctx, struct error *e)

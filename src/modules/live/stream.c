@@ -51,7 +51,8 @@ static void say_error(struct stream *st, const char *text, const char *text_zh)
 
 static bool differs(const struct sample *a, const struct sample *b)
 {
-    return a->time_us != b->time_us || a->quality != b->quality || a->flags != b->flags || a->v.u != b->v.u || a->type != b->type;
+    return a->time_us != b->time_us || a->quality != b->quality || a->flags != b->flags || a->v.u != b->v.u ||
+           a->type != b->type;
 }
 
 /* Texts of string values that this frame needs go ahead of it. */
@@ -107,7 +108,10 @@ static void send_frame(struct stream *st)
     metric_add(&m_frames, 1);
 }
 
-static void on_timer(uv_timer_t *t) { send_frame(t->data); }
+static void on_timer(uv_timer_t *t)
+{
+    send_frame(t->data);
+}
 
 static void keep_sent(struct followed *fresh, size_t n, const struct followed *old, size_t nold)
 {
@@ -122,13 +126,15 @@ static void set_points(struct stream *st, const struct json *points, int64_t int
 {
     size_t n = json_count(points);
     if (!points || points->type != JSON_ARRAY || n > LIMIT_STREAM_POINTS) {
-        say_error(st, "'points' must be an array of at most 20000 point numbers", "points 必须是不超过 20000 个测点编号的数组");
+        say_error(st, "'points' must be an array of at most 20000 point numbers",
+                  "points 必须是不超过 20000 个测点编号的数组");
         return;
     }
     struct followed *fresh = mem_calloc(n ? n : 1, sizeof *fresh);
     if (!fresh) return;
     size_t i = 0;
-    for json_each(it, points) fresh[i++].num = (uint32_t)json_i64(it, 0);
+    for
+        json_each (it, points) fresh[i++].num = (uint32_t)json_i64(it, 0);
     keep_sent(fresh, n, st->points, st->npoints);
     mem_free(st->points);
     st->points = fresh;
@@ -150,9 +156,12 @@ static void on_message(struct http_stream *s, bool text, struct str data)
         return;
     }
     struct str op = json_str(json_get(m, "op"), STR(""));
-    if (str_is(op, "set")) set_points(st, json_get(m, "points"), json_i64(json_get(m, "interval_ms"), 1000));
-    else if (str_is(op, "ping")) (void)!http_ws_send(s, true, "{\"op\":\"pong\"}", 13);
-    else say_error(st, "'op' must be set or ping", "op 必须是 set 或 ping");
+    if (str_is(op, "set"))
+        set_points(st, json_get(m, "points"), json_i64(json_get(m, "interval_ms"), 1000));
+    else if (str_is(op, "ping"))
+        (void)!http_ws_send(s, true, "{\"op\":\"pong\"}", 13);
+    else
+        say_error(st, "'op' must be set or ping", "op 必须是 set 或 ping");
 }
 
 static void on_open(struct http_stream *s, struct http_request *q)

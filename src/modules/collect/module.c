@@ -1,0 +1,77 @@
+/* module.c - the module collect: its table of routes and its life. */
+#include "base/mem.h"
+#include "modules/collect/collect.h"
+
+static const struct api_route routes[] = {
+    API_GET("/api/v1/drivers", "channel", AUDIT_NONE, get_drivers, .summary_en = "Drivers with their options",
+            .summary_zh = "驱动及其参数表"),
+    API_GET("/api/v1/channels:status", "channel", AUDIT_NONE, get_status, .summary_en = "State of all channels",
+            .summary_zh = "所有通道状态"),
+    API_GET("/api/v1/channels/{id}/diagnostics", "channel", AUDIT_NONE, get_diagnostics,
+            .summary_en = "State, devices and last frames of a channel", .summary_zh = "通道诊断：状态、设备与报文"),
+    API_DO("POST", "/api/v1/channels:test", "channel", ACT_WRITE, AUDIT_NONE, post_test,
+           .summary_en = "Try a connection that is not stored", .summary_zh = "测试未保存的连接"),
+    API_DO("POST", "/api/v1/channels/{id}:test", "channel", ACT_WRITE, AUDIT_NONE, post_test_saved,
+           .summary_en = "Try a channel's connection", .summary_zh = "测试通道连接"),
+    API_DO("POST", "/api/v1/channels:read", "channel", ACT_WRITE, AUDIT_NONE, post_read,
+           .summary_en = "Read addresses once, without storing", .summary_zh = "试读地址（不保存）"),
+    API_DO("POST", "/api/v1/points/{id}:write", "point", ACT_CONTROL, AUDIT_CONTROL, post_write,
+           .summary_en = "Write a value to the equipment", .summary_zh = "向设备写值"),
+    API_GET("/api/v1/points:tree", "point", AUDIT_NONE, get_tree, .summary_en = "Children of an area",
+            .summary_zh = "区域树的子节点", .params = "parent:string:Path of the area"),
+    API_GET("/api/v1/areas", "point", AUDIT_NONE, get_areas, .summary_en = "Overview of the areas",
+            .summary_zh = "区域概览"),
+};
+
+static int collect_init(struct node *n, void **ret_ctx, struct error *e)
+{
+    struct collect *c = mem_calloc(1, sizeof *c);
+    if (!c) return error_set(e, ERR_NOMEM, "collect", "out of memory", "内存不足");
+    pthread_condattr_t attr;
+    c->node = n;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    *ret_ctx = c;
+    int err = collect_kinds_add(c, e);
+    return err ? err : collect_hooks_add(c, e);
+}
+
+static int collect_start(void *ctx, struct error *e)
+{
+    struct collect *c = ctx;
+    int err = run_start(c->node, 1, &c->run, e);
+    return err ? err : reconcile_start(c, e);
+}
+
+static void collect_stop(void *ctx)
+{
+    struct collect *c = ctx;
+    reconcile_stop(c);
+    run_stop(c->run);
+    c->run = NULL;
+}
+
+static void collect_fini(void *ctx)
+{
+    struct collect *c = ctx;
+    if (!c) return;
+    plant_unref(c->plant);
+    pthread_mutex_destroy(&c->lock);
+    pthread_cond_destroy(&c->wake);
+    mem_free(c);
+}
+
+const struct module collect_module = {
+    .name = "collect",
+    .title_en = "Data acquisition",
+    .title_zh = "数据采集",
+    .routes = routes,
+    .nroutes = sizeof routes / sizeof *routes,
+    .init = collect_init,
+    .start = collect_start,
+    .stop = collect_stop,
+    .fini = collect_fini,
+};

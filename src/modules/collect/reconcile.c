@@ -1,0 +1,100 @@
+/* reconcile.c - the thread that makes the running world equal to the stored one, at start and after
+ * every change: load a snapshot, tell the bus about the points, apply it to the channels. Changes that
+ * come in quick succession (an import) are gathered for a moment. Idempotent. */
+#include <time.h>
+#include "base/mem.h"
+#include "io/log.h"
+#include "modules/collect/collect.h"
+
+struct plant *collect_plant(struct collect *c)
+{
+    pthread_mutex_lock(&c->lock);
+    struct plant *p = c->plant ? plant_ref(c->plant) : NULL;
+    pthread_mutex_unlock(&c->lock);
+    return p;
+}
+
+static void tell_bus(struct collect *c, const struct plant *fresh, const struct plant *old)
+{
+    for (size_t i = 0; i < fresh->npoints; i++) {
+        struct bus_point bp = plant_bus_point(&fresh->points[i]);
+        (void)!bus_point_set(c->node->bus, &bp, 1);
+    }
+    for (size_t i = 0; old && i < old->npoints; i++)
+        if (!plant_point(fresh, old->points[i].num)) (void)!bus_point_remove(c->node->bus, &old->points[i].num, 1);
+}
+
+static void reconcile_once(struct collect *c)
+{
+    struct error e = {0};
+    struct plant *fresh;
+    if (plant_load(c->node, &fresh, &e)) {
+        log_error("collect", "cannot load the configuration", "err=\"%s\"", e.text);
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    struct plant *old = c->plant;
+    c->plant = fresh;
+    pthread_mutex_unlock(&c->lock);
+    tell_bus(c, fresh, old);
+    run_apply(c->run, fresh);
+    plant_unref(old);
+}
+
+static void sleep_a_moment(struct collect *c)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    ts.tv_nsec += 150000000;
+    if (ts.tv_nsec >= 1000000000) {
+        ts.tv_nsec -= 1000000000;
+        ts.tv_sec++;
+    }
+    while (!c->stopping && pthread_cond_timedwait(&c->wake, &c->lock, &ts) == 0) continue;
+}
+
+static void *reconciler(void *arg)
+{
+    struct collect *c = arg;
+    pthread_setname_np(pthread_self(), "reconcile");
+    pthread_mutex_lock(&c->lock);
+    while (!c->stopping) {
+        while (!c->dirty && !c->stopping) pthread_cond_wait(&c->wake, &c->lock);
+        if (c->plant) sleep_a_moment(c); /* not at start */
+        if (c->stopping) break;
+        c->dirty = false;
+        pthread_mutex_unlock(&c->lock);
+        reconcile_once(c);
+        pthread_mutex_lock(&c->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return NULL;
+}
+
+void reconcile_signal(struct collect *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->dirty = true;
+    pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+}
+
+int reconcile_start(struct collect *c, struct error *e)
+{
+    c->dirty = true;
+    if (pthread_create(&c->thread, NULL, reconciler, c))
+        return error_set(e, ERR_LIMIT, "collect", "cannot start the reconciler", "无法启动协调线程");
+    c->running = true;
+    return 0;
+}
+
+void reconcile_stop(struct collect *c)
+{
+    if (!c->running) return;
+    pthread_mutex_lock(&c->lock);
+    c->stopping = true;
+    pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+    pthread_join(c->thread, NULL);
+    c->running = false;
+}

@@ -1,0 +1,63 @@
+/* run.h - running channels: the driver objects on their loops, and what the module sees of them.
+ *
+ * A worker is a loop thread with its own source on the bus; a channel lives on one worker for life.
+ * The reconciler and the handlers come in from other threads through loop_call; everything inside
+ * struct chan belongs to the worker's thread. */
+#pragma once
+#include "io/loop.h"
+#include "modules/collect/plant.h"
+
+#define CHAN_HISTORY 50   /* states kept, one a minute */
+#define CHAN_FRAMES 40
+#define FRAME_BYTES 264
+
+struct frame_copy {
+    int64_t time_us;
+    uint8_t dir, format;
+    bool ok;
+    uint16_t n;             /* bytes kept */
+    uint8_t bytes[FRAME_BYTES];
+    char why[160], why_zh[160];
+};
+
+struct chan_view {          /* a copy for a handler */
+    struct driver_status status;
+    uint8_t history[CHAN_HISTORY];
+    unsigned nhistory;
+    double samples_per_s;
+};
+
+struct run;
+MUST_CHECK int run_start(struct node *n, unsigned workers, struct run **ret, struct error *e);
+void run_stop(struct run *r);                                     /* closes all channels, joins the loops */
+/* Make the running channels equal to the snapshot; from the reconciler only. */
+void run_apply(struct run *r, const struct plant *p);
+/* Figures of a channel; false when it does not run. Any thread but a worker's. */
+bool run_view(struct run *r, struct str id, struct chan_view *ret);
+size_t run_devices(struct run *r, struct str id, struct driver_device_status *ret, size_t max);
+/* The frames kept, oldest first; from now on every frame is kept for a minute. */
+size_t run_frames(struct run *r, struct str id, struct frame_copy *ret, size_t max);
+
+/* Blocking calls into a driver; results are copied. */
+struct call_result {
+    enum driver_outcome outcome;
+    bool ok, has_readback;
+    struct error error;
+    struct sample readback;
+    char text[1024];
+    uint32_t ms;
+};
+void run_write(struct run *r, struct str channel_id, const struct driver_write *w, unsigned wait_ms, struct call_result *ret);
+/* On the running channel of that id, or, id {NULL,0}, on one made for the purpose from the options. */
+void run_test(struct run *r, struct str channel_id, const struct driver *d, const struct options *o, unsigned wait_ms, struct call_result *ret);
+struct reading_copy {
+    struct sample sample;
+    char text[256];
+    uint8_t raw[64];
+    size_t raw_len;
+    struct error error;
+    uint32_t ms;
+};
+int run_read(struct run *r, struct str channel_id, const struct driver *d, const struct options *o, const struct driver_device *dev,
+             const struct driver_point *points, size_t n, unsigned wait_ms, struct reading_copy *ret, struct error *e);
+const char *driver_state_name(enum driver_state s);
