@@ -4,6 +4,7 @@
  * doubling. A row is checked as UTF-8 as a whole. Pure; any thread. */
 #include "base/csv.h"
 #include "base/utf8.h"
+#include <stdio.h>
 
 enum { CELLS_MAX = 1000, CELL_BYTES_MAX = 64 << 10, CELLS_FIRST = 16 };
 

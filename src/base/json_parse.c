@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str_int.h"
 #include "base/utf8.h"
+#include <stdio.h>
 
 enum { KEYS_NEAR = 12 };
 
