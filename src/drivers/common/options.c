@@ -77,8 +77,7 @@ static int read_duration(struct collector *c, const struct option *o, const stru
 
 static int read_bool(struct collector *c, const struct option *o, const struct json *v, struct option_value *r)
 {
-    if (v->type != JSON_BOOL)
-        return fault(c, o->name, "'%s' must be true or false", "“%s”应为 true 或 false", o->name);
+    if (v->type != JSON_BOOL) return fault(c, o->name, "'%s' must be true or false", "“%s”应为 true 或 false", o->name);
     r->i = v->b;
     return 0;
 }
@@ -273,8 +272,9 @@ int options_check(const struct option *table, struct arena *a, const struct json
 /* ---- the form ---- */
 
 static const char *const type_names[] = {
-    [OPTION_STRING] = "string", [OPTION_INTEGER] = "integer",   [OPTION_NUMBER] = "number", [OPTION_BOOLEAN] = "boolean",
-    [OPTION_ENUM] = "enum",     [OPTION_DURATION] = "duration", [OPTION_SECRET] = "secret",
+    [OPTION_STRING] = "string",   [OPTION_INTEGER] = "integer", [OPTION_NUMBER] = "number",
+    [OPTION_BOOLEAN] = "boolean", [OPTION_ENUM] = "enum",       [OPTION_DURATION] = "duration",
+    [OPTION_SECRET] = "secret",
 };
 
 static void put_texts(struct json_writer *w, const char *key, const char *en, const char *zh)

@@ -12,7 +12,10 @@ static const struct {
 #undef X
 };
 
-const char *value_type_name(enum value_type t) { return (unsigned)t < VALUE_TYPE_COUNT ? types[t].name : "?"; }
+const char *value_type_name(enum value_type t)
+{
+    return (unsigned)t < VALUE_TYPE_COUNT ? types[t].name : "?";
+}
 
 const char *value_type_title(enum value_type t, bool zh)
 {
@@ -20,7 +23,10 @@ const char *value_type_title(enum value_type t, bool zh)
     return zh ? types[t].zh : types[t].en;
 }
 
-unsigned value_type_bytes(enum value_type t) { return (unsigned)t < VALUE_TYPE_COUNT ? types[t].bytes : 0; }
+unsigned value_type_bytes(enum value_type t)
+{
+    return (unsigned)t < VALUE_TYPE_COUNT ? types[t].bytes : 0;
+}
 
 bool value_type_parse(struct str s, enum value_type *ret)
 {
