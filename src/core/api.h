@@ -9,10 +9,19 @@
 #include "io/http_server.h"
 
 struct api;
-enum api_action { ACT_READ, ACT_WRITE, ACT_DELETE, ACT_CONTROL, ACT_ADMIN, ACT_LOGIN /* anyone, not signed in */, ACT_SELF /* any signed-in user, on himself */ };
+enum api_action {
+    ACT_READ,
+    ACT_WRITE,
+    ACT_DELETE,
+    ACT_CONTROL,
+    ACT_ADMIN,
+    ACT_LOGIN /* anyone, not signed in */,
+    ACT_SELF /* any signed-in user, on himself */
+};
+enum api_lane { LANE_COMMON, LANE_AUTH /* one thread, queue of 16: what hashes passwords */ };
 enum api_audit { AUDIT_NONE = 1 /* reads */, AUDIT_CHANGE, AUDIT_CONTROL, AUDIT_SECURITY };
 
-struct permissions;                    /* of one user: kind x action, from the roles */
+struct permissions; /* of one user: kind x action, from the roles */
 bool permitted(const struct permissions *p, const char *kind, enum api_action act); /* NULL: all */
 
 struct api_call {
@@ -20,11 +29,12 @@ struct api_call {
     struct kernel *kernel;
     struct http_request *req;
     struct http_response *res;
-    struct arena *a;                   /* the request's */
+    struct arena *a; /* the request's */
     struct actor actor;
-    bool zh;                           /* language of the answer */
-    struct str param[4];               /* path parameters in order */
-    void *module;                      /* ctx of the module that owns the route */
+    bool zh;                     /* language of the answer */
+    struct str param[4];         /* path parameters in order */
+    void *module;                /* ctx of the module that owns the route */
+    const struct principal *who; /* NULL: nobody (only on ACT_LOGIN routes); core/auth.h */
 };
 /* Path pattern: "/api/v1/points/{id}:write", "{x}" one segment. Return 0 after answering or a negative
  * code with *e filled: the router writes the problem. */
@@ -32,25 +42,36 @@ typedef int api_handler(struct api_call *c, struct error *e);
 
 struct api_route {
     const char *method, *path;
-    const char *kind;                  /* permission: on this kind ("point"); "*" for the kind in the path */
+    const char *kind; /* permission: on this kind ("point"); "*" for the kind in the path */
     enum api_action action;
     enum api_audit audit;
-    api_handler *handler;              /* plain */
+    api_handler *handler;                 /* plain */
     const struct http_stream_ops *stream; /* or SSE / WebSocket (the request's route_ctx is a struct api_call *) */
     bool websocket;
-    size_t body_max;                   /* 0: LIMIT_BODY_JSON */
-    unsigned rate;                     /* requests a minute and peer, 0: unlimited */
+    size_t body_max; /* 0: LIMIT_BODY_JSON */
+    enum api_lane lane;
+    unsigned rate; /* requests a minute and peer, 0: unlimited */
     const char *summary_en, *summary_zh;
-    const char *params;                /* query parameters for OpenAPI: "from:time:Start;px:integer:Width" */
+    const char *params;                      /* query parameters for OpenAPI: "from:time:Start;px:integer:Width" */
     const char *body_schema, *answer_schema; /* JSON Schema text, or "kind:point", "list:point"; NULL: none / free */
 };
-#define API_GET(path_, kind_, audit_, handler_, ...) {.method = "GET", .path = (path_), .kind = (kind_), .action = ACT_READ, .audit = (audit_), .handler = (handler_), __VA_ARGS__}
-#define API_DO(method_, path_, kind_, act_, audit_, handler_, ...) {.method = (method_), .path = (path_), .kind = (kind_), .action = (act_), .audit = (audit_), .handler = (handler_), __VA_ARGS__}
+#define API_GET(path_, kind_, audit_, handler_, ...) \
+    { \
+        .method = "GET", .path = (path_), .kind = (kind_), .action = ACT_READ, .audit = (audit_), \
+        .handler = (handler_), __VA_ARGS__ \
+    }
+#define API_DO(method_, path_, kind_, act_, audit_, handler_, ...) \
+    { \
+        .method = (method_), .path = (path_), .kind = (kind_), .action = (act_), .audit = (audit_), \
+        .handler = (handler_), __VA_ARGS__ \
+    }
 
 struct api_config {
     struct kernel *kernel;
     const struct http_static *(*asset)(struct str path); /* the web UI; NULL for none of that path */
     bool secure_cookies;
+    const char *version; /* NULL: "dev" */
+    bool cheap_hash;     /* tests only: argon2id at its smallest cost */
 };
 MUST_CHECK int api_new(const struct api_config *cfg, struct api **ret, struct error *e);
 /* Before start. The table must live on. Asserts rows are complete and unique. */
@@ -58,18 +79,44 @@ MUST_CHECK int api_routes_add(struct api *api, const struct api_route *r, size_t
 /* Use as http_config.route / .finished with ctx = api. */
 int api_route(void *api, struct http_request *q, struct http_route *ret, struct http_response *refuse);
 void api_finished(void *api, const struct http_request *q, int status, uint64_t bytes, uint64_t us);
-void api_server_set(struct api *api, struct http_server *srv);
+void api_server_set(struct api *api, struct http_server *srv); /* after start; NULL before http_server_stop */
 struct http_server *api_server(struct api *api);
 void api_free(struct api *api);
 
 /* Helpers for handlers. */
-MUST_CHECK int api_body_json(struct api_call *c, struct json **ret, struct error *e); /* media type, size, syntax checked */
-struct json_writer api_answer(struct api_call *c);   /* writes into the response body */
-int api_query_i64(struct api_call *c, const char *name, int64_t def, int64_t lo, int64_t hi, int64_t *ret, struct error *e);
-int api_problem(struct api_call *c, const struct error *e, const struct error *more, size_t nmore); /* fills the response, returns 0 */
+MUST_CHECK int api_body_json(struct api_call *c, struct json **ret,
+                             struct error *e);     /* media type, size, syntax checked */
+struct json_writer api_answer(struct api_call *c); /* writes into the response body */
+int api_query_i64(struct api_call *c, const char *name, int64_t def, int64_t lo, int64_t hi, int64_t *ret,
+                  struct error *e);
+int api_problem(struct api_call *c, const struct error *e, const struct error *more,
+                size_t nmore); /* fills the response, returns 0 */
+
+/* What the audit record of this request is about: the resource, and details as a JSON object (both in the
+ * request's arena; {NULL,0}: leave). Without it the record names the last path parameter. */
+void api_audit_note(struct api_call *c, struct str resource, struct str detail_json);
+
+/* A long-lived stream outlives its request: take a ticket in open() and ask at least once a second whether
+ * it still holds; when not, close the stream (revocation). Any thread, quick, never SQL. */
+struct api_ticket {
+    char id[37], user_id[37], login[64];
+    bool session;
+};
+void api_ticket_take(const struct api_call *c, struct api_ticket *ret);
+bool api_ticket_may(struct api *api, const struct api_ticket *t, const char *kind, enum api_action act);
+
+/* Health: each check answers quickly whether its part works; text says what is wrong. For /healthz. */
+struct api_health {
+    const char *name;
+    bool (*check)(void *ctx, struct error *why);
+    void *ctx;
+};
+int api_health_add(struct api *api, const struct api_health *h); /* ERR_LIMIT past 32 */
 
 /* One-time link: a token that signs the first administrator in. Printed by the app while no user has a
  * password; valid 24 h or until used; a new one at each start. ret: token text. */
-MUST_CHECK int api_first_link(struct api *api, char ret[65], struct error *e); /* ERR_EXISTS: a user with password is there */
+MUST_CHECK int api_first_link(struct api *api, char ret[65],
+                              struct error *e); /* ERR_EXISTS: a user with password is there */
 /* Audit record of something done outside a request (write-back outcome …). */
-void api_audit(struct api *api, const struct actor *by, enum api_audit cls, const char *action, const char *kind, struct str id, const char *outcome, struct str detail_json);
+void api_audit(struct api *api, const struct actor *by, enum api_audit cls, const char *action, const char *kind,
+               struct str id, const char *outcome, struct str detail_json);
