@@ -36,6 +36,7 @@ struct ts_stats {
     char read_only_why[128];
 };
 
+#define TS_CLASSES 16 /* ids 0..15 */
 /* An archive class: how long the samples of its points are kept. 0: no limit of that sort. */
 struct ts_class {
     uint8_t id;

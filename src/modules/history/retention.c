@@ -1,6 +1,6 @@
 /* retention.c - see retention.h. One thread: it sleeps until a change of an archive class or point is
  * signalled or a minute has passed, rebuilds the table when something changed, and calls enforce.
- * A point's class is looked up by the class resource's number, 1..255; 0 is "no class" (kept for ever). */
+ * A point's class is the class resource's number, 1..15; 0 is "no class" (kept for ever). */
 #include "modules/history/retention.h"
 #include <pthread.h>
 #include "base/mem.h"
@@ -18,15 +18,15 @@ struct retention {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool running, stopping, classes_dirty, points_dirty; /* under lock */
-    struct class_row row[256];                           /* under lock */
+    struct class_row row[TS_CLASSES];                           /* under lock */
     size_t nrows;
 };
 
 static int load_class(void *ctx, const struct resource *res)
 {
     struct retention *r = ctx;
-    if (res->num == 0 || res->num > 255 || r->nrows == 255) {
-        log_warn("history", "too many archive classes", "code=%.*s", STR_ARG(res->code));
+    if (res->num == 0 || res->num >= TS_CLASSES || r->nrows == TS_CLASSES) {
+        log_warn("history", "more archive classes than the store can tell apart", "code=%.*s", STR_ARG(res->code));
         return 0;
     }
     struct class_row *row = &r->row[r->nrows++];
@@ -45,7 +45,7 @@ static void load_classes(struct retention *r)
 {
     struct ts_store *st = r->node->history;
     struct error e = {0};
-    struct ts_class table[256];
+    struct ts_class table[TS_CLASSES];
     pthread_mutex_lock(&r->lock);
     r->nrows = 0;
     int err = resource_each(r->node->kernel, "archive_class", load_class, r, &e);
@@ -67,7 +67,7 @@ struct assignment {
 static int class_id(void *ctx, const struct resource *res)
 {
     struct assignment *a = ctx;
-    if (res->num && res->num < 256) str_to_cstr(res->id, a->ids[res->num], sizeof a->ids[0]);
+    if (res->num && res->num < TS_CLASSES) str_to_cstr(res->id, a->ids[res->num], sizeof a->ids[0]);
     return 0;
 }
 
@@ -76,7 +76,7 @@ static int assign_point(void *ctx, const struct resource *res)
     struct assignment *a = ctx;
     struct str ref = json_str(json_get(res->spec, "archive_class"), STR(""));
     uint8_t num = 0;
-    for (int i = 1; ref.n && i < 256 && !num; i++)
+    for (int i = 1; ref.n && i < TS_CLASSES && !num; i++)
         if (str_is(ref, a->ids[i])) num = (uint8_t)i;
     if (!mem_grow((void **)&a->points, &a->pcap, a->n + 1, sizeof *a->points)) return ERR_NOMEM;
     if (!mem_grow((void **)&a->classes, &a->ccap, a->n + 1, sizeof *a->classes)) return ERR_NOMEM;
@@ -89,7 +89,7 @@ static void load_points(struct retention *r)
 {
     struct ts_store *st = r->node->history;
     struct error e = {0};
-    struct assignment a = {.r = r, .ids = mem_calloc(256, 37)};
+    struct assignment a = {.r = r, .ids = mem_calloc(TS_CLASSES, 37)};
     if (!st->ops->classify || !kernel_kind(r->node->kernel, STR("point")) || !a.ids) {
         mem_free(a.ids);
         return;
@@ -134,6 +134,15 @@ static void *retention_main(void *arg)
     return NULL;
 }
 
+/* The store tells 15 classes apart, by number; numbers are never used twice. */
+static int check_class(void *ctx, struct kernel *k, struct sql_tx *tx, struct arena *a, const struct resource *old,
+                       const struct resource *new_, struct error *e)
+{
+    if (old || !new_ || new_->num < TS_CLASSES) return 0;
+    return error_set(e, ERR_LIMIT, "", "a node has at most %d archive classes in its life; change one that exists",
+                     "一个节点最多可建立 %d 个归档类别；请修改已有类别", TS_CLASSES - 1);
+}
+
 static void changed(void *ctx, struct kernel *k, const struct change *c, size_t n)
 {
     struct retention *r = ctx;
@@ -165,7 +174,7 @@ int retention_new(struct node *n, struct retention **ret, struct error *e)
 
 int retention_start(struct retention *r, struct error *e)
 {
-    const struct kind_hooks hooks[] = {{.kind = "archive_class", .changed = changed, .ctx = r},
+    const struct kind_hooks hooks[] = {{.kind = "archive_class", .validate = check_class, .changed = changed, .ctx = r},
                                        {.kind = "point", .changed = changed, .ctx = r}};
     for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++) {
         int err = kernel_hooks_add(r->node->kernel, &hooks[i]);

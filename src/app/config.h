@@ -1,0 +1,25 @@
+/* config.h - settings of the program: one table, read from the command line, the environment
+ * (BORNITE_<NAME>) and a JSON file, in that order of precedence; also the source of `bornite help`. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/error.h"
+
+struct config {
+    const char *data;        /* data directory */
+    const char *listen;      /* address */
+    long port;
+    const char *tls_cert, *tls_key;
+    const char *log;         /* level */
+    long shards, workers;
+    long commit_ms;
+    long journal_mb;
+    const char *name;        /* of the node */
+    const char *sim_host;    /* where the demo group is played */
+    long sim_port;
+    bool demo;
+    const char *file;        /* the JSON file */
+};
+/* Reads all three; texts live until the end of the process. ERR_INVALID names the setting. */
+MUST_CHECK int config_read(struct config *c, int argc, char **argv, struct error *e);
+void config_help(void);      /* the table on stdout */

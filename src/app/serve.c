@@ -1,0 +1,178 @@
+/* serve.c - `bornite serve`: opens everything from the bottom up, waits for a signal, closes from the top
+ * down. Each step of the start stands as a row in one table with its undoing, so that a start that fails
+ * half-way takes back just what was done. */
+#include "app/serve.h"
+#include <signal.h>
+#include <unistd.h>
+#include "app/demo.h"
+#include "app/tables.h"
+#include "base/mem.h"
+#include "drivers/common/registry.h"
+#include "io/log.h"
+#include "tsdb/tsdb.h"
+
+#define MODULES_MAX 64
+
+struct server {
+    const struct config *cfg;
+    struct node node;
+    struct sql *sql;
+    struct http_server *http;
+    void *module_ctx[MODULES_MAX];
+};
+
+static int open_data(struct server *s, struct error *e) { return fs_real(s->cfg->data, true, &s->node.data, e); }
+static void close_data(struct server *s) { fs_destroy(s->node.data); }
+
+static int open_sql(struct server *s, struct error *e)
+{
+    char url[4200];
+    snprintf(url, sizeof url, "sqlite:%s/kernel.db", s->cfg->data);
+    return sql_open(url, &s->sql, e);
+}
+static void close_sql(struct server *s) { sql_close(s->sql); }
+
+static int open_kernel(struct server *s, struct error *e) { return kernel_open(s->sql, s->node.clock, s->node.rng, &s->node.kernel, e); }
+static void close_kernel(struct server *s) { kernel_close(s->node.kernel); }
+
+static int open_history(struct server *s, struct error *e)
+{
+    struct tsdb_config tc = {.fs = s->node.data, .clock = s->node.clock};
+    return tsdb_open(&tc, &s->node.history, e);
+}
+static void close_history(struct server *s) { s->node.history->ops->close(s->node.history); }
+
+static int open_bus(struct server *s, struct error *e)
+{
+    struct bus_config bc = {.shards = (unsigned)s->cfg->shards,
+                            .clock = s->node.clock,
+                            .store = s->node.history,
+                            .fs = s->node.data,
+                            .journal_max = (uint64_t)s->cfg->journal_mb << 20,
+                            .commit_ms = (unsigned)s->cfg->commit_ms};
+    return bus_start(&bc, &s->node.bus, e);
+}
+static void close_bus(struct server *s) { bus_stop(s->node.bus); }
+
+static int open_api(struct server *s, struct error *e)
+{
+    struct api_config ac = {.kernel = s->node.kernel, .asset = app_asset, .secure_cookies = s->cfg->tls_cert != NULL};
+    int err = app_assets_init(e);
+    return err ? err : api_new(&ac, &s->node.api, e);
+}
+static void close_api(struct server *s) { api_free(s->node.api); }
+
+static int init_modules(struct server *s, struct error *e) { return modules_init(&s->node, app_modules, app_nmodules, s->module_ctx, e); }
+static void fini_modules(struct server *s) { modules_fini(app_modules, app_nmodules, s->module_ctx); }
+
+static int set_up_demo(struct server *s, struct error *e)
+{
+    return s->cfg->demo ? demo_set_up(&s->node, s->cfg->sim_host, s->cfg->sim_port, e) : 0;
+}
+static void nothing(struct server *s) {}
+
+static int start_modules(struct server *s, struct error *e) { return modules_start(app_modules, app_nmodules, s->module_ctx, e); }
+static void stop_modules(struct server *s) { modules_stop(app_modules, app_nmodules, s->module_ctx); }
+
+static int open_http(struct server *s, struct error *e)
+{
+    struct http_config hc = {.bind = s->cfg->listen,
+                             .port = (unsigned)s->cfg->port,
+                             .cert_pem = s->cfg->tls_cert,
+                             .key_pem = s->cfg->tls_key,
+                             .workers = (unsigned)s->cfg->workers,
+                             .clock = s->node.clock,
+                             .route = api_route,
+                             .finished = api_finished,
+                             .ctx = s->node.api};
+    int err = http_server_start(&hc, &s->http, e);
+    if (!err) api_server_set(s->node.api, s->http);
+    return err;
+}
+static void close_http(struct server *s) { http_server_stop(s->http); }
+
+static const struct step {
+    const char *name;
+    int (*open)(struct server *s, struct error *e);
+    void (*close)(struct server *s);
+} steps[] = {
+    {"data", open_data, close_data},         {"relational store", open_sql, close_sql}, {"kernel", open_kernel, close_kernel},
+    {"history", open_history, close_history}, {"sample path", open_bus, close_bus},      {"api", open_api, close_api},
+    {"modules", init_modules, fini_modules}, {"demo", set_up_demo, nothing},            {"start", start_modules, stop_modules},
+    {"http", open_http, close_http},
+};
+#define STEPS (sizeof steps / sizeof *steps)
+
+static void close_from(struct server *s, size_t n)
+{
+    while (n-- > 0) steps[n].close(s);
+}
+
+static const char *shown_host(const struct config *c)
+{
+    return strcmp(c->listen, "0.0.0.0") == 0 || strcmp(c->listen, "::") == 0 ? "127.0.0.1" : c->listen;
+}
+
+/* The only output on stdout: scripts read it. */
+static void say_link(struct server *s)
+{
+    char link[65];
+    char base[300];
+    snprintf(base, sizeof base, "%s://%s:%u", s->cfg->tls_cert ? "https" : "http", shown_host(s->cfg), http_server_port(s->http));
+    if (api_first_link(s->node.api, link, NULL) == 0)
+        printf("bornite: %s/setup#%s\n  (this link signs you in once / 此链接可一次性登录)\n", base, link);
+    else printf("bornite: %s/\n", base);
+    fflush(stdout);
+}
+
+static void wait_for_signal(void)
+{
+    sigset_t set;
+    int got;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    while (sigwait(&set, &got) != 0) continue;
+    log_info("app", "stopping", "signal=%d", got);
+}
+
+/* Before any thread exists, so that all inherit it. */
+static void block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int serve_main(const struct config *c)
+{
+    static struct server s;
+    struct error e = {0};
+    enum log_level level;
+    s = (struct server){.cfg = c};
+    s.node = (struct node){.drivers = app_drivers, .clock = clock_real(), .rng = rng_real(), .data_dir = c->data, .name = c->name, .demo = c->demo};
+    if (log_level_parse(c->log, &level)) log_level_set(NULL, level);
+    hash_seed_set(rng_u64(rng_real()));
+    block_signals();
+    int err = drivers_check(app_drivers, &e);
+    for (size_t i = 0; i < STEPS && !err; i++) {
+        err = steps[i].open(&s, &e);
+        if (!err) continue;
+        fprintf(stderr, "bornite: cannot start (%s)%s%s: %s\n         %s\n", steps[i].name, e.where[0] ? ": " : "", e.where,
+                e.text[0] ? e.text : error_title(err), e.text_zh);
+        close_from(&s, i);
+        return 1;
+    }
+    if (err) {
+        fprintf(stderr, "bornite: %s: %s\n", e.where, e.text);
+        return 1;
+    }
+    log_info("app", "ready", "data=%s port=%u", c->data, http_server_port(s.http));
+    say_link(&s);
+    wait_for_signal();
+    close_from(&s, STEPS);
+    return 0;
+}

@@ -1,0 +1,11 @@
+/* tables.c - see tables.h. */
+#include "app/tables.h"
+
+extern const struct module history_module, collect_module, live_module;
+extern const struct driver modbus_tcp_driver, modbus_rtu_tcp_driver, template_driver;
+
+const struct driver *const app_drivers[] = {&modbus_tcp_driver, NULL};
+
+/* Kinds that others refer to come first. */
+const struct module *const app_modules[] = {&history_module, &collect_module, &live_module};
+const size_t app_nmodules = sizeof app_modules / sizeof *app_modules;
