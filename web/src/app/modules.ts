@@ -1,0 +1,26 @@
+/* The registration table of the UI's modules: one row each. */
+import { core } from '@/modules/core';
+import { collect } from '@/modules/collect';
+import { history } from '@/modules/history';
+import { live } from '@/modules/live';
+import type { MenuEntry, WebModule } from './module';
+
+export const modules: WebModule[] = [live, history, collect, core];
+
+export const menuEntries: MenuEntry[] = modules.flatMap((m) => m.menu).sort((a, b) => a.order - b.order);
+
+export function editorOf(kind: string, field: string) {
+  for (const m of modules) {
+    const editor = m.editors?.[`${kind}.${field}`];
+    if (editor) return editor;
+  }
+  return undefined;
+}
+
+export function pathOf(kind: string, plural: string, id: string): string {
+  for (const m of modules) {
+    const open = m.open?.[kind];
+    if (open) return open(id);
+  }
+  return `/r/${plural}/${encodeURIComponent(id)}`;
+}

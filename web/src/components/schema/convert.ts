@@ -1,0 +1,71 @@
+/* Between the server's spec and antd form values: times, secrets and free JSON have another shape in the
+ * form; places of errors ("spec.permissions[2].kind") become form paths. */
+import dayjs, { type Dayjs } from 'dayjs';
+import type { FieldDoc, Spec } from '@/lib/types';
+
+export type FormPath = (string | number)[];
+
+export function toForm(fields: FieldDoc[], spec: Spec | undefined, creating: boolean): Spec {
+  const out: Spec = {};
+  for (const f of fields) {
+    const value = spec?.[f.name];
+    if (value === undefined || value === null) {
+      if (creating && f.default !== undefined) out[f.name] = valueToForm(f, f.default, creating);
+      else if (f.type === 'object') out[f.name] = toForm(f.fields ?? [], {}, creating);
+    } else {
+      out[f.name] = valueToForm(f, value, creating);
+    }
+  }
+  return out;
+}
+
+function valueToForm(f: FieldDoc, value: unknown, creating: boolean): unknown {
+  if (f.type === 'time') return dayjs(value as string);
+  if (f.type === 'secret') return undefined;
+  if (f.type === 'json') return JSON.stringify(value, null, 2);
+  if (f.type === 'object') return toForm(f.fields ?? [], value as Spec, creating);
+  if (f.type === 'array' && f.items && Array.isArray(value)) return value.map((v) => valueToForm(f.items as FieldDoc, v, creating));
+  return value;
+}
+
+/* `full`: every empty member becomes null (a merge patch that clears it); else it is left out. */
+export function fromForm(fields: FieldDoc[], values: Spec | undefined, full: boolean): Spec {
+  const out: Spec = {};
+  for (const f of fields) {
+    if (f.read_only) continue;
+    const value = valueFromForm(f, values?.[f.name], full);
+    if (value === undefined) continue;
+    if (value === null && (!full || f.type === 'secret')) continue;
+    out[f.name] = value;
+  }
+  return out;
+}
+
+function valueFromForm(f: FieldDoc, value: unknown, full: boolean): unknown {
+  if (value === undefined || value === null || value === '') return f.type === 'secret' ? undefined : null;
+  if (f.type === 'time') return (value as Dayjs).toISOString();
+  if (f.type === 'json') return typeof value === 'string' ? JSON.parse(value) : value;
+  if (f.type === 'object') {
+    const inner = fromForm(f.fields ?? [], value as Spec, full);
+    return Object.keys(inner).length === 0 && !full ? undefined : inner;
+  }
+  if (f.type === 'array' && f.items && Array.isArray(value)) {
+    return value.map((v) => valueFromForm(f.items as FieldDoc, v, false)).filter((v) => v !== null && v !== undefined);
+  }
+  return value;
+}
+
+export function pathOfWhere(where: string): FormPath {
+  return where.split(/[.[\]]+/).filter(Boolean).map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+}
+
+/* Is the field at this path one that the form shows? Errors elsewhere stand above the form. */
+export function knownPath(path: FormPath, fields: FieldDoc[]): boolean {
+  if (path[0] === 'code' || path[0] === 'name') return path.length === 1;
+  return path[0] === 'spec' && path.length > 1 && fields.some((f) => f.name === path[1]);
+}
+
+export function shown(f: FieldDoc, siblings: Spec | undefined): boolean {
+  if (!f.show_if) return true;
+  return f.show_if.in.includes(siblings?.[f.show_if.field] as never);
+}

@@ -1,0 +1,25 @@
+/* One ticking second for everything that shows an age. */
+import { useSyncExternalStore } from 'react';
+
+let now = Date.now();
+let timer = 0;
+const listeners = new Set<() => void>();
+
+function subscribe(fn: () => void): () => void {
+  listeners.add(fn);
+  timer ||= window.setInterval(() => {
+    now = Date.now();
+    for (const l of listeners) l();
+  }, 1000);
+  return () => {
+    listeners.delete(fn);
+    if (listeners.size === 0) {
+      clearInterval(timer);
+      timer = 0;
+    }
+  };
+}
+
+export function useNow(): number {
+  return useSyncExternalStore(subscribe, () => now);
+}

@@ -1,0 +1,9 @@
+/* Writing the server's filter language: name='text' and spec.x~'part'. */
+export function quote(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+export function all(...parts: (string | undefined | null | false)[]): string {
+  const kept = parts.filter((p): p is string => Boolean(p));
+  return kept.length > 1 ? kept.map((p) => (/\bor\b/.test(p) ? `(${p})` : p)).join(' and ') : (kept[0] ?? '');
+}

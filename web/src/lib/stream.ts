@@ -1,0 +1,163 @@
+/* The one WebSocket of this tab. Components say which points they show (useLive); the union is sent as
+ * one "set", a moment after the last change. Reconnects for ever, 1 to 30 s, and subscribes again; while
+ * nobody looks (tab hidden or nothing subscribed) it stays quiet. */
+import { useEffect } from 'react';
+import { BASE } from './api';
+import { decodeFrame } from './frame';
+import { netStream, useNet } from './net';
+import { putTags } from './tagStore';
+
+const GATHER_MS = 120;
+const PING_MS = 20000;
+const SILENCE_MS = 45000;
+export const MAX_POINTS = 20000;
+
+export function backoff(attempt: number, random = Math.random()): number {
+  const base = Math.min(30000, 1000 * 2 ** Math.min(attempt, 10));
+  return Math.max(1000, Math.round(base * (0.75 + 0.25 * random)));
+}
+
+export class StreamClient {
+  private wanted = new Map<number, number>();
+  private strings = new Map<number, string>();
+  private socket: WebSocket | null = null;
+  private attempt = 0;
+  private gather = 0;
+  private retry = 0;
+  private ping = 0;
+  private heard = 0;
+  private sent = '';
+
+  private url: string;
+
+  constructor(url: string) {
+    this.url = url;
+  }
+
+  want(nums: Iterable<number>): void {
+    for (const num of nums) this.wanted.set(num, (this.wanted.get(num) ?? 0) + 1);
+    this.later();
+  }
+
+  unwant(nums: Iterable<number>): void {
+    for (const num of nums) {
+      const count = (this.wanted.get(num) ?? 0) - 1;
+      if (count > 0) this.wanted.set(num, count);
+      else this.wanted.delete(num);
+    }
+    this.later();
+  }
+
+  points(): number[] {
+    return [...this.wanted.keys()].sort((a, b) => a - b).slice(0, MAX_POINTS);
+  }
+
+  close(): void {
+    clearTimeout(this.retry);
+    clearTimeout(this.gather);
+    this.gather = 0;
+    this.drop();
+    netStream('idle');
+  }
+
+  private drop(): void {
+    clearInterval(this.ping);
+    const socket = this.socket;
+    this.socket = null;
+    this.sent = '';
+    if (socket) {
+      socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
+      socket.close();
+    }
+  }
+
+  private later(): void {
+    if (this.gather) return;
+    this.gather = window.setTimeout(() => {
+      this.gather = 0;
+      this.sync();
+    }, GATHER_MS);
+  }
+
+  private sync(): void {
+    if (!this.socket) {
+      if (this.wanted.size > 0) this.connect();
+      return;
+    }
+    if (this.socket.readyState !== WebSocket.OPEN) return;
+    const message = JSON.stringify({ op: 'set', points: this.points(), interval_ms: 1000 });
+    if (message === this.sent) return;
+    this.sent = message;
+    this.socket.send(message);
+  }
+
+  private connect(): void {
+    clearTimeout(this.retry);
+    netStream('connecting');
+    const socket = new WebSocket(this.url);
+    socket.binaryType = 'arraybuffer';
+    this.socket = socket;
+    socket.onopen = () => {
+      this.attempt = 0;
+      this.heard = Date.now();
+      netStream('open');
+      this.sync();
+      this.ping = window.setInterval(() => this.alive(), PING_MS);
+    };
+    socket.onmessage = (event) => this.receive(event.data as ArrayBuffer | string);
+    socket.onclose = () => this.lost();
+  }
+
+  private alive(): void {
+    if (Date.now() - this.heard > SILENCE_MS) this.lost();
+    else this.socket?.send('{"op":"ping"}');
+  }
+
+  private lost(): void {
+    this.drop();
+    netStream('waiting');
+    this.retry = window.setTimeout(() => this.connect(), backoff(this.attempt++));
+  }
+
+  private receive(data: ArrayBuffer | string): void {
+    this.heard = Date.now();
+    if (typeof data === 'string') {
+      const message = JSON.parse(data) as { op: string; items?: Record<string, string> };
+      if (message.op === 'strings') {
+        for (const [id, text] of Object.entries(message.items ?? {})) this.strings.set(Number(id), text);
+      }
+      return;
+    }
+    const frame = decodeFrame(data, this.strings);
+    if (!frame) return;
+    putTags(frame.values);
+    useNet.setState({ lastFrameAt: this.heard });
+  }
+}
+
+let client: StreamClient | null = null;
+
+export function stream(): StreamClient {
+  if (!client) {
+    const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+    client = new StreamClient(`${scheme}://${location.host}${BASE}/stream`);
+  }
+  return client;
+}
+
+export function closeStream(): void {
+  client?.close();
+  client = null;
+}
+
+/* Keep these points live while the component is there. */
+export function useLive(nums: number[]): void {
+  const key = nums.join(',');
+  useEffect(() => {
+    const list = key ? key.split(',').map(Number) : [];
+    if (list.length === 0) return undefined;
+    const s = stream();
+    s.want(list);
+    return () => s.unwant(list);
+  }, [key]);
+}

@@ -1,0 +1,35 @@
+/* Numbers for people: tabular, with as many digits as mean something, never "1e+21" for a count. */
+export function formatNumber(v: number, decimals?: number): string {
+  if (!Number.isFinite(v)) return '—';
+  if (decimals !== undefined) return v.toFixed(decimals);
+  const abs = Math.abs(v);
+  if (Number.isInteger(v) && abs < 1e9) return String(v);
+  if (abs !== 0 && (abs >= 1e9 || abs < 1e-4)) return v.toExponential(3);
+  if (abs >= 1000) return v.toFixed(1);
+  if (abs >= 100) return v.toFixed(1);
+  if (abs >= 1) return v.toFixed(2);
+  return v.toPrecision(3);
+}
+
+export function formatValue(v: unknown, decimals?: number): string {
+  if (v === null || v === undefined) return '—';
+  if (typeof v === 'boolean') return v ? '1' : '0';
+  if (typeof v === 'number') return formatNumber(v, decimals);
+  return String(v);
+}
+
+const UNIT_TEXT: Record<string, string> = {
+  Cel: '°C', degC: '°C', deg: '°', '%': '%', 'm3/h': 'm³/h', 'Nm3/h': 'Nm³/h', 'm3': 'm³', 'kg/m3': 'kg/m³',
+  'g/m3': 'g/m³', 'mg/m3': 'mg/m³', 'A/m2': 'A/m²', 'm/s2': 'm/s²', um: 'μm', '1': '',
+};
+
+/* A UCUM code as it is printed on instruments. */
+export function unitText(unit: string | undefined | null): string {
+  if (!unit) return '';
+  return UNIT_TEXT[unit] ?? unit;
+}
+
+export function formatCount(n: number | undefined | null): string {
+  if (n === undefined || n === null) return '—';
+  return n.toLocaleString('en-US');
+}

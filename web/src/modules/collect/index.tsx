@@ -1,0 +1,13 @@
+/* Module collect: connections (channels, devices) and their wizard. */
+import { ClusterOutlined, HddOutlined, LinkOutlined } from '@ant-design/icons';
+import type { WebModule } from '@/app/module';
+
+export const collect: WebModule = {
+  name: 'collect',
+  menu: [
+    { path: '/r/channels', title: 'collect.menu.channels', icon: <LinkOutlined />, group: 'iot', order: 41, need: ['channel', 'read'] },
+    { path: '/r/devices', title: 'collect.menu.devices', icon: <HddOutlined />, group: 'iot', order: 42, need: ['device', 'read'] },
+    { path: '/r/points', title: 'collect.menu.points', icon: <ClusterOutlined />, group: 'iot', order: 43, need: ['point', 'read'] },
+  ],
+  routes: [],
+};
