@@ -68,10 +68,12 @@ struct http_stream_ops {
  * negative error: answered with problem. `done` runs on the worker pool and writes the answer. */
 struct http_upload_ops {
     int (*begin)(struct http_request *q, void **ret_ctx, struct error *e);
-    int (*piece)(void *ctx, const void *p, size_t n, struct error *e);
+    int (*piece)(void *ctx, const void *p, size_t n, struct error *e); /* 1: this piece was taken, no more for now */
     void (*done)(void *ctx, struct http_request *q, struct http_response *r);
-    void (*abort)(void *ctx);
+    void (*abort)(void *ctx); /* on the loop; after a successful begin either done or abort is called, once */
 };
+/* Go on with a paused upload: any thread; q (as begin got it) must still be live, done or abort not yet called. */
+void http_upload_resume(struct http_request *q);
 
 enum http_kind { HTTP_PLAIN, HTTP_UPLOAD, HTTP_SSE, HTTP_WEBSOCKET, HTTP_STATIC };
 struct http_static {                /* a file in memory, with its gzip form when that is smaller */
