@@ -6,6 +6,6 @@ extern const struct driver modbus_tcp_driver, modbus_rtu_tcp_driver, template_dr
 
 const struct driver *const app_drivers[] = {&modbus_tcp_driver, NULL};
 
-/* Kinds that others refer to come first. */
-const struct module *const app_modules[] = {&history_module, &collect_module, &live_module};
+/* A module whose hooks watch another's kinds stands behind it. */
+const struct module *const app_modules[] = {&collect_module, &history_module, &live_module};
 const size_t app_nmodules = sizeof app_modules / sizeof *app_modules;

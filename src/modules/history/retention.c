@@ -18,7 +18,7 @@ struct retention {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool running, stopping, classes_dirty, points_dirty; /* under lock */
-    struct class_row row[TS_CLASSES];                           /* under lock */
+    struct class_row row[TS_CLASSES];                    /* under lock */
     size_t nrows;
 };
 
@@ -168,18 +168,20 @@ int retention_new(struct node *n, struct retention **ret, struct error *e)
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->wake, &attr);
     pthread_condattr_destroy(&attr);
+    const struct kind_hooks hooks[] = {{.kind = "archive_class", .validate = check_class, .changed = changed, .ctx = r},
+                                       {.kind = "point", .changed = changed, .ctx = r}};
+    for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++) {
+        int err = kernel_hooks_add(r->node->kernel, &hooks[i]);
+        if (!err) continue;
+        retention_free(r);
+        return error_set(e, err, "history", "cannot watch the kind %s", "无法监视类型 %s", hooks[i].kind);
+    }
     *ret = r;
     return 0;
 }
 
 int retention_start(struct retention *r, struct error *e)
 {
-    const struct kind_hooks hooks[] = {{.kind = "archive_class", .validate = check_class, .changed = changed, .ctx = r},
-                                       {.kind = "point", .changed = changed, .ctx = r}};
-    for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++) {
-        int err = kernel_hooks_add(r->node->kernel, &hooks[i]);
-        if (err) return error_set(e, err, "history", "cannot watch the kind %s", "无法监视类型 %s", hooks[i].kind);
-    }
     r->classes_dirty = true;
     if (pthread_create(&r->thread, NULL, retention_main, r))
         return error_set(e, ERR_LIMIT, "history", "cannot start the retention thread", "无法启动保留期线程");
