@@ -229,6 +229,7 @@ int journal_open(const struct journal_config *cfg, struct journal **ret, struct 
     buf_init(&scratch, RECORD_MAX + 1);
     struct found found = {j, 0};
     int err = cfg->fs->ops->mkdir(cfg->fs, cfg->dir);
+    if (!err) err = cfg->fs->ops->sync_dir(cfg->fs, ""); /* the directory itself must last */
     if (!err) err = cfg->fs->ops->list(cfg->fs, cfg->dir, found_file, &found);
     if (!err) err = found.err;
     for (size_t i = 0; !err && i < j->nseg; i++) err = segment_scan(j, &j->seg[i], &scratch);
@@ -294,11 +295,13 @@ int journal_append(struct journal *j, const void *p, size_t n, uint32_t weight, 
     return 0;
 }
 
-/* Undo a half-written batch; when even that fails the journal is out of service until reopened. */
+/* Undo a half-written batch; when even that fails the journal is out of service until reopened. Its
+ * records may then turn up at the next open: receivers take repeats. */
 static int commit_failed(struct journal *j, int err, bool synced_failed)
 {
     struct segment *s = &j->seg[j->nseg - 1];
     if (synced_failed || j->file->ops->truncate(j->file, s->end)) j->failed = true;
+    if (j->failed) j->pending_records = 0; /* their numbers are burnt: they may be on disk after all */
     pending_forget(j);
     return err;
 }
