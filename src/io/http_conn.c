@@ -272,7 +272,7 @@ static void consume_waiting(struct http_conn *c)
 
 bool conn_wants_input(const struct http_conn *c)
 {
-    if (c->closing || c->peer_eof) return false;
+    if (c->closing) return false;
     if (c->state == CONN_BUSY) return c->in.n < HTTP_IN_WHILE_BUSY;
     return c->state != CONN_BODY || !c->paused;
 }
@@ -300,7 +300,8 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *b)
 
 static void update_reading(struct http_conn *c)
 {
-    bool want = conn_wants_input(c);
+    bool want = conn_wants_input(c) && !c->peer_eof;
+    if (c->peer_eof && c->state != CONN_BUSY && !c->paused) conn_close(c); /* nothing more can come of it */
     if (want == c->reading || c->closing) return;
     c->reading = want;
     if (want)
@@ -330,16 +331,11 @@ void conn_continue(struct http_conn *c)
     update_reading(c);
 }
 
-/* The peer sends no more: an answer under way is still sent, everything else ends. */
+/* The peer sends no more: what it has asked is still answered, everything else ends. */
 void conn_eof(struct http_conn *c)
 {
     c->peer_eof = true;
-    if (c->state == CONN_BUSY) {
-        c->close_after = true;
-        update_reading(c);
-    } else {
-        conn_close(c);
-    }
+    update_reading(c);
 }
 
 /* ---- the ends ---- */

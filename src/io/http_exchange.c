@@ -196,7 +196,6 @@ void exchange_error(struct http_conn *c, int status, const char *detail)
         conn_close(c);
         return;
     }
-    buf_clear(&x->r.headers);
     response_problem(&x->r, status, detail);
     x->keep_alive = false;
     x->minor = 1;

@@ -34,7 +34,7 @@
 #define HTTP_WS_DEAD_S 75
 #define HTTP_WS_CLOSE_S 5
 #define HTTP_STREAM_STALL_S 60
-#define HTTP_SWEEP_MS 200
+#define HTTP_SWEEP_MS 100
 
 struct http_conn;
 struct http_peer;

@@ -6,16 +6,16 @@
 void sse_start(struct http_conn *c)
 {
     struct http_exchange *x = c->x;
+    if (x->head_only || !str_eq(x->q.method, STR("GET"))) {
+        exchange_error(c, 405, "an event stream takes only GET");
+        return;
+    }
     x->keep_alive = false;
     x->status = 200;
     http_set_header(&x->r, "Cache-Control", STR("no-store"));
     http_set_header(&x->r, "X-Accel-Buffering", STR("no"));
     struct str head = response_head(x, -1, "text/event-stream", false);
     uv_buf_t b = uv_buf_init((char *)head.p, (unsigned)head.n);
-    if (x->head_only || !str_eq(x->q.method, STR("GET"))) {
-        exchange_error(c, 405, "an event stream takes only GET");
-        return;
-    }
     c->stream = head.p ? stream_new(c) : NULL;
     c->state = CONN_SSE;
     if (!c->stream)

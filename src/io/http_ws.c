@@ -41,6 +41,7 @@ void ws_start(struct http_conn *c)
     struct http_exchange *x = c->x;
     const char *fault = handshake_fault(x);
     if (!str_is(http_header(&x->q, "sec-websocket-version"), "13") || fault) {
+        http_set_header(&x->r, "Sec-WebSocket-Version", STR("13"));
         exchange_error(c, fault ? 400 : 426, fault ? fault : "only version 13 is spoken");
         return;
     }
