@@ -1,0 +1,18 @@
+/* codec.h - what the second stage (zstd) needs, made once and reused: contexts and scratch memory for
+ * columns of up to `max` values. One thread at a time. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <zstd.h>
+
+struct codec {
+    ZSTD_CCtx *c;
+    ZSTD_DCtx *d;
+    size_t max;
+    int64_t *ints;   /* max + 1 */
+    uint64_t *words; /* max + 1 */
+    uint32_t *metas; /* max + 1 */
+    uint8_t *tmp;    /* intcol_bound(max) */
+};
+struct codec *codec_new(size_t max); /* NULL when out of memory */
+void codec_free(struct codec *c);

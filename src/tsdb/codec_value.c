@@ -1,0 +1,320 @@
+/* codec_value.c - values by the form that fits where they come from. Pure.
+ *
+ * Measured values are decimals: a transmitter gives 23.4, stored as the nearest double. Such a column is
+ * the integers 234 ... and a scale; three ways of getting the double back are known, the first that
+ * gives every bit again is taken (the idea of ALP, Afroozeh et al. 2023):
+ *   1 DIV   (double)i / 10^k             decimal text, most software
+ *   2 MUL   (double)i * 10^-k            raw count times a factor such as 0.1
+ *   3 F32   (double)(float)(i / 10^k)    32-bit registers
+ *
+ *   u8 form, then
+ *   0 INT   integer column (codec_int.c) of the 8 bytes
+ *   1..3    u8 k (0..15), varint number of exceptions (<= n/8 + 1), each: varint (position - position
+ *           before, or position at first), u64 LE value; then the integer column of i, where an
+ *           exception repeats the integer before it
+ *   4 XOR   first value u64 LE, then bits, least significant first, for each further value:
+ *           0: same as before; 1, 6 bits trailing zeros t, 6 bits length - 1, length bits: the XOR with
+ *           the value before, shifted right by t; padded to a whole byte
+ *   5 PLANES varint length, one zstd frame: byte 0 of all values, then byte 1 ... byte 7 */
+#include "tsdb/codec_value.h"
+#include <math.h>
+
+enum { VAL_INT, VAL_DIV, VAL_MUL, VAL_F32, VAL_XOR, VAL_PLANES };
+#define SCALE_MAX 15
+#define EXACT_MAX 2251799813685248.0 /* 2^51: the rounding below works under it */
+#define ROUND_MAGIC 6755399441055744.0
+
+static const double pow10_of[SCALE_MAX + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                               1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+static const double inv10_of[SCALE_MAX + 1] = {1e-0, 1e-1, 1e-2,  1e-3,  1e-4,  1e-5,  1e-6,  1e-7,
+                                               1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-13, 1e-14, 1e-15};
+
+static double to_double(uint64_t u)
+{
+    double d;
+    memcpy(&d, &u, 8);
+    return d;
+}
+
+static uint64_t from_double(double d)
+{
+    uint64_t u;
+    memcpy(&u, &d, 8);
+    return u;
+}
+
+static uint64_t dec_value(int64_t i, unsigned mode, unsigned k)
+{
+    double x = (double)i;
+    if (mode == VAL_DIV) return from_double(x / pow10_of[k]);
+    if (mode == VAL_MUL) return from_double(x * inv10_of[k]);
+    return from_double((double)(float)(x / pow10_of[k]));
+}
+
+/* The integer that gives v back, if there is one. */
+static bool dec_int(uint64_t v, unsigned mode, unsigned k, int64_t *ret)
+{
+    double x = to_double(v) * pow10_of[k];
+    if (!(fabs(x) < EXACT_MAX)) return false;
+    *ret = (int64_t)((x + ROUND_MAGIC) - ROUND_MAGIC); /* rounds to the nearest integer */
+    return dec_value(*ret, mode, k) == v;
+}
+
+/* Least scale with which v comes back; SCALE_MAX + 1 when none. */
+static unsigned least_scale(uint64_t v, unsigned mode, unsigned max)
+{
+    int64_t i;
+    for (unsigned k = 0; k <= max; k++)
+        if (dec_int(v, mode, k, &i)) return k;
+    return SCALE_MAX + 1;
+}
+
+#define PROBES 32
+
+/* Scale that suits a mode on a few values spread over the column: the least one that leaves at most one
+ * value in eight out. Returns the values left out, PROBES + 1 when hopeless. */
+static size_t probe(const uint64_t *v, size_t n, unsigned mode, unsigned *ret_k)
+{
+    size_t hist[SCALE_MAX + 2] = {0}, step = n / PROBES + 1, count = 0;
+    unsigned max = mode == VAL_F32 ? 6 : SCALE_MAX;
+    for (size_t i = 0; i < n; i += step, count++) hist[least_scale(v[i], mode, max)]++;
+    size_t covered = 0;
+    for (unsigned k = 0; k <= max; k++) {
+        covered += hist[k];
+        if (count - covered > count / 8) continue;
+        while (k < max && hist[k + 1] > 0 && covered < count && k < 4) covered += hist[++k];
+        *ret_k = k;
+        return count - covered;
+    }
+    return PROBES + 1;
+}
+
+/* Integers of the whole column, an exception repeating the one before it. Returns how many exceptions
+ * there are (the writer finds them again by comparing), or SIZE_MAX when more than `limit`. */
+static size_t dec_ints(const uint64_t *v, size_t n, unsigned mode, unsigned k, size_t limit, int64_t *ints)
+{
+    size_t exceptions = 0;
+    int64_t last = 0;
+    for (size_t i = 0; i < n; i++) {
+        int64_t x;
+        if (dec_int(v[i], mode, k, &x))
+            last = x;
+        else if (dec_value(last, mode, k) != v[i] && ++exceptions > limit)
+            return SIZE_MAX;
+        ints[i] = last;
+    }
+    return exceptions;
+}
+
+static size_t put_decimal(const uint64_t *v, size_t n, unsigned mode, unsigned k, size_t exceptions,
+                          const int64_t *ints, uint8_t *out, struct codec *c)
+{
+    uint8_t *o = out;
+    *o++ = (uint8_t)mode;
+    *o++ = (uint8_t)k;
+    o = put_varint(o, exceptions);
+    size_t before = 0;
+    for (size_t i = 0; exceptions && i < n; i++) {
+        if (dec_value(ints[i], mode, k) == v[i]) continue;
+        o = put_varint(o, i - before);
+        o = put_u64(o, v[i]);
+        before = i;
+        exceptions--;
+    }
+    return (size_t)(o - out) + intcol_encode(ints, n, o, c);
+}
+
+struct bitw {
+    uint8_t *o;
+    uint64_t acc;
+    unsigned have;
+};
+
+static void bit_put(struct bitw *w, uint64_t x, unsigned n) /* n <= 32 */
+{
+    w->acc |= x << w->have;
+    w->have += n;
+    while (w->have >= 8) *w->o++ = (uint8_t)w->acc, w->acc >>= 8, w->have -= 8;
+}
+
+static size_t put_xor(const uint64_t *v, size_t n, uint8_t *out)
+{
+    struct bitw w = {put_u64((out[0] = VAL_XOR, out + 1), n ? v[0] : 0), 0, 0};
+    for (size_t i = 1; i < n; i++) {
+        uint64_t x = v[i] ^ v[i - 1];
+        bit_put(&w, x != 0, 1);
+        if (x == 0) continue;
+        unsigned t = (unsigned)__builtin_ctzll(x), len = 64 - (unsigned)__builtin_clzll(x) - t;
+        x >>= t;
+        bit_put(&w, t | (len - 1) << 6, 12);
+        bit_put(&w, x & 0xffffffff, len < 32 ? len : 32);
+        if (len > 32) bit_put(&w, x >> 32, len - 32);
+    }
+    if (w.have) *w.o++ = (uint8_t)w.acc;
+    return (size_t)(w.o - out);
+}
+
+static size_t try_planes(const uint64_t *v, size_t n, uint8_t *out, size_t limit, struct codec *c)
+{
+    if (!c || n < 64 || n > c->max || limit < 64) return 0;
+    for (size_t i = 0; i < n; i++)
+        for (unsigned b = 0; b < 8; b++) c->tmp[b * n + i] = (uint8_t)(v[i] >> (8 * b));
+    size_t got = ZSTD_compressCCtx(c->c, out + 4, limit - 4, c->tmp, n * 8, 3);
+    if (ZSTD_isError(got) || got >= 1u << 21) return 0;
+    out[0] = VAL_PLANES;
+    out[1] = (uint8_t)(got | 0x80), out[2] = (uint8_t)(got >> 7 | 0x80), out[3] = (uint8_t)(got >> 14);
+    return got + 4;
+}
+
+static size_t try_mode(const uint64_t *v, size_t n, struct val_hint h, int64_t *ints, uint8_t *out, struct codec *c)
+{
+    size_t exceptions = dec_ints(v, n, h.mode, h.scale, n / 8, ints);
+    return exceptions == SIZE_MAX ? 0 : put_decimal(v, n, h.mode, h.scale, exceptions, ints, out, c);
+}
+
+static size_t encode_decimal(const uint64_t *v, size_t n, struct val_hint *hint, int64_t *ints, uint8_t *out,
+                             struct codec *c)
+{
+    if (hint->mode && !c) { /* quick: what fitted last time without a single exception fits again */
+        size_t exceptions = dec_ints(v, n, hint->mode, hint->scale, 0, ints);
+        if (exceptions == 0) return put_decimal(v, n, hint->mode, hint->scale, 0, ints, out, c);
+    }
+    size_t least = PROBES;
+    struct val_hint best = {0, 0};
+    for (unsigned mode = VAL_DIV; mode <= VAL_F32 && least > 0; mode++) {
+        unsigned k = 0;
+        size_t out_of = probe(v, n, mode, &k);
+        if (out_of < least) least = out_of, best = (struct val_hint){(uint8_t)mode, (uint8_t)k};
+    }
+    if (!best.mode) return 0;
+    size_t got = try_mode(v, n, best, ints, out, c);
+    if (got) *hint = best;
+    return got;
+}
+
+static size_t encode_bits(const uint64_t *v, size_t n, int64_t *ints, uint8_t *out, struct codec *c)
+{
+    for (size_t i = 0; i < n; i++) ints[i] = (int64_t)v[i];
+    out[0] = VAL_INT;
+    return 1 + intcol_encode(ints, n, out + 1, c);
+}
+
+static size_t encode_doubles(const uint64_t *v, size_t n, struct val_hint *hint, int64_t *ints, uint8_t *out,
+                             struct codec *c)
+{
+    size_t got = encode_decimal(v, n, hint, ints, out, c);
+    if (got && got < n * 4) return got;
+    size_t limit = got ? got : n * 8 + 9;
+    size_t planes = try_planes(v, n, out, limit, c);
+    if (planes) return planes;
+    if (got) return try_mode(v, n, *hint, ints, out, c);
+    return put_xor(v, n, out);
+}
+
+size_t valcol_encode(const uint64_t *v, size_t n, bool doubles, struct val_hint *hint, int64_t *ints, uint8_t *out,
+                     struct codec *c)
+{
+    bool same = true;
+    for (size_t i = 1; i < n && same; i++) same = v[i] == v[0];
+    return doubles && !same ? encode_doubles(v, n, hint, ints, out, c) : encode_bits(v, n, ints, out, c);
+}
+
+/* ---- decoding ---- */
+static void scale_back(uint64_t *v, size_t n, unsigned mode, unsigned k)
+{
+    if (mode == VAL_DIV)
+        for (size_t i = 0; i < n; i++) v[i] = dec_value((int64_t)v[i], VAL_DIV, k);
+    else if (mode == VAL_MUL)
+        for (size_t i = 0; i < n; i++) v[i] = dec_value((int64_t)v[i], VAL_MUL, k);
+    else
+        for (size_t i = 0; i < n; i++) v[i] = dec_value((int64_t)v[i], VAL_F32, k);
+}
+
+static void get_decimal(struct in *in, uint64_t *v, size_t n, unsigned mode, struct codec *c)
+{
+    unsigned k = in_u8(in);
+    size_t exceptions = in_count(in, n / 8 + 1);
+    struct in list = *in;
+    for (size_t i = 0; i < exceptions; i++) (void)in_varint(in), (void)in_u64(in);
+    if (k > SCALE_MAX || in->bad) {
+        in->bad = true;
+        return;
+    }
+    intcol_decode(in, (int64_t *)v, n, c);
+    if (in->bad) return;
+    scale_back(v, n, mode, k);
+    uint64_t at = 0;
+    for (size_t i = 0; i < exceptions; i++) {
+        at += in_varint(&list);
+        uint64_t x = in_u64(&list);
+        if (at >= n) in->bad = true;
+        if (in->bad) return;
+        v[at] = x;
+    }
+}
+
+static uint64_t bit_get(const uint8_t *p, const uint8_t *end, uint64_t *bit, unsigned n) /* n <= 32 */
+{
+    uint64_t x = 0;
+    const uint8_t *q = p + (*bit >> 3);
+    size_t have = q < end ? (size_t)(end - q) : 0;
+    if (have >= 8)
+        x = load_u64(q);
+    else
+        for (size_t i = 0; i < have; i++) x |= (uint64_t)q[i] << (8 * i);
+    x >>= *bit & 7;
+    *bit += n;
+    return x & ((UINT64_C(1) << n) - 1);
+}
+
+static void get_xor(struct in *in, uint64_t *v, size_t n)
+{
+    uint64_t first = in_u64(in), bit = 0;
+    if (in->bad || n == 0) return;
+    v[0] = first;
+    for (size_t i = 1; i < n; i++) {
+        uint64_t x = 0;
+        if (bit_get(in->p, in->end, &bit, 1)) {
+            unsigned head = (unsigned)bit_get(in->p, in->end, &bit, 12), t = head & 63, len = (head >> 6) + 1;
+            x = bit_get(in->p, in->end, &bit, len < 32 ? len : 32);
+            if (len > 32) x |= bit_get(in->p, in->end, &bit, len - 32) << 32;
+            x <<= t;
+        }
+        v[i] = v[i - 1] ^ x;
+        if (bit > in_left(in) * 8) {
+            in->bad = true;
+            return;
+        }
+    }
+    (void)in_take(in, (size_t)((bit + 7) / 8));
+}
+
+static void get_planes(struct in *in, uint64_t *v, size_t n, struct codec *c)
+{
+    size_t len = in_count(in, in_left(in));
+    const uint8_t *p = in_take(in, len);
+    if (!p || !c || n > c->max || ZSTD_decompressDCtx(c->d, c->tmp, n * 8, p, len) != n * 8) {
+        in->bad = true;
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        v[i] = 0;
+        for (unsigned b = 0; b < 8; b++) v[i] |= (uint64_t)c->tmp[b * n + i] << (8 * b);
+    }
+}
+
+void valcol_decode(struct in *in, uint64_t *v, size_t n, struct codec *c)
+{
+    unsigned form = in_u8(in);
+    if (in->bad) return;
+    if (form == VAL_INT)
+        intcol_decode(in, (int64_t *)v, n, c);
+    else if (form <= VAL_F32)
+        get_decimal(in, v, n, form, c);
+    else if (form == VAL_XOR)
+        get_xor(in, v, n);
+    else if (form == VAL_PLANES)
+        get_planes(in, v, n, c);
+    else
+        in->bad = true;
+}

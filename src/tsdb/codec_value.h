@@ -1,0 +1,27 @@
+/* codec_value.h - the value column and the meta column of a block. Pure; the bytes are in the .c files.
+ *
+ * A value is the 8 bytes of sample.v as an integer; a meta is type | quality << 8 | flags << 16. */
+#pragma once
+#include "tsdb/bits.h"
+#include "tsdb/codec.h"
+#include "tsdb/codec_int.h"
+
+static inline size_t valcol_bound(size_t n)
+{
+    return 64 + n * 24;
+}
+/* Decimal form that fitted last time, tried first next time; zero at first. */
+struct val_hint {
+    uint8_t mode, scale;
+};
+/* `ints` is scratch of n + 1 values; doubles: all values are of type double. `c` may be NULL (quick). */
+size_t valcol_encode(const uint64_t *v, size_t n, bool doubles, struct val_hint *hint, int64_t *ints, uint8_t *out,
+                     struct codec *c);
+void valcol_decode(struct in *in, uint64_t *v, size_t n, struct codec *c);
+
+static inline size_t metacol_bound(size_t n)
+{
+    return 16 + n * 10;
+}
+size_t metacol_encode(const uint32_t *m, size_t n, uint8_t *out);
+void metacol_decode(struct in *in, uint32_t *m, size_t n);

@@ -1,0 +1,172 @@
+/* engine.c - opening and closing the store, and its table of operations. */
+#include "base/limits.h"
+#include "base/mem.h"
+#include "tsdb/engine.h"
+#include "tsdb/worker.h"
+
+#define REC_MAX ((size_t)256 << 20)
+
+static int db_string_put(struct ts_store *st, struct str s, uint64_t *ret_id)
+{
+    return strings_put(tsdb_of(st)->strings, s, ret_id);
+}
+
+static int db_string_get(struct ts_store *st, uint64_t id, char *out, size_t cap, size_t *ret_n)
+{
+    return strings_get(tsdb_of(st)->strings, id, out, cap, ret_n);
+}
+
+static void db_stats(struct ts_store *st, struct ts_stats *ret)
+{
+    struct tsdb *db = tsdb_of(st);
+    struct view *v = view_get(db);
+    uint64_t in_heads = 0, late = 0;
+    for (size_t i = 0; i < v->nheads; i++) {
+        struct head_counts c;
+        head_counts(v->heads[i], &c);
+        in_heads += c.samples;
+        late += c.late;
+    }
+    pthread_mutex_lock(&db->lock);
+    *ret = db->stats;
+    ret->samples_head = in_heads + db->nspill;
+    ret->out_of_order += late;
+    for (size_t i = 0; i < db->nlogs; i++) ret->bytes_wal += db->logs[i].bytes;
+    pthread_mutex_unlock(&db->lock);
+    for (size_t i = 0; i < v->nsegs; i++) {
+        const struct seg_info *s = seg_info(v->segs[i]);
+        ret->bytes_blocks += (uint64_t)s->file_bytes;
+        ret->blocks += s->blocks;
+    }
+    ret->segments = v->nsegs;
+    if (ret->newest_us == INT64_MIN) ret->newest_us = ret->oldest_us = 0;
+    view_put(v);
+}
+
+static void db_free(struct tsdb *db)
+{
+    wal_close(&db->wal);
+    strings_close(db->strings);
+    view_put(db->view);
+    for (size_t i = 0; i < db->ncodecs; i++) codec_free(db->codecs[i]);
+    codec_free(db->work_codec);
+    buf_fini(&db->rec);
+    mem_free(db->spill);
+    mem_free(db->logs);
+    mem_free(db->class_of);
+    pthread_cond_destroy(&db->wake);
+    pthread_cond_destroy(&db->idle);
+    pthread_mutex_destroy(&db->work);
+    pthread_mutex_destroy(&db->append);
+    pthread_mutex_destroy(&db->lock);
+    mem_free(db);
+}
+
+static void db_close(struct ts_store *st)
+{
+    if (!st) return;
+    worker_stop(tsdb_of(st));
+    db_free(tsdb_of(st));
+}
+
+static const struct ts_store_ops tsdb_ops = {
+    .name = "tsdb",
+    .append = db_append,
+    .scan = db_scan,
+    .before = db_before,
+    .after = db_after,
+    .summary = db_summary,
+    .plot = db_plot,
+    .string_put = db_string_put,
+    .string_get = db_string_get,
+    .stats = db_stats,
+    .close = db_close,
+};
+
+static void db_init(struct tsdb *db, const struct tsdb_config *cfg)
+{
+    db->store.ops = &tsdb_ops;
+    db->fs = cfg->fs;
+    db->clock = cfg->clock ? cfg->clock : clock_real();
+    db->wal_max = cfg->wal_max ? cfg->wal_max : TSDB_WAL_MAX_DEFAULT;
+    db->head_max = cfg->head_max ? cfg->head_max : TSDB_HEAD_MAX_DEFAULT;
+    db->stats.oldest_us = INT64_MAX;
+    db->stats.newest_us = INT64_MIN;
+    for (int i = 0; i < TSDB_CLASSES; i++) db->floor[i] = INT64_MIN;
+    buf_init(&db->rec, REC_MAX);
+    pthread_mutex_init(&db->work, NULL);
+    pthread_mutex_init(&db->append, NULL);
+    pthread_mutex_init(&db->lock, NULL);
+    pthread_cond_init(&db->wake, NULL);
+    pthread_cond_init(&db->idle, NULL);
+}
+
+static int db_open(struct tsdb *db, const struct tsdb_config *cfg, struct error *e)
+{
+    int rc = cfg->nclasses ? tsdb_retention_set(&db->store, cfg->classes, cfg->nclasses, e) : 0;
+    if (!rc && cfg->npoints) rc = tsdb_point_class(&db->store, cfg->points, cfg->point_classes, cfg->npoints);
+    if (!rc) rc = db_recover(db, e);
+    if (!rc) rc = strings_open(db->fs, &db->strings, &db->stats.damaged_blocks);
+    if (!rc && !cfg->no_thread) rc = worker_start(db);
+    return rc;
+}
+
+int tsdb_open(const struct tsdb_config *cfg, struct ts_store **ret, struct error *e)
+{
+    struct error local = {0};
+    struct tsdb *db = mem_calloc(1, sizeof *db);
+    if (!db) return error_set(e, ERR_NOMEM, "ts", "out of memory", "内存不足");
+    db_init(db, cfg);
+    int rc = db_open(db, cfg, &local);
+    if (rc) {
+        db_free(db);
+        if (local.code == rc && e)
+            *e = local;
+        else
+            error_set(e, rc, "ts", "the time-series store does not open: %s", "时序库无法打开：%s", error_title(rc));
+        return rc;
+    }
+    *ret = &db->store;
+    return 0;
+}
+
+/* ---- classes ---- */
+int tsdb_retention_set(struct ts_store *st, const struct tsdb_class *classes, size_t n, struct error *e)
+{
+    struct tsdb *db = tsdb_of(st);
+    for (size_t i = 0; i < n; i++)
+        if (classes[i].id >= TSDB_CLASSES || classes[i].max_age_us < 0 || classes[i].max_bytes < 0)
+            return error_set(e, ERR_INVALID, "classes", "class %u: ids are 0 to %d, limits not negative",
+                             "存档类 %u：编号应为 0 至 %d，限值不得为负", classes[i].id, TSDB_CLASSES - 1);
+    pthread_mutex_lock(&db->lock);
+    for (size_t i = 0; i < n; i++) db->classes[classes[i].id] = classes[i];
+    pthread_mutex_unlock(&db->lock);
+    return 0;
+}
+
+static bool class_room(struct tsdb *db, uint32_t point)
+{
+    size_t cap = db->nclass_of;
+    if (point < cap) return true;
+    if (!mem_grow((void **)&db->class_of, &cap, point + 1u, 1)) return false;
+    memset(db->class_of + db->nclass_of, 0, cap - db->nclass_of);
+    db->nclass_of = cap;
+    return true;
+}
+
+int tsdb_point_class(struct ts_store *st, const uint32_t *points, const uint8_t *classes, size_t n)
+{
+    struct tsdb *db = tsdb_of(st);
+    int rc = 0;
+    pthread_mutex_lock(&db->lock);
+    for (size_t i = 0; i < n && !rc; i++) {
+        if (classes[i] >= TSDB_CLASSES || points[i] > LIMIT_POINTS)
+            rc = ERR_INVALID;
+        else if (!class_room(db, points[i]))
+            rc = ERR_NOMEM;
+        else
+            db->class_of[points[i]] = classes[i];
+    }
+    pthread_mutex_unlock(&db->lock);
+    return rc;
+}

@@ -1,0 +1,122 @@
+/* engine.h - the engine's own state, shared by the files that open, append, seal, merge and query.
+ *
+ * Locks, in the order in which they may be taken:
+ *   work     one seal, merge, retention or reopen at a time
+ *   append   the log file and the change of the active head
+ *   lock     the pointer to the current view, counters, classes; held for moments
+ * A view is immutable and reference counted: readers take it and then look at nothing else. */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include "tsdb/head.h"
+#include "tsdb/segment.h"
+#include "tsdb/strings.h"
+#include "tsdb/tsdb.h"
+#include "tsdb/wal.h"
+
+#define VIEW_HEADS 4 /* the active one and those being sealed */
+#define CODECS_KEPT 4
+#define QUERY_ARENA_MAX ((size_t)1 << 30)
+
+struct view {
+    atomic_int refs;
+    struct head *heads[VIEW_HEADS]; /* the active one last */
+    size_t nheads;
+    struct seg **segs; /* by class, then sequence */
+    size_t nsegs;
+};
+struct log_ref {                  /* a log file that is not sealed yet */
+    uint64_t number, bytes, head; /* head: number of the head that it belongs to */
+    bool damaged;                 /* set aside instead of removed */
+};
+struct tsdb {
+    struct ts_store store; /* first */
+    struct fs *fs;
+    const struct clock *clock;
+    uint64_t wal_max, head_max;
+    bool threaded;
+
+    pthread_mutex_t work, append, lock;
+    struct view *view; /* lock */
+
+    /* append */
+    struct wal wal;
+    struct buf rec;
+    struct sample *spill; /* acknowledged samples that did not fit into memory yet; lock */
+    size_t nspill, cap_spill;
+    struct log_ref *logs; /* lock */
+    size_t nlogs, cap_logs;
+
+    /* lock */
+    struct ts_stats stats;
+    bool disk_full;
+    uint8_t *class_of; /* by point */
+    size_t nclass_of;
+    struct tsdb_class classes[TSDB_CLASSES];
+    int64_t floor[TSDB_CLASSES]; /* samples before are expired */
+    struct codec *codecs[CODECS_KEPT];
+    size_t ncodecs;
+
+    struct strings *strings;
+    bool dir_dirty; /* work: removals that are not synced yet */
+    uint32_t next_gen;
+
+    /* background */
+    pthread_t thread;
+    pthread_cond_t wake, idle; /* with lock */
+    bool running, stop, seal_wanted, sealing;
+    int seal_rc; /* of the last attempt */
+    struct codec *work_codec;
+};
+
+static inline struct tsdb *tsdb_of(struct ts_store *st)
+{
+    return (struct tsdb *)st;
+}
+
+/* view.c */
+struct view *view_get(struct tsdb *db);
+void view_put(struct view *v);
+/* Publish a copy of the current view with these heads and segments (references are taken). ERR_NOMEM. */
+int view_set(struct tsdb *db, struct head *const *heads, size_t nheads, struct seg *const *segs, size_t nsegs);
+struct codec *codec_get(struct tsdb *db);
+void codec_put(struct tsdb *db, struct codec *c);
+uint8_t tsdb_class_of(struct tsdb *db, uint32_t point);
+void tsdb_count_damage(struct tsdb *db, uint64_t n);
+
+/* append.c */
+int db_append(struct ts_store *st, const struct sample *s, size_t n, struct error *e);
+void db_seen(struct tsdb *db, int64_t oldest, int64_t newest);
+void db_read_only(struct tsdb *db, const char *why); /* lock held; NULL: writable again */
+
+/* sources.c: everything of one point in [from, to] */
+struct query {
+    struct arena arena;
+    struct view *view;
+    struct codec *codec;
+    struct source *sources;
+    size_t n;
+    int64_t newest_us; /* of the store */
+    struct tsdb *db;
+};
+int query_begin(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struct query *q);
+void query_end(struct query *q);
+
+/* query.c, summary.c, plot.c */
+int db_scan(struct ts_store *, uint32_t point, int64_t from, int64_t to, ts_scan_fn *, void *ctx, struct error *);
+int db_before(struct ts_store *, uint32_t point, int64_t at, struct sample *ret);
+int db_after(struct ts_store *, uint32_t point, int64_t at, struct sample *ret);
+int db_summary(struct ts_store *, uint32_t point, int64_t from, int64_t to, bool step, struct ts_summary *,
+               struct error *);
+int db_plot(struct ts_store *, uint32_t point, int64_t from, int64_t to, uint32_t pixels, ts_scan_fn *, void *ctx,
+            struct error *);
+
+/* recover.c */
+int db_recover(struct tsdb *db, struct error *e);
+/* seal.c: called with `work` held */
+int seal_swap(struct tsdb *db);   /* active head becomes a sealing one; takes append */
+int seal_oldest(struct tsdb *db); /* write the oldest sealing head, drop it and its logs */
+bool seal_due(struct tsdb *db, uint64_t factor);
+/* compact.c: called with `work` held; 1 when something was merged, 0 when nothing is due */
+int compact_once(struct tsdb *db);
+int compact_sync_dir(struct tsdb *db);

@@ -1,0 +1,39 @@
+/* head.h - what has been appended and not yet sealed, in memory, compressed as it comes.
+ *
+ * Points that one poll brings together form a group: they share a table of times ("rows"), a sample
+ * keeps the number of its row. Each point gathers 64 samples in an open chunk, which is then compressed.
+ * A sample that is not later than all before of its point (out of order, rewritten), or whose time the
+ * group has passed already, goes to the point's sorted late list, which wins over the chunks.
+ *
+ * Threads: one writer (head_add); readers take snapshots (head_source) under the same lock, which is
+ * held for microseconds: closed chunks are immutable and live as long as the head.
+ * Ownership: reference counted; the engine and every query that looks into it hold one. */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/arena.h"
+#include "tsdb/merge.h"
+
+struct head;
+struct head *head_new(uint64_t number); /* number of its first log file; NULL when out of memory */
+struct head *head_ref(struct head *h);
+void head_unref(struct head *h);
+
+struct head_counts {
+    uint64_t samples, late;
+    size_t bytes; /* of memory, near enough */
+};
+/* Add s[0..n); *ret_done tells how many were taken before ERR_NOMEM. `late` counts rise by those that
+ * were not the newest of their point. */
+int head_add(struct head *h, const struct sample *s, size_t n, size_t *ret_done);
+void head_counts(struct head *h, struct head_counts *ret);
+
+/* Snapshot of a point's samples that may lie in [from, to]: up to two sources (chunks, late) written to
+ * out[0..2), *ret_n of them; memory from `a`. ERR_NOMEM. */
+int head_sources(struct head *h, uint32_t point, int64_t from, int64_t to, struct arena *a, struct source out[2],
+                 size_t *ret_n);
+/* For sealing: groups are numbered 0..n-1; the points of one, at most HEAD_GROUP_MAX. A point belongs to
+ * the group that it was in last. */
+#define HEAD_GROUP_MAX 128
+size_t head_group_count(struct head *h);
+size_t head_group_points(struct head *h, size_t group, uint32_t out[HEAD_GROUP_MAX]);

@@ -1,0 +1,147 @@
+/* plot.c - per pixel interval at most five samples: first, least, greatest, last and the first one that
+ * is not good. Blocks that lie inside one interval are taken by their summary. */
+#include "tsdb/engine.h"
+#include "tsdb/stats.h"
+
+#define OUT_MAX 512
+
+struct plot {
+    int64_t from;
+    uint64_t span;
+    uint32_t pixels;
+    bool any;
+    uint64_t pixel; /* of what is gathered in m */
+    struct block_meta m;
+    struct sample out[OUT_MAX];
+    size_t n;
+    ts_scan_fn *fn;
+    void *ctx;
+};
+
+static uint64_t pixel_of(const struct plot *p, int64_t t)
+{
+    return (uint64_t)((unsigned __int128)((uint64_t)t - (uint64_t)p->from) * p->pixels / p->span);
+}
+
+static int emit(struct plot *p)
+{
+    if (p->n == 0) return 0;
+    size_t n = p->n;
+    p->n = 0;
+    return p->fn(p->ctx, p->out, n);
+}
+
+static void add_sorted(struct sample *five, size_t *n, const struct sample *s)
+{
+    size_t at = *n;
+    if (!s->point) return;
+    while (at > 0 && five[at - 1].time_us > s->time_us) at--;
+    if (at > 0 && five[at - 1].time_us == s->time_us) return;
+    memmove(&five[at + 1], &five[at], (*n - at) * sizeof *five);
+    five[at] = *s;
+    ++*n;
+}
+
+static int flush_pixel(struct plot *p)
+{
+    struct sample five[5];
+    size_t n = 0;
+    if (!p->any) return 0;
+    p->any = false;
+    add_sorted(five, &n, &p->m.first);
+    add_sorted(five, &n, &p->m.last);
+    add_sorted(five, &n, &p->m.min);
+    add_sorted(five, &n, &p->m.max);
+    add_sorted(five, &n, &p->m.bad);
+    int rc = p->n + n > OUT_MAX ? emit(p) : 0;
+    memcpy(p->out + p->n, five, n * sizeof *five);
+    p->n += n;
+    return rc;
+}
+
+static void keep_extreme(struct sample *best, const struct sample *s, bool greatest)
+{
+    double a, b;
+    if (!s->point || !sample_usable(s, &a)) return;
+    if (!best->point || !sample_usable(best, &b) || (greatest ? a > b : a < b)) *best = *s;
+}
+
+static int into_pixel(struct plot *p, int64_t t)
+{
+    uint64_t pixel = pixel_of(p, t);
+    if (p->any && pixel == p->pixel) return 0;
+    int rc = flush_pixel(p);
+    p->pixel = pixel;
+    p->m = (struct block_meta){0};
+    return rc;
+}
+
+static int take_part(struct plot *p, const struct block_meta *b)
+{
+    int rc = into_pixel(p, b->first_us);
+    if (!p->any) p->m.first = b->first;
+    p->any = true;
+    p->m.last = b->last;
+    keep_extreme(&p->m.min, &b->min, false);
+    keep_extreme(&p->m.max, &b->max, true);
+    if (!p->m.bad.point) p->m.bad = b->bad;
+    return rc;
+}
+
+static int take_sample(struct plot *p, const struct sample *s)
+{
+    int rc = into_pixel(p, s->time_us);
+    if (!p->any) p->m.first = *s;
+    p->any = true;
+    p->m.last = *s;
+    keep_extreme(&p->m.min, s, false);
+    keep_extreme(&p->m.max, s, true);
+    if (!p->m.bad.point && s->quality != QUALITY_GOOD) p->m.bad = *s;
+    return rc;
+}
+
+/* *ret_own: the code is the receiver's. */
+static int run_plot(struct plot *p, struct merge *m, bool *ret_own)
+{
+    struct run r;
+    for (;;) {
+        int rc = merge_next(m, true, &r);
+        if (rc < 0) return rc;
+        if (rc == 0) break;
+        *ret_own = true;
+        if (r.block && pixel_of(p, r.block->first_us) == pixel_of(p, r.block->last_us))
+            rc = take_part(p, r.block);
+        else if (r.block) {
+            *ret_own = false;
+            rc = merge_open(m, &r);
+        } else {
+            rc = 0;
+            for (size_t i = 0; i < r.n && !rc; i++) rc = take_sample(p, &r.s[i]);
+        }
+        if (rc) return rc;
+        *ret_own = false;
+    }
+    *ret_own = true;
+    int rc = flush_pixel(p);
+    return rc ? rc : emit(p);
+}
+
+int db_plot(struct ts_store *st, uint32_t point, int64_t from, int64_t to, uint32_t pixels, ts_scan_fn *fn, void *ctx,
+            struct error *e)
+{
+    struct plot p = {
+        .from = from, .span = (uint64_t)to - (uint64_t)from, .pixels = pixels ? pixels : 1, .fn = fn, .ctx = ctx};
+    struct merge m = {0};
+    struct query q;
+    bool own = false;
+    if (from >= to) return 0;
+    int rc = query_begin(tsdb_of(st), point, from, to - 1, &q);
+    if (!rc) {
+        rc = merge_init(&m, q.sources, q.n, from, to - 1, q.codec);
+        if (!rc) rc = run_plot(&p, &m, &own);
+        merge_fini(&m);
+        query_end(&q);
+    }
+    if (!rc || own) return rc;
+    return error_set(e, rc, "", "plot: %s", "曲线查询：%s", error_title(rc));
+}

@@ -1,0 +1,126 @@
+/* query.c - scan, before and after. */
+#include "base/mem.h"
+#include "tsdb/engine.h"
+
+static int fault(struct error *e, int rc)
+{
+    return error_set(e, rc, "", "history query: %s", "历史查询：%s", error_title(rc));
+}
+
+static int scan_merge(struct query *q, int64_t from, int64_t to, ts_scan_fn *fn, void *ctx, struct error *e)
+{
+    struct merge m;
+    struct run r;
+    int rc = merge_init(&m, q->sources, q->n, from, to - 1, q->codec);
+    while (!rc) {
+        rc = merge_next(&m, false, &r);
+        if (rc <= 0) break;
+        rc = fn(ctx, r.s, r.n);
+        if (rc) {
+            merge_fini(&m);
+            return rc; /* the caller's own */
+        }
+    }
+    merge_fini(&m);
+    return rc ? fault(e, rc) : 0;
+}
+
+int db_scan(struct ts_store *st, uint32_t point, int64_t from, int64_t to, ts_scan_fn *fn, void *ctx, struct error *e)
+{
+    struct query q;
+    if (from >= to) return 0;
+    int rc = query_begin(tsdb_of(st), point, from, to - 1, &q);
+    if (rc) return fault(e, rc);
+    rc = scan_merge(&q, from, to, fn, ctx, e);
+    query_end(&q);
+    return rc;
+}
+
+/* ---- before ---- */
+struct best {
+    struct sample s, *buf;
+    uint64_t prio;
+    bool found;
+};
+
+static bool beats(const struct best *b, int64_t t, uint64_t prio)
+{
+    return !b->found || t > b->s.time_us || (t == b->s.time_us && prio > b->prio);
+}
+
+/* The last sample of this source at or before `at`, if it beats the best so far. */
+static int before_in(struct source *src, int64_t at, struct codec *c, struct best *b)
+{
+    for (size_t k = src->n; k-- > 0;) {
+        const struct piece *p = &src->pieces[k];
+        if (p->t0 > at) continue;
+        if (!beats(b, p->t1 < at ? p->t1 : at, src->prio)) return 0;
+        int n = src->decode(src, p, b->buf, c);
+        if (n == ERR_CORRUPT) continue;
+        if (n < 0) return n;
+        while (n > 0 && b->buf[n - 1].time_us > at) n--;
+        if (n == 0) continue;
+        const struct sample *s = &b->buf[n - 1];
+        if (s->time_us >= src->floor && beats(b, s->time_us, src->prio)) {
+            b->s = *s;
+            b->prio = src->prio;
+            b->found = true;
+        }
+        return 0;
+    }
+    return ERR_NOT_FOUND; /* nothing readable among the pieces that were asked for */
+}
+
+static int before_from(struct tsdb *db, uint32_t point, int64_t from, int64_t at, struct best *b, bool *ret_missed)
+{
+    struct query q;
+    int rc = query_begin(db, point, from, at, &q);
+    if (rc) return rc;
+    *ret_missed = false;
+    for (size_t i = 0; i < q.n && !rc; i++) {
+        rc = before_in(&q.sources[i], at, q.codec, b);
+        if (rc == ERR_NOT_FOUND) *ret_missed |= q.sources[i].n > 0, rc = 0;
+    }
+    query_end(&q);
+    return rc;
+}
+
+int db_before(struct ts_store *st, uint32_t point, int64_t at, struct sample *ret)
+{
+    struct best b = {.buf = mem_alloc(SEG_BLOCK_MAX * sizeof *b.buf)};
+    if (!b.buf) return ERR_NOMEM;
+    bool missed;
+    int rc = before_from(tsdb_of(st), point, at, at, &b, &missed);
+    /* A damaged block, or the only candidate lies behind `at`: look through everything older. */
+    if (!rc && missed) rc = before_from(tsdb_of(st), point, INT64_MIN, at, &b, &missed);
+    mem_free(b.buf);
+    if (rc) return rc;
+    if (!b.found) return ERR_NOT_FOUND;
+    *ret = b.s;
+    return 0;
+}
+
+/* ---- after ---- */
+static int take_first(void *ctx, const struct sample *s, size_t n)
+{
+    *(struct sample *)ctx = *s;
+    return 1;
+}
+
+int db_after(struct ts_store *st, uint32_t point, int64_t at, struct sample *ret)
+{
+    int64_t hour = INT64_C(3600000000), span = hour;
+    for (;;) { /* windows that grow, so that a near one is found without listing everything */
+        bool last = span > hour * 24 * 366 || at > INT64_MAX - 1 - span;
+        int64_t to = last ? INT64_MAX : at + span;
+        struct query q;
+        int rc = query_begin(tsdb_of(st), point, at, to, &q);
+        if (!rc) {
+            rc = scan_merge(&q, at, to, take_first, ret, NULL);
+            query_end(&q);
+        }
+        if (rc) return rc == 1 ? 0 : rc;
+        if (last) return ERR_NOT_FOUND;
+        span *= 24;
+    }
+}

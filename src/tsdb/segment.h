@@ -1,0 +1,42 @@
+/* segment.h - an immutable file of compressed blocks of many points. See FORMAT.md for the bytes.
+ *
+ * Threads: reading from any. Ownership: reference counted; the file stays open until the last reference
+ * goes, also when it has been removed from the directory. */
+#pragma once
+#include "io/fs.h"
+#include "base/arena.h"
+#include "tsdb/merge.h"
+
+#define SEG_PATH_MAX 80
+#define SEG_BLOCK_MAX 4096 /* samples in a block */
+
+struct seg_info {
+    uint64_t uid;            /* ties every frame of the file to it */
+    uint64_t seq_lo, seq_hi; /* heads (log numbers) whose samples are in it; higher is newer */
+    uint64_t wal_hi;         /* log files up to this number are covered by it and older segments; 0: says nothing */
+    uint32_t gen;            /* of two segments with the same range the higher one replaces the other */
+    uint8_t class_id;
+    int64_t min_us, max_us;
+    uint64_t samples, blocks;
+    int64_t file_bytes;
+};
+struct seg;
+void seg_path(const struct seg_info *i, char out[SEG_PATH_MAX]);
+bool seg_name_parse(const char *name, struct seg_info *ret); /* seq_lo, seq_hi, gen, class_id */
+/* ERR_CORRUPT when neither index nor blocks can be used; ERR_UNSUPPORTED, ERR_NOMEM, ERR_IO. `damage` is
+ * told about every broken frame that a reader meets, once each. */
+typedef void seg_damage_fn(void *ctx, uint64_t n);
+int seg_open(struct fs *fs, const char *path, seg_damage_fn *damage, void *ctx, struct seg **ret);
+struct seg *seg_ref(struct seg *s);
+void seg_unref(struct seg *s);
+const struct seg_info *seg_info(const struct seg *s);
+
+/* The blocks of a point that may hold samples of [from, to], as a source; the last block that begins at
+ * or before `from` is always among them. 1 found, 0 none, negative error (ERR_CORRUPT: index page broken). */
+int seg_source(struct seg *s, uint32_t point, int64_t from, int64_t to, int64_t floor, struct arena *a,
+               struct codec *codec, struct source *ret);
+/* For merging: every point with its group, in order of the group; memory from mem_alloc. */
+struct seg_point {
+    uint32_t point, group;
+};
+int seg_points(struct seg *s, struct codec *codec, struct seg_point **ret, size_t *ret_n);

@@ -1,0 +1,28 @@
+/* wal_record.h - the bytes of the write-ahead log. Pure. See wal_record.c for the layout. */
+#pragma once
+#include "base/buf.h"
+#include "bornite/sample.h"
+
+#define WAL_HEAD 32     /* bytes of a file header */
+#define WAL_REC_HEAD 24 /* bytes of a record header */
+#define WAL_SAMPLES_MAX (4u << 20)
+
+void wal_head_encode(uint64_t number, uint8_t out[WAL_HEAD]);
+/* 0, ERR_CORRUPT, ERR_UNSUPPORTED (a version that this program does not know). */
+int wal_head_decode(const uint8_t *p, size_t n, uint64_t *ret_number);
+
+/* Append one record to b (b->err on failure). Samples of type NONE lose their value. */
+void wal_record_encode(struct buf *b, uint64_t number, uint64_t seq, const struct sample *s, size_t n);
+
+struct wal_record {
+    uint64_t seq;
+    uint32_t samples;
+    const uint8_t *payload;
+    size_t payload_n, total; /* total: header and payload */
+};
+/* The record at p: true when it is whole and its checksum is right. */
+bool wal_record_parse(const uint8_t *p, size_t n, uint64_t number, struct wal_record *ret);
+/* Its samples, r->samples of them; ERR_CORRUPT. */
+int wal_record_decode(const struct wal_record *r, struct sample *out);
+/* Offset of the next record at or after `from` with a seq above `after`; n when none. */
+size_t wal_record_find(const uint8_t *p, size_t n, size_t from, uint64_t number, uint64_t after);
