@@ -177,11 +177,11 @@ async function fixed(req, res, path, q) {
     }
     case 'DELETE /session': return json(res, 200, null, { 'Set-Cookie': 'bornite_session=; Max-Age=0; Path=/' });
     case 'POST /session/password': state.mustSetPassword = false; return json(res, 200, null);
-    case 'GET /sessions': return json(res, 200, { items: [{ id: 's1', login: 'admin', address: '127.0.0.1', agent: req.headers['user-agent'], created_at: new Date().toISOString(), last_seen_at: new Date().toISOString(), expires_at: session().expires_at, current: true }] });
+    case 'GET /sessions': return json(res, 200, { items: [{ id: 's1', login: 'admin', peer: '127.0.0.1', agent: req.headers['user-agent'], created_at: new Date().toISOString(), seen_at: new Date().toISOString(), expires_at: session().expires_at, current: true }] });
     case 'GET /tokens': return json(res, 200, { items: state.tokens });
     case 'POST /tokens': {
       const b = JSON.parse(await bodyOf(req));
-      const t = { id: `t${state.tokens.length + 1}`, ...b, created_by: 'admin', created_at: new Date().toISOString() };
+      const t = { id: `t${state.tokens.length + 1}`, ...b, login: 'admin', created_at: new Date().toISOString() };
       state.tokens.push(t);
       return json(res, 201, { id: t.id, token: `bn_${'0123456789abcdef'.repeat(3)}` });
     }
@@ -287,7 +287,7 @@ const server = createServer(async (req, res) => {
     if (url.pathname === '/healthz') return json(res, 200, { status: 'ok', checks: [] });
     if (!url.pathname.startsWith('/api/v1')) return files(req, res, decodeURIComponent(url.pathname));
     const path = url.pathname.slice(7);
-    if (req.method !== 'GET') state.audit.push({ id: state.audit.length + 1, at: new Date().toISOString(), login: 'admin', action: req.method, target: path, outcome: 'ok', address: '127.0.0.1' });
+    if (req.method !== 'GET') state.audit.push({ seq: state.audit.length + 1, at: new Date().toISOString(), class: path.includes('session') ? 'security' : path.endsWith(':write') ? 'control' : 'change', user_id: '', login: 'admin', peer: '127.0.0.1', action: req.method, kind: '', resource: path, outcome: 'done', status: 200 });
     if ((await fixed(req, res, path, url.searchParams)) !== false) return undefined;
     const diag = /^\/channels\/([^/]+)\/diagnostics$/.exec(path);
     if (diag) return diagnostics(res, decodeURIComponent(diag[1]));

@@ -6,8 +6,8 @@ import { Shell } from './shell/Shell';
 
 export function makeRouter() {
   return createBrowserRouter([
-    { path: '/login', lazy: async () => ({ Component: (await import('@/modules/core/login/LoginPage')).LoginPage }), ErrorBoundary: RouteFault },
-    { path: '/setup', lazy: async () => ({ Component: (await import('@/modules/core/login/SetupPage')).SetupPage }), ErrorBoundary: RouteFault },
+    { path: '/login', lazy: async () => ({ Component: (await import('@/modules/core/login/LoginPage')).LoginPage }), ErrorBoundary: RouteFault, HydrateFallback: () => null },
+    { path: '/setup', lazy: async () => ({ Component: (await import('@/modules/core/login/SetupPage')).SetupPage }), ErrorBoundary: RouteFault, HydrateFallback: () => null },
     {
       path: '/',
       Component: Shell,

@@ -19,7 +19,7 @@ export function useSession() {
 }
 
 /* "*" includes these only together with admin (kind role, field permissions). */
-const GUARDED = ['user', 'role', 'audit', 'token', 'session'];
+const GUARDED = ['user', 'role', 'audit'];
 
 export function allows(session: Session | undefined, kind: string, action: Action): boolean {
   return (session?.permissions ?? []).some((p) => {

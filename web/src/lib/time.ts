@@ -30,7 +30,7 @@ export function formatDuration(ms: number): string {
   const abs = Math.abs(ms);
   const sign = ms < 0 ? '-' : '';
   if (abs < 1000) return `${sign}${Math.round(abs)}ms`;
-  if (abs < 60000) return `${sign}${+(abs / 1000).toFixed(abs < 10000 ? 1 : 0)}s`;
+  if (abs < 60000) return `${sign}${+(abs / 1000).toFixed(abs < 10000 && abs % 1000 !== 0 ? 1 : 0)}s`;
   const steps: [string, number][] = [['d', 86400000], ['h', 3600000], ['m', 60000], ['s', 1000]];
   let rest = Math.round(abs / 1000) * 1000;
   const out: string[] = [];

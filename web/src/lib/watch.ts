@@ -25,6 +25,7 @@ export function useWatch(kinds: KindDoc[] | undefined): void {
         changed.clear();
       }, 500);
     });
+    source.addEventListener('reset', () => void client.invalidateQueries());
     return () => {
       clearTimeout(timer);
       source.close();

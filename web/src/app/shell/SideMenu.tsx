@@ -11,7 +11,7 @@ function Item({ entry, small, onGo }: { entry: MenuEntry; small: boolean; onGo?:
   const { t } = useTranslation();
   return (
     <Tooltip title={small ? t(entry.title) : ''} placement="right">
-      <NavLink to={entry.path} end={entry.path === '/'} onClick={onGo} aria-label={t(entry.title)}
+      <NavLink to={entry.path} end={entry.path === '/' || entry.path === '/r'} onClick={onGo} aria-label={t(entry.title)}
         className={({ isActive }) => `menu-item${isActive ? ' active' : ''}`}>
         {entry.icon}
         {!small && <span className="ellipsis">{t(entry.title)}</span>}

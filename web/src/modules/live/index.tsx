@@ -1,5 +1,5 @@
 /* Module live: the overview and the points with their live values. */
-import { DashboardOutlined } from '@ant-design/icons';
+import { DashboardOutlined, UnorderedListOutlined } from '@ant-design/icons';
 import { lazyPage } from '@/app/lazyPage';
 import type { WebModule } from '@/app/module';
 
@@ -7,8 +7,10 @@ export const live: WebModule = {
   name: 'live',
   menu: [
     { path: '/', title: 'live.menu.overview', icon: <DashboardOutlined />, group: 'home', order: 1 },
+    { path: '/points', title: 'live.menu.points', icon: <UnorderedListOutlined />, group: 'monitor', order: 21, need: ['point', 'read'] },
   ],
   routes: [
     { index: true, lazy: lazyPage(() => import('./overview/OverviewPage'), 'OverviewPage') },
+    { path: 'points', lazy: lazyPage(() => import('./points/PointsPage'), 'PointsPage') },
   ],
 };

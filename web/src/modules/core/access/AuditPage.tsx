@@ -11,12 +11,21 @@ import { useApi } from '@/lib/resources';
 import { formatTime, resolveRange } from '@/lib/time';
 import type { Page } from '@/lib/types';
 
-type AuditRow = Record<string, unknown>;
+interface AuditRow {
+  seq: number;
+  at: string;
+  class: string;
+  login: string;
+  peer: string;
+  action: string;
+  kind: string;
+  resource: string;
+  outcome: string;
+  status: number;
+  detail?: unknown;
+}
 
-const first = (r: AuditRow, ...keys: string[]) => {
-  const value = keys.map((k) => r[k]).find((v) => v !== undefined && v !== null && v !== '');
-  return value === undefined ? '—' : typeof value === 'object' ? JSON.stringify(value) : String(value);
-};
+const words = (v: unknown) => (v === undefined || v === null ? '' : typeof v === 'string' ? v : JSON.stringify(v));
 
 export function AuditPage() {
   const { t } = useTranslation();
@@ -29,19 +38,20 @@ export function AuditPage() {
   const abs = useMemo(() => resolveRange(range), [range.from, range.to]); // eslint-disable-line react/exhaustive-deps
   const list = useApi<Page<AuditRow>>('/audit', { from: Math.round(abs.from), to: Math.round(abs.to), page, size }, { keep: true });
   const columns: DataColumn<AuditRow>[] = [
-    { key: 'at', title: t('audit.at'), width: 170, render: (_v, r) => formatTime((r.at ?? r.t ?? r.time) as string) },
-    { key: 'by', title: t('audit.by'), width: 120, render: (_v, r) => first(r, 'login', 'by', 'user') },
-    { key: 'action', title: t('audit.action'), width: 200, render: (_v, r) => first(r, 'action', 'op', 'method') },
-    { key: 'target', title: t('audit.target'), width: 280, render: (_v, r) => <span className="mono">{first(r, 'target', 'path', 'code', 'id')}</span> },
-    { key: 'outcome', title: t('audit.outcome'), width: 120, render: (_v, r) => first(r, 'outcome', 'status', 'result') },
-    { key: 'address', title: t('sessions.address'), width: 150, render: (_v, r) => first(r, 'address', 'ip', 'from') },
-    { key: 'detail', title: t('audit.detail'), width: 260, render: (_v, r) => first(r, 'detail', 'reason', 'what') },
+    { key: 'at', title: t('audit.at'), width: 170, render: (_v, r) => formatTime(r.at) },
+    { key: 'login', title: t('audit.by'), width: 120, dataIndex: 'login' },
+    { key: 'class', title: t('audit.class'), width: 90, render: (_v, r) => t(`audit.classes.${r.class}`, r.class) },
+    { key: 'action', title: t('audit.action'), width: 200, dataIndex: 'action' },
+    { key: 'resource', title: t('audit.target'), width: 240, render: (_v, r) => <span className="mono">{[r.kind, r.resource].filter(Boolean).join(' ')}</span> },
+    { key: 'outcome', title: t('audit.outcome'), width: 110, render: (_v, r) => <span className={r.status >= 400 ? 'quality bad' : ''}>{r.outcome}{r.status >= 400 ? ` (${r.status})` : ''}</span> },
+    { key: 'peer', title: t('sessions.address'), width: 150, dataIndex: 'peer' },
+    { key: 'detail', title: t('audit.detail'), width: 300, render: (_v, r) => <span className="mono">{words(r.detail)}</span> },
   ];
   return (
     <div className="page fixed">
       <PageHeader title={t('audit.title')} extra={<TimeRange value={range} onChange={setRange} />} />
       {list.error && !list.data ? <ErrorState error={list.error} retry={() => void list.refetch()} /> : (
-        <DataTable id="audit" columns={columns} rows={list.data?.items ?? []} rowKey={(r) => first(r, 'id', 'seq', 'at')} loading={list.isPending}
+        <DataTable id="audit" columns={columns} rows={list.data?.items ?? []} rowKey={(r) => String(r.seq)} loading={list.isPending}
           empty={<EmptyState title={t('audit.empty')} help={t('audit.emptyHelp')} />} onOpen={setOpen} total={list.data?.total} page={page} size={size}
           onPage={(p, s) => setParams((q) => { q.set('page', String(p)); q.set('size', String(s)); return q; }, { replace: true })} />
       )}

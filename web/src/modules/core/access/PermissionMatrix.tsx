@@ -63,7 +63,7 @@ export function PermissionMatrix({ value, onChange, disabled }: FieldEditorProps
           const own = map.get(r.kind)?.has(action) ?? false;
           const inherited = r.kind !== '*' && (every?.has(action) ?? false) && !(['user', 'role', 'audit'].includes(r.kind) && !every?.has('admin'));
           return (
-            <Checkbox checked={own || inherited} indeterminate={inherited && !own} disabled={disabled || (inherited && !own)} aria-label={`${r.title} ${t(`access.${action}`)}`}
+            <Checkbox checked={own || inherited} disabled={disabled || (inherited && !own)} aria-label={`${r.title} ${t(`access.${action}`)}`}
               onChange={(e) => toggle(r.kind, action, e.target.checked)} />
           );
         },

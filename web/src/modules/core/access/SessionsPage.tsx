@@ -12,18 +12,14 @@ import { formatTime } from '@/lib/time';
 
 interface SessionRow {
   id: string;
-  login?: string;
-  user?: { login: string } | string;
-  address?: string;
-  ip?: string;
+  login: string;
+  peer?: string;
   agent?: string;
   created_at?: string;
-  last_seen_at?: string;
+  seen_at?: string;
   expires_at?: string;
   current?: boolean;
 }
-
-const who = (r: SessionRow) => r.login ?? (typeof r.user === 'object' ? r.user.login : r.user) ?? '';
 
 export function SessionsPage() {
   const { t } = useTranslation();
@@ -40,11 +36,11 @@ export function SessionsPage() {
     }
   };
   const columns: DataColumn<SessionRow>[] = [
-    { key: 'login', title: t('sessions.user'), width: 160, render: (_v, r) => <>{who(r)} {r.current && <Tag>{t('sessions.current')}</Tag>}</> },
-    { key: 'address', title: t('sessions.address'), width: 160, render: (_v, r) => r.address ?? r.ip ?? '—' },
+    { key: 'login', title: t('sessions.user'), width: 160, render: (_v, r) => <>{r.login} {r.current && <Tag>{t('sessions.current')}</Tag>}</> },
+    { key: 'address', title: t('sessions.address'), width: 160, render: (_v, r) => r.peer ?? '—' },
     { key: 'agent', title: t('sessions.agent'), dataIndex: 'agent', width: 260 },
     { key: 'created_at', title: t('sessions.since'), width: 170, render: (_v, r) => formatTime(r.created_at) },
-    { key: 'last_seen_at', title: t('sessions.lastSeen'), width: 130, render: (_v, r) => <RelativeTime at={r.last_seen_at} /> },
+    { key: 'seen_at', title: t('sessions.lastSeen'), width: 130, render: (_v, r) => <RelativeTime at={r.seen_at} /> },
     { key: 'expires_at', title: t('tokens.expires'), width: 170, render: (_v, r) => formatTime(r.expires_at) },
     { key: 'x', title: '', width: 90, render: (_v, r) => <Button size="small" danger disabled={r.current} onClick={() => void end(r.id)}>{t('sessions.end')}</Button> },
   ];

@@ -21,10 +21,10 @@ interface Token {
   id: string;
   name: string;
   roles: string[];
-  created_by?: string;
+  login?: string;
   created_at?: string;
   expires_at?: string;
-  last_used_at?: string;
+  used_at?: string;
 }
 
 function Created({ token, onClose }: { token: string; onClose: () => void }) {
@@ -77,10 +77,10 @@ export function TokensPage() {
   const columns: DataColumn<Token>[] = [
     { key: 'name', title: t('envelope.name'), dataIndex: 'name', width: 200 },
     { key: 'roles', title: t('tokens.roles'), width: 200, render: (_v, r) => (r.roles ?? []).map((x) => <Tag key={x}>{x}</Tag>) },
-    { key: 'created_by', title: t('envelope.created_by'), dataIndex: 'created_by', width: 120 },
+    { key: 'created_by', title: t('envelope.created_by'), dataIndex: 'login', width: 120 },
     { key: 'created_at', title: t('envelope.created_at'), width: 130, render: (_v, r) => <RelativeTime at={r.created_at} /> },
     { key: 'expires_at', title: t('tokens.expires'), width: 170, render: (_v, r) => (r.expires_at ? formatTime(r.expires_at) : t('tokens.never')) },
-    { key: 'last_used_at', title: t('tokens.lastUsed'), width: 130, render: (_v, r) => <RelativeTime at={r.last_used_at} /> },
+    { key: 'used_at', title: t('tokens.lastUsed'), width: 130, render: (_v, r) => <RelativeTime at={r.used_at} /> },
     { key: 'x', title: '', width: 90, render: (_v, r) => <Button size="small" danger onClick={() => setDoomed(r)}>{t('tokens.revoke')}</Button> },
   ];
   const button = <Button type="primary" icon={<PlusOutlined />} onClick={() => setDialog('new')}>{t('tokens.new')}</Button>;

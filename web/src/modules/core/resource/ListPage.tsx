@@ -1,7 +1,7 @@
 /* The list of any kind: search, filter, sort, paging by the server (all in the URL), bulk actions, import,
  * export. */
 import { DownloadOutlined, PlusOutlined, UploadOutlined } from '@ant-design/icons';
-import { Button, Dropdown, Input } from 'antd';
+import { Button, Input } from 'antd';
 import { lazy, Suspense, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
@@ -96,10 +96,8 @@ function KindList({ kind }: { kind: KindDoc }) {
     <div className="page fixed">
       <PageHeader title={title} extra={(
         <>
-          <Dropdown.Button onClick={() => void fetchCsv()} icon={<UploadOutlined />} trigger={['click']}
-            menu={{ items: [{ key: 'import', label: t('import.title'), disabled: !write, icon: <UploadOutlined /> }], onClick: () => setDialog('import') }}>
-            <DownloadOutlined /> {t('action.export')}
-          </Dropdown.Button>
+          {write && <Button icon={<UploadOutlined />} onClick={() => setDialog('import')}>{t('import.title')}</Button>}
+          <Button icon={<DownloadOutlined />} onClick={() => void fetchCsv()}>{t('action.export')}</Button>
           {write && <Button type="primary" icon={<PlusOutlined />} onClick={() => void navigate(`/r/${kind.plural}/new`)}>{t('action.new')}</Button>}
         </>
       )} />

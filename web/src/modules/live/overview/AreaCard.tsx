@@ -1,0 +1,52 @@
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import { LiveQuality, LiveValue } from '@/components/LiveValue';
+import { Shape } from '@/components/Shape';
+import { Sparkline } from '@/components/Sparkline';
+import type { AreaItem, Series } from '@/lib/types';
+import { formatCount } from '@/lib/units';
+
+function Shares({ area }: { area: AreaItem }) {
+  const { t } = useTranslation();
+  const of = Math.max(1, area.points);
+  const width = (n: number) => ({ width: n === 0 ? 0 : `max(3px, ${(100 * n) / of}%)` });
+  return (
+    <>
+      <div className="shares" role="img" aria-label={t('overview.shares', { good: area.good, uncertain: area.uncertain, bad: area.bad })}>
+        <span className="good" style={{ flex: 1 }} />
+        <span className="uncertain" style={width(area.uncertain)} />
+        <span className="bad" style={width(area.bad)} />
+      </div>
+      <div className="row wrap small soft">
+        <span className="quality good"><Shape name="dot" color="var(--band)" /> {t('quality.good')} {formatCount(area.good)}</span>
+        <span className={`quality${area.uncertain ? ' uncertain' : ''}`}><Shape name="triangle" color={area.uncertain ? 'var(--uncertain)' : 'var(--hatch)'} /> {t('quality.uncertain')} {formatCount(area.uncertain)}</span>
+        <span className={`quality${area.bad ? ' bad' : ''}`}><Shape name="square" color={area.bad ? 'var(--bad)' : 'var(--hatch)'} /> {t('quality.bad')} {formatCount(area.bad)}</span>
+        {area.stale > 0 && <span className="quality uncertain"><Shape name="ring" color="var(--uncertain)" /> {t('overview.stale')} {formatCount(area.stale)}</span>}
+      </div>
+    </>
+  );
+}
+
+export function AreaCard({ area, sparks }: { area: AreaItem; sparks: Map<string, Series> }) {
+  const { t } = useTranslation();
+  return (
+    <section className="panel area-card">
+      <div className="row between">
+        <Link to={`/points?area=${encodeURIComponent(area.path)}`} className="area-name">{area.name || area.path}</Link>
+        <span className="muted small">{t('overview.nPoints', { n: formatCount(area.points) })}</span>
+      </div>
+      <Shares area={area} />
+      {area.key.map((k) => {
+        const s = sparks.get(k.code);
+        return (
+          <Link key={k.code} to={`/trends?pens=${encodeURIComponent(k.code)}`} className="key-value" title={k.code}>
+            <span className="key-name ellipsis">{k.name || k.code}</span>
+            <span className="key-spark">{s && <Sparkline t={s.t} v={s.v} q={s.q} step={s.step} />}</span>
+            <span className="key-now"><LiveValue num={k.num} unit={k.unit} /></span>
+            <LiveQuality num={k.num} compact />
+          </Link>
+        );
+      })}
+    </section>
+  );
+}

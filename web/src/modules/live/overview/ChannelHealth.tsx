@@ -1,0 +1,25 @@
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import { ChannelStateBadge, HeartbeatBar } from '@/components/HeartbeatBar';
+import { EmptyState, ErrorState } from '@/components/states';
+import type { ChannelStatus } from '@/lib/types';
+import { formatCount } from '@/lib/units';
+
+export function ChannelHealth({ channels, error }: { channels: ChannelStatus[]; error: unknown }) {
+  const { t } = useTranslation();
+  return (
+    <section className="panel">
+      <div className="panel-head"><span className="grow">{t('overview.channelHealth')}</span><Link to="/connections">{t('overview.all')}</Link></div>
+      {channels.length === 0 && (error ? <ErrorState error={error} /> : <EmptyState title={t('overview.noChannels')} />)}
+      {channels.map((c) => (
+        <Link key={c.id} to={`/connections?open=${encodeURIComponent(c.code)}`} className="channel-row">
+          <span className="channel-name ellipsis"><strong>{c.code}</strong> <span className="soft">{c.name}</span></span>
+          <ChannelStateBadge state={c.state} />
+          <span className="hide-small"><HeartbeatBar history={c.history ?? []} /></span>
+          <span className="num small soft">{c.rtt_ms === null || c.rtt_ms === undefined ? '—' : `${c.rtt_ms.toFixed(1)} ms`}</span>
+          <span className="num small soft">{t('overview.perSecond', { n: formatCount(Math.round(c.samples_per_s ?? 0)) })}</span>
+        </Link>
+      ))}
+    </section>
+  );
+}

@@ -1,0 +1,43 @@
+import { LineChartOutlined, SendOutlined } from '@ant-design/icons';
+import { Button } from 'antd';
+import { Link } from 'react-router';
+import type { GridColumn } from '@/components/VirtualGrid';
+import { LiveAge, LiveQuality, LiveValue } from '@/components/LiveValue';
+import type { Resource } from '@/lib/types';
+import { nameOf, specOf } from './query';
+
+type T = (key: string) => string;
+
+function Actions({ row, t, write }: { row: Resource; t: T; write?: (r: Resource) => void }) {
+  return (
+    <span className="row point-actions">
+      <Link to={`/trends?pens=${encodeURIComponent(row.code)}`} aria-label={t('points.trend')} title={t('points.trend')} tabIndex={-1}><LineChartOutlined /></Link>
+      {write && specOf(row).writable && (
+        <Button type="text" size="small" tabIndex={-1} icon={<SendOutlined />} aria-label={t('points.write')} title={t('points.write')} onClick={(e) => { e.stopPropagation(); write(row); }} />
+      )}
+    </span>
+  );
+}
+
+export function pointColumns(t: T, lang: string, narrow: boolean, write?: (r: Resource) => void): GridColumn<Resource>[] {
+  const value: GridColumn<Resource> = { key: 'value', title: t('points.value'), width: narrow ? '110px' : '150px', align: 'right', render: (r) => <LiveValue num={r.num} unit={specOf(r).unit} decimals={specOf(r).decimals} /> };
+  const actions: GridColumn<Resource> = { key: 'x', title: '', width: narrow ? '56px' : '72px', render: (r) => <Actions row={r} t={t} write={write} /> };
+  if (narrow) {
+    return [
+      { key: 'code', title: t('envelope.code'), width: 'minmax(90px, 1fr)', sorter: true, render: (r) => <span title={r.code}>{nameOf(r, lang) || r.code}</span> },
+      value,
+      { key: 'quality', title: '', width: '24px', render: (r) => <LiveQuality num={r.num} compact /> },
+      actions,
+    ];
+  }
+  return [
+    { key: 'code', title: t('envelope.code'), width: 'minmax(140px, 1.1fr)', sorter: true, render: (r) => <Link to={`/r/points/${r.id}`} tabIndex={-1} title={r.code}>{r.code}</Link> },
+    { key: 'name', title: t('envelope.name'), width: 'minmax(120px, 1.2fr)', sorter: true, render: (r) => <span title={nameOf(r, lang)}>{nameOf(r, lang)}</span> },
+    value,
+    { key: 'quality', title: t('points.quality'), width: '120px', render: (r) => <LiveQuality num={r.num} /> },
+    { key: 'age', title: t('points.age'), width: '80px', align: 'right', render: (r) => <LiveAge num={r.num} /> },
+    { key: 'address', title: t('points.address'), width: '120px', sorter: true, render: (r) => <span className="mono">{specOf(r).address}</span> },
+    { key: 'area', title: t('points.area'), width: 'minmax(80px, 0.6fr)', sorter: true, render: (r) => <span className="soft" title={specOf(r).area}>{specOf(r).area}</span> },
+    actions,
+  ];
+}
