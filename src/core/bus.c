@@ -336,6 +336,7 @@ static int source_attach(struct shard *sh, struct bus_source *s)
 static void source_detach(struct shard *sh, struct bus_source *s)
 {
     pthread_mutex_lock(&sh->lock);
+    apply_commands(sh);
     for (size_t i = 0; i < sh->nsources; i++) {
         if (sh->sources[i] != s) continue;
         for (size_t n; (n = ring_take(&s->ring[sh->index], sh->in, BATCH));) take_batch(sh, n);

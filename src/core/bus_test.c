@@ -306,4 +306,5 @@ TEST(subscribers_see_what_passed)
     CHECK(bus_point_get(b, 1, &got) && got.step && !got.archive);
     bus_stop(b);
     CHECK_INT(m.n, 0); /* archive off */
+    mem_free(m.s);
 }
