@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "core/api_security.h"
 #include "core/problem.h"
+#include "io/log.h"
 
 /* --- refusing --- */
 
@@ -123,7 +124,7 @@ static void call_handler(struct api_call *c)
     if (c->res->pull_free) c->res->pull_free(c->res->pull_ctx);
     c->res->pull = NULL;
     c->res->pull_free = NULL;
-    api_problem(c, &e, NULL, 0);
+    api_problem(c, &e, exchange_of(c)->faults, exchange_of(c)->nfaults);
 }
 
 static bool idempotent(const struct api_exchange *x)
@@ -163,10 +164,21 @@ static int recognise(struct api *api, const struct http_request *q, struct princ
     return cookie.n ? auth_by_session(api->auth, q->arena, cookie, who) : ERR_UNAUTHENTICATED;
 }
 
+static bool people(const char *kind)
+{
+    return strcmp(kind, "user") == 0 || strcmp(kind, "role") == 0;
+}
+
+void api_people_changed(struct api_call *c)
+{
+    struct error e = {0};
+    if (people(exchange_of(c)->kind) && auth_reload(c->api->auth, &e))
+        log_error("auth", "users and roles cannot be read again", "err=\"%s\"", e.text);
+}
+
 enum api_action api_action_for(const char *kind, enum api_action act)
 {
-    bool people = strcmp(kind, "user") == 0 || strcmp(kind, "role") == 0;
-    return people && (act == ACT_WRITE || act == ACT_DELETE) ? ACT_ADMIN : act;
+    return people(kind) && (act == ACT_WRITE || act == ACT_DELETE) ? ACT_ADMIN : act;
 }
 
 static int check_permission(struct api_exchange *x, struct error *e)
@@ -260,7 +272,7 @@ static int accept_route(struct api *api, struct http_request *q, const struct ro
 
 static void page_handler(struct http_request *q, struct http_response *r)
 {
-    const struct http_static *f = q->route_ctx;
+    const struct http_static *f = ((struct api_exchange *)q->route_ctx)->page;
     security_headers_page(r);
     http_set_header(r, "Cache-Control", STR("no-cache"));
     if (f->etag) http_set_header(r, "ETag", str_of(f->etag));
@@ -282,7 +294,10 @@ static int route_static(struct api *api, struct http_request *q, struct http_rou
         f = api->cfg.asset(STR("/index.html"));
     if (!f) return refuse_unknown(api, q, refuse);
     if (str_starts(str_of(f->content_type), STR("text/html"))) {
-        q->route_ctx = (void *)f;
+        struct api_exchange *x = arena_calloc(q->arena, 1, sizeof(*x));
+        if (!x) return refuse_unknown(api, q, refuse);
+        x->page = f;
+        q->route_ctx = &x->call;
         *ret = (struct http_route){.kind = HTTP_PLAIN, .handler = page_handler, .body_max = 1};
         return 0;
     }
@@ -322,8 +337,8 @@ int api_route(void *ctx, struct http_request *q, struct http_route *ret, struct 
 void api_finished(void *ctx, const struct http_request *q, int status, uint64_t bytes, uint64_t us)
 {
     struct api *api = ctx;
-    bool call = q->route_ctx && str_starts(q->path, STR("/api/"));
-    api_metrics_count(api->metrics, call ? ((struct api_exchange *)q->route_ctx)->route : NULL, status, us);
+    const struct api_exchange *x = q->route_ctx;
+    api_metrics_count(api->metrics, x ? x->route : NULL, status, us);
 }
 
 /* --- tickets, health, life --- */

@@ -31,10 +31,13 @@ struct api {
 /* A request on its way; `call` is what route_ctx and the handlers see. */
 struct api_exchange {
     struct api_call call;
-    const struct route *route;
+    const struct route *route;     /* NULL: a page */
+    const struct http_static *page;
     const char *kind;     /* the kind of the permission; of "*" rows the one in the path */
     struct principal who; /* valid when call.who points here */
     struct str audit_resource, audit_detail;
+    struct error *faults; /* all faults of the body, beside the one returned */
+    size_t nfaults;
 };
 static inline struct api_exchange *exchange_of(struct api_call *c)
 {
@@ -47,6 +50,9 @@ struct route_table {
     size_t n;
 };
 extern const struct route_table api_auth_routes, api_resource_routes, api_system_routes;
+
+/* After a change of users or roles: in effect before the answer goes out (the hooks come later). */
+void api_people_changed(struct api_call *c);
 
 /* Changes of users and roles need admin, whatever the row says. */
 enum api_action api_action_for(const char *kind, enum api_action act);

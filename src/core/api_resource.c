@@ -5,6 +5,7 @@
 #include "base/limits.h"
 
 #define ROWS_SHOWN 1000 /* of a report, besides the failed ones */
+#define FAULTS_MAX 50   /* of one body */
 
 static const char *kind_of(struct api_call *c)
 {
@@ -75,10 +76,16 @@ static int read_input(const struct json *body, struct resource_input *in, struct
 
 static int body_input(struct api_call *c, struct resource_input *in, struct error *e)
 {
+    struct api_exchange *x = exchange_of(c);
     struct json *body = NULL;
     int rc = api_body_json(c, &body, e);
     if (!rc) rc = check_members(body, NULL, 0, e);
-    return rc ? rc : read_input(body, in, e);
+    if (!rc) rc = read_input(body, in, e);
+    if (rc) return rc;
+    in->faults = x->faults = arena_calloc(c->a, FAULTS_MAX, sizeof(*in->faults));
+    in->faults_max = x->faults ? FAULTS_MAX : 0;
+    in->ret_faults = &x->nfaults;
+    return 0;
 }
 
 /* If-Match: "12" or W/"12"; absent or *: -1. */
@@ -110,6 +117,7 @@ static void answer_resource(struct api_call *c, const struct resource *r, bool c
     struct json_writer w = api_answer(c);
     resource_write(&w, r);
     if (exchange_of(c)->route->row->audit != AUDIT_NONE) {
+        api_people_changed(c);
         char *detail = arena_printf(c->a, "{\"rev\":%lld}", (long long)r->rev);
         api_audit_note(c, r->code.n ? r->code : r->id, str_of(detail));
     }
@@ -204,8 +212,10 @@ static int remove_one(struct api_call *c, struct error *e)
     int64_t rev = -1;
     int rc = if_match(c, &rev, e);
     if (!rc) rc = resource_delete(c->kernel, &c->actor, kind_of(c), c->param[1], rev, e);
-    if (!rc) c->res->status = 204;
-    return rc;
+    if (rc) return rc;
+    api_people_changed(c);
+    c->res->status = 204;
+    return 0;
 }
 
 /* --- history --- */
@@ -333,8 +343,7 @@ static int bulk_items(struct api_call *c, const struct json *list_, struct bulk_
     return 0;
 }
 
-static void write_row(struct api_call *c, struct json_writer *w, size_t i, const struct bulk_result *r,
-                      const struct bulk_item *item, size_t first_line)
+static void write_row(struct api_call *c, struct json_writer *w, const struct bulk_result *r)
 {
     static const char *const status[] = {[BULK_CREATED] = "created",
                                          [BULK_UPDATED] = "updated",
@@ -342,9 +351,9 @@ static void write_row(struct api_call *c, struct json_writer *w, size_t i, const
                                          [BULK_DELETED] = "deleted",
                                          [BULK_FAILED] = "failed"};
     jw_object(w);
-    jw_ki64(w, "line", (int64_t)(i + first_line));
+    jw_ki64(w, "line", (int64_t)r->line);
     jw_kz(w, "status", status[r->status]);
-    if (item) jw_kstr(w, "code", item->in.code.p ? item->in.code : item->id_or_code);
+    jw_kstr(w, "code", r->code);
     if (r->status == BULK_FAILED) {
         jw_key(w, STR("errors"));
         jw_array(w);
@@ -366,10 +375,9 @@ static void write_counts(struct json_writer *w, const struct bulk_report *r)
     jw_ki64(w, "failed", (int64_t)r->failed);
 }
 
-static void answer_report(struct api_call *c, const struct bulk_report *r, const struct bulk_item *items, size_t n,
-                          bool dry_run, bool skip_errors)
+static void answer_report(struct api_call *c, const struct bulk_report *r, bool dry_run, bool skip_errors)
 {
-    size_t shown = 0, first = items ? 0 : 2; /* bulk: index; CSV: the line, after the header */
+    size_t others = 0;
     struct json_writer w = api_answer(c);
     jw_object(&w);
     jw_kbool(&w, "dry_run", dry_run);
@@ -377,19 +385,14 @@ static void answer_report(struct api_call *c, const struct bulk_report *r, const
     write_counts(&w, r);
     jw_key(&w, STR("rows"));
     jw_array(&w);
-    for (size_t i = 0; i < n && r->items; i++)
-        if (r->items[i].status == BULK_FAILED || shown++ < ROWS_SHOWN)
-            write_row(c, &w, i, &r->items[i], items ? &items[i] : NULL, first);
+    for (size_t i = 0; i < r->nitems; i++)
+        if (r->items[i].status == BULK_FAILED || others++ < ROWS_SHOWN) write_row(c, &w, &r->items[i]);
     jw_end(&w);
     jw_end(&w);
+    if (!dry_run) api_people_changed(c);
     char *detail = arena_printf(c->a, "{\"dry_run\":%s,\"created\":%zu,\"updated\":%zu,\"deleted\":%zu,\"failed\":%zu}",
                                 dry_run ? "true" : "false", r->created, r->updated, r->deleted, r->failed);
     api_audit_note(c, STR(""), str_of(detail));
-}
-
-static size_t report_rows(const struct bulk_report *r)
-{
-    return r->created + r->updated + r->unchanged + r->deleted + r->failed;
 }
 
 static int bulk(struct api_call *c, struct error *e)
@@ -403,9 +406,8 @@ static int bulk(struct api_call *c, struct error *e)
     bool dry = json_bool(json_get(body, "dry_run"), false), skip = json_bool(json_get(body, "skip_errors"), false);
     size_t n = json_count(json_get(body, "items"));
     rc = resource_bulk(c->kernel, c->a, &c->actor, kind_of(c), items, n, dry, skip, &report, e);
-    if (rc && !report.failed) return rc;
-    answer_report(c, &report, items, n, dry, skip);
-    return 0;
+    if (!rc) answer_report(c, &report, dry, skip);
+    return rc;
 }
 
 static bool flag(struct api_call *c, const char *name)
@@ -423,9 +425,8 @@ static int import(struct api_call *c, struct error *e)
                          "请求内容须为 text/csv，而不是“%.*s”", STR_ARG(str_sub(media, 0, 60)));
     bool dry = flag(c, "dry_run"), skip = flag(c, "skip_errors");
     int rc = resource_import_csv(c->kernel, c->a, &c->actor, kind_of(c), c->req->body, dry, skip, &report, e);
-    if (rc && !report.failed) return rc;
-    answer_report(c, &report, NULL, report_rows(&report), dry, skip);
-    return 0;
+    if (!rc) answer_report(c, &report, dry, skip);
+    return rc;
 }
 
 static int export(struct api_call *c, struct error *e)

@@ -416,6 +416,11 @@ static int doc_numbered(struct parse *p, const struct json *v)
 {
     return need_bool(p, v, &p->k->numbered);
 }
+static int doc_api(struct parse *p, const struct json *v)
+{
+    bool api;
+    return need_bool(p, v, &api); /* the router reads it from the document */
+}
 static int doc_free(struct parse *p, const struct json *v)
 {
     return 0;
@@ -442,6 +447,7 @@ static const struct doc_member {
     {"titles", doc_free}, {"help", doc_free},     {"icon", doc_free},      {"numbered", doc_numbered},
     {"code", doc_code},   {"name", doc_free},     {"fields", doc_fields},  {"lists", doc_lists},
     {"form", doc_free},   {"share", doc_share},   {"lifecycle", doc_free},
+    {"api", doc_api},
 };
 #define MEMBERS (sizeof members / sizeof *members)
 

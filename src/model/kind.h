@@ -19,7 +19,8 @@
  *   ],
  *   "lists": {"columns": ["code", "name", "device", "spec…"], "sort": "code"},
  *   "form": {"groups": [{"title": {…}, "fields": ["device", "address"]}]},
- *   "share": "none" | "up" | "down"
+ *   "share": "none" | "up" | "down",
+ *   "api": false                           // no generic routes: the kind has its own, or none
  * }
  * Field types: string (max, min lengths, pattern, format: email|url|host|color|multiline|json|unit|path|locale),
  * integer, number (min, max, unit), boolean, enum (values), ref (kind), duration ("500ms"), time,
