@@ -12,6 +12,7 @@
 
 #define HTTP_STOP_S 5
 #define HTTP_BACKLOG 1024
+#define HTTP_QUEUE_PER_WORKER 256
 
 static struct metric counters[] = {
     [COUNT_CONNECTIONS] = {.name = "bornite_http_connections", .help = "open connections", .type = METRIC_GAUGE},
@@ -247,7 +248,7 @@ static int setup(struct http_server *srv, struct error *e)
     if (c->cert_pem || c->key_pem) err = tls_context(c, &srv->tls, e);
     if (!err) {
         err = setup_loops(srv);
-        if (!err) err = pool_start("http-worker", c->workers, c->workers * 64, &srv->pool);
+        if (!err) err = pool_start("http-worker", c->workers, c->workers * HTTP_QUEUE_PER_WORKER, &srv->pool);
         if (err) return error_set(e, err, "http", "no memory or threads for the server", "服务器内存或线程不足");
     }
     return err ? err : open_loops(srv, e);

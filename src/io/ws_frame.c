@@ -98,12 +98,10 @@ static int take_head(struct ws_reader *r, const uint8_t *p, size_t n, size_t *us
 
 static int take_payload(struct ws_reader *r, const uint8_t *p, size_t n)
 {
-    uint8_t *to = r->control + r->got;
-    if (r->head.opcode < 8) {
-        to = buf_space(&r->message, n);
-        if (!to) return -1009;
-        r->message.n += n;
-    }
+    bool control = r->head.opcode >= 8;
+    uint8_t *to = control ? r->control + r->got : buf_space(&r->message, n);
+    if (!to) return -1009;
+    if (!control) r->message.n += n;
     memcpy(to, p, n);
     if (r->head.masked) ws_mask(to, n, r->head.mask, r->got);
     r->got += n;
