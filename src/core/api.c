@@ -172,8 +172,9 @@ static bool people(const char *kind)
 void api_people_changed(struct api_call *c)
 {
     struct error e = {0};
-    if (people(exchange_of(c)->kind) && auth_reload(c->api->auth, &e))
-        log_error("auth", "users and roles cannot be read again", "err=\"%s\"", e.text);
+    if (!people(exchange_of(c)->kind)) return;
+    if (auth_reload(c->api->auth, &e)) log_error("auth", "users and roles cannot be read again", "err=\"%s\"", e.text);
+    api_watch_wake(c->api->watch);
 }
 
 enum api_action api_action_for(const char *kind, enum api_action act)

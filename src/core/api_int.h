@@ -31,7 +31,7 @@ struct api {
 /* A request on its way; `call` is what route_ctx and the handlers see. */
 struct api_exchange {
     struct api_call call;
-    const struct route *route;     /* NULL: a page */
+    const struct route *route; /* NULL: a page */
     const struct http_static *page;
     const char *kind;     /* the kind of the permission; of "*" rows the one in the path */
     struct principal who; /* valid when call.who points here */
@@ -69,6 +69,7 @@ void idem_run(struct idem *i, struct api_call *c, struct str key, void (*fn)(str
 /* api_watch.c */
 int api_watch_new(struct api *api, struct api_watch **ret, struct error *e);
 void api_watch_free(struct api_watch *w);
+void api_watch_wake(struct api_watch *w);                            /* look again now: changes, rights */
 void api_watch_server(struct api_watch *w, struct http_server *srv); /* NULL: no more posts after it returns */
 extern const struct http_stream_ops api_watch_ops;
 

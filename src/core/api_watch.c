@@ -200,7 +200,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-static void wake(struct api_watch *x)
+void api_watch_wake(struct api_watch *x)
 {
     pthread_mutex_lock(&x->lock);
     x->news = true;
@@ -217,7 +217,7 @@ void api_watch_server(struct api_watch *x, struct http_server *srv)
 
 static void on_change(void *ctx, int64_t newest)
 {
-    wake(ctx);
+    api_watch_wake(ctx);
 }
 
 /* --- the stream's side, on its loop --- */
