@@ -86,7 +86,7 @@ test('a device in three steps: channel, device, points', async () => {
   const tried = await api.post('/channels:test', { spec });
   ok(tried.ok, `test: ${tried.detail}`);
   await api.post('/channels', { code: 'PEER', name: '第三方设备', spec });
-  await api.post('/devices', { code: 'PEER-1', name: 'jsmodbus', spec: { channel: 'PEER', options: { unit_id: 1 } } });
+  await api.post('/devices', { code: 'PEER-1', name: 'jsmodbus', spec: { channel: 'PEER', options: { unit: 1 } } });
   const rows = points.map(([code, address, type, order, scale]) => `${code},${code},PEER-1,${address},${type},${order},${scale},200ms,${code === 'P.INT' || code === 'P.F.CDAB' || code === 'P.COIL'}`);
   const csv = ['code,name,device,address,type,byte_order,scale,period,writable', ...rows].join('\n');
   const dry = await api.csv('/points:import?dry_run=1', csv);

@@ -18,10 +18,20 @@ static size_t nassets;
 static const struct {
     const char *ending, *type;
 } types[] = {
-    {".html", "text/html; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"}, {".css", "text/css; charset=utf-8"},
-    {".svg", "image/svg+xml"}, {".json", "application/json"}, {".png", "image/png"}, {".ico", "image/x-icon"},
-    {".woff2", "font/woff2"}, {".woff", "font/woff"}, {".wasm", "application/wasm"}, {".glb", "model/gltf-binary"},
-    {".mp4", "video/mp4"}, {".webmanifest", "application/manifest+json"}, {".txt", "text/plain; charset=utf-8"},
+    {".html", "text/html; charset=utf-8"},
+    {".js", "text/javascript; charset=utf-8"},
+    {".css", "text/css; charset=utf-8"},
+    {".svg", "image/svg+xml"},
+    {".json", "application/json"},
+    {".png", "image/png"},
+    {".ico", "image/x-icon"},
+    {".woff2", "font/woff2"},
+    {".woff", "font/woff"},
+    {".wasm", "application/wasm"},
+    {".glb", "model/gltf-binary"},
+    {".mp4", "video/mp4"},
+    {".webmanifest", "application/manifest+json"},
+    {".txt", "text/plain; charset=utf-8"},
 };
 
 static const char *type_of(struct str name)
@@ -31,7 +41,10 @@ static const char *type_of(struct str name)
     return "application/octet-stream";
 }
 
-static int by_name(const void *a, const void *b) { return str_cmp(((const struct asset *)a)->name, ((const struct asset *)b)->name); }
+static int by_name(const void *a, const void *b)
+{
+    return str_cmp(((const struct asset *)a)->name, ((const struct asset *)b)->name);
+}
 
 static struct asset *find(struct str name)
 {
@@ -54,7 +67,8 @@ int app_assets_init(struct error *e)
     assets = mem_calloc(n ? n : 1, sizeof *assets);
     if (!assets) return error_set(e, ERR_NOMEM, "web", "out of memory", "内存不足");
     for (size_t i = 0; i < n; i++)
-        if (!str_ends(str_of(web_assets_names[i]), STR(".gz"))) fill(&assets[nassets++], str_of(web_assets_names[i]), web_assets[i]);
+        if (!str_ends(str_of(web_assets_names[i]), STR(".gz")))
+            fill(&assets[nassets++], str_of(web_assets_names[i]), web_assets[i]);
     qsort(assets, nassets, sizeof *assets, by_name);
     for (size_t i = 0; i < n; i++) {
         struct str name = str_of(web_assets_names[i]);

@@ -9,25 +9,30 @@ enum setting_type { TEXT, NUMBER, SWITCH };
 struct setting {
     const char *name;
     enum setting_type type;
-    size_t at;               /* in struct config */
-    const char *def;         /* NULL: none */
+    size_t at;       /* in struct config */
+    const char *def; /* NULL: none */
     long lo, hi;
     const char *help_en, *help_zh;
 };
 #define AT(member) offsetof(struct config, member)
 static const struct setting settings[] = {
     {"data", TEXT, AT(data), "data", 0, 0, "directory of all data", "数据目录"},
-    {"listen", TEXT, AT(listen), "127.0.0.1", 0, 0, "address to listen on; 0.0.0.0 for all", "监听地址；0.0.0.0 表示全部"},
+    {"listen", TEXT, AT(listen), "127.0.0.1", 0, 0, "address to listen on; 0.0.0.0 for all",
+     "监听地址；0.0.0.0 表示全部"},
     {"port", NUMBER, AT(port), "8080", 0, 65535, "port; 0 for any free one", "端口；0 表示任意空闲端口"},
-    {"tls-cert", TEXT, AT(tls_cert), NULL, 0, 0, "certificate (PEM); with tls-key: HTTPS", "证书（PEM）；与 tls-key 一起启用 HTTPS"},
+    {"tls-cert", TEXT, AT(tls_cert), NULL, 0, 0, "certificate (PEM); with tls-key: HTTPS",
+     "证书（PEM）；与 tls-key 一起启用 HTTPS"},
     {"tls-key", TEXT, AT(tls_key), NULL, 0, 0, "private key (PEM)", "私钥（PEM）"},
     {"name", TEXT, AT(name), "bornite", 0, 0, "name of this node", "节点名称"},
     {"log", TEXT, AT(log), "info", 0, 0, "log level: debug, info, warn, error", "日志级别：debug、info、warn、error"},
     {"shards", NUMBER, AT(shards), "1", 1, 16, "threads of the sample path", "样本处理线程数"},
     {"workers", NUMBER, AT(workers), "4", 1, 64, "threads that answer requests", "请求处理线程数"},
-    {"commit-ms", NUMBER, AT(commit_ms), "200", 1, 5000, "polled samples are on disk after at most this long", "采集样本最迟多久落盘（毫秒）"},
-    {"journal-mb", NUMBER, AT(journal_mb), "4096", 16, 1000000, "most that the journal may hold", "日志缓存容量上限（MB）"},
-    {"demo", SWITCH, AT(demo), "false", 0, 0, "set up the demo copper group at the first start", "首次启动时建立演示铜业集团"},
+    {"commit-ms", NUMBER, AT(commit_ms), "200", 1, 5000, "polled samples are on disk after at most this long",
+     "采集样本最迟多久落盘（毫秒）"},
+    {"journal-mb", NUMBER, AT(journal_mb), "4096", 16, 1000000, "most that the journal may hold",
+     "日志缓存容量上限（MB）"},
+    {"demo", SWITCH, AT(demo), "false", 0, 0, "set up the demo copper group at the first start",
+     "首次启动时建立演示铜业集团"},
     {"sim-host", TEXT, AT(sim_host), "127.0.0.1", 0, 0, "where `bornite sim` plays the demo group", "演示仿真所在主机"},
     {"sim-port", NUMBER, AT(sim_port), "5020", 1, 65000, "its first port", "仿真起始端口"},
     {"config", TEXT, AT(file), NULL, 0, 0, "JSON file with these settings", "含上述设置的 JSON 文件"},
@@ -55,12 +60,14 @@ static int set(struct config *c, const struct setting *s, struct str v, struct e
     }
     case NUMBER:
         if (str_to_i64(v, &n) || n < s->lo || n > s->hi)
-            return error_set(e, ERR_INVALID, s->name, "'%.*s' is not a number from %ld to %ld", "'%.*s' 不是 %ld 到 %ld 之间的整数", STR_ARG(v), s->lo, s->hi);
+            return error_set(e, ERR_INVALID, s->name, "'%.*s' is not a number from %ld to %ld",
+                             "'%.*s' 不是 %ld 到 %ld 之间的整数", STR_ARG(v), s->lo, s->hi);
         *(long *)at = (long)n;
         return 0;
     case SWITCH:
         if (!str_is(v, "true") && !str_is(v, "false") && !str_is(v, "1") && !str_is(v, "0"))
-            return error_set(e, ERR_INVALID, s->name, "'%.*s' must be true or false", "'%.*s' 必须是 true 或 false", STR_ARG(v));
+            return error_set(e, ERR_INVALID, s->name, "'%.*s' must be true or false", "'%.*s' 必须是 true 或 false",
+                             STR_ARG(v));
         *(bool *)at = str_is(v, "true") || str_is(v, "1");
         return 0;
     }
@@ -93,7 +100,8 @@ static int set_environment(struct config *c, struct error *e)
 
 static int unknown(struct str name, const char *where, struct error *e)
 {
-    return error_set(e, ERR_INVALID, where, "there is no setting '%.*s'; see bornite help", "没有设置项 '%.*s'；参见 bornite help", STR_ARG(name));
+    return error_set(e, ERR_INVALID, where, "there is no setting '%.*s'; see bornite help",
+                     "没有设置项 '%.*s'；参见 bornite help", STR_ARG(name));
 }
 
 static int set_member(struct config *c, const struct json *m, const char *file, struct error *e)
@@ -117,8 +125,9 @@ static int set_file(struct config *c, struct error *e)
     if (n < 0) return error_set(e, ERR_IO, c->file, "cannot read the file", "无法读取文件");
     arena_init(&a, 1 << 20);
     int err = json_parse(&a, str_make(text, (size_t)n), &root, e);
-    for json_each(m, err ? NULL : root)
-        if (!err) err = set_member(c, m, c->file, e);
+    for
+        json_each (m, err ? NULL : root)
+            if (!err) err = set_member(c, m, c->file, e);
     return err;
 }
 
@@ -130,8 +139,10 @@ static int set_arguments(struct config *c, int argc, char **argv, struct error *
         struct str rest = str_sub(arg, 2, arg.n), name = str_cut(&rest, '=');
         const struct setting *s = find(name);
         if (!s) return unknown(name, "", e);
-        if (!rest.p && s->type == SWITCH) rest = STR("true");
-        else if (!rest.p && i + 1 < argc) rest = str_of(argv[++i]);
+        if (!rest.p && s->type == SWITCH)
+            rest = STR("true");
+        else if (!rest.p && i + 1 < argc)
+            rest = str_of(argv[++i]);
         if (!rest.p) return error_set(e, ERR_INVALID, s->name, "needs a value", "缺少值");
         int err = set(c, s, rest, e);
         if (err) return err;
@@ -156,6 +167,7 @@ void config_help(void)
 {
     for (size_t i = 0; i < SETTINGS; i++) {
         const struct setting *s = &settings[i];
-        printf("  --%-12s %s / %s%s%s%s\n", s->name, s->help_en, s->help_zh, s->def ? " (" : "", s->def ? s->def : "", s->def ? ")" : "");
+        printf("  --%-12s %s / %s%s%s%s\n", s->name, s->help_en, s->help_zh, s->def ? " (" : "", s->def ? s->def : "",
+               s->def ? ")" : "");
     }
 }

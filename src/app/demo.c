@@ -16,16 +16,17 @@ static int has_channels(struct node *n, bool *ret, struct error *e)
     return err;
 }
 
-static int import_kind(struct node *n, struct sim_plan *plan, const char *kind, const char *host, long port, struct error *e)
+static int import_kind(struct node *n, struct sim_plan *plan, const char *kind, const char *host, long port,
+                       struct error *e)
 {
     AUTO_ARENA a;
     struct buf csv;
     struct bulk_report report;
     arena_init(&a, 256u << 20);
     buf_init(&csv, 64u << 20);
-    sim_write_resources_csv(plan, kind, host, (unsigned)port, &csv);
-    int err = csv.err ? error_set(e, csv.err, kind, "the demo data do not fit", "演示数据过大")
-                      : resource_import_csv(n->kernel, &a, &actor_system, kind, buf_view(&csv), false, false, &report, e);
+    int err = sim_write_resources_csv(plan, kind, host, (unsigned)port, &csv);
+    err = err ? error_set(e, err, kind, "the demo data do not fit", "演示数据过大")
+              : resource_import_csv(n->kernel, &a, &actor_system, kind, buf_view(&csv), false, false, &report, e);
     if (!err) log_info("demo", "set up", "kind=%s created=%zu", kind, report.created);
     buf_fini(&csv);
     return err;
@@ -40,7 +41,8 @@ int demo_set_up(struct node *n, const char *host, long port, struct error *e)
     if (err || have) return err;
     err = sim_plan_load(&plan, e);
     if (err) return err;
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !err; i++) err = import_kind(n, plan, kinds[i], host, port, e);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !err; i++)
+        err = import_kind(n, plan, kinds[i], host, port, e);
     sim_plan_free(plan);
     return err;
 }

@@ -1,18 +1,21 @@
 /* main.c - the program: picks the command. */
 #include "app/config.h"
 #include "app/serve.h"
-#include "sim/server.h"
+#include "sim/sim.h"
 
 #define VERSION "0.1.0"
 
 static int usage(FILE *f)
 {
-    fprintf(f, "bornite %s - industrial internet platform for non-ferrous metals / 有色金属工业互联网平台\n\n"
-               "  bornite serve [settings]   the platform / 启动平台\n"
-               "  bornite sim [options]      the demo copper group as Modbus TCP servers / 演示铜业集团仿真（bornite sim --help）\n"
-               "  bornite version\n"
-               "  bornite help\n\n"
-               "Settings of serve (also BORNITE_<NAME> in the environment, or in a JSON file):\n", VERSION);
+    fprintf(f,
+            "bornite %s - industrial internet platform for non-ferrous metals / 有色金属工业互联网平台\n\n"
+            "  bornite serve [settings]   the platform / 启动平台\n"
+            "  bornite sim [options]      the demo copper group as Modbus TCP servers / 演示铜业集团仿真（bornite sim "
+            "--help）\n"
+            "  bornite version\n"
+            "  bornite help\n\n"
+            "Settings of serve (also BORNITE_<NAME> in the environment, or in a JSON file):\n",
+            VERSION);
     config_help();
     return f == stderr;
 }
@@ -33,7 +36,8 @@ int main(int argc, char **argv)
     const char *command = argc > 1 ? argv[1] : "help";
     if (strcmp(command, "serve") == 0) return serve(argc - 2, argv + 2);
     if (strcmp(command, "sim") == 0) return sim_main(argc - 1, argv + 1);
-    if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0) return printf("bornite %s\n", VERSION) < 0;
+    if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0)
+        return printf("bornite %s\n", VERSION) < 0;
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0) return usage(stdout);
     fprintf(stderr, "bornite: there is no command '%s'\n\n", command);
     return usage(stderr);

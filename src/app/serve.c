@@ -21,8 +21,14 @@ struct server {
     void *module_ctx[MODULES_MAX];
 };
 
-static int open_data(struct server *s, struct error *e) { return fs_real(s->cfg->data, true, &s->node.data, e); }
-static void close_data(struct server *s) { fs_destroy(s->node.data); }
+static int open_data(struct server *s, struct error *e)
+{
+    return fs_real(s->cfg->data, true, &s->node.data, e);
+}
+static void close_data(struct server *s)
+{
+    fs_destroy(s->node.data);
+}
 
 static int open_sql(struct server *s, struct error *e)
 {
@@ -30,17 +36,29 @@ static int open_sql(struct server *s, struct error *e)
     snprintf(url, sizeof url, "sqlite:%s/kernel.db", s->cfg->data);
     return sql_open(url, &s->sql, e);
 }
-static void close_sql(struct server *s) { sql_close(s->sql); }
+static void close_sql(struct server *s)
+{
+    sql_close(s->sql);
+}
 
-static int open_kernel(struct server *s, struct error *e) { return kernel_open(s->sql, s->node.clock, s->node.rng, &s->node.kernel, e); }
-static void close_kernel(struct server *s) { kernel_close(s->node.kernel); }
+static int open_kernel(struct server *s, struct error *e)
+{
+    return kernel_open(s->sql, s->node.clock, s->node.rng, &s->node.kernel, e);
+}
+static void close_kernel(struct server *s)
+{
+    kernel_close(s->node.kernel);
+}
 
 static int open_history(struct server *s, struct error *e)
 {
     struct tsdb_config tc = {.fs = s->node.data, .clock = s->node.clock};
     return tsdb_open(&tc, &s->node.history, e);
 }
-static void close_history(struct server *s) { s->node.history->ops->close(s->node.history); }
+static void close_history(struct server *s)
+{
+    s->node.history->ops->close(s->node.history);
+}
 
 static int open_bus(struct server *s, struct error *e)
 {
@@ -52,7 +70,10 @@ static int open_bus(struct server *s, struct error *e)
                             .commit_ms = (unsigned)s->cfg->commit_ms};
     return bus_start(&bc, &s->node.bus, e);
 }
-static void close_bus(struct server *s) { bus_stop(s->node.bus); }
+static void close_bus(struct server *s)
+{
+    bus_stop(s->node.bus);
+}
 
 static int open_api(struct server *s, struct error *e)
 {
@@ -60,10 +81,19 @@ static int open_api(struct server *s, struct error *e)
     int err = app_assets_init(e);
     return err ? err : api_new(&ac, &s->node.api, e);
 }
-static void close_api(struct server *s) { api_free(s->node.api); }
+static void close_api(struct server *s)
+{
+    api_free(s->node.api);
+}
 
-static int init_modules(struct server *s, struct error *e) { return modules_init(&s->node, app_modules, app_nmodules, s->module_ctx, e); }
-static void fini_modules(struct server *s) { modules_fini(app_modules, app_nmodules, s->module_ctx); }
+static int init_modules(struct server *s, struct error *e)
+{
+    return modules_init(&s->node, app_modules, app_nmodules, s->module_ctx, e);
+}
+static void fini_modules(struct server *s)
+{
+    modules_fini(app_modules, app_nmodules, s->module_ctx);
+}
 
 static int set_up_demo(struct server *s, struct error *e)
 {
@@ -71,8 +101,14 @@ static int set_up_demo(struct server *s, struct error *e)
 }
 static void nothing(struct server *s) {}
 
-static int start_modules(struct server *s, struct error *e) { return modules_start(app_modules, app_nmodules, s->module_ctx, e); }
-static void stop_modules(struct server *s) { modules_stop(app_modules, app_nmodules, s->module_ctx); }
+static int start_modules(struct server *s, struct error *e)
+{
+    return modules_start(app_modules, app_nmodules, s->module_ctx, e);
+}
+static void stop_modules(struct server *s)
+{
+    modules_stop(app_modules, app_nmodules, s->module_ctx);
+}
 
 static int open_http(struct server *s, struct error *e)
 {
@@ -89,17 +125,21 @@ static int open_http(struct server *s, struct error *e)
     if (!err) api_server_set(s->node.api, s->http);
     return err;
 }
-static void close_http(struct server *s) { http_server_stop(s->http); }
+static void close_http(struct server *s)
+{
+    http_server_stop(s->http);
+}
 
 static const struct step {
     const char *name;
     int (*open)(struct server *s, struct error *e);
     void (*close)(struct server *s);
 } steps[] = {
-    {"data", open_data, close_data},         {"relational store", open_sql, close_sql}, {"kernel", open_kernel, close_kernel},
-    {"history", open_history, close_history}, {"sample path", open_bus, close_bus},      {"api", open_api, close_api},
-    {"modules", init_modules, fini_modules}, {"demo", set_up_demo, nothing},            {"start", start_modules, stop_modules},
-    {"http", open_http, close_http},
+    {"data", open_data, close_data},         {"relational store", open_sql, close_sql},
+    {"kernel", open_kernel, close_kernel},   {"history", open_history, close_history},
+    {"sample path", open_bus, close_bus},    {"api", open_api, close_api},
+    {"modules", init_modules, fini_modules}, {"demo", set_up_demo, nothing},
+    {"start", start_modules, stop_modules},  {"http", open_http, close_http},
 };
 #define STEPS (sizeof steps / sizeof *steps)
 
@@ -118,10 +158,12 @@ static void say_link(struct server *s)
 {
     char link[65];
     char base[300];
-    snprintf(base, sizeof base, "%s://%s:%u", s->cfg->tls_cert ? "https" : "http", shown_host(s->cfg), http_server_port(s->http));
+    snprintf(base, sizeof base, "%s://%s:%u", s->cfg->tls_cert ? "https" : "http", shown_host(s->cfg),
+             http_server_port(s->http));
     if (api_first_link(s->node.api, link, NULL) == 0)
         printf("bornite: %s/setup#%s\n  (this link signs you in once / 此链接可一次性登录)\n", base, link);
-    else printf("bornite: %s/\n", base);
+    else
+        printf("bornite: %s/\n", base);
     fflush(stdout);
 }
 
@@ -153,7 +195,12 @@ int serve_main(const struct config *c)
     struct error e = {0};
     enum log_level level;
     s = (struct server){.cfg = c};
-    s.node = (struct node){.drivers = app_drivers, .clock = clock_real(), .rng = rng_real(), .data_dir = c->data, .name = c->name, .demo = c->demo};
+    s.node = (struct node){.drivers = app_drivers,
+                           .clock = clock_real(),
+                           .rng = rng_real(),
+                           .data_dir = c->data,
+                           .name = c->name,
+                           .demo = c->demo};
     if (log_level_parse(c->log, &level)) log_level_set(NULL, level);
     hash_seed_set(rng_u64(rng_real()));
     block_signals();
@@ -161,8 +208,8 @@ int serve_main(const struct config *c)
     for (size_t i = 0; i < STEPS && !err; i++) {
         err = steps[i].open(&s, &e);
         if (!err) continue;
-        fprintf(stderr, "bornite: cannot start (%s)%s%s: %s\n         %s\n", steps[i].name, e.where[0] ? ": " : "", e.where,
-                e.text[0] ? e.text : error_title(err), e.text_zh);
+        fprintf(stderr, "bornite: cannot start (%s)%s%s: %s\n         %s\n", steps[i].name, e.where[0] ? ": " : "",
+                e.where, e.text[0] ? e.text : error_title(err), e.text_zh);
         close_from(&s, i);
         return 1;
     }

@@ -1,10 +1,10 @@
 /* tables.c - see tables.h. */
 #include "app/tables.h"
+#include "drivers/modbus/driver.h"
 
 extern const struct module history_module, collect_module, live_module;
-extern const struct driver modbus_tcp_driver, modbus_rtu_tcp_driver, template_driver;
 
-const struct driver *const app_drivers[] = {&modbus_tcp_driver, NULL};
+const struct driver *const app_drivers[] = {&modbus_driver, NULL};
 
 /* A module whose hooks watch another's kinds stands behind it. */
 const struct module *const app_modules[] = {&collect_module, &history_module, &live_module};

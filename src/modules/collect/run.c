@@ -363,7 +363,7 @@ int run_start(struct node *n, unsigned workers, struct run **ret, struct error *
     r->workers = mem_calloc(workers, sizeof *r->workers);
     int err = r->workers ? 0 : ERR_NOMEM;
     for (unsigned i = 0; i < workers && !err; i++) {
-        char name[16];
+        char name[24];
         struct worker *w = &r->workers[i];
         snprintf(name, sizeof name, "collect-%u", i);
         w->run = r;
