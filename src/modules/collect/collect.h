@@ -33,6 +33,6 @@ int get_diagnostics(struct api_call *c, struct error *e);
 int get_tree(struct api_call *c, struct error *e);             /* api_areas.c */
 int get_areas(struct api_call *c, struct error *e);
 int post_write(struct api_call *c, struct error *e);           /* api_write.c */
-int post_test(struct api_call *c, struct error *e);            /* api_test.c */
+int post_test(struct api_call *c, struct error *e);            /* api_try.c */
 int post_test_saved(struct api_call *c, struct error *e);
 int post_read(struct api_call *c, struct error *e);

@@ -1,4 +1,4 @@
-/* api_test.c - trying before storing: POST /channels:test, /channels/{id}:test, /channels:read. */
+/* api_try.c - trying before storing: POST /channels:test, /channels/{id}:test, /channels:read. */
 #include "base/encode.h"
 #include "base/mem.h"
 #include "drivers/common/options.h"
