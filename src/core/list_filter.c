@@ -103,7 +103,7 @@ struct str like_pattern(struct arena *a, struct str text)
 
 static void json_steps(struct buf *out, const char *alias, struct str path, const char *last)
 {
-    buf_printf(out, "%s.spec", alias);
+    buf_printf(out, "%s%sspec", alias, *alias ? "." : "");
     while (path.p) {
         struct str part = str_cut(&path, '.');
         buf_printf(out, " %s '%.*s'", path.p ? "->" : last, STR_ARG(part));

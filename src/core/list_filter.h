@@ -39,7 +39,8 @@ void filter_bind_one(struct sql_stmt *s, int i, const struct filter_param *p);
 /* '%text%' with the wildcards of like escaped by a backslash, ASCII lower case is SQL's. */
 struct str like_pattern(struct arena *a, struct str text);
 
-/* The SQL expression by which a spec field is compared, sorted and indexed, over alias.spec. */
+/* The SQL expression by which a spec field is compared, sorted and indexed, over alias.spec;
+ * alias "" in the definition of an index, which may not name its table. */
 void field_expression(struct buf *out, const char *alias, struct str path, const struct field *f);
 /* The parameter that compares with it, from a checked JSON value. */
 MUST_CHECK int field_param(const struct field *f, struct arena *a, const struct json *v, struct filter_param *ret,

@@ -46,7 +46,7 @@ int changer_begin(struct kernel *k, const char *kind, const struct actor *by, st
     c->now_us = clock_now_us(k->clock);
     rc = read_sequence(c, STR("change"), &c->seq, e);
     c->first_seq = c->seq;
-    if (rc) (void)changer_end(c, false, NULL);
+    if (rc) (void)!changer_end(c, false, NULL);
     return rc;
 }
 

@@ -123,14 +123,14 @@ TEST(delete_asks_who_refers)
     REQUIRE(fixture_open(&f, NULL));
     REQUIRE(fixture_create(&f, "device", "D1", "{\"host\":\"h\"}", NULL) == 0);
     for (int i = 1; i <= 5; i++) {
-        char code[8];
+        char code[16];
         snprintf(code, sizeof code, "T%d", i);
         REQUIRE(fixture_create(&f, "tag", code, "{\"device\":\"D1\"}", NULL) == 0);
     }
     CHECK_INT(resource_delete(f.k, &actor_system, "device", STR("D1"), -1, &f.e), ERR_REFERENCED);
     CHECK_Z(f.e.text, "it is still used by tag T1, tag T2, tag T3 … (5); change or delete those first");
     for (int i = 1; i <= 5; i++) {
-        char code[8];
+        char code[16];
         snprintf(code, sizeof code, "T%d", i);
         CHECK_INT(resource_delete(f.k, &actor_system, "tag", str_of(code), 1, &f.e), 0);
     }

@@ -44,7 +44,7 @@ static void name_of(const struct kind *kd, const struct field *f, char *out, siz
 static bool define(const struct kind *kd, const struct field *f, const char *name, struct buf *b)
 {
     buf_printf(b, "create index %s on resource(", name);
-    field_expression(b, "resource", f->name, f);
+    field_expression(b, "", f->name, f);
     buf_printf(b, ") where kind = '%.*s' and deleted = 0", STR_ARG(kd->kind));
     return !b->err;
 }
@@ -93,7 +93,7 @@ static int taken(struct changer *c, struct arena *a, const struct resource *next
     buf_init(&b, 4096);
     buf_printf(&b, "select code from resource where kind = '%.*s' and deleted = 0 and id <> $1 and ",
                STR_ARG(c->kd->kind));
-    field_expression(&b, "resource", f->name, f);
+    field_expression(&b, "", f->name, f);
     buf_z(&b, " = $2 limit 1");
     struct sql_stmt *s;
     int rc = b.err ? kernel_nomem(e) : sql_prepare(c->tx, buf_cstr(&b), &s, e);
