@@ -77,7 +77,7 @@ static void write_devices(const struct target *t)
         size_t n;
         cell(t->out, d->code), cell(t->out, d->name_zh), cell(t->out, t->p->servers[d->server].code);
         cell(t->out, device_area(t->p, i, &n)), cell(t->out, d->name_en);
-        cell_f(t->out, "{\"unit_id\":%u}", d->unit_id);
+        cell_f(t->out, "{\"unit\":%u}", d->unit_id);
         end(t->out);
     }
 }

@@ -1,0 +1,24 @@
+/* sim.h - `bornite sim`: the demo enterprise, or a benchmark field, over Modbus TCP. */
+#pragma once
+#include "sim/control.h"
+
+/* The command. Runs until SIGINT or SIGTERM; 0, 1 (could not start) or 2 (wrong options). */
+int sim_main(int argc, char **argv);
+
+/* The same as a thing, on the caller's loop (tests, `serve --demo` in one process). */
+struct sim_config {
+    const char *bind; /* "127.0.0.1" */
+    unsigned port;    /* base; 0: any free ones, see sim_port_of */
+    int control;      /* port of the control interface on 127.0.0.1; 0 any; -1 none */
+    uint64_t seed;
+    double speed;   /* simulated seconds a second */
+    double start_s; /* simulated start, local plant time; 0: now */
+    size_t big;     /* points of a benchmark field instead of the demo; 0: demo */
+    bool schedule;
+};
+struct sim;
+MUST_CHECK int sim_new(uv_loop_t *loop, const struct sim_config *c, struct sim **ret, struct error *e);
+struct sim_field *sim_field(struct sim *s);
+unsigned sim_control_port(const struct sim *s);
+void sim_close(struct sim *s); /* asynchronous: run the loop until it is empty, then sim_free */
+void sim_free(struct sim *s);

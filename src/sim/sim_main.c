@@ -1,0 +1,228 @@
+/* sim_main.c - the command line of `bornite sim`: options as rows of a table. */
+#include "sim/resources.h"
+#include "sim/sim.h"
+#include <stdio.h>
+
+#define FAULTS_MAX 20
+
+struct fault_wish {
+    struct str id;
+    double after_s;
+    uv_timer_t timer;
+    struct sim *sim;
+};
+struct args {
+    struct sim_config cfg;
+    bool list, help;
+    struct fault_wish fault[FAULTS_MAX];
+    size_t nfaults;
+};
+struct option {
+    const char *name, *arg, *en, *zh;
+    int (*set)(struct args *a, struct str v);
+};
+
+static int number(struct str v, double lo, double hi, double *ret)
+{
+    double d;
+    if (str_to_double(v, &d) < 0 || !(d >= lo && d <= hi)) return ERR_INVALID;
+    *ret = d;
+    return 0;
+}
+
+static int set_bind(struct args *a, struct str v)
+{
+    a->cfg.bind = v.p; /* a word of argv: terminated */
+    return 0;
+}
+static int set_port(struct args *a, struct str v)
+{
+    double d = 0;
+    int rc = number(v, 0, 65000, &d);
+    a->cfg.port = (unsigned)d;
+    return rc;
+}
+static int set_control(struct args *a, struct str v)
+{
+    double d = 0;
+    int rc = number(v, 0, 65535, &d);
+    a->cfg.control = (int)d;
+    return rc;
+}
+static int set_seed(struct args *a, struct str v)
+{
+    return str_to_u64(v, &a->cfg.seed);
+}
+static int set_speed(struct args *a, struct str v)
+{
+    return number(v, 0, 3600, &a->cfg.speed);
+}
+static int set_start(struct args *a, struct str v)
+{
+    return number(v, 1, 1e11, &a->cfg.start_s);
+}
+static int set_big(struct args *a, struct str v)
+{
+    double d = 0;
+    int rc = number(v, 1, 2e6, &d);
+    a->cfg.big = (size_t)d;
+    return rc;
+}
+static int set_schedule(struct args *a, struct str v)
+{
+    a->cfg.schedule = true;
+    return 0;
+}
+static int set_list(struct args *a, struct str v)
+{
+    a->list = true;
+    return 0;
+}
+static int set_help(struct args *a, struct str v)
+{
+    a->help = true;
+    return 0;
+}
+/* F03, F03@+10s */
+static int set_fault(struct args *a, struct str v)
+{
+    if (a->nfaults == FAULTS_MAX) return ERR_LIMIT;
+    struct fault_wish *w = &a->fault[a->nfaults++];
+    struct str when = v;
+    w->id = str_cut(&when, '@');
+    if (!when.p) return 0;
+    if (when.n && when.p[0] == '+') when = str_sub(when, 1, when.n);
+    if (when.n && when.p[when.n - 1] == 's') when.n--;
+    return number(when, 0, 1e7, &w->after_s);
+}
+
+static const struct option options[] = {
+    {"--bind", "ADDRESS", "address to listen on (127.0.0.1)", "监听地址", set_bind},
+    {"--port", "N", "first TCP port (5020)", "起始端口", set_port},
+    {"--seed", "N", "seed of the plant (1)", "随机种子", set_seed},
+    {"--speed", "X", "simulated seconds a second (1)", "仿真倍速", set_speed},
+    {"--start", "S", "simulated start, seconds since 1970 (now)", "仿真起始时刻", set_start},
+    {"--fault", "F03[@+10s]", "start a fault, after so many seconds", "启动故障", set_fault},
+    {"--schedule", NULL, "one fault of each kind over 60 days", "按计划注入故障", set_schedule},
+    {"--big", "N", "a field of N points for benchmarks instead of the demo", "性能测试点场", set_big},
+    {"--control", "PORT", "line interface on 127.0.0.1 (0: any port)", "控制端口", set_control},
+    {"--list", NULL, "print the tags as CSV and exit", "输出测点清单", set_list},
+    {"--help", NULL, "this text", "帮助", set_help},
+};
+#define NOPTIONS (sizeof options / sizeof *options)
+
+static void usage(FILE *out)
+{
+    fputs("bornite sim: the demo copper group as Modbus TCP servers / 以 Modbus TCP 演示铜业集团\n", out);
+    for (size_t i = 0; i < NOPTIONS; i++)
+        fprintf(out, "  %-10s %-12s %s / %s\n", options[i].name, options[i].arg ? options[i].arg : "", options[i].en,
+                options[i].zh);
+}
+
+/* One option at argv[*at]; moves *at past it. "--port 1" and "--port=1" are the same. */
+static int parse_one(struct args *a, int argc, char **argv, int *at)
+{
+    struct str value = str_of(argv[*at]), name = str_cut(&value, '=');
+    for (size_t i = 0; i < NOPTIONS; i++) {
+        const struct option *o = &options[i];
+        if (!str_is(name, o->name)) continue;
+        if (o->arg && !value.p && *at + 1 < argc) value = str_of(argv[++*at]);
+        (*at)++;
+        if (o->arg && value.p && o->set(a, value) == 0) return 0;
+        if (!o->arg) return o->set(a, value);
+        fprintf(stderr, "sim: %s wants %s\n", o->name, o->arg);
+        return ERR_INVALID;
+    }
+    fprintf(stderr, "sim: unknown option %.*s; see --help\n", STR_ARG(name));
+    return ERR_INVALID;
+}
+
+static int list_tags(const struct args *a)
+{
+    struct sim_plan *plan;
+    struct error e = {0};
+    struct buf b;
+    int rc = sim_plan_load(&plan, &e);
+    if (rc < 0) return fprintf(stderr, "sim: %s\n", e.text), 1;
+    buf_init(&b, 16 << 20);
+    rc = sim_write_tags_csv(plan, a->cfg.port, &b);
+    if (rc == 0) fwrite(b.p, 1, b.n, stdout);
+    buf_fini(&b);
+    sim_plan_free(plan);
+    return rc < 0;
+}
+
+static void on_fault(uv_timer_t *t)
+{
+    struct fault_wish *w = t->data;
+    struct sim_process *p = sim_field(w->sim)->process;
+    if (sim_fault_start(sim_process_faults(p), w->id, sim_process_time(p)) < 0)
+        fprintf(stderr, "sim: no fault %.*s\n", STR_ARG(w->id));
+}
+
+static void plan_faults(struct args *a, uv_loop_t *loop, struct sim *s)
+{
+    for (size_t i = 0; i < a->nfaults; i++) {
+        struct fault_wish *w = &a->fault[i];
+        w->sim = s;
+        w->timer.data = w;
+        uv_timer_init(loop, &w->timer);
+        uv_timer_start(&w->timer, on_fault, (uint64_t)(w->after_s * 1000), 0);
+    }
+}
+
+static void on_signal(uv_signal_t *h, int number_)
+{
+    uv_stop(h->loop);
+}
+
+static void say_ready(struct sim *s)
+{
+    const struct sim_field *f = sim_field(s);
+    fprintf(stderr, "sim: %zu Modbus TCP servers on ports %u to %u, %zu %s", f->nports, f->ports[0].net.port,
+            f->ports[f->nports - 1].net.port, f->plan ? f->plan->ntags : sim_big_count(f->big).untouched,
+            f->plan ? "tags" : "points");
+    if (sim_control_port(s)) fprintf(stderr, ", control on 127.0.0.1:%u", sim_control_port(s));
+    fputs("\n", stderr);
+}
+
+/* Runs until a signal, then closes everything and lets the loop run out. */
+static void run(struct args *a, uv_loop_t *loop, struct sim *s)
+{
+    static const int numbers[2] = {SIGINT, SIGTERM};
+    uv_signal_t signals[2];
+    for (int i = 0; i < 2; i++) {
+        uv_signal_init(loop, &signals[i]);
+        uv_signal_start(&signals[i], on_signal, numbers[i]);
+    }
+    if (!a->cfg.big) plan_faults(a, loop, s);
+    say_ready(s);
+    uv_run(loop, UV_RUN_DEFAULT);
+    for (int i = 0; i < 2; i++) uv_close((uv_handle_t *)&signals[i], NULL);
+    for (size_t i = 0; !a->cfg.big && i < a->nfaults; i++) uv_close((uv_handle_t *)&a->fault[i].timer, NULL);
+    sim_close(s);
+    uv_run(loop, UV_RUN_DEFAULT);
+}
+
+int sim_main(int argc, char **argv)
+{
+    struct args a = {.cfg = {.bind = "127.0.0.1", .port = 5020, .control = -1, .seed = 1, .speed = 1}};
+    struct error e = {0};
+    struct sim *s;
+    uv_loop_t loop;
+    for (int at = 1; at < argc;)
+        if (parse_one(&a, argc, argv, &at) < 0) return 2;
+    if (a.help) return usage(stdout), 0;
+    if (a.list) return list_tags(&a);
+    signal(SIGPIPE, SIG_IGN);
+    uv_loop_init(&loop);
+    int rc = sim_new(&loop, &a.cfg, &s, &e);
+    if (rc < 0) {
+        fprintf(stderr, "sim: %s\n", e.text[0] ? e.text : error_title(rc));
+    } else {
+        run(&a, &loop, s);
+        sim_free(s);
+    }
+    uv_loop_close(&loop);
+    return rc < 0;
+}
