@@ -156,7 +156,7 @@ struct modbus_address_hint {
 /* [UNIT!]NUMBER[.BIT][#ORDER][.LENGTH[H|L|D|E]]
  *   NUMBER  400001 (area 0 1 3 4 and five digits, from 1), 40001 (area and four digits, from 1),
  *           4:0 or 4:0x1F (area, address on the wire from 0), 4x1 (from 1; not for area 0);
- *           with a hinted area any number stands in it: 1, 0x1F (hexadecimal always from 0)
+ *           with a hinted area any number up to 65536 stands in it: 1, 0x1F (hexadecimal always from 0)
  *   ORDER   ABCD CDAB BADC DCBA, AB BA; LL = ABCD, LB = BADC, BL = CDAB, BB = DCBA, L = AB, B = BA
  * ERR_INVALID says what is wrong and gives a right example. */
 MUST_CHECK int modbus_address_parse(struct str s, const struct modbus_address_hint *hint, struct modbus_address *ret,

@@ -147,13 +147,20 @@ static int parse_hinted(struct str s, const struct modbus_address_hint *h, struc
     return set_offset(s, n, h->zero_based ? 0 : 1, a, e);
 }
 
+/* Six digits that no bare number can have: 400001 keeps its meaning whatever the hint. */
+static bool names_area(struct str s)
+{
+    uint64_t n;
+    return s.n == 6 && str_to_u64(s, &n) == 0 && n > 65536;
+}
+
 static int parse_number(struct str s, const struct modbus_address_hint *h, struct modbus_address *a, struct error *e)
 {
     uint64_t n;
     if (s.n == 0) return no_number(s, e);
     bool digit = s.p[0] >= '0' && s.p[0] <= '9';
     if (digit && s.n >= 3 && (s.p[1] == ':' || ((s.p[1] | 32) == 'x' && s.p[0] != '0'))) return parse_marked(s, a, e);
-    if (h && h->area >= 0) return parse_hinted(s, h, a, e);
+    if (h && h->area >= 0 && !names_area(s)) return parse_hinted(s, h, a, e);
     if (parse_hex(s, &n)) return no_area(s, e);
     if (str_to_u64(s, &n)) return no_number(s, e);
     if ((s.n != 5 && s.n != 6) || !area_exists((unsigned)(s.p[0] - '0'))) return no_area(s, e);
