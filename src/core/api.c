@@ -151,7 +151,7 @@ static void run_handler(struct http_request *q, struct http_response *r)
     else
         call_handler(c);
     if (!r->status) r->status = 200;
-    if (c->who && c->who->by_session) auth_session_seen(c->api->auth, c->who->id);
+    if (c->who && c->who->by_session) auth_session_seen(c->api->auth, c->who->key);
     if (audit_request(x, r->status, true)) return; /* logged and shown by the log's owner */
 }
 
@@ -347,7 +347,7 @@ void api_finished(void *ctx, const struct http_request *q, int status, uint64_t 
 void api_ticket_take(const struct api_call *c, struct api_ticket *ret)
 {
     *ret = (struct api_ticket){.session = c->who && c->who->by_session};
-    if (c->who) memcpy(ret->id, c->who->id, sizeof(ret->id));
+    if (c->who) memcpy(ret->key, c->who->key, sizeof(ret->key));
     memcpy(ret->user_id, c->actor.user_id, sizeof(ret->user_id));
     memcpy(ret->login, c->actor.login, sizeof(ret->login));
 }
@@ -357,7 +357,7 @@ bool api_ticket_may(struct api *api, const struct api_ticket *t, const char *kin
     AUTO_ARENA arena;
     struct principal who;
     arena_init(&arena, 1 << 20);
-    return auth_by_id(api->auth, &arena, t->id, t->session, &who) == 0 && permitted(who.actor.may, kind, act);
+    return auth_by_key(api->auth, &arena, t->key, t->session, &who) == 0 && permitted(who.actor.may, kind, act);
 }
 
 int api_health_add(struct api *api, const struct api_health *h)
@@ -432,6 +432,14 @@ void api_server_set(struct api *api, struct http_server *srv)
     api_watch_server(api->watch, srv);
 }
 
+void api_server_stop(struct api *api)
+{
+    struct http_server *srv = api->server;
+    if (api->watch) api_server_set(api, NULL);
+    if (srv) http_server_stop(srv);
+    kernel_hooks_stop(api->kernel);
+}
+
 struct http_server *api_server(struct api *api)
 {
     return api->server;
@@ -444,6 +452,7 @@ int api_first_link(struct api *api, char ret[65], struct error *e)
 void api_free(struct api *api)
 {
     if (!api) return;
+    kernel_hooks_stop(api->kernel);
     api_watch_free(api->watch);
     if (api->auth_pool) pool_stop(api->auth_pool);
     api_metrics_free(api->metrics);

@@ -79,8 +79,11 @@ MUST_CHECK int api_routes_add(struct api *api, const struct api_route *r, size_t
 /* Use as http_config.route / .finished with ctx = api. */
 int api_route(void *api, struct http_request *q, struct http_route *ret, struct http_response *refuse);
 void api_finished(void *api, const struct http_request *q, int status, uint64_t bytes, uint64_t us);
-void api_server_set(struct api *api, struct http_server *srv); /* after start; NULL before http_server_stop */
+void api_server_set(struct api *api, struct http_server *srv); /* after http_server_start; ended by api_server_stop */
 struct http_server *api_server(struct api *api);
+/* Stops serving, in the right order: no more streams' posts, http_server_stop of the server that was set
+ * (may be none), no more `changed` hooks. Instead of http_server_stop, before modules_stop. */
+void api_server_stop(struct api *api);
 void api_free(struct api *api);
 
 /* Helpers for handlers. */
@@ -99,7 +102,8 @@ void api_audit_note(struct api_call *c, struct str resource, struct str detail_j
 /* A long-lived stream outlives its request: take a ticket in open() and ask at least once a second whether
  * it still holds; when not, close the stream (revocation). Any thread, quick, never SQL. */
 struct api_ticket {
-    char id[37], user_id[37], login[64];
+    uint8_t key[32]; /* of the session or token */
+    char user_id[37], login[64];
     bool session;
 };
 void api_ticket_take(const struct api_call *c, struct api_ticket *ret);

@@ -78,8 +78,7 @@ TEST(sign_in_over_a_socket)
     say(fd, "GET", "/api/v1/users", r.cookie, "");
     CHECK(read_until(fd, text, sizeof(text), "\"total\":1"));
     close(fd);
-    api_server_set(r.api, NULL);
-    http_server_stop(srv);
+    api_server_stop(r.api);
     rig_close(&r);
 }
 
@@ -105,7 +104,6 @@ TEST(changes_arrive_and_end_with_the_session)
     CHECK_INT(rig_call(&r, "PATCH", "/api/v1/users/anna", "{\"spec\":{\"disabled\":true}}"), 200);
     CHECK(ends(fd));
     close(fd);
-    api_server_set(r.api, NULL);
-    http_server_stop(srv);
+    api_server_stop(r.api);
     rig_close(&r);
 }

@@ -201,7 +201,7 @@ static const struct api_route rows[] = {
      .summary_zh = "变更事件流",
      .params = "from:integer:Changes after this seq;kinds:string:Kinds, comma",
      .answer_schema = "sse"},
-    API_DO("GET", "/healthz", "system", ACT_LOGIN, AUDIT_NONE, healthz, .summary_en = "Is all well",
+    API_DO("GET", "/healthz", "system", ACT_LOGIN, AUDIT_NONE, healthz, .rate = 600, .summary_en = "Is all well",
            .summary_zh = "健康检查", .answer_schema = FREE_OBJECT),
     API_DO("GET", "/metrics", "metrics", ACT_LOGIN, AUDIT_NONE, metrics, .summary_en = "Prometheus metrics",
            .summary_zh = "指标", .answer_schema = "text"),

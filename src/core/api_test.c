@@ -530,7 +530,7 @@ TEST(tickets_follow_revocation)
     memcpy(admin, r.cookie, 64);
     rig_user(&r, "anna", "viewer", anna);
     REQUIRE(auth_by_session(r.api->auth, &r.arena, str_of(anna), &who) == 0);
-    memcpy(t.id, who.id, sizeof(t.id));
+    memcpy(t.key, who.key, sizeof(t.key));
     CHECK(api_ticket_may(r.api, &t, "thing", ACT_READ) && !api_ticket_may(r.api, &t, "thing", ACT_WRITE));
     CHECK_INT(rig_call(&r, "PATCH", "/api/v1/users/anna", "{\"spec\":{\"roles\":[]}}"), 200);
     CHECK(!api_ticket_may(r.api, &t, "thing", ACT_READ) && api_ticket_may(r.api, &t, "", ACT_SELF));

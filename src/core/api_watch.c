@@ -76,13 +76,13 @@ static void on_loop(struct http_stream *s, void *arg)
     mem_free(p);
 }
 
-static bool wants(struct api *api, const struct watcher *w, const struct change *c)
+static bool wants(const struct permissions *may, const struct watcher *w, const struct change *c)
 {
     char kind[PERM_KIND_MAX], marked[PERM_KIND_MAX + 2];
     if (!str_to_cstr(c->kind, kind, sizeof(kind))) return false;
     snprintf(marked, sizeof(marked), ",%s,", kind);
     if (w->kinds[0] && !strstr(w->kinds, marked)) return false;
-    return api_ticket_may(api, &w->ticket, kind, ACT_READ);
+    return permitted(may, kind, ACT_READ);
 }
 
 static void write_change(struct buf *out, const struct change *c)
@@ -103,7 +103,7 @@ static void write_change(struct buf *out, const struct change *c)
 }
 
 /* Reads the next changes into p; true when there is something to send. */
-static bool collect(struct api *api, struct watcher *w, struct piece *p)
+static bool collect(struct api *api, const struct permissions *may, struct watcher *w, struct piece *p)
 {
     AUTO_ARENA arena;
     struct change *c = NULL;
@@ -117,7 +117,7 @@ static bool collect(struct api *api, struct watcher *w, struct piece *p)
     }
     if (rc) return false; /* the store is in trouble: again in a second */
     for (size_t i = 0; i < n; i++) {
-        if (wants(api, w, &c[i])) write_change(&p->events, &c[i]);
+        if (wants(may, w, &c[i])) write_change(&p->events, &c[i]);
         w->seq = c[i].seq;
     }
     return p->events.n > 0;
@@ -126,13 +126,16 @@ static bool collect(struct api *api, struct watcher *w, struct piece *p)
 /* On the thread, without the lock; w->busy is set, so nobody else touches it. */
 static void serve(struct api_watch *x, struct watcher *w, bool tick)
 {
+    AUTO_ARENA arena;
+    struct principal who;
     struct piece *p = mem_calloc(1, sizeof(*p));
     bool send = false;
+    arena_init(&arena, 1 << 20);
     if (p) {
         p->w = w;
         buf_init(&p->events, 4 << 20);
-        p->close = !api_ticket_may(x->api, &w->ticket, "", ACT_SELF);
-        send = p->close || collect(x->api, w, p);
+        p->close = auth_by_key(x->api->auth, &arena, w->ticket.key, w->ticket.session, &who) != 0;
+        send = p->close || collect(x->api, who.actor.may, w, p);
         if (tick && ++w->idle_s >= PING_S) send = p->ping = true;
         if (send) w->idle_s = 0;
     }

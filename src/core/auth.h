@@ -32,7 +32,8 @@ int auth_reload(struct auth *a, struct error *e); /* users and roles again */
 /* Somebody recognised; everything lives in the arena given. */
 struct principal {
     struct actor actor;
-    char id[37]; /* of the session or token */
+    char id[37];     /* of the session or token */
+    uint8_t key[32]; /* and its digest, by which memory finds it */
     bool by_session, must_set_password;
     int64_t expires_us; /* when it ends if unused; 0: never */
     struct str name;
@@ -42,8 +43,9 @@ struct principal {
 /* On any thread, also a loop. ERR_UNAUTHENTICATED; never blocks on SQL. */
 MUST_CHECK int auth_by_session(struct auth *a, struct arena *arena, struct str token, struct principal *ret);
 MUST_CHECK int auth_by_token(struct auth *a, struct arena *arena, struct str token, struct principal *ret);
-/* The same for long-lived streams: is the session or token still good, and what may it now do? */
-MUST_CHECK int auth_by_id(struct auth *a, struct arena *arena, const char *id, bool session, struct principal *ret);
+/* The same for long-lived streams, whose asking counts as use: is it still good, and what may it now do? */
+MUST_CHECK int auth_by_key(struct auth *a, struct arena *arena, const uint8_t key[32], bool session,
+                           struct principal *ret);
 
 /* Signing in; blocking (hash, SQL). `secret`: the new session's token. */
 struct auth_from {
@@ -71,7 +73,7 @@ struct session_info {
 MUST_CHECK int auth_sessions(struct auth *a, struct arena *arena, struct str user_id, struct session_info **ret,
                              size_t *ret_n);
 MUST_CHECK int auth_session_kill(struct auth *a, struct str id, struct str only_user_id, struct error *e);
-void auth_session_seen(struct auth *a, const char *id); /* worker: persists when due */
+void auth_session_seen(struct auth *a, const uint8_t key[32]); /* worker: persists when due */
 
 /* API tokens. */
 struct token_info {

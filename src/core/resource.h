@@ -132,6 +132,8 @@ void kernel_unwatch(struct kernel *k, void (*fn)(void *ctx, int64_t newest_seq),
 /* Wait until the hooks' `changed` have seen everything committed before this call (tests, start-up). Not
  * from a hook. */
 void kernel_settle(struct kernel *k);
+/* No `changed` runs from its return on: before the owners of hooks go. May be called again. Not from a hook. */
+void kernel_hooks_stop(struct kernel *k);
 
 /* The envelope as JSON (times RFC 3339), and "refs" when they are resolved. */
 void resource_write(struct json_writer *w, const struct resource *r);

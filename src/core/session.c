@@ -158,6 +158,7 @@ static int session_principal(struct auth *a, struct session *s, struct arena *ar
     *ret = (struct principal){.by_session = true};
     if (now > s->seen_us) s->seen_us = now;
     memcpy(ret->id, s->id, sizeof(ret->id));
+    memcpy(ret->key, s->key, sizeof(ret->key));
     ret->expires_us = session_end(s);
     return auth_principal(u, NULL, arena, ret);
 }
@@ -184,35 +185,29 @@ static struct session *by_id(struct auth *a, const char *id)
     return NULL;
 }
 
-static int token_by_id(struct auth *a, struct arena *arena, const char *id, struct principal *ret)
+int auth_by_key(struct auth *a, struct arena *arena, const uint8_t key[DIGEST], bool session, struct principal *ret)
 {
-    struct token *t;
-    auth_map_each(&a->tokens, i, t)
-    {
-        if (strcmp(t->id, id) == 0) return token_principal(a, t, arena, ret);
-    }
-    return ERR_UNAUTHENTICATED;
-}
-
-int auth_by_id(struct auth *a, struct arena *arena, const char *id, bool session, struct principal *ret)
-{
+    int rc = ERR_UNAUTHENTICATED;
     pthread_mutex_lock(&a->lock);
-    struct session *s = session ? by_id(a, id) : NULL;
-    int rc = session ? s ? session_principal(a, s, arena, ret) : ERR_UNAUTHENTICATED : token_by_id(a, arena, id, ret);
+    void *found = auth_map_get(session ? &a->sessions : &a->tokens, key);
+    if (found) rc = session ? session_principal(a, found, arena, ret) : token_principal(a, found, arena, ret);
     pthread_mutex_unlock(&a->lock);
     return rc;
 }
 
-void auth_session_seen(struct auth *a, const char *id)
+void auth_session_seen(struct auth *a, const uint8_t key[DIGEST])
 {
     int64_t seen = 0;
+    char id[37];
     pthread_mutex_lock(&a->lock);
-    struct session *s = by_id(a, id);
-    if (s && s->seen_us - s->saved_us > SAVE_EVERY_US) seen = s->saved_us = s->seen_us;
+    struct session *s = auth_map_get(&a->sessions, key);
+    if (s && s->seen_us - s->saved_us > SAVE_EVERY_US) {
+        seen = s->saved_us = s->seen_us;
+        memcpy(id, s->id, sizeof(id));
+    }
     pthread_mutex_unlock(&a->lock);
-    if (!seen) return;
     struct sql_tx *tx = NULL;
-    if (sql_begin(a->db, true, &tx, NULL)) return;
+    if (!seen || sql_begin(a->db, true, &tx, NULL)) return;
     if (sql_exec(tx, NULL, "update api_session set seen_us = $1 where id = $2", "is", seen, str_of(id)))
         sql_rollback(tx);
     else if (sql_commit(tx, NULL))

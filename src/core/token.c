@@ -69,6 +69,7 @@ int token_principal(struct auth *a, struct token *t, struct arena *arena, struct
     if (!rc) rc = compile(a, roles, u, &may);
     *ret = (struct principal){.expires_us = t->expires_us};
     memcpy(ret->id, t->id, sizeof(ret->id));
+    memcpy(ret->key, t->key, sizeof(ret->key));
     if (!rc) rc = auth_principal(u, may, arena, ret);
     ret->must_set_password = false;
     mem_free(may);

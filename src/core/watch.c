@@ -196,9 +196,15 @@ void watch_stop(struct kernel *k)
     pthread_mutex_lock(&k->lock);
     k->closing = true;
     bool join = k->dispatching;
+    k->dispatching = false;
     pthread_cond_broadcast(&k->cond);
     pthread_mutex_unlock(&k->lock);
     if (join) pthread_join(k->dispatcher, NULL);
+}
+
+void kernel_hooks_stop(struct kernel *k)
+{
+    watch_stop(k);
 }
 
 void kernel_settle(struct kernel *k)
