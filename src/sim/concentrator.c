@@ -85,7 +85,7 @@ static void step_belts(struct sim_process *p, struct conc *c, double ore, double
 static void step_mill(struct sim_process *p, struct conc *c, size_t i, double dt)
 {
     double hard = p->plant.ore_hardness * (1 + 0.01 * (double)i);
-    c->upset[i] = sim_walk(p, c->upset[i], 900, 0.02, dt);
+    c->upset[i] = sim_walk(p, c->upset[i], 1800, 0.06, dt);
     c->feed[i] = sim_lag(c->feed[i], sim_clamp(1 - 0.7 * (c->j[i] - 1), 0.6, 1.15), 120, dt);
     double f = c->feed[i], grind = pow(c->j[i], 0.8) / (hard + c->upset[i]), j0 = c->j[i];
     /* Implicit in j, so that a long step stays stable. */

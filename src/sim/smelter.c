@@ -112,13 +112,13 @@ static void step_bath(struct sim_process *p, struct smelter *s, double dt)
     sim_set(p, &s->fsf, 0, F_TUPT, 1345 + 3 * s->heat);
     sim_set(p, &s->fsf, 0, F_SO2, 36 + 0.1 * extra);
     sim_set(p, &s->fsf, 0, F_GO2, 2.1 + 0.05 * extra);
-    p->plant.fsf_gas_nm3_h = 40000 * p->plant.smelt_load;
+    p->plant.fsf_gas_nm3_h = 37500 * p->plant.smelt_load;
     p->plant.fsf_so2 = sim_get(p, &s->fsf, 0, F_SO2);
 }
 
 static void step_levels(struct sim_process *p, struct smelter *s, double dt)
 {
-    double load = p->plant.smelt_load, tap = p->plant.matte_t_h;
+    double load = p->plant.smelt_load, tap = p->plant.matte_t_h * (1 + (s->matte_mm - 420) / 500);
     s->matte_mm = sim_clamp(s->matte_mm + (44 * load - tap) * 1.36 * dt / 3600, 150, 750);
     if (s->slag_mm > 320) s->slag_tap = true;
     if (s->slag_mm < 190) s->slag_tap = false;

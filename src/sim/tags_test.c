@@ -4,6 +4,7 @@
 #include "base/csv.h"
 #include "base/mem.h"
 #include "base/test.h"
+#include "model/unit.h"
 
 static struct sim_plan *plan_of(void)
 {
@@ -47,6 +48,14 @@ TEST(every_tag_has_both_names_and_a_sane_range)
         if (!(t->scan_s > 0)) test_fail(__FILE__, __LINE__, "%.*s: scan", STR_ARG(t->code));
     }
     for (size_t i = 0; i < p->ndevices; i++) CHECK(p->devices[i].name_en.n && chinese(p->devices[i].name_zh));
+}
+
+TEST(every_unit_is_known)
+{
+    const struct sim_plan *p = plan_of();
+    for (size_t i = 0; i < p->ntags; i++)
+        if (p->tags[i].unit.n && !unit_is_known(p->tags[i].unit))
+            test_fail(__FILE__, __LINE__, "%.*s: unit '%.*s'", STR_ARG(p->tags[i].code), STR_ARG(p->tags[i].unit));
 }
 
 TEST(codes_are_unique_and_found)
