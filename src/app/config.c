@@ -46,15 +46,26 @@ static const struct setting *find(struct str name)
     return NULL;
 }
 
+/* Texts live as long as the process. */
+static const char *keep_text(struct str v)
+{
+    static char texts[32768];
+    static size_t used;
+    if (v.n >= sizeof texts - used) return NULL;
+    char *z = texts + used;
+    str_to_cstr(v, z, v.n + 1);
+    used += v.n + 1;
+    return z;
+}
+
 static int set(struct config *c, const struct setting *s, struct str v, struct error *e)
 {
     void *at = (char *)c + s->at;
     int64_t n;
     switch (s->type) {
     case TEXT: {
-        char *z = mem_alloc(v.n + 1);
-        if (!z) return error_set(e, ERR_NOMEM, s->name, "out of memory", "内存不足");
-        str_to_cstr(v, z, v.n + 1);
+        const char *z = keep_text(v);
+        if (!z) return error_set(e, ERR_TOO_LARGE, s->name, "the settings are too long together", "设置内容过长");
         *(const char **)at = z;
         return 0;
     }

@@ -127,7 +127,7 @@ static int open_http(struct server *s, struct error *e)
 }
 static void close_http(struct server *s)
 {
-    http_server_stop(s->http);
+    api_server_stop(s->node.api);
 }
 
 static const struct step {
