@@ -126,6 +126,8 @@ struct compiled {
     struct compiled *next;
 };
 
+#define REGEX_TEXT_MAX 4096 /* longer texts match no pattern */
+
 const void *regex_new(struct kind *k, struct str pattern)
 {
     struct compiled *c = arena_alloc(k->arena, sizeof *c);
@@ -139,8 +141,10 @@ const void *regex_new(struct kind *k, struct str pattern)
 bool regex_match(const void *regex, struct str s)
 {
     const struct compiled *c = regex;
-    regmatch_t m[1] = {{.rm_so = 0, .rm_eo = (regoff_t)s.n}};
-    return regexec(&c->r, s.p ? s.p : "", 1, m, REG_STARTEND) == 0;
+    char text[REGEX_TEXT_MAX]; /* terminated: regexec with REG_STARTEND may look behind the end */
+    if (s.n >= sizeof text || memchr(s.p ? s.p : "", '\0', s.n)) return false;
+    str_to_cstr(s, text, sizeof text);
+    return regexec(&c->r, text, 0, NULL, 0) == 0;
 }
 
 void regex_drop_all(struct kind *k)
