@@ -26,7 +26,7 @@ struct rig {
     struct json *json; /* of the body, NULL when it is none */
 };
 
-static inline int rig_open(struct rig *r, const struct http_static *(*asset)(struct str path))
+static inline int rig_open_at(struct rig *r, const char *url, const struct http_static *(*asset)(struct str path))
 {
     struct error e = {0};
     memset(r, 0, sizeof(*r));
@@ -34,12 +34,16 @@ static inline int rig_open(struct rig *r, const struct http_static *(*asset)(str
     sim_rng_init(&r->rng, 42);
     arena_init(&r->arena, 256 << 20);
     snprintf(r->peer, sizeof(r->peer), "10.0.0.7");
-    int rc = sql_open("sqlite::memory:", &r->db, &e);
+    int rc = sql_open(url, &r->db, &e);
     if (!rc) rc = kernel_open(r->db, &r->clock.clock, &r->rng.rng, &r->kernel, &e);
     struct api_config cfg = {.kernel = r->kernel, .asset = asset, .cheap_hash = true, .version = "1.2.3"};
     if (!rc) rc = api_new(&cfg, &r->api, &e);
-    if (rc) fprintf(stderr, "rig: %s %s\n", e.where, e.text);
     return rc;
+}
+
+static inline int rig_open(struct rig *r, const struct http_static *(*asset)(struct str path))
+{
+    return rig_open_at(r, "sqlite::memory:", asset);
 }
 
 static inline void rig_close(struct rig *r)

@@ -379,3 +379,70 @@ TEST(own_password_needs_the_old_one)
     CHECK_INT(rig_call(&r, "GET", "/api/v1/session", NULL), 401); /* the others end */
     rig_close(&r);
 }
+
+TEST(people_stay_signed_in_over_a_restart)
+{
+    struct rig r, again;
+    char url[512], cookie[64], token[64];
+    struct error e = {0};
+    snprintf(url, sizeof(url), "sqlite:%s/kernel.db", test_tmpdir());
+    REQUIRE(rig_open_at(&r, url, NULL) == 0);
+    rig_admin(&r);
+    CHECK_INT(rig_call(&r, "POST", "/api/v1/tokens", "{\"name\":\"t\",\"roles\":[\"viewer\"]}"), 200);
+    str_to_cstr(rig_str(&r, "token"), token, sizeof(token));
+    memcpy(cookie, r.cookie, sizeof(cookie));
+    rig_close(&r);
+    REQUIRE(rig_open_at(&again, url, NULL) == 0);
+    memcpy(again.cookie, cookie, sizeof(cookie));
+    CHECK_INT(rig_call(&again, "GET", "/api/v1/session", NULL), 200);
+    CHECK(!json_bool(json_get(again.json, "must_set_password"), true));
+    rig_nobody(&again);
+    memcpy(again.bearer, token, sizeof(token));
+    CHECK_INT(rig_call(&again, "GET", "/api/v1/session", NULL), 200);
+    rig_nobody(&again);
+    char link[65];
+    CHECK_INT(api_first_link(again.api, link, &e), ERR_EXISTS);
+    CHECK_INT(rig_call(&again, "GET", "/api/v1/roles", NULL), 401);
+    rig_close(&again);
+}
+
+/* Whatever allocation fails: nobody gets in, nothing is changed by who may not, nothing leaks. */
+TEST(fails_closed_without_memory)
+{
+    struct rig r;
+    char anna[64];
+    REQUIRE(rig_open(&r, NULL) == 0);
+    rig_admin(&r);
+    rig_user(&r, "anna", "viewer", anna);
+    memcpy(r.cookie, anna, 64);
+    for (uint64_t n = 1; n < 60; n++) {
+        mem_fail_at(n, n % 2);
+        int status = rig_call(&r, "POST", "/api/v1/roles", "{\"code\":\"evil\",\"name\":\"Evil\"}");
+        mem_fail_at(0, false);
+        if (status != 403 && status != 401 && status != 503 && status != 404)
+            test_fail(__FILE__, __LINE__, "allocation %d: %d", (int)n, status);
+    }
+    rig_nobody(&r);
+    for (uint64_t n = 1; n < 60; n++) {
+        mem_fail_at(n, n % 2);
+        int status = rig_call(&r, "GET", "/api/v1/roles", NULL);
+        mem_fail_at(0, false);
+        if (status < 400) test_fail(__FILE__, __LINE__, "allocation %d: %d", (int)n, status);
+    }
+    rig_close(&r);
+}
+
+TEST(opens_or_says_why_without_memory)
+{
+    int failed = 0, opened = 0;
+    for (uint64_t n = 1; n < 3000; n += n < 100 ? 1 : 37) {
+        struct rig r;
+        mem_fail_at(n, false);
+        int rc = rig_open(&r, NULL);
+        mem_fail_at(0, false);
+        failed += rc != 0;
+        opened += rc == 0;
+        rig_close(&r);
+    }
+    CHECK(failed > 20 && opened > 0);
+}
