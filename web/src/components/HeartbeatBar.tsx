@@ -17,7 +17,7 @@ export function HeartbeatBar({ history, max = 50 }: { history: ChannelState[]; m
 }
 
 const look: Record<ChannelState, [ShapeName, string, string]> = {
-  up: ['dot', 'var(--good)', 'good'],
+  up: ['dot', 'var(--band)', 'good'],
   degraded: ['triangle', 'var(--uncertain)', 'uncertain'],
   connecting: ['diamond', 'var(--uncertain)', 'uncertain'],
   down: ['square', 'var(--bad)', 'bad'],

@@ -28,5 +28,5 @@ export function LiveAge({ num }: { num: number | undefined }) {
   const tag = useTag(num);
   const now = useNow();
   if (!tag) return <span className="muted">—</span>;
-  return <span className="muted">{formatDuration(Math.max(0, now - tag.t))}</span>;
+  return <span className="muted">{now - tag.t < 1000 ? '<1s' : formatDuration(Math.floor((now - tag.t) / 1000) * 1000)}</span>;
 }

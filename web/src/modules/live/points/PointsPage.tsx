@@ -17,7 +17,7 @@ import { useDebounced } from '@/lib/useDebounced';
 import { useNarrow } from '@/lib/useNarrow';
 import { usePaged } from '@/lib/usePaged';
 import type { Page, Resource } from '@/lib/types';
-import { AreaTree } from './AreaTree';
+import { AreaTree } from '@/components/AreaTree';
 import { pointColumns } from './columns';
 import { useBadCodes } from './badCodes';
 import { codesFilter, pointFilter } from './query';

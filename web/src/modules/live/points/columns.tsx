@@ -26,7 +26,7 @@ export function pointColumns(t: T, lang: string, narrow: boolean, write?: (r: Re
     return [
       { key: 'code', title: t('envelope.code'), width: 'minmax(90px, 1fr)', sorter: true, render: (r) => <span title={r.code}>{nameOf(r, lang) || r.code}</span> },
       value,
-      { key: 'quality', title: '', width: '24px', render: (r) => <LiveQuality num={r.num} compact /> },
+      { key: 'quality', title: '', width: '34px', render: (r) => <LiveQuality num={r.num} compact /> },
       actions,
     ];
   }

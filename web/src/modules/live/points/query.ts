@@ -1,5 +1,5 @@
 /* What the points page asks for, from its URL. */
-import { all, quote } from '@/lib/filter';
+import { all, areaFilter, quote } from '@/lib/filter';
 import type { Resource, Spec } from '@/lib/types';
 
 export interface PointSpec extends Spec {
@@ -19,12 +19,6 @@ export interface PointSpec extends Spec {
 }
 
 export const specOf = (r: Resource) => r.spec as PointSpec;
-
-/* An area and everything below it: '0' is the character after '/'. */
-export function areaFilter(area: string): string {
-  if (!area) return '';
-  return `(area=${quote(area)} or (area>=${quote(`${area}/`)} and area<${quote(`${area}0`)}))`;
-}
 
 export function codesFilter(codes: string[]): string {
   return `code in (${codes.map(quote).join(',')})`;

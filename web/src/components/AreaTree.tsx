@@ -7,6 +7,7 @@ import { get } from '@/lib/api';
 import { useApi } from '@/lib/resources';
 import type { TreeItem } from '@/lib/types';
 import { formatCount } from '@/lib/units';
+import './components.css';
 
 interface Node {
   key: string;
@@ -49,8 +50,8 @@ export function AreaTree({ value, onChange }: { value: string; onChange: (path: 
   };
   return (
     <div className="area-tree">
-      <Input allowClear size="small" placeholder={t('points.findArea')} value={find} onChange={(e) => setFind(e.target.value)} onPressEnter={() => onChange(find.trim())} />
-      <button type="button" className={`tree-all${value ? '' : ' active'}`} onClick={() => onChange('')}>{t('points.allAreas')}</button>
+      <Input allowClear size="small" placeholder={t('tree.find')} value={find} onChange={(e) => setFind(e.target.value)} onPressEnter={() => onChange(find.trim())} />
+      <button type="button" className={`tree-all${value ? '' : ' active'}`} onClick={() => onChange('')}>{t('tree.all')}</button>
       <Tree<Node> blockNode treeData={nodes} loadData={load} selectedKeys={value ? [value] : []} onSelect={(keys) => onChange(keys.length ? String(keys[0]) : '')}
         filterTreeNode={(n) => find !== '' && String(n.key).toLowerCase().includes(find.toLowerCase())} />
     </div>
