@@ -1,4 +1,5 @@
 /* Writes with all outcomes, test reads, connection tests, closing with work under way. */
+#include "drivers/common/registry.h"
 #include "drivers/modbus/testbed.h"
 
 struct outcome {
@@ -387,4 +388,25 @@ TEST(all_examples_are_right)
         struct error e = {0};
         if (modbus_driver.address_check(&p, NULL, NULL, &e)) test_fail(__FILE__, __LINE__, "%s: %s", *x, e.text);
     }
+}
+
+TEST(the_table_is_sound)
+{
+    const struct driver *const table[] = {&modbus_driver, NULL};
+    struct error e = {0};
+    struct json *v = NULL;
+    AUTO_ARENA a;
+    struct buf out;
+    arena_init(&a, 1 << 20);
+    buf_init(&out, 1 << 20);
+    struct json_writer w = json_writer(&out);
+    CHECK_INT(drivers_check(table, &e), 0);
+    drivers_json(&w, table);
+    CHECK_INT(json_parse(&a, buf_view(&out), &v, NULL), 0);
+    CHECK_STR(json_str(json_path(v, "0.name"), STR_NULL), "modbus_tcp");
+    CHECK_STR(json_str(json_path(v, "0.channel.0.name"), STR_NULL), "host");
+    CHECK_INT(json_i64(json_path(v, "0.channel.1.default"), 0), 502);
+    CHECK_STR(json_str(json_path(v, "0.device.0.title.zh"), STR_NULL), "站号");
+    CHECK(json_count(json_path(v, "0.examples")) >= 5);
+    buf_fini(&out);
 }
