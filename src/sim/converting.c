@@ -144,7 +144,7 @@ static void hand_on(struct sim_process *p, struct converting *s)
     for (size_t i = 0; i < CONVERTERS; i++) {
         double hood = sim_get(p, &s->cv, i, C_FI) * 1.1;
         gas += hood, so2 += hood * sim_get(p, &s->cv, i, C_SO2);
-        matte += recipe[s->c[i].step].stage == CHARGE ? 122 : 0;
+        matte += recipe[s->c[i].step].stage == CHARGE && s->c[i].left_s > 0 ? 126 : 0;
     }
     p->plant.blowing = count_blowing(s);
     p->plant.cvt_gas_nm3_h = gas;

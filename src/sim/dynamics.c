@@ -68,7 +68,7 @@ static double op_steady(struct sim_process *p, size_t i, struct tag_state *s)
 
 static double op_ou(struct sim_process *p, size_t i, struct tag_state *s)
 {
-    static const char *const moving[] = {"mm/s", "um", "kW", "mm"};
+    static const char *const moving[] = {"mm/s", "um", "kW"};
     for (size_t k = 0; k < sizeof moving / sizeof *moving; k++)
         if (is_unit(p, i, moving[k])) return op_steady(p, i, s);
     return s->base;
@@ -88,7 +88,7 @@ static double op_hold(struct sim_process *p, size_t i, struct tag_state *s)
 static double op_integ(struct sim_process *p, size_t i, struct tag_state *s)
 {
     const struct sim_tag *t = &p->plan->tags[i];
-    double room = 0.25 * (t->hi - t->lo);
+    double room = t->type == SIM_LAB ? 0.1 * s->base : 0.25 * (t->hi - t->lo);
     if (!isnan(t->limit[1])) room = fmin(room, 0.6 * (s->base - t->limit[1]));
     if (!isnan(t->limit[2])) room = fmin(room, 0.6 * (t->limit[2] - s->base));
     double phase = fmod(p->time_s / (double)s->gain + s->aux, 1.0);
@@ -171,7 +171,7 @@ static void init_aux(struct sim_process *p, size_t i, struct tag_state *s)
         s->gain = (float)((t->scan_s >= 3600 ? 96 : 4 + 5 * sim_uniform(p)) * 3600);
         s->aux = sim_uniform(p);
     } else if (s->op->target == op_creep) {
-        s->base = t->noise * 6 * sim_gauss(p);
+        s->base = t->nominal + t->noise * 6 * sim_gauss(p);
         s->aux = 0.05 * t->noise * sim_gauss(p);
     } else if (s->op->target == op_total && s->src >= 0) {
         s->aux = floor(fabs(p->tag[s->src].base) * (double)s->gain * 8000 * (0.5 + 2 * sim_uniform(p)));
@@ -237,6 +237,7 @@ static double measure(struct sim_process *p, size_t i, struct tag_state *s, doub
     const struct sim_tag *t = &p->plan->tags[i];
     s->slow = s->k_slow * s->slow + s->sd_slow * sim_gauss(p);
     double noise = s->slow + s->sd_white * sim_gauss(p);
+    if (!state_of(p, i)->run && !is_unit(p, i, "degC")) noise *= 0.1; /* nothing moves */
     if (!(v <= t->lo && t->lo >= 0)) v += noise;
     return v;
 }

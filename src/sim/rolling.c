@@ -21,7 +21,7 @@ static const char *const cold_tags[] = {"H_I", "H_X",  "F_OS", "F_DS", "S_OS", "
 static const double slab_mm[PASSES + 1] = {180, 152, 124, 97, 73, 53, 38, 27, 20, 15.2};
 
 struct cold {
-    double left_m, wait_s, speed, angle, entry, bend, tilt, ecc, crown;
+    double length_m, left_m, wait_s, speed, angle, entry, bend, tilt, ecc, crown;
     unsigned coil;
 };
 struct rolling {
@@ -48,8 +48,12 @@ static int bind(struct sim_process *p, void *state)
     r->slab = 40210, r->temp = 860, r->exit_mm = 15.2, r->pause_s = 20;
     sim_set_text(p, &r->hot, 0, H_SLAB, "SL-%06u", r->slab);
     for (unsigned i = 0; i < COLDS; i++) {
-        r->c[i] = (struct cold){
-            .left_m = COIL_M * sim_uniform(p), .speed = 420, .entry = 0, .ecc = 1.6, .coil = 71200 + 40 * i};
+        r->c[i] = (struct cold){.length_m = COIL_M,
+                                .left_m = COIL_M * sim_uniform(p),
+                                .speed = 420,
+                                .entry = 0,
+                                .ecc = 1.6,
+                                .coil = 71200 + 40 * i};
         sim_set_text(p, &r->cold, i, C_COIL, "CR%02u-%06u", i + 1, r->c[i].coil);
     }
     return 0;
@@ -94,10 +98,10 @@ static void cold_speed(struct sim_process *p, struct rolling *r, size_t i, doubl
     if (c->wait_s > 0) {
         c->speed = 0;
         if ((c->wait_s -= dt) > 0) return;
-        c->left_m = COIL_M * (0.85 + 0.3 * sim_uniform(p)), c->coil++;
+        c->length_m = c->left_m = COIL_M * (0.85 + 0.3 * sim_uniform(p)), c->coil++;
         sim_set_text(p, &r->cold, i, C_COIL, "CR%02u-%06u", (unsigned)i + 1, c->coil);
     }
-    double done = COIL_M - c->left_m, want = done < 25 ? 30 : c->left_m < 160 ? 60 : 420;
+    double done = c->length_m - c->left_m, want = done < 25 ? 30 : c->left_m < 160 ? 60 : 420;
     double step = 9 * dt; /* m/min a second */
     c->speed += sim_clamp(want - c->speed, -2 * step, step);
     c->left_m -= c->speed * dt / 60;
@@ -112,7 +116,7 @@ static void cold_gauge(struct sim_process *p, struct rolling *r, size_t i, doubl
     c->angle = fmod(c->angle + 2 * M_PI * c->speed / 60 / PERIMETER_M * dt, 2 * M_PI);
     double wave = sin(c->angle), in = sim_base(p, &r->cold, i, C_HI) + c->entry;
     double slow = fmax(0, 0.6 - v); /* oil film and friction: force rises at low speed */
-    double out = 0.75 + 0.25e-3 * ecc * wave + 0.02 * c->entry + 4e-3 * slow;
+    double out = 0.75 + 0.25e-3 * ecc * wave + 0.02 * c->entry + (c->wait_s > 0 ? 0 : 1.2e-3 * slow);
     double force = c->wait_s > 0 ? 60 : 1250 * (in - 0.72) / 0.28 * (1 + 0.25 * slow) + 4 * ecc * wave;
     double gap = 620 - (force - 1250) * 0.4 + 30 * slow;
     sim_set(p, &r->cold, i, C_HI, in);

@@ -102,7 +102,7 @@ static void step_water(struct sim_process *p, struct under *u, double dt)
 {
     for (int s = 0; s < SUMPS; s++) {
         u->inflow[s] = sim_walk(p, u->inflow[s], 3600, 0.04, dt);
-        double in = 420 * sumps[s].share * (1 + u->inflow[s]) + 25 * p->plant.rain_mm_h;
+        double in = 330 * sumps[s].share * (1 + u->inflow[s]) + 25 * p->plant.rain_mm_h;
         u->running[s] = pumps_wanted(u->level[s], u->running[s], sumps[s].n);
         double out = run_pumps(p, u, s);
         u->level[s] = sim_clamp(u->level[s] + (in - out) * dt / 3600 / SUMP_AREA_M2, 0.3, 7.5);
