@@ -45,7 +45,7 @@ struct http_loop {
     unsigned index;
     uv_tcp_t listener;
     uv_timer_t sweep;
-    bool stopping;
+    bool stopping, accept_again; /* accept_again: no memory for a connection that waits; the sweep retries */
     struct http_conn *conns;                 /* list of all */
     struct http_conn *buckets[HTTP_BUCKETS]; /* by id */
     uint64_t next_id;

@@ -141,14 +141,14 @@ static void on_connection(uv_stream_t *listener, int status)
         log_warn("http", "a connection could not be accepted", "err=\"%s\"", uv_strerror(status));
         return;
     }
-    int err = conn_accept(hl);
-    (void)err; /* refused and counted */
+    hl->accept_again = conn_accept(hl) == ERR_NOMEM; /* other refusals are done and counted */
 }
 
 static void on_sweep(uv_timer_t *t)
 {
     struct http_loop *hl = t->data;
     uint64_t now = clock_mono_ns(hl->srv->clock);
+    if (hl->accept_again && !hl->stopping) on_connection((uv_stream_t *)&hl->listener, 0);
     for (struct http_conn *c = hl->conns, *next; c; c = next) {
         next = c->next; /* closing frees later, in on_closed */
         conn_sweep(c, now);
@@ -167,8 +167,12 @@ static int listen_on(struct http_loop *hl, const struct sockaddr *sa)
     int one = 1;
     uv_os_fd_t fd;
     int err = uv_tcp_init_ex(loop_uv(hl->loop), &hl->listener, sa->sa_family);
+    if (err) {
+        memset(&hl->listener, 0, sizeof hl->listener); /* not a handle: nothing to close */
+        return err;
+    }
     hl->listener.data = hl;
-    if (!err) err = uv_fileno((uv_handle_t *)&hl->listener, &fd);
+    err = uv_fileno((uv_handle_t *)&hl->listener, &fd);
     if (!err && hl->srv->nloops > 1) err = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) ? UV_EIO : 0;
     if (!err) err = uv_tcp_bind(&hl->listener, sa, 0);
     if (!err) err = uv_listen((uv_stream_t *)&hl->listener, HTTP_BACKLOG, on_connection);

@@ -106,7 +106,8 @@ struct http_config {
     const struct clock *clock;      /* NULL: real */
     /* Decide; on the loop, quick, no blocking. Fill *ret or fill *refuse (status, body) and return non-zero. */
     int (*route)(void *ctx, struct http_request *q, struct http_route *ret, struct http_response *refuse);
-    /* Called after each exchange (log, counters): status, bytes sent, duration. On the loop. */
+    /* Called after each exchange (log, counters): status (499: the peer left), bytes sent, duration. On the
+     * loop. q->method is empty when the head was not understood. Streams: once, after `open`. */
     void (*finished)(void *ctx, const struct http_request *q, int status, uint64_t bytes, uint64_t us);
     void *ctx;
 };

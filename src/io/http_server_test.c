@@ -108,6 +108,10 @@ static void counted(struct http_request *q, struct http_response *r)
     int64_t n = 0;
     int err = str_to_i64(http_query(q, "n"), &n);
     struct counting *c = mem_calloc(1, sizeof *c);
+    if (!c) {
+        r->status = 503;
+        return;
+    }
     c->left = err ? 0 : (size_t)n;
     c->end = http_query(q, "fail").p ? ERR_IO : 0;
     r->content_type = "application/octet-stream";
@@ -163,7 +167,8 @@ static void st_message(struct http_stream *s, bool text, struct str data)
         CHECK_INT(http_ws_send(s, true, "x", 1), ERR_CLOSED);
         return;
     }
-    CHECK_INT(http_ws_send(s, text, data.p, data.n), 0);
+    int err = http_ws_send(s, text, data.p, data.n);
+    CHECK(err == 0 || err == ERR_NOMEM);
 }
 
 static void st_drained(struct http_stream *s)
@@ -1219,6 +1224,40 @@ TEST(several_loops_share_a_port)
     REQUIRE(start_with((struct http_config){.workers = 1, .loops = 3}));
     for (int i = 0; i < 30; i++) CHECK_INT(status_of(ask("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")), 200);
     stop();
+}
+
+/* ---- memory ---- */
+
+/* One round of everything; what fails may fail, but nothing may break or hang. */
+static void round_of_requests(void)
+{
+    size_t n;
+    ask("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody");
+    ask("GET /count?n=200000 HTTP/1.1\r\nHost: x\r\n\r\n");
+    ask("PUT /upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    int fd = ws_dial();
+    ws_say(fd, 0x81, "hello", 5);
+    shutdown(fd, SHUT_WR);
+    ws_hear(fd, &n);
+    close(fd);
+}
+
+TEST(every_allocation_may_fail)
+{
+    REQUIRE(start());
+    atomic_store(&t.pausing, false);
+    uint64_t before = mem_count();
+    round_of_requests();
+    uint64_t each = mem_count() - before;
+    CHECK(each > 20 && each < 200);
+    for (uint64_t i = 1; i <= each; i++) {
+        mem_fail_at(i, false);
+        round_of_requests();
+        mem_fail_at(0, false);
+    }
+    CHECK_INT(status_of(ask("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")), 200);
+    stop();
+    CHECK_INT(t.streams, t.stream_closes);
 }
 
 TEST(start_errors_name_the_cause)

@@ -16,7 +16,7 @@ void sse_start(struct http_conn *c)
     http_set_header(&x->r, "X-Accel-Buffering", STR("no"));
     struct str head = response_head(x, -1, "text/event-stream", false);
     uv_buf_t b = uv_buf_init((char *)head.p, (unsigned)head.n);
-    c->stream = head.p ? stream_new(c) : NULL;
+    c->stream = head.p && !x->r.headers.err ? stream_new(c) : NULL;
     c->state = CONN_SSE;
     if (!c->stream)
         conn_close(c);

@@ -4,6 +4,7 @@
  * After our close frame the peer has HTTP_WS_CLOSE_S to answer with its own; after a protocol error we
  * do not wait for it. No extensions, no subprotocols; who may connect (Origin) is the route's decision. */
 #include "io/http_int.h"
+#include <openssl/evp.h>
 #include <openssl/sha.h>
 #include "base/encode.h"
 #include "base/utf8.h"
@@ -24,16 +25,14 @@ static const char *handshake_fault(struct http_exchange *x)
 static void set_accept(struct http_exchange *x)
 {
     struct str key = http_header(&x->q, "sec-websocket-key");
-    const char *text = arena_printf(&x->arena, "%.*s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", STR_ARG(key));
+    char text[128], accept[32]; /* the key is 16 bytes in base64, checked before */
     unsigned char digest[SHA_DIGEST_LENGTH];
-    struct buf accept;
-    buf_init(&accept, 64);
-    SHA1((const unsigned char *)text, strlen(text), digest);
-    base64_encode(&accept, digest, sizeof digest, false);
+    int n = snprintf(text, sizeof text, "%.*s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", STR_ARG(key));
+    SHA1((const unsigned char *)text, (size_t)n, digest);
+    EVP_EncodeBlock((unsigned char *)accept, digest, sizeof digest);
     http_set_header(&x->r, "Upgrade", STR("websocket"));
     http_set_header(&x->r, "Connection", STR("Upgrade"));
-    http_set_header(&x->r, "Sec-WebSocket-Accept", buf_view(&accept));
-    buf_fini(&accept);
+    http_set_header(&x->r, "Sec-WebSocket-Accept", str_of(accept));
 }
 
 void ws_start(struct http_conn *c)
@@ -54,7 +53,7 @@ void ws_start(struct http_conn *c)
     x->status = 101;
     struct str head = response_head(x, -1, NULL, false);
     uv_buf_t b = uv_buf_init((char *)head.p, (unsigned)head.n);
-    if (!head.p)
+    if (!head.p || x->r.headers.err)
         conn_close(c);
     else if (conn_write(c, &b, 1, true) == 0)
         stream_opened(c, 101);
