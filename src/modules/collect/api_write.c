@@ -13,7 +13,8 @@ static const char *const outcome_names[] = {"done", "refused", "failed", "unknow
 
 struct command {
     char id[37];
-    const struct p_point *pt;
+    const struct p_point *pt;       /* as it runs */
+    struct p_point rules;           /* as it is stored now: a range that was narrowed holds at once */
     const struct p_channel *ch;
     struct driver_write w;
     struct sample before;
@@ -31,7 +32,9 @@ static int find_target(struct api_call *c, const struct plant *p, struct command
     if (!cmd->pt)
         return error_set(e, ERR_UNAVAILABLE, "id", "the point is not running yet, try again in a moment",
                          "测点尚未生效，请稍后再试");
-    if (!cmd->pt->writable)
+    err = plant_point_spec(r.spec, c->a, &cmd->rules, e);
+    if (err) return err;
+    if (!cmd->rules.writable || !cmd->pt->writable)
         return error_set(e, ERR_FORBIDDEN, "id", "the point '%.*s' may not be written; its 'writable' is off",
                          "测点 '%.*s' 不允许写入；其“允许写入”未启用", STR_ARG(cmd->pt->code));
     const struct p_device *d = cmd->pt->device == UINT32_MAX ? NULL : &p->devices[cmd->pt->device];
@@ -74,7 +77,7 @@ static int read_value(const struct json *v, struct command *cmd, struct error *e
                          text ? "text" : "number or boolean");
     cmd->w.value.type = SAMPLE_DOUBLE;
     cmd->w.value.v.d = json_double(v, 0);
-    return check_range(cmd->pt, cmd->w.value.v.d, e);
+    return check_range(&cmd->rules, cmd->w.value.v.d, e);
 }
 
 static int read_command(struct api_call *c, const struct json *body, struct command *cmd, struct error *e)
