@@ -30,6 +30,7 @@ interface Loaded {
 export const TAIL_MAX = 4000;
 const MARGIN = 0.25;
 const WAIT_MS = 140;
+const RETRY_MS = 5000;
 
 export class PlotLoader {
   readonly lines = new Map<string, Line>();
@@ -40,6 +41,8 @@ export class PlotLoader {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private running: AbortController | null = null;
   private asked = '';
+  private failed = '';
+  private retryAt = 0;
   private fetcher: Fetcher;
   private changed: () => void;
   private now: () => number;
@@ -52,6 +55,7 @@ export class PlotLoader {
 
   /* What is shown now; asks when that is not covered by what is loaded. */
   want(codes: string[], window: Window): void {
+    if (window.live && !this.window?.live) this.loaded.clear(); /* nothing was appended while it stood still */
     this.codes = codes;
     this.window = window;
     for (const code of this.lines.keys()) if (!codes.includes(code)) this.forget(code);
@@ -60,7 +64,9 @@ export class PlotLoader {
       this.cancel();
       return;
     }
-    if (this.running && this.question() === this.asked) return;
+    const question = this.question();
+    if (this.running && question === this.asked) return;
+    if (question === this.failed && this.now() < this.retryAt) return;
     this.later(this.loaded.size === 0 ? 0 : WAIT_MS);
   }
 
@@ -68,6 +74,7 @@ export class PlotLoader {
   refresh(): void {
     this.loaded.clear();
     this.asked = '';
+    this.failed = '';
     if (this.window && this.codes.length > 0) this.later(0);
   }
 
@@ -75,8 +82,7 @@ export class PlotLoader {
     const line = this.lines.get(code);
     const window = this.window;
     if (!line || !window) return false;
-    const done = this.loaded.get(code);
-    if (!window.live || !done || done.to < window.from) return false;
+    if (!window.live || !this.loaded.has(code)) return false;
     const fresh = append(line, value);
     if (line.tail > TAIL_MAX && !this.running) this.refresh();
     return fresh;
@@ -108,7 +114,7 @@ export class PlotLoader {
 
   private question(): string {
     const w = this.window as Window;
-    return `${this.lacking().join()}|${Math.round(w.from)}|${w.live ? 'live' : Math.round(w.to)}|${w.px}`;
+    return `${this.lacking().join()}|${w.live ? 'live' : `${Math.round(w.from)}-${Math.round(w.to)}`}|${Math.round((w.to - w.from) / w.px)}|${w.px}`;
   }
 
   private cancel(): void {
@@ -153,6 +159,8 @@ export class PlotLoader {
     } catch (error) {
       if (run.signal.aborted) return;
       this.running = null;
+      this.failed = this.asked;
+      this.retryAt = this.now() + RETRY_MS;
       this.asked = '';
       this.set({ loading: false, error });
     }

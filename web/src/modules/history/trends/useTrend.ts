@@ -1,0 +1,184 @@
+/* The page's state: the URL as truth, the pens' points, the engine behind the chart. */
+import { useQueries, useQuery, keepPreviousData } from '@tanstack/react-query';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState, type RefObject } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useSearchParams } from 'react-router';
+import { useSettings } from '@/app/settings';
+import { get, seg, type ApiError } from '@/lib/api';
+import { useNet } from '@/lib/net';
+import { useLive } from '@/lib/stream';
+import { tapTags } from '@/lib/tagStore';
+import { parseDuration } from '@/lib/time';
+import type { HistoryAnswer, Resource, Spec, SummaryRow } from '@/lib/types';
+import { cssColor, type ChartHandle } from './Chart';
+import { Engine } from './engine';
+import { gapOf } from './line';
+import type { ModelPen } from './model';
+import { PALETTE, parseState, writeState, type Pen, type TrendState } from './state';
+
+export type Change = (fn: (s: TrendState) => TrendState, push?: boolean) => void;
+
+export function useTrendState(): [TrendState, Change] {
+  const [params, setParams] = useSearchParams();
+  const state = useMemo(() => parseState(params), [params]);
+  const latest = useRef(state);
+  useLayoutEffect(() => {
+    latest.current = state;
+  }, [state]);
+  const change = useCallback<Change>((fn, push = false) => {
+    latest.current = fn(latest.current);
+    setParams(writeState(latest.current), { replace: !push });
+  }, [setParams]);
+  return [state, change];
+}
+
+export interface PenInfo {
+  pen: Pen;
+  point: Resource | undefined;
+  error: ApiError | null;
+  loading: boolean;
+  color: string;
+}
+
+export function penColor(pen: Pen, index: number): string {
+  const color = pen.color ?? String((index % PALETTE) + 1);
+  return color.startsWith('#') ? color : cssColor(`--pen-${color}`);
+}
+
+export function usePens(pens: Pen[]): PenInfo[] {
+  const { theme } = useSettings();
+  const found = useQueries({
+    queries: pens.map((p) => ({
+      queryKey: [`/points/${seg(p.code)}`, null],
+      queryFn: ({ signal }: { signal: AbortSignal }) => get<Resource>(`/points/${seg(p.code)}`, undefined, signal),
+      staleTime: 60000,
+      retry: (count: number, e: unknown) => (e as ApiError).status === 0 && count < 5,
+    })),
+  });
+  const [colors, setColors] = useState<string[]>([]);
+  /* the theme's colours are known once the document carries it */
+  useEffect(() => {
+    const frame = requestAnimationFrame(() => setColors(pens.map(penColor)));
+    return () => cancelAnimationFrame(frame);
+  }, [pens, theme]);
+  return pens.map((pen, i) => ({ pen, point: found[i]?.data, error: (found[i]?.error as ApiError | null) ?? null, loading: found[i]?.isPending ?? false, color: colors[i] ?? penColor(pen, i) }));
+}
+
+const LIMITS = ['ll', 'l', 'h', 'hh'];
+
+function durationOf(spec: Spec, key: string): number | null {
+  return typeof spec[key] === 'string' ? parseDuration(spec[key] as string) : null;
+}
+
+function numbers(spec: Spec, a: string, b: string): [number, number] | null {
+  const [lo, hi] = [spec[a], spec[b]];
+  return typeof lo === 'number' && typeof hi === 'number' && lo < hi ? [lo, hi] : null;
+}
+
+export function modelPen(info: PenInfo, withLimits: boolean): ModelPen {
+  const { pen, point } = info;
+  const spec = point?.spec ?? {};
+  const bool = spec.type === 'bool';
+  return {
+    code: pen.code, name: point?.name ?? '', color: info.color, hidden: Boolean(pen.hidden),
+    unit: typeof spec.unit === 'string' ? spec.unit : '', decimals: typeof spec.decimals === 'number' ? spec.decimals : undefined,
+    step: spec.step === true || bool || spec.type === 'string', bool,
+    range: numbers(spec, 'lo', 'hi'), fixed: pen.lo !== undefined && pen.hi !== undefined ? [pen.lo, pen.hi] : null,
+    limits: withLimits ? LIMITS.filter((k) => typeof spec[k] === 'number').map((k) => [k, spec[k] as number]) : [],
+    gap: (msPerPx) => gapOf({ device: spec.device, period: durationOf(spec, 'period'), deadband: spec.deadband, maxInterval: durationOf(spec, 'max_interval') }, msPerPx),
+  };
+}
+
+function fetchPlot(codes: string[], from: number, to: number, px: number, signal: AbortSignal) {
+  return get<HistoryAnswer>('/history/plot', { points: codes.join(','), from, to, px }, signal).then((a) => a.series);
+}
+
+export function useEngine(state: TrendState, change: Change, infos: PenInfo[], chart: RefObject<ChartHandle | null>) {
+  const engine = useMemo(() => new Engine(fetchPlot), []);
+  const [version, bump] = useReducer((n: number) => n + 1, 0);
+  const good = infos.filter((i) => i.point && !i.error);
+  const key = good.map((i) => `${i.pen.code}=${i.point?.num}`).join(',');
+  useLive(good.filter((i) => !i.pen.hidden).map((i) => i.point?.num ?? 0).filter(Boolean));
+
+  useEffect(() => {
+    let pending = 0;
+    engine.connect({
+      repaint: () => chart.current?.repaint(),
+      changed: () => {
+        pending ||= window.setTimeout(() => {
+          pending = 0;
+          bump();
+        }, 120);
+      },
+      commit: (range) => change((s) => ({ ...s, range })),
+    });
+    engine.start();
+    const untap = tapTags((batch) => engine.take(batch));
+    return () => {
+      clearTimeout(pending);
+      untap();
+      engine.stop();
+    };
+  }, [engine, change, chart]);
+
+  useLayoutEffect(() => {
+    engine.look(infos.filter((i) => i.point).map((i) => modelPen(i, state.limits)), state.axes, state.cursors, state.focus);
+  });
+
+  useEffect(() => {
+    const list = key ? key.split(',').map((k) => k.split('=')) : [];
+    engine.setPens(list.map(([code]) => code), new Map(list.map(([code, num]) => [Number(num), code])));
+  }, [engine, key]);
+
+  useEffect(() => {
+    engine.setRange({ from: state.range.from, to: state.range.to });
+  }, [engine, state.range.from, state.range.to]);
+
+  /* a stream that was lost left a hole that only the server can fill */
+  const stream = useNet((n) => n.stream);
+  const lost = useRef(false);
+  useEffect(() => {
+    if (stream === 'waiting') lost.current = true;
+    if (stream === 'open' && lost.current) {
+      lost.current = false;
+      engine.loader.refresh();
+    }
+  }, [engine, stream]);
+  return { engine, version };
+}
+
+export interface Summary {
+  code: string;
+  row: SummaryRow | undefined;
+}
+
+/* Figures of the window, asked once it rests; while live every tenth of a minute or of the window. */
+export function useSummary(codes: string[], view: { from: number; to: number }, live: boolean) {
+  const span = view.to - view.from;
+  const step = live ? Math.max(10000, span / 60) : 1000;
+  const from = Math.floor(view.from / step) * step;
+  const to = Math.max(from + 1000, Math.floor(view.to / step) * step);
+  const [asked, setAsked] = useState({ from, to });
+  useEffect(() => {
+    const timer = setTimeout(() => setAsked({ from, to }), 500);
+    return () => clearTimeout(timer);
+  }, [from, to]);
+  return useQuery({
+    queryKey: ['/history/summary', { points: codes.join(','), ...asked }],
+    queryFn: async ({ signal }) => {
+      const a = await get<{ series: { code: string; rows: SummaryRow[] }[] }>('/history/summary', { points: codes.join(','), ...asked }, signal);
+      return new Map(a.series.map((s) => [s.code, s.rows[0]]));
+    },
+    enabled: codes.length > 0,
+    placeholderData: keepPreviousData,
+    gcTime: 30000,
+  });
+}
+
+export function useTitleOf(): (info: PenInfo) => string {
+  const { i18n } = useTranslation();
+  return (info) => {
+    const en = info.point?.spec.name_en;
+    return i18n.language === 'en' && typeof en === 'string' && en ? en : (info.point?.name ?? info.pen.code);
+  };
+}
