@@ -96,9 +96,9 @@ test('import: report per row, all or nothing, or the good rows', async () => {
   equal((await admin.get(`/points?filter=${encodeURIComponent("code~'I'")}`)).items.filter((i) => /^I\d$/.test(i.code)).length, 0, 'nothing of a failed import');
   ok((all.rows ?? all.errors).length >= 2, JSON.stringify(all).slice(0, 400));
   const some = await admin.csv('/points:import?skip_errors=1', csv);
-  equal([some.created, some.failed], [1, 2], JSON.stringify(some));
+  equal([some.created, some.failed], [1, 3], JSON.stringify(some));
   const lines = some.rows.filter((r) => r.status === 'failed').map((r) => r.line);
-  equal(lines, [3, 4]);
+  equal(lines, [3, 4, 5]); // the last one repeats a code
   const out = await admin.get('/points:export?filter=' + encodeURIComponent("code~'L'"));
   const again = await admin.csv('/points:import', out);
   equal([again.unchanged, again.updated, again.failed], [250, 0, 0], 'an export imports unchanged');
@@ -127,7 +127,8 @@ test('samples: durable, overwritten by (point, time), queried', async () => {
   ok(plot.v.length <= 51 && plot.v.includes(1000) && plot.v.includes(0), `plot ${plot.v.length}`);
   const sum = (await admin.get(`/history/summary?points=A1&${from}&interval=50s`)).series[0].rows;
   equal([sum.length, sum[0].count, sum[0].min, sum[0].max], [2, 50, 0, 49]);
-  near(sum[0].twa, 25, 0.01, 'time-weighted average of a ramp 0..50');
+  const ramp = (await admin.get(`/history/summary?points=A1&from=${t0}&to=${t0 + 40000}`)).series[0].rows[0];
+  near(ramp.twa, 20, 1e-9, 'time-weighted average of a ramp 0..40');
   const csv = await admin.get(`/history/export?points=A1&${from}`);
   equal(csv.trim().split('\r\n').length, 102);
   equal((await admin.raw('GET', '/history/recorded?points=A1,NOPE')).status, 404);

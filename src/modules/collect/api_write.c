@@ -13,8 +13,8 @@ static const char *const outcome_names[] = {"done", "refused", "failed", "unknow
 
 struct command {
     char id[37];
-    const struct p_point *pt;       /* as it runs */
-    struct p_point rules;           /* as it is stored now: a range that was narrowed holds at once */
+    const struct p_point *pt; /* as it runs */
+    struct p_point rules;     /* as it is stored now: a range that was narrowed holds at once */
     const struct p_channel *ch;
     struct driver_write w;
     struct sample before;

@@ -34,6 +34,12 @@ static int check_channel(void *ctx, struct kernel *k, struct sql_tx *tx, struct 
     return err ? err : check_options(d->channel_options, a, new_->spec, &o, e);
 }
 
+static int no_such(const char *where, const char *what, const char *what_zh, struct str id, struct error *e)
+{
+    return error_set(e, ERR_INVALID, where, "there is no %s%.0s '%.*s'", "没有%.0s%s '%.*s'", what, what_zh,
+                     STR_ARG(id));
+}
+
 /* The driver behind a channel id, from the snapshot or the kernel. */
 static int driver_of_channel(struct collect *c, const struct plant *p, struct arena *a, struct str id,
                              const struct driver **ret, struct error *e)
@@ -45,6 +51,7 @@ static int driver_of_channel(struct collect *c, const struct plant *p, struct ar
         return 0;
     }
     int err = resource_get(c->node->kernel, a, "channel", id, &r, e);
+    if (err == ERR_NOT_FOUND) return no_such("spec.channel", "channel", "通道", id, e);
     return err ? err : driver_of(c, r.spec, ret, e);
 }
 
@@ -93,6 +100,7 @@ static int device_behind(struct collect *c, const struct plant *p, struct arena 
         return 0;
     }
     int err = resource_get(c->node->kernel, a, "device", id, &r, e);
+    if (err == ERR_NOT_FOUND) return no_such("spec.device", "device", "设备", id, e);
     if (!err) err = driver_of_channel(c, p, a, json_str(json_get(r.spec, "channel"), STR("")), &ret->driver, e);
     return err ? err : check_options(ret->driver->device_options, a, r.spec, &ret->options, e);
 }
