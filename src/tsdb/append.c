@@ -17,9 +17,8 @@ void db_read_only(struct tsdb *db, const char *why)
     snprintf(db->stats.read_only_why, sizeof db->stats.read_only_why, "%s", why ? why : "");
 }
 
-void db_seen(struct tsdb *db, int64_t oldest, int64_t newest)
+void db_seen(struct tsdb *db, int64_t newest)
 {
-    if (oldest < db->stats.oldest_us) db->stats.oldest_us = oldest;
     if (newest > db->stats.newest_us) db->stats.newest_us = newest;
 }
 
@@ -66,15 +65,13 @@ static int drain_spill(struct tsdb *db, struct head *h)
 
 static void count(struct tsdb *db, const struct sample *s, size_t n, size_t record)
 {
-    int64_t lo = INT64_MAX, hi = INT64_MIN;
-    for (size_t i = 0; i < n; i++) {
-        if (s[i].time_us < lo) lo = s[i].time_us;
+    int64_t hi = INT64_MIN;
+    for (size_t i = 0; i < n; i++)
         if (s[i].time_us > hi) hi = s[i].time_us;
-    }
     pthread_mutex_lock(&db->lock);
     db->stats.samples_appended += n;
     db->logs[db->nlogs - 1].bytes += record;
-    db_seen(db, lo, hi);
+    db_seen(db, hi);
     pthread_mutex_unlock(&db->lock);
 }
 

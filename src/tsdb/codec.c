@@ -28,5 +28,18 @@ void codec_free(struct codec *c)
     mem_free(c->words);
     mem_free(c->metas);
     mem_free(c->tmp);
+    mem_free(c->io);
+    mem_free(c->times);
     mem_free(c);
+}
+
+uint8_t *codec_io(struct codec *c, size_t n)
+{
+    if (n > c->cap_io) {
+        uint8_t *p = mem_realloc(c->io, n + n / 4);
+        if (!p) return NULL;
+        c->io = p;
+        c->cap_io = n + n / 4;
+    }
+    return c->io ? c->io : (c->io = mem_alloc(1));
 }

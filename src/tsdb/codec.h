@@ -13,6 +13,12 @@ struct codec {
     uint64_t *words; /* max + 1 */
     uint32_t *metas; /* max + 1 */
     uint8_t *tmp;    /* intcol_bound(max) */
+    uint8_t *io;     /* what is read from a file; grown by codec_io */
+    size_t cap_io;
+    int64_t *times; /* the time column used last, see block.c */
+    size_t cap_times, ntimes;
+    uint64_t times_uid, times_at;
 };
 struct codec *codec_new(size_t max); /* NULL when out of memory */
 void codec_free(struct codec *c);
+uint8_t *codec_io(struct codec *c, size_t n); /* room for n bytes; NULL when out of memory */

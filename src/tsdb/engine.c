@@ -21,11 +21,13 @@ static void db_stats(struct ts_store *st, struct ts_stats *ret)
     struct tsdb *db = tsdb_of(st);
     struct view *v = view_get(db);
     uint64_t in_heads = 0, late = 0;
+    int64_t oldest = INT64_MAX;
     for (size_t i = 0; i < v->nheads; i++) {
         struct head_counts c;
         head_counts(v->heads[i], &c);
         in_heads += c.samples;
         late += c.late;
+        if (c.oldest_us < oldest) oldest = c.oldest_us;
     }
     pthread_mutex_lock(&db->lock);
     *ret = db->stats;
@@ -37,9 +39,11 @@ static void db_stats(struct ts_store *st, struct ts_stats *ret)
         const struct seg_info *s = seg_info(v->segs[i]);
         ret->bytes_blocks += (uint64_t)s->file_bytes;
         ret->blocks += s->blocks;
+        if (s->min_us < oldest) oldest = s->min_us;
     }
     ret->segments = v->nsegs;
-    if (ret->newest_us == INT64_MIN) ret->newest_us = ret->oldest_us = 0;
+    ret->oldest_us = oldest == INT64_MAX ? 0 : oldest;
+    if (ret->newest_us == INT64_MIN) ret->newest_us = 0;
     view_put(v);
 }
 
@@ -66,6 +70,7 @@ static void db_close(struct ts_store *st)
 {
     if (!st) return;
     worker_stop(tsdb_of(st));
+    wal_finish(&tsdb_of(st)->wal);
     db_free(tsdb_of(st));
 }
 
@@ -90,14 +95,17 @@ static void db_init(struct tsdb *db, const struct tsdb_config *cfg)
     db->clock = cfg->clock ? cfg->clock : clock_real();
     db->wal_max = cfg->wal_max ? cfg->wal_max : TSDB_WAL_MAX_DEFAULT;
     db->head_max = cfg->head_max ? cfg->head_max : TSDB_HEAD_MAX_DEFAULT;
-    db->stats.oldest_us = INT64_MAX;
     db->stats.newest_us = INT64_MIN;
     for (int i = 0; i < TSDB_CLASSES; i++) db->floor[i] = INT64_MIN;
     buf_init(&db->rec, REC_MAX);
     pthread_mutex_init(&db->work, NULL);
     pthread_mutex_init(&db->append, NULL);
     pthread_mutex_init(&db->lock, NULL);
-    pthread_cond_init(&db->wake, NULL);
+    pthread_condattr_t mono;
+    pthread_condattr_init(&mono);
+    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+    pthread_cond_init(&db->wake, &mono);
+    pthread_condattr_destroy(&mono);
     pthread_cond_init(&db->idle, NULL);
 }
 

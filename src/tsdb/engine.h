@@ -86,7 +86,7 @@ void tsdb_count_damage(struct tsdb *db, uint64_t n);
 
 /* append.c */
 int db_append(struct ts_store *st, const struct sample *s, size_t n, struct error *e);
-void db_seen(struct tsdb *db, int64_t oldest, int64_t newest);
+void db_seen(struct tsdb *db, int64_t newest);
 void db_read_only(struct tsdb *db, const char *why); /* lock held; NULL: writable again */
 
 /* sources.c: everything of one point in [from, to] */
@@ -116,7 +116,17 @@ int db_recover(struct tsdb *db, struct error *e);
 /* seal.c: called with `work` held */
 int seal_swap(struct tsdb *db);   /* active head becomes a sealing one; takes append */
 int seal_oldest(struct tsdb *db); /* write the oldest sealing head, drop it and its logs */
+int seal_all(struct tsdb *db);    /* swap unless the active head is empty, then seal_oldest until one head is left */
 bool seal_due(struct tsdb *db, uint64_t factor);
 /* compact.c: called with `work` held; 1 when something was merged, 0 when nothing is due */
 int compact_once(struct tsdb *db);
-int compact_sync_dir(struct tsdb *db);
+/* Replace segs[first, first + n) of the current view by one without what is older than `floor`. */
+int compact_range(struct tsdb *db, size_t first, size_t n, int64_t floor);
+/* job.c: shared by seal and compact; `work` held */
+int job_begin(struct tsdb *db);    /* makes earlier removals durable, takes a codec */
+int job_sync_dir(struct tsdb *db); /* after removals; a failure is made up for by the next job */
+int segs_add(struct tsdb *db, struct head *const *heads, size_t nheads, size_t first, size_t drop,
+             struct seg *const *add, size_t nadd);
+int job_info(struct tsdb *db, uint64_t lo, uint64_t hi, uint64_t wal_hi, uint8_t class_id, struct seg_info *ret);
+int job_open(struct tsdb *db, const struct seg_info *i, struct seg **ret);
+int64_t job_floor(struct tsdb *db, uint8_t class_id);

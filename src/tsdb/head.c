@@ -16,6 +16,7 @@ struct head *head_new(uint64_t number)
     atomic_init(&h->refs, 1);
     pthread_mutex_init(&h->lock, NULL);
     h->number = number;
+    h->counts.oldest_us = INT64_MAX;
     return h;
 }
 
@@ -336,6 +337,7 @@ int head_add(struct head *h, const struct sample *s, size_t n, size_t *ret_done)
             if (i && s[i].time_us != s[i - 1].time_us) neighbour = NO_GROUP;
             if (!(ok = add_one(h, &s[i], &neighbour))) break;
             h->counts.samples++;
+            if (s[i].time_us < h->counts.oldest_us) h->counts.oldest_us = s[i].time_us;
         }
         pthread_mutex_unlock(&h->lock);
     }
@@ -348,6 +350,11 @@ void head_counts(struct head *h, struct head_counts *ret)
     pthread_mutex_lock(&h->lock);
     *ret = h->counts;
     pthread_mutex_unlock(&h->lock);
+}
+
+uint64_t head_number(const struct head *h)
+{
+    return h->number;
 }
 
 size_t head_group_count(struct head *h)

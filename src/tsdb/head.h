@@ -17,11 +17,13 @@
 struct head;
 struct head *head_new(uint64_t number); /* number of its first log file; NULL when out of memory */
 struct head *head_ref(struct head *h);
+uint64_t head_number(const struct head *h);
 void head_unref(struct head *h);
 
 struct head_counts {
     uint64_t samples, late;
-    size_t bytes; /* of memory, near enough */
+    int64_t oldest_us; /* INT64_MAX when empty */
+    size_t bytes;      /* of memory, near enough */
 };
 /* Add s[0..n); *ret_done tells how many were taken before ERR_NOMEM. `late` counts rise by those that
  * were not the newest of their point. */

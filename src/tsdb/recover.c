@@ -55,7 +55,7 @@ static int into_head(void *ctx, const struct sample *s, size_t n)
 {
     struct into *in = ctx;
     size_t done = 0;
-    for (size_t i = 0; i < n; i++) db_seen(in->db, s[i].time_us, s[i].time_us);
+    for (size_t i = 0; i < n; i++) db_seen(in->db, s[i].time_us);
     return head_add(in->head, s, n, &done);
 }
 

@@ -2,7 +2,8 @@
  *
  * A log file is written by one process run only: after a start a new file is begun, so that a torn tail
  * is never continued. Of the records of a file all but the last were synced before the next was
- * written; so a broken record with a good one behind it cannot come from a crash and is damage. */
+ * written; so a broken record with a good one behind it cannot come from a crash and is damage. A clean
+ * close writes an empty record, so that damage to the last record of a closed file shows too. */
 #include "tsdb/wal.h"
 #include "base/mem.h"
 
@@ -47,6 +48,16 @@ int wal_create(struct fs *fs, uint64_t number, struct wal *ret)
     return 0;
 }
 
+void wal_finish(struct wal *w)
+{
+    struct buf b;
+    if (!w->f || w->failed || w->seq == 0) return;
+    buf_init(&b, WAL_REC_HEAD);
+    wal_record_encode(&b, w->number, w->seq + 1, NULL, 0);
+    if (!b.err && fs_pwrite(w->f, b.p, b.n, w->end) == 0) (void)fs_sync(w->f);
+    buf_fini(&b);
+}
+
 void wal_close(struct wal *w)
 {
     fs_close(w->f);
@@ -87,9 +98,9 @@ static int replay_one(struct replay *r, const struct wal_record *rec, wal_replay
         r->out->damaged++;
         return 0;
     }
-    r->out->records++;
+    r->out->records += rec->samples > 0;
     r->out->samples += rec->samples;
-    return fn(ctx, r->samples, rec->samples);
+    return rec->samples ? fn(ctx, r->samples, rec->samples) : 0;
 }
 
 static int replay_records(struct replay *r, wal_replay_fn *fn, void *ctx)

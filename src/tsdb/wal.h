@@ -14,6 +14,7 @@ void wal_path(uint64_t number, char out[WAL_PATH_MAX]);
 bool wal_name_parse(const char *name, uint64_t *ret_number);
 /* Create "ts/wal-<number>", header written, file and directory synced. */
 int wal_create(struct fs *fs, uint64_t number, struct wal *ret);
+void wal_finish(struct wal *w); /* mark of a clean end; nothing is appended any more */
 void wal_close(struct wal *w);
 /* Write a record that wal_record_encode made with w->number and w->seq + 1, and sync it. ERR_DISK_FULL: nothing
  * happened, try again later. Any other error is final (w->failed). */

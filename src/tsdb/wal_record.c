@@ -11,7 +11,7 @@
  *   0  4  magic 0x4c415742 "BWAL"
  *   4  4  payload bytes
  *   8  8  sequence number in the file, from 1, without gaps
- *   16 4  samples, 1..2^22
+ *   16 4  samples, 0..2^22; 0 with an empty payload is the mark of a clean end
  *   20 4  CRC32C of: file number (8 bytes), bytes 0..19, payload
  * Payload: runs of samples of one time, in the order of the append, until `samples` are reached.
  *   zigzag varint  time_us - time_us of the run before (0 at first)
@@ -109,7 +109,7 @@ bool wal_record_parse(const uint8_t *p, size_t n, uint64_t number, struct wal_re
     if (n < WAL_REC_HEAD || load_u32(p) != REC_MAGIC) return false;
     size_t len = load_u32(p + 4);
     uint32_t samples = load_u32(p + 16);
-    if (len > n - WAL_REC_HEAD || samples == 0 || samples > WAL_SAMPLES_MAX) return false;
+    if (len > n - WAL_REC_HEAD || samples > WAL_SAMPLES_MAX) return false;
     if (load_u32(p + 20) != record_crc(p, len, number)) return false;
     *ret = (struct wal_record){load_u64(p + 8), samples, p + WAL_REC_HEAD, len, WAL_REC_HEAD + len};
     return true;

@@ -11,7 +11,8 @@ void wal_head_encode(uint64_t number, uint8_t out[WAL_HEAD]);
 /* 0, ERR_CORRUPT, ERR_UNSUPPORTED (a version that this program does not know). */
 int wal_head_decode(const uint8_t *p, size_t n, uint64_t *ret_number);
 
-/* Append one record to b (b->err on failure). Samples of type NONE lose their value. */
+/* Append one record to b (b->err on failure). Samples of type NONE lose their value. n = 0 makes the mark of a
+ * clean end. */
 void wal_record_encode(struct buf *b, uint64_t number, uint64_t seq, const struct sample *s, size_t n);
 
 struct wal_record {

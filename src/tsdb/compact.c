@@ -1,0 +1,276 @@
+/* compact.c - merging segments, so that their number stays small and blocks grow long.
+ *
+ * Size tiers: four or more neighbours of one class (in sequence, so that "newer wins" survives) whose
+ * sizes are in the same power-of-four tier become one, together with smaller ones between them. A merged
+ * segment stays under a size, and under an eighth of the class's limits of bytes and age, so that
+ * retention can drop whole files. Segments of one class are not merged across a segment of another class
+ * that holds the same points (a point that changed its class): the order between the two would be lost. */
+#include "base/limits.h"
+#include "base/mem.h"
+#include "tsdb/engine.h"
+#include "tsdb/seg_write.h"
+
+#define MERGE_MIN 4
+#define MERGE_MAX 16
+#define MERGED_BYTES ((int64_t)128 << 20)
+#define TIER0 ((int64_t)256 << 10)
+
+static unsigned tier(const struct seg *s)
+{
+    unsigned t = 0;
+    for (int64_t b = TIER0; b < seg_info(s)->file_bytes; b *= 4) t++;
+    return t;
+}
+
+/* ---- the points of the result ---- */
+struct member {
+    uint32_t point, group, from; /* from: index of the segment whose grouping counts, the newest */
+};
+struct members {
+    struct member *m;
+    size_t n, cap;
+};
+
+static int by_point_newest(const void *a, const void *b)
+{
+    const struct member *x = a, *y = b;
+    if (x->point != y->point) return x->point < y->point ? -1 : 1;
+    return (x->from < y->from) - (x->from > y->from);
+}
+
+static int by_group(const void *a, const void *b)
+{
+    const struct member *x = a, *y = b;
+    if (x->from != y->from) return x->from < y->from ? -1 : 1;
+    if (x->group != y->group) return x->group < y->group ? -1 : 1;
+    return (x->point > y->point) - (x->point < y->point);
+}
+
+static int add_points(struct tsdb *db, struct seg *s, uint32_t from, struct members *out)
+{
+    struct seg_point *p = NULL;
+    size_t n = 0;
+    int rc = seg_points(s, db->work_codec, &p, &n);
+    if (rc) return rc;
+    if (!mem_grow((void **)&out->m, &out->cap, out->n + n, sizeof *out->m)) rc = ERR_NOMEM;
+    for (size_t i = 0; i < n && !rc; i++) out->m[out->n++] = (struct member){p[i].point, p[i].group, from};
+    mem_free(p);
+    return rc;
+}
+
+static int list_members(struct tsdb *db, struct seg *const *segs, size_t n, struct members *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        int rc = add_points(db, segs[i], (uint32_t)i, out);
+        if (rc) return rc;
+    }
+    if (out->n == 0) return 0;
+    qsort(out->m, out->n, sizeof *out->m, by_point_newest);
+    size_t k = 1;
+    for (size_t i = 1; i < out->n; i++)
+        if (out->m[i].point != out->m[k - 1].point) out->m[k++] = out->m[i];
+    out->n = k;
+    qsort(out->m, out->n, sizeof *out->m, by_group);
+    return 0;
+}
+
+/* ---- writing ---- */
+static int point_sources(struct tsdb *db, struct seg *const *segs, size_t n, uint32_t point, int64_t floor,
+                         struct arena *a, struct source **ret, size_t *ret_n)
+{
+    struct source *s = arena_alloc(a, n * sizeof *s);
+    size_t k = 0;
+    if (!s) return ERR_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        int rc = seg_source(segs[i], point, INT64_MIN, INT64_MAX, floor, a, db->work_codec, &s[k]);
+        if (rc < 0) return rc;
+        k += rc == 1;
+    }
+    *ret = s;
+    *ret_n = k;
+    return 0;
+}
+
+static int write_group(struct tsdb *db, struct seg_write *w, struct seg *const *segs, size_t n, const struct member *m,
+                       size_t points, uint32_t group, int64_t floor)
+{
+    struct arena a;
+    struct feed *feeds = mem_calloc(points, sizeof *feeds);
+    int rc = feeds ? 0 : ERR_NOMEM;
+    arena_init(&a, QUERY_ARENA_MAX);
+    for (size_t i = 0; i < points && !rc; i++) {
+        struct source *s = NULL;
+        size_t ns = 0;
+        feeds[i].point = m[i].point;
+        rc = point_sources(db, segs, n, m[i].point, floor, &a, &s, &ns);
+        if (!rc) rc = merge_init(&feeds[i].m, s, ns, INT64_MIN, INT64_MAX, db->work_codec);
+    }
+    if (!rc) rc = seg_write_group(w, group, feeds, points);
+    for (size_t i = 0; feeds && i < points; i++) merge_fini(&feeds[i].m);
+    mem_free(feeds);
+    arena_fini(&a);
+    return rc;
+}
+
+static int write_members(struct tsdb *db, struct seg_write *w, struct seg *const *segs, size_t n,
+                         const struct members *l, int64_t floor)
+{
+    uint32_t group = 0;
+    for (size_t i = 0, k; i < l->n; i += k, group++) {
+        for (k = 1; i + k < l->n && k < 128 && l->m[i + k].group == l->m[i].group && l->m[i + k].from == l->m[i].from;)
+            k++;
+        int rc = write_group(db, w, segs, n, l->m + i, k, group, floor);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int write_merged(struct tsdb *db, struct seg *const *segs, size_t n, int64_t floor, struct seg **ret)
+{
+    struct members list = {0};
+    struct seg_write *w = NULL;
+    struct seg_info info;
+    uint64_t wal_hi = 0;
+    for (size_t i = 0; i < n; i++)
+        if (seg_info(segs[i])->wal_hi > wal_hi) wal_hi = seg_info(segs[i])->wal_hi;
+    int rc = job_info(db, seg_info(segs[0])->seq_lo, seg_info(segs[n - 1])->seq_hi, wal_hi, seg_info(segs[0])->class_id,
+                      &info);
+    if (!rc) rc = list_members(db, segs, n, &list);
+    if (!rc) rc = seg_write_begin(db->fs, &info, db->work_codec, &w);
+    if (!rc) rc = write_members(db, w, segs, n, &list, floor);
+    bool empty = !rc && seg_write_samples(w) == 0;
+    if (rc || empty)
+        seg_write_abort(w);
+    else
+        rc = seg_write_finish(w);
+    if (!rc && !empty) rc = job_open(db, &info, ret);
+    mem_free(list.m);
+    return rc;
+}
+
+static void remove_segs(struct tsdb *db, struct seg *const *segs, size_t n)
+{
+    char path[SEG_PATH_MAX];
+    for (size_t i = 0; i < n; i++) {
+        seg_path(seg_info(segs[i]), path);
+        (void)db->fs->ops->remove(db->fs, path);
+    }
+    db->dir_dirty = true;
+    (void)job_sync_dir(db);
+}
+
+int compact_range(struct tsdb *db, size_t first, size_t n, int64_t floor)
+{
+    struct view *v = view_get(db);
+    struct seg *merged = NULL;
+    int rc = job_begin(db);
+    if (!rc && floor < INT64_MAX) rc = write_merged(db, v->segs + first, n, floor, &merged);
+    if (!rc) rc = segs_add(db, NULL, 0, first, n, &merged, merged != NULL);
+    if (!rc) {
+        remove_segs(db, v->segs + first, n);
+    } else if (merged) {
+        char path[SEG_PATH_MAX];
+        seg_path(seg_info(merged), path);
+        (void)db->fs->ops->remove(db->fs, path);
+        db->dir_dirty = true;
+    }
+    seg_unref(merged);
+    view_put(v);
+    return rc;
+}
+
+/* ---- choosing ---- */
+struct limits {
+    int64_t bytes, span;
+};
+
+static struct limits limits_of(struct tsdb *db, uint8_t class_id)
+{
+    pthread_mutex_lock(&db->lock);
+    struct tsdb_class c = db->classes[class_id];
+    pthread_mutex_unlock(&db->lock);
+    struct limits l = {MERGED_BYTES, INT64_MAX};
+    if (c.max_bytes && c.max_bytes / 8 < l.bytes) l.bytes = c.max_bytes / 8;
+    if (c.max_age_us) l.span = c.max_age_us / 8;
+    return l;
+}
+
+/* Length of the longest run from `first` that may become one file, with nothing above tier t. */
+static size_t run_of(const struct view *v, size_t first, unsigned t, const struct limits *l, size_t *ret_in_tier)
+{
+    int64_t bytes = 0, lo = INT64_MAX, hi = INT64_MIN;
+    size_t n = 0;
+    *ret_in_tier = 0;
+    for (; first + n < v->nsegs && n < MERGE_MAX; n++) {
+        const struct seg_info *s = seg_info(v->segs[first + n]);
+        if (s->class_id != seg_info(v->segs[first])->class_id || tier(v->segs[first + n]) > t) break;
+        bytes += s->file_bytes;
+        if (s->min_us < lo) lo = s->min_us;
+        if (s->max_us > hi) hi = s->max_us;
+        if (bytes > l->bytes || (uint64_t)hi - (uint64_t)lo > (uint64_t)l->span) break;
+        *ret_in_tier += tier(v->segs[first + n]) == t;
+    }
+    return n;
+}
+
+/* Does a segment of another class, in between, hold a point of these? */
+static int interleaved(struct tsdb *db, const struct view *v, size_t first, size_t n, bool *ret)
+{
+    const struct seg_info *a = seg_info(v->segs[first]), *b = seg_info(v->segs[first + n - 1]);
+    struct members own = {0}, other = {0};
+    int rc = 0;
+    *ret = false;
+    for (size_t i = 0; i < v->nsegs && !rc; i++) {
+        const struct seg_info *s = seg_info(v->segs[i]);
+        if (s->class_id != a->class_id && s->seq_hi >= a->seq_lo && s->seq_lo <= b->seq_hi)
+            rc = add_points(db, v->segs[i], 0, &other);
+    }
+    if (!rc && other.n) rc = list_members(db, v->segs + first, n, &own);
+    uint8_t *seen = rc || !other.n ? NULL : mem_calloc(LIMIT_POINTS / 8 + 2, 1);
+    if (!rc && other.n && !seen) rc = ERR_NOMEM;
+    for (size_t i = 0; seen && i < own.n; i++)
+        if (own.m[i].point <= LIMIT_POINTS) seen[own.m[i].point / 8] |= (uint8_t)(1u << own.m[i].point % 8);
+    for (size_t i = 0; seen && i < other.n; i++)
+        if (other.m[i].point <= LIMIT_POINTS && seen[other.m[i].point / 8] >> other.m[i].point % 8 & 1) *ret = true;
+    mem_free(seen);
+    mem_free(own.m);
+    mem_free(other.m);
+    return rc;
+}
+
+static int merge_tier(struct tsdb *db, const struct view *v, unsigned t)
+{
+    for (size_t first = 0; first < v->nsegs; first++) {
+        struct limits l = limits_of(db, seg_info(v->segs[first])->class_id);
+        size_t in_tier, n = run_of(v, first, t, &l, &in_tier);
+        bool mixed = false;
+        if (in_tier < MERGE_MIN) continue;
+        int rc = job_begin(db);
+        if (!rc) rc = interleaved(db, v, first, n, &mixed);
+        if (!rc && mixed) continue;
+        if (!rc) rc = compact_range(db, first, n, job_floor(db, seg_info(v->segs[first])->class_id));
+        return rc ? rc : 1;
+    }
+    return 0;
+}
+
+int compact_once(struct tsdb *db)
+{
+    struct view *v = view_get(db);
+    int rc = 0;
+    for (unsigned t = 0; t < 12 && rc == 0; t++) rc = merge_tier(db, v, t);
+    view_put(v);
+    return rc;
+}
+
+int tsdb_merge(struct ts_store *st, struct error *e)
+{
+    struct tsdb *db = tsdb_of(st);
+    int rc;
+    do {
+        pthread_mutex_lock(&db->work);
+        rc = compact_once(db);
+        pthread_mutex_unlock(&db->work);
+    } while (rc == 1);
+    return rc ? error_set(e, rc, "ts", "merging failed: %s", "合并失败：%s", error_title(rc)) : 0;
+}

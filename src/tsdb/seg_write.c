@@ -1,0 +1,324 @@
+/* seg_write.c - the segment writer.
+ *
+ * A group is written in windows of time: every point gives up to SEG_BLOCK_MAX samples, the window ends
+ * where the first full one ends, and the points of a window share time columns (seg_times.c). A point that
+ * brought few samples is left to gather over several windows, so that a slow point beside fast ones does
+ * not fall into crumbs. Index entries are kept in memory until the end, encoded. */
+#include "tsdb/seg_write.h"
+#include "base/mem.h"
+#include "tsdb/block.h"
+#include "tsdb/seg_format.h"
+#include "tsdb/seg_times.h"
+#include "tsdb/stats.h"
+
+#define WRITE_BUF ((size_t)256 << 10)
+#define BUF_MAX ((size_t)1 << 30)
+#define STATS_MIN 256 /* samples from which a block's summary is worth its bytes */
+#define FEW (SEG_BLOCK_MAX / 8)
+
+struct entry_ref {
+    uint32_t point, len;
+    uint64_t at; /* in entries */
+    int64_t first_us, last_us;
+};
+struct seg_write {
+    struct fs *fs;
+    struct fs_file *f;
+    struct seg_info info;
+    struct codec *c;
+    char path[SEG_PATH_MAX], tmp[SEG_PATH_MAX + 8];
+    struct buf out, payload, entries;
+    uint64_t at; /* file offset of out's begin */
+    struct entry_ref *refs;
+    size_t nrefs, cap_refs;
+    struct seg_times times;
+};
+
+static void seg_write_free(struct seg_write *w)
+{
+    fs_close(w->f);
+    buf_fini(&w->out);
+    buf_fini(&w->payload);
+    buf_fini(&w->entries);
+    seg_times_fini(&w->times);
+    mem_free(w->refs);
+    mem_free(w);
+}
+
+static int flush(struct seg_write *w, size_t least)
+{
+    if (w->out.err) return w->out.err;
+    if (w->out.n <= least) return 0;
+    int rc = fs_pwrite(w->f, w->out.p, w->out.n, (int64_t)w->at);
+    w->at += w->out.n;
+    buf_clear(&w->out);
+    return rc;
+}
+
+static uint64_t offset(const struct seg_write *w)
+{
+    return w->at + w->out.n;
+}
+
+/* Write w->payload as a frame. */
+static int put_frame(struct seg_write *w, enum frame_kind kind, uint64_t *ret_at, uint32_t *ret_len)
+{
+    uint8_t head[FRAME_HEAD];
+    if (w->payload.err) return w->payload.err;
+    *ret_at = offset(w);
+    *ret_len = (uint32_t)(FRAME_HEAD + w->payload.n);
+    frame_encode(head, kind, w->info.uid, *ret_at, w->payload.p, w->payload.n);
+    buf_add(&w->out, head, sizeof head);
+    buf_add(&w->out, w->payload.p, w->payload.n);
+    buf_clear(&w->payload);
+    return flush(w, WRITE_BUF);
+}
+
+int seg_write_begin(struct fs *fs, const struct seg_info *info, struct codec *codec, struct seg_write **ret)
+{
+    uint8_t head[SEG_HEAD];
+    struct seg_write *w = mem_calloc(1, sizeof *w);
+    if (!w) return ERR_NOMEM;
+    w->fs = fs;
+    w->info = *info;
+    w->info.min_us = INT64_MAX;
+    w->info.max_us = INT64_MIN;
+    w->c = codec;
+    buf_init(&w->out, BUF_MAX);
+    buf_init(&w->payload, BUF_MAX);
+    buf_init(&w->entries, BUF_MAX);
+    seg_path(info, w->path);
+    snprintf(w->tmp, sizeof w->tmp, "%s.new", w->path);
+    seg_head_encode(&w->info, head);
+    buf_add(&w->out, head, sizeof head);
+    int rc = fs_open(fs, w->tmp, FS_READ | FS_WRITE | FS_CREATE | FS_TRUNC, &w->f);
+    if (rc) {
+        seg_write_free(w);
+        return rc;
+    }
+    *ret = w;
+    return 0;
+}
+
+void seg_write_abort(struct seg_write *w)
+{
+    if (!w) return;
+    (void)w->fs->ops->remove(w->fs, w->tmp);
+    seg_write_free(w);
+}
+
+uint64_t seg_write_samples(const struct seg_write *w)
+{
+    return w->info.samples;
+}
+
+/* ---- blocks ---- */
+static int note_block(struct seg_write *w, const struct index_entry *e)
+{
+    size_t before = w->entries.n;
+    const struct block_meta *m = &e->meta;
+    if (!mem_grow((void **)&w->refs, &w->cap_refs, w->nrefs + 1, sizeof *w->refs)) return ERR_NOMEM;
+    index_entry_encode(&w->entries, e);
+    if (w->entries.err) return w->entries.err;
+    w->refs[w->nrefs++] =
+        (struct entry_ref){m->point, (uint32_t)(w->entries.n - before), before, m->first_us, m->last_us};
+    w->info.blocks++;
+    w->info.samples += m->count;
+    if (m->first_us < w->info.min_us) w->info.min_us = m->first_us;
+    if (m->last_us > w->info.max_us) w->info.max_us = m->last_us;
+    return 0;
+}
+
+static int write_block(struct seg_write *w, uint32_t group, const struct sample *s, size_t n, struct times_use *use)
+{
+    struct index_entry e = {.group = group};
+    struct block_ref ref = {.how = use->how, .row = use->row, .rows = use->rows, .distance = offset(w) - use->at};
+    block_encode(&w->payload, s, n, &ref, w->c);
+    int rc = put_frame(w, FRAME_BLOCK, &e.meta.offset, &e.meta.len);
+    if (rc) return rc;
+    block_meta_fill(&e.meta, s, n);
+    e.meta.has_stats = n >= STATS_MIN;
+    return note_block(w, &e);
+}
+
+static int write_times(void *ctx, const int64_t *t, size_t n, uint64_t *ret_at)
+{
+    struct seg_write *w = ctx;
+    uint32_t len;
+    times_encode(&w->payload, t, n, w->c);
+    return put_frame(w, FRAME_TIMES, ret_at, &len);
+}
+
+/* Write the first take[i] samples of each feed. */
+static int write_window(struct seg_write *w, uint32_t group, struct feed *feeds, size_t n, const size_t *take)
+{
+    seg_times_clear(&w->times);
+    for (size_t i = 0; i < n; i++) {
+        int rc = take[i] ? seg_times_add(&w->times, i, feeds[i].buf, take[i]) : 0;
+        if (rc) return rc;
+    }
+    int rc = seg_times_write(&w->times, w->c, write_times, w);
+    for (size_t i = 0; i < n && !rc; i++) {
+        if (!take[i]) continue;
+        rc = write_block(w, group, feeds[i].buf, take[i], seg_times_use(&w->times, i));
+        feeds[i].n -= take[i];
+        memmove(feeds[i].buf, feeds[i].buf + take[i], feeds[i].n * sizeof *feeds[i].buf);
+    }
+    return rc;
+}
+
+static int fill_feed(struct feed *f)
+{
+    while (f->n < SEG_BLOCK_MAX && !f->end) {
+        if (f->used == f->r.n) {
+            int rc = merge_next(&f->m, false, &f->r);
+            if (rc < 0) return rc;
+            f->end = rc == 0;
+            f->used = 0;
+            if (f->end) break;
+        }
+        size_t k = f->r.n - f->used, room = SEG_BLOCK_MAX - f->n;
+        if (k > room) k = room;
+        memcpy(f->buf + f->n, f->r.s + f->used, k * sizeof *f->buf);
+        f->n += k;
+        f->used += k;
+    }
+    return 0;
+}
+
+static size_t up_to(const struct feed *f, int64_t t)
+{
+    size_t lo = 0, hi = f->n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (f->buf[mid].time_us <= t)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* How much of each feed goes into the next window; false when nothing is left. */
+static bool plan_window(const struct feed *feeds, size_t n, size_t *take)
+{
+    int64_t end = INT64_MAX;
+    bool any = false;
+    for (size_t i = 0; i < n; i++)
+        if (feeds[i].n == SEG_BLOCK_MAX && feeds[i].buf[SEG_BLOCK_MAX - 1].time_us < end)
+            end = feeds[i].buf[SEG_BLOCK_MAX - 1].time_us;
+    for (size_t i = 0; i < n; i++) {
+        take[i] = up_to(&feeds[i], end);
+        if (end != INT64_MAX && take[i] < FEW) take[i] = 0;
+        any |= take[i] > 0;
+    }
+    return any;
+}
+
+static int run_group(struct seg_write *w, uint32_t group, struct feed *feeds, size_t n)
+{
+    size_t take[128];
+    for (;;) {
+        for (size_t i = 0; i < n; i++) {
+            int rc = fill_feed(&feeds[i]);
+            if (rc) return rc;
+        }
+        if (!plan_window(feeds, n, take)) return 0;
+        int rc = write_window(w, group, feeds, n, take);
+        if (rc) return rc;
+    }
+}
+
+int seg_write_group(struct seg_write *w, uint32_t group, struct feed *feeds, size_t n)
+{
+    int rc = n <= 128 ? 0 : ERR_INTERNAL;
+    for (size_t i = 0; i < n && !rc; i++)
+        if (!(feeds[i].buf = mem_alloc(SEG_BLOCK_MAX * sizeof *feeds[i].buf))) rc = ERR_NOMEM;
+    if (!rc) rc = run_group(w, group, feeds, n);
+    for (size_t i = 0; i < n; i++) {
+        mem_free(feeds[i].buf);
+        feeds[i].buf = NULL;
+    }
+    return rc;
+}
+
+/* ---- index ---- */
+static int by_point(const void *a, const void *b)
+{
+    const struct entry_ref *x = a, *y = b;
+    if (x->point != y->point) return x->point < y->point ? -1 : 1;
+    return (x->first_us > y->first_us) - (x->first_us < y->first_us);
+}
+
+struct pages {
+    struct index_page *p;
+    size_t n, cap;
+};
+
+static int write_page(struct seg_write *w, const struct entry_ref *r, size_t n, struct buf *raw, struct pages *pages)
+{
+    struct index_page pg = {.first = r[0].point, .last = r[n - 1].point, .min_us = INT64_MAX, .max_us = INT64_MIN};
+    buf_clear(raw);
+    for (size_t i = 0; i < n; i++) {
+        buf_add(raw, w->entries.p + r[i].at, r[i].len);
+        if (r[i].first_us < pg.min_us) pg.min_us = r[i].first_us;
+        if (r[i].last_us > pg.max_us) pg.max_us = r[i].last_us;
+    }
+    if (raw->err) return raw->err;
+    zip(&w->payload, raw->p, raw->n, w->c->c);
+    int rc = put_frame(w, FRAME_INDEX, &pg.at, &pg.len);
+    if (!rc && !mem_grow((void **)&pages->p, &pages->cap, pages->n + 1, sizeof *pages->p)) rc = ERR_NOMEM;
+    if (!rc) pages->p[pages->n++] = pg;
+    return rc;
+}
+
+static int write_pages(struct seg_write *w, struct buf *raw, struct pages *pages)
+{
+    if (w->nrefs > 1) qsort(w->refs, w->nrefs, sizeof *w->refs, by_point);
+    for (size_t i = 0, k; i < w->nrefs; i += k) {
+        size_t bytes = 0;
+        for (k = 0; i + k < w->nrefs && (k == 0 || bytes < INDEX_PAGE); k++) bytes += w->refs[i + k].len;
+        int rc = write_page(w, w->refs + i, k, raw, pages);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int write_tail(struct seg_write *w, struct buf *raw, struct pages *pages)
+{
+    struct seg_foot foot;
+    uint8_t bytes[SEG_FOOT];
+    int rc = write_pages(w, raw, pages);
+    if (rc) return rc;
+    buf_clear(raw);
+    index_dir_encode(raw, pages->p, pages->n);
+    if (raw->err) return raw->err;
+    zip(&w->payload, raw->p, raw->n, w->c->c);
+    rc = put_frame(w, FRAME_DIR, &foot.dir_at, &foot.dir_len);
+    if (rc) return rc;
+    w->info.file_bytes = (int64_t)(offset(w) + SEG_FOOT);
+    foot.info = w->info;
+    seg_foot_encode(&foot, bytes);
+    buf_add(&w->out, bytes, sizeof bytes);
+    return flush(w, 0);
+}
+
+int seg_write_finish(struct seg_write *w)
+{
+    struct buf raw;
+    struct pages pages = {0};
+    buf_init(&raw, BUF_MAX);
+    int rc = write_tail(w, &raw, &pages);
+    buf_fini(&raw);
+    mem_free(pages.p);
+    if (!rc) rc = fs_sync(w->f);
+    if (!rc) rc = w->fs->ops->rename(w->fs, w->tmp, w->path);
+    if (rc) {
+        seg_write_abort(w);
+        return rc;
+    }
+    rc = w->fs->ops->sync_dir(w->fs, "ts");
+    if (rc) (void)w->fs->ops->remove(w->fs, w->path);
+    seg_write_free(w);
+    return rc;
+}

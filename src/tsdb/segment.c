@@ -1,0 +1,514 @@
+/* segment.c - reading a segment.
+ *
+ * At opening only the footer and the directory of the index are read; index pages and blocks are read
+ * when a query needs them, each checked by its CRC before anything in it is believed. When footer,
+ * directory or a page is broken the blocks are found again by walking through the file (salvage): each
+ * block names its point, so that only what is broken itself is lost. */
+#include "tsdb/segment.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/mem.h"
+#include "tsdb/block.h"
+#include "tsdb/seg_format.h"
+#include "tsdb/stats.h"
+
+#define DAMAGED_MAX 4096 /* places remembered; beyond, damage may be counted twice */
+
+struct seg {
+    atomic_int refs;
+    struct fs_file *f;
+    struct seg_info info;
+    struct index_page *pages;
+    size_t npages;
+    struct index_entry *found; /* after a salvage, by point and time; then pages are not used */
+    size_t nfound;
+    atomic_bool salvaged;
+    pthread_mutex_t lock; /* salvage and the damage list */
+    uint64_t *damaged;
+    size_t ndamaged, cap_damaged;
+    seg_damage_fn *damage;
+    void *damage_ctx;
+};
+
+void seg_path(const struct seg_info *i, char out[SEG_PATH_MAX])
+{
+    snprintf(out, SEG_PATH_MAX, "ts/seg-%016llx-%016llx-%08x-%02x", (unsigned long long)i->seq_lo,
+             (unsigned long long)i->seq_hi, i->gen, i->class_id);
+}
+
+bool seg_name_parse(const char *name, struct seg_info *ret)
+{
+    unsigned long long lo, hi;
+    unsigned gen, class_id;
+    int end = 0;
+    if (strlen(name) != 49 || strspn(name + 4, "0123456789abcdef-") != 45) return false;
+    if (sscanf(name, "seg-%16llx-%16llx-%8x-%2x%n", &lo, &hi, &gen, &class_id, &end) != 4 || end != 49) return false;
+    if (class_id > 15 || lo > hi) return false;
+    *ret = (struct seg_info){.seq_lo = lo, .seq_hi = hi, .gen = gen, .class_id = (uint8_t)class_id};
+    return true;
+}
+
+struct seg *seg_ref(struct seg *s)
+{
+    atomic_fetch_add(&s->refs, 1);
+    return s;
+}
+
+void seg_unref(struct seg *s)
+{
+    if (!s || atomic_fetch_sub(&s->refs, 1) != 1) return;
+    fs_close(s->f);
+    pthread_mutex_destroy(&s->lock);
+    mem_free(s->pages);
+    mem_free(s->found);
+    mem_free(s->damaged);
+    mem_free(s);
+}
+
+const struct seg_info *seg_info(const struct seg *s)
+{
+    return &s->info;
+}
+
+/* Tell about a broken place once. */
+static void damaged(struct seg *s, uint64_t at)
+{
+    bool known = false;
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->ndamaged && !known; i++) known = s->damaged[i] == at;
+    if (!known && s->ndamaged < DAMAGED_MAX &&
+        mem_grow((void **)&s->damaged, &s->cap_damaged, s->ndamaged + 1, sizeof *s->damaged))
+        s->damaged[s->ndamaged++] = at;
+    pthread_mutex_unlock(&s->lock);
+    if (!known && s->damage) s->damage(s->damage_ctx, 1);
+}
+
+/* Read the frame of len bytes at `at` and check it. Its kind's payload, ERR_CORRUPT, ERR_IO, ERR_NOMEM. */
+static int read_frame(struct seg *s, uint64_t at, size_t len, int kind, struct codec *c, struct in *ret)
+{
+    uint8_t *p = codec_io(c, len);
+    if (!p) return ERR_NOMEM;
+    int64_t got = fs_pread(s->f, p, len, (int64_t)at);
+    if (got < 0) return (int)got;
+    return frame_check(p, (size_t)got, s->info.uid, at, ret) == kind ? 0 : ERR_CORRUPT;
+}
+
+/* A frame whose length is not known beforehand. */
+static int read_frame_at(struct seg *s, uint64_t at, int kind, struct codec *c, struct in *ret)
+{
+    uint8_t head[FRAME_HEAD];
+    int64_t got = fs_pread(s->f, head, FRAME_HEAD, (int64_t)at);
+    if (got < 0) return (int)got;
+    if (got < FRAME_HEAD || load_u32(head + 4) > FRAME_MAX) return ERR_CORRUPT;
+    if ((int64_t)(at + load_u32(head + 4)) > s->info.file_bytes) return ERR_CORRUPT;
+    return read_frame(s, at, FRAME_HEAD + load_u32(head + 4), kind, c, ret);
+}
+
+/* ---- blocks ---- */
+static int load_times(struct seg *s, uint64_t at, struct codec *c)
+{
+    struct in in;
+    if (c->times_at == at && c->times_uid == s->info.uid && at) return 0;
+    int rc = read_frame_at(s, at, FRAME_TIMES, c, &in);
+    if (!rc) rc = times_decode(&in, c);
+    if (rc) {
+        c->times_at = 0;
+        if (rc == ERR_CORRUPT) damaged(s, at);
+        return rc;
+    }
+    c->times_at = at;
+    c->times_uid = s->info.uid;
+    return 0;
+}
+
+/* Decode the block frame at `at`. Its own payload is read a second time when a time column had to be
+ * fetched in between (both use the same buffer). */
+static int decode_at(struct seg *s, uint64_t at, size_t len, struct block_head *h, struct sample *out, size_t cap,
+                     struct codec *c)
+{
+    struct in in;
+    int rc = read_frame(s, at, len, FRAME_BLOCK, c, &in);
+    if (!rc) rc = block_head_decode(&in, h);
+    if (!rc && h->count > cap) rc = ERR_CORRUPT;
+    if (!rc && h->how != TIMES_OWN && (h->distance > at || h->distance == 0)) rc = ERR_CORRUPT;
+    if (rc || h->how == TIMES_OWN) return rc ? rc : block_decode(&in, h, NULL, 0, out, c);
+    uint64_t times_at = at - h->distance;
+    if (c->times_at != times_at || c->times_uid != s->info.uid) {
+        rc = load_times(s, times_at, c);
+        if (!rc) rc = read_frame(s, at, len, FRAME_BLOCK, c, &in);
+        if (!rc) rc = block_head_decode(&in, h);
+        if (rc) return rc;
+    }
+    return block_decode(&in, h, c->times, c->ntimes, out, c);
+}
+
+static int seg_decode(struct source *src, const struct piece *p, struct sample *out, struct codec *c)
+{
+    struct seg *s = src->ctx;
+    const struct block_meta *m = p->meta;
+    struct block_head h;
+    int rc = decode_at(s, m->offset, m->len, &h, out, m->count, c);
+    if (!rc && (h.point != src->point || h.count != m->count || out[0].time_us != m->first_us ||
+                out[h.count - 1].time_us != m->last_us))
+        rc = ERR_CORRUPT;
+    if (rc == ERR_CORRUPT) damaged(s, m->offset);
+    return rc ? rc : (int)h.count;
+}
+
+/* ---- salvage ---- */
+struct salvage {
+    struct seg *s;
+    struct codec *c;
+    struct sample *samples;
+    struct index_entry *e;
+    size_t n, cap;
+};
+
+static int by_point_time(const void *a, const void *b)
+{
+    const struct index_entry *x = a, *y = b;
+    if (x->meta.point != y->meta.point) return x->meta.point < y->meta.point ? -1 : 1;
+    return (x->meta.first_us > y->meta.first_us) - (x->meta.first_us < y->meta.first_us);
+}
+
+static int salvage_block(struct salvage *v, uint64_t at, size_t len)
+{
+    struct block_head h;
+    int rc = decode_at(v->s, at, len, &h, v->samples, SEG_BLOCK_MAX, v->c);
+    if (rc == ERR_CORRUPT) {
+        damaged(v->s, at);
+        return 0;
+    }
+    if (rc) return rc;
+    if (!mem_grow((void **)&v->e, &v->cap, v->n + 1, sizeof *v->e)) return ERR_NOMEM;
+    struct index_entry *e = &v->e[v->n++];
+    *e = (struct index_entry){.meta.offset = at, .meta.len = (uint32_t)len, .group = h.point};
+    block_meta_fill(&e->meta, v->samples, h.count);
+    return 0;
+}
+
+/* Next place at or after `at` where a frame begins that checks; file_bytes when none. */
+static int next_frame(struct salvage *v, uint64_t at, uint64_t *ret, int *ret_kind, size_t *ret_len)
+{
+    uint64_t end = (uint64_t)v->s->info.file_bytes;
+    uint8_t head[FRAME_HEAD];
+    for (; at + FRAME_HEAD <= end; at++) {
+        struct in in;
+        int64_t got = fs_pread(v->s->f, head, FRAME_HEAD, (int64_t)at);
+        if (got < 0) return (int)got;
+        size_t len = FRAME_HEAD + (size_t)load_u32(head + 4);
+        if (memcmp(head, "BTSB", 4) != 0 || len > FRAME_MAX || at + len > end) continue;
+        int rc = read_frame(v->s, at, len, head[12], v->c, &in);
+        if (rc == ERR_CORRUPT) continue;
+        *ret = at;
+        *ret_kind = head[12];
+        *ret_len = len;
+        return rc;
+    }
+    *ret = end;
+    return 0;
+}
+
+static int salvage_walk(struct salvage *v)
+{
+    uint64_t at = SEG_HEAD, end = (uint64_t)v->s->info.file_bytes;
+    while (at < end) {
+        uint64_t next = end;
+        int kind = 0;
+        size_t len = 0;
+        int rc = next_frame(v, at, &next, &kind, &len);
+        if (rc) return rc;
+        if (next != at && next < end) damaged(v->s, at);
+        if (next < end && kind == FRAME_BLOCK) rc = salvage_block(v, next, len);
+        if (rc) return rc;
+        at = next + (len ? len : 1);
+    }
+    return 0;
+}
+
+static void describe(struct seg *s, const struct index_entry *e, size_t n)
+{
+    s->info.min_us = INT64_MAX;
+    s->info.max_us = INT64_MIN;
+    s->info.samples = 0;
+    s->info.blocks = n;
+    for (size_t i = 0; i < n; i++) {
+        if (e[i].meta.first_us < s->info.min_us) s->info.min_us = e[i].meta.first_us;
+        if (e[i].meta.last_us > s->info.max_us) s->info.max_us = e[i].meta.last_us;
+        s->info.samples += e[i].meta.count;
+    }
+}
+
+/* Build the index in memory. `at_open`: the footer's figures are not known either. */
+static int salvage(struct seg *s, bool at_open)
+{
+    struct salvage v = {.s = s, .c = codec_new(SEG_BLOCK_MAX)};
+    v.samples = mem_alloc(SEG_BLOCK_MAX * sizeof *v.samples);
+    int rc = v.c && v.samples ? salvage_walk(&v) : ERR_NOMEM;
+    mem_free(v.samples);
+    codec_free(v.c);
+    if (!rc && v.n == 0) rc = ERR_CORRUPT;
+    if (rc) {
+        mem_free(v.e);
+        return rc;
+    }
+    qsort(v.e, v.n, sizeof *v.e, by_point_time);
+    pthread_mutex_lock(&s->lock);
+    if (!atomic_load(&s->salvaged)) {
+        s->found = TAKE(v.e);
+        s->nfound = v.n;
+        if (at_open) describe(s, s->found, s->nfound);
+        atomic_store(&s->salvaged, true);
+    }
+    pthread_mutex_unlock(&s->lock);
+    mem_free(v.e);
+    return 0;
+}
+
+/* ---- opening ---- */
+static int read_dir(struct seg *s, const struct seg_foot *foot)
+{
+    struct codec *c = codec_new(1);
+    uint8_t *raw = NULL;
+    size_t n = 0;
+    struct in in;
+    int rc = c ? 0 : ERR_NOMEM;
+    if (!rc &&
+        (foot->dir_at > (uint64_t)s->info.file_bytes || foot->dir_len > (uint64_t)s->info.file_bytes - foot->dir_at))
+        rc = ERR_CORRUPT;
+    if (!rc) rc = read_frame(s, foot->dir_at, foot->dir_len, FRAME_DIR, c, &in);
+    if (!rc) rc = unzip(&in, FRAME_MAX, c->d, &raw, &n);
+    if (!rc) {
+        struct in dir = in_make(raw, n);
+        rc = index_dir_decode(&dir, (uint64_t)s->info.file_bytes, &s->pages, &s->npages);
+    }
+    mem_free(raw);
+    codec_free(c);
+    return rc;
+}
+
+static int open_index(struct seg *s)
+{
+    uint8_t foot_bytes[SEG_FOOT], head_bytes[SEG_HEAD];
+    struct seg_foot foot;
+    struct seg_info head;
+    int64_t size = fs_size(s->f), got;
+    if (size < 0) return (int)size;
+    if (size < SEG_HEAD) return ERR_CORRUPT;
+    if ((got = fs_pread(s->f, head_bytes, SEG_HEAD, 0)) < 0) return (int)got;
+    int rc_head = seg_head_decode(head_bytes, (size_t)got, &head), rc = ERR_CORRUPT;
+    if (size >= SEG_FOOT + SEG_HEAD) {
+        if ((got = fs_pread(s->f, foot_bytes, SEG_FOOT, size - SEG_FOOT)) < 0) return (int)got;
+        rc = seg_foot_decode(foot_bytes, (size_t)got, &foot);
+    }
+    if (rc == ERR_UNSUPPORTED || rc_head == ERR_UNSUPPORTED) return ERR_UNSUPPORTED;
+    if (rc && rc_head) return ERR_CORRUPT;
+    if (rc_head || (!rc && head.uid != foot.info.uid)) damaged(s, 0);
+    s->info = rc ? head : foot.info;
+    if (!rc && foot.info.file_bytes != size) rc = ERR_CORRUPT;
+    s->info.file_bytes = size;
+    if (!rc) rc = read_dir(s, &foot);
+    if (rc != ERR_CORRUPT) return rc;
+    damaged(s, (uint64_t)size);
+    return salvage(s, true);
+}
+
+int seg_open(struct fs *fs, const char *path, seg_damage_fn *damage, void *ctx, struct seg **ret)
+{
+    struct seg *s = mem_calloc(1, sizeof *s);
+    if (!s) return ERR_NOMEM;
+    atomic_init(&s->refs, 1);
+    pthread_mutex_init(&s->lock, NULL);
+    s->damage = damage;
+    s->damage_ctx = ctx;
+    int rc = fs_open(fs, path, FS_READ, &s->f);
+    if (!rc) rc = open_index(s);
+    if (rc) {
+        seg_unref(s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+/* ---- looking up ---- */
+typedef int entry_fn(void *ctx, const struct index_entry *e);
+
+/* Entries of the page to fn; fn returns 1 to stop. */
+static int each_in_page(struct seg *s, const struct index_page *pg, struct codec *c, entry_fn *fn, void *ctx)
+{
+    struct in in;
+    uint8_t *raw = NULL;
+    size_t n = 0;
+    int rc = read_frame(s, pg->at, pg->len, FRAME_INDEX, c, &in);
+    if (!rc) rc = unzip(&in, FRAME_MAX, c->d, &raw, &n);
+    struct in page = in_make(raw, n);
+    while (!rc && in_left(&page)) {
+        struct index_entry e;
+        rc = index_entry_decode(&page, &e) ? fn(ctx, &e) : ERR_CORRUPT;
+    }
+    mem_free(raw);
+    if (rc == ERR_CORRUPT) damaged(s, pg->at);
+    return rc < 0 ? rc : 0;
+}
+
+static size_t first_page(const struct seg *s, uint32_t point)
+{
+    size_t lo = 0, hi = s->npages;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (s->pages[mid].last < point)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static size_t first_found(const struct seg *s, uint32_t point)
+{
+    size_t lo = 0, hi = s->nfound;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (s->found[mid].meta.point < point)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+struct pick {
+    uint32_t point;
+    int64_t from, to;
+    struct arena *a;
+    struct piece *p;
+    size_t n, cap;
+};
+
+static int pick_room(struct pick *k)
+{
+    if (k->n < k->cap) return 0;
+    size_t cap = k->cap ? k->cap * 2 : 8;
+    struct piece *p = arena_alloc(k->a, cap * sizeof *p);
+    if (!p) return ERR_NOMEM;
+    if (k->n) memcpy(p, k->p, k->n * sizeof *p);
+    k->p = p;
+    k->cap = cap;
+    return 0;
+}
+
+static int pick_entry(void *ctx, const struct index_entry *e)
+{
+    struct pick *k = ctx;
+    const struct block_meta *m = &e->meta;
+    if (m->point != k->point) return m->point > k->point;
+    if (m->first_us > k->to) return 1;
+    /* Everything that ended before `from` is replaced by the next that begins at or before it. */
+    if (k->n && k->p[k->n - 1].t1 < k->from && m->first_us <= k->from) k->n--;
+    if (pick_room(k)) return ERR_NOMEM;
+    struct block_meta *copy = arena_alloc(k->a, sizeof *copy);
+    if (!copy) return ERR_NOMEM;
+    *copy = *m;
+    k->p[k->n++] = (struct piece){.t0 = m->first_us, .t1 = m->last_us, .n = m->count, .meta = copy};
+    return 0;
+}
+
+static int pick_pages(struct seg *s, struct pick *k, struct codec *c)
+{
+    for (size_t i = first_page(s, k->point); i < s->npages && s->pages[i].first <= k->point; i++) {
+        const struct index_page *pg = &s->pages[i], *next = i + 1 < s->npages ? pg + 1 : NULL;
+        bool alone = pg->first == k->point && pg->last == k->point;
+        if (alone && pg->min_us > k->to) break;
+        /* a page of this point only, all before `from`, with another such page behind it that begins in time */
+        if (alone && pg->max_us < k->from && next && next->first == k->point && next->last == k->point &&
+            next->min_us <= k->from)
+            continue;
+        int rc = each_in_page(s, pg, c, pick_entry, k);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int pick_found(struct seg *s, struct pick *k)
+{
+    for (size_t i = first_found(s, k->point); i < s->nfound && s->found[i].meta.point == k->point; i++) {
+        int rc = pick_entry(k, &s->found[i]);
+        if (rc) return rc < 0 ? rc : 0;
+    }
+    return 0;
+}
+
+int seg_source(struct seg *s, uint32_t point, int64_t from, int64_t to, int64_t floor, struct arena *a,
+               struct codec *codec, struct source *ret)
+{
+    struct pick k = {.point = point, .from = from, .to = to, .a = a};
+    int rc = 0;
+    if (!atomic_load(&s->salvaged)) {
+        rc = pick_pages(s, &k, codec);
+        if (rc == ERR_CORRUPT && (rc = salvage(s, false)) == 0) k.n = 0;
+    }
+    if (!rc && atomic_load(&s->salvaged)) {
+        k.n = 0;
+        rc = pick_found(s, &k);
+    }
+    if (rc) return rc;
+    if (k.n == 0) return 0;
+    *ret = (struct source){.prio = s->info.seq_hi * 2,
+                           .floor = floor,
+                           .pieces = k.p,
+                           .n = k.n,
+                           .decode = seg_decode,
+                           .ctx = s,
+                           .point = point};
+    return 1;
+}
+
+/* ---- listing the points ---- */
+struct list {
+    struct seg_point *p;
+    size_t n, cap;
+};
+
+static int list_entry(void *ctx, const struct index_entry *e)
+{
+    struct list *l = ctx;
+    if (l->n && l->p[l->n - 1].point == e->meta.point) return 0;
+    if (!mem_grow((void **)&l->p, &l->cap, l->n + 1, sizeof *l->p)) return ERR_NOMEM;
+    l->p[l->n++] = (struct seg_point){e->meta.point, e->group};
+    return 0;
+}
+
+static int by_group(const void *a, const void *b)
+{
+    const struct seg_point *x = a, *y = b;
+    if (x->group != y->group) return x->group < y->group ? -1 : 1;
+    return (x->point > y->point) - (x->point < y->point);
+}
+
+static int list_all(struct seg *s, struct codec *c, struct list *l)
+{
+    int rc = 0;
+    l->n = 0;
+    for (size_t i = 0; i < s->npages && !rc && !atomic_load(&s->salvaged); i++)
+        rc = each_in_page(s, &s->pages[i], c, list_entry, l);
+    if (rc == ERR_CORRUPT) rc = salvage(s, false);
+    if (rc || !atomic_load(&s->salvaged)) return rc;
+    l->n = 0;
+    for (size_t i = 0; i < s->nfound && !rc; i++) rc = list_entry(l, &s->found[i]);
+    return rc;
+}
+
+int seg_points(struct seg *s, struct codec *codec, struct seg_point **ret, size_t *ret_n)
+{
+    struct list l = {0};
+    int rc = list_all(s, codec, &l);
+    if (rc) {
+        mem_free(l.p);
+        return rc;
+    }
+    if (l.n > 1) qsort(l.p, l.n, sizeof *l.p, by_group);
+    *ret = l.p;
+    *ret_n = l.n;
+    return 0;
+}
