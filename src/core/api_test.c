@@ -29,7 +29,9 @@ static int control(struct api_call *c, struct error *e)
 static void closed(struct http_stream *s) {}
 static const struct http_stream_ops stream_ops = {.close = closed};
 static const struct api_route extra[] = {
-    API_GET("/api/v1/hello", "greeting", AUDIT_NONE, hello, .rate = 5, .summary_en = "Hello", .summary_zh = "你好"),
+    API_GET("/api/v1/hello", "greeting", AUDIT_NONE, hello, .rate = 5,
+            .params = "from:time:Start;step:duration:Step;n:integer:Count", .summary_en = "Hello",
+            .summary_zh = "你好"),
     API_DO("POST", "/api/v1/things/{id}:write", "thing", ACT_CONTROL, AUDIT_CONTROL, control, .summary_en = "Write",
            .summary_zh = "写入"),
     {.method = "GET",
@@ -447,6 +449,11 @@ TEST(openapi_names_every_route)
     CHECK(json_get(schemas, "thing") && json_get(schemas, "thing_list") && json_get(schemas, "thing_input") &&
           !json_get(schemas, "hidden"));
     CHECK(!str_has(r.body, STR("/api/v1/hiddens")) && !str_has(r.body, STR("{plural}")));
+    const struct json *params = json_path(json_get_str(paths, STR("/api/v1/hello")), "get.parameters");
+    CHECK_INT(json_count(params), 3);
+    CHECK_STR(json_str(json_path(json_at(params, 0), "schema.type"), STR_NULL), "string");
+    CHECK_STR(json_str(json_path(json_at(params, 1), "schema.format"), STR_NULL), "duration");
+    CHECK_STR(json_str(json_path(json_at(params, 2), "schema.type"), STR_NULL), "integer");
     struct str first = r.body;
     CHECK_INT(rig_call(&r, "GET", "/api/v1/openapi.json", NULL), 200);
     CHECK(str_eq(first, r.body)); /* stable */

@@ -140,19 +140,34 @@ static void write_content(struct json_writer *w, const struct op *op, const char
     jw_end(w);
 }
 
+/* Types of the rows that JSON Schema does not know are texts with a hint. */
+static void write_param_schema(struct json_writer *w, struct str type)
+{
+    static const char *const plain[] = {"string", "integer", "number", "boolean"};
+    jw_object(w);
+    for (size_t i = 0; i < 4; i++) {
+        if (!str_is(type, plain[i])) continue;
+        jw_kstr(w, "type", type);
+        jw_end(w);
+        return;
+    }
+    jw_kz(w, "type", "string");
+    if (str_is(type, "time"))
+        jw_kz(w, "description", "RFC 3339, epoch milliseconds, or words such as *-8h");
+    else
+        jw_kstr(w, "format", type);
+    jw_end(w);
+}
+
 static void write_param(struct json_writer *w, struct str name, const char *in, struct str type, struct str help)
 {
-    bool time = str_is(type, "time");
     jw_object(w);
     jw_kstr(w, "name", name);
     jw_kz(w, "in", in);
     if (strcmp(in, "path") == 0) jw_kbool(w, "required", true);
     if (help.n) jw_kstr(w, "description", help);
     jw_key(w, STR("schema"));
-    jw_object(w);
-    jw_kstr(w, "type", time ? STR("string") : type);
-    if (time) jw_kz(w, "description", "RFC 3339, epoch milliseconds, or words such as *-8h");
-    jw_end(w);
+    write_param_schema(w, type);
     jw_end(w);
 }
 
