@@ -220,3 +220,44 @@ TEST(big_field_tells_point_and_second)
     close(s);
     rig_close(&r);
 }
+
+TEST(big_field_as_resources)
+{
+    static const struct {
+        const char *kind;
+        size_t rows;
+    } kinds[] = {{"channel", 2}, {"device", 13}, {"point", 12500}};
+    for (int k = 0; k < 3; k++) {
+        struct buf b;
+        size_t rows = 0;
+        buf_init(&b, 4 << 20);
+        CHECK_INT(sim_big_write_csv(12500, kinds[k].kind, "127.0.0.1", 7000, &b), 0);
+        for (size_t i = 0; i < b.n; i++) rows += b.p[i] == '\n';
+        CHECK_INT(rows, kinds[k].rows + 1);
+        buf_fini(&b);
+    }
+    struct buf b;
+    buf_init(&b, 1000);
+    CHECK_INT(sim_big_write_csv(1, "role", "h", 1, &b), ERR_NOT_FOUND);
+    CHECK_INT(sim_big_write_csv(1, "point", "h", 1, &b), 0);
+    CHECK_STR(buf_view(&b), "code,name,device,address,type,period,area\r\n"
+                            "BIG-000001,BIG-000001,BIG-01-1,400001,uint16,1s,BIG/01\r\n");
+    buf_fini(&b);
+}
+
+TEST(a_taken_port_is_an_error_that_names_it)
+{
+    struct rig r;
+    struct sim *second;
+    struct error e = {0};
+    REQUIRE(rig_open(&r, 1000));
+    struct sim_config c = {
+        .bind = "127.0.0.1", .port = sim_field(r.sim)->ports[0].net.port, .control = -1, .seed = 1, .big = 1000};
+    char port[16];
+    snprintf(port, sizeof port, "port %u", c.port);
+    CHECK_INT(sim_new(&r.loop, &c, &second, &e), ERR_UNAVAILABLE);
+    CHECK(strstr(e.text, port) != NULL);
+    c.port = 0, c.bind = "no address";
+    CHECK_INT(sim_new(&r.loop, &c, &second, &e), ERR_UNAVAILABLE);
+    rig_close(&r);
+}

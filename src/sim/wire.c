@@ -56,7 +56,7 @@ static void choose_wire(struct sim_tag *t, struct str want, const struct sim_lay
     t->scale = 1;
     if (t->wire == WIRE_I16) t->scale = scale16(t);
     if (t->wire == WIRE_I32) t->scale = t->resolution;
-    t->resolution = fmax(t->resolution, t->scale == 1 ? 0 : t->scale);
+    if (t->wire == WIRE_I16 || t->wire == WIRE_I32) t->resolution = fmax(t->resolution, t->scale);
 }
 
 static void address_text(struct sim_tag *t)
