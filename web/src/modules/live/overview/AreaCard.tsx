@@ -3,6 +3,7 @@ import { Link } from 'react-router';
 import { LiveQuality, LiveValue } from '@/components/LiveValue';
 import { Shape } from '@/components/Shape';
 import { Sparkline } from '@/components/Sparkline';
+import { areaPath, trendPath } from '@/lib/links';
 import type { AreaItem, Series } from '@/lib/types';
 import { formatCount } from '@/lib/units';
 
@@ -32,14 +33,14 @@ export function AreaCard({ area, sparks }: { area: AreaItem; sparks: Map<string,
   return (
     <section className="panel area-card">
       <div className="row between">
-        <Link to={`/points?area=${encodeURIComponent(area.path)}`} className="area-name">{area.name || area.path}</Link>
+        <Link to={areaPath(area.path)} className="area-name">{area.name || area.path}</Link>
         <span className="muted small">{t('overview.nPoints', { n: formatCount(area.points) })}</span>
       </div>
       <Shares area={area} />
       {area.key.map((k) => {
         const s = sparks.get(k.code);
         return (
-          <Link key={k.code} to={`/trends?pens=${encodeURIComponent(k.code)}`} className="key-value" title={k.code}>
+          <Link key={k.code} to={trendPath([k.code])} className="key-value" title={k.code}>
             <span className="key-name ellipsis">{k.name || k.code}</span>
             <span className="key-spark">{s && <Sparkline t={s.t} v={s.v} q={s.q} step={s.step} />}</span>
             <span className="key-now"><LiveValue num={k.num} unit={k.unit} /></span>

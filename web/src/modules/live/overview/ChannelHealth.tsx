@@ -2,6 +2,7 @@ import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { ChannelStateBadge, HeartbeatBar } from '@/components/HeartbeatBar';
 import { EmptyState, ErrorState } from '@/components/states';
+import { connectionPath } from '@/lib/links';
 import type { ChannelStatus } from '@/lib/types';
 import { formatCount } from '@/lib/units';
 
@@ -12,7 +13,7 @@ export function ChannelHealth({ channels, error }: { channels: ChannelStatus[]; 
       <div className="panel-head"><span className="grow">{t('overview.channelHealth')}</span><Link to="/connections">{t('overview.all')}</Link></div>
       {channels.length === 0 && (error ? <ErrorState error={error} /> : <EmptyState title={t('overview.noChannels')} />)}
       {channels.map((c) => (
-        <Link key={c.id} to={`/connections?open=${encodeURIComponent(c.code)}`} className="channel-row">
+        <Link key={c.id} to={connectionPath(c.code)} className="channel-row">
           <span className="channel-name ellipsis"><strong>{c.code}</strong> <span className="soft">{c.name}</span></span>
           <ChannelStateBadge state={c.state} />
           <span className="hide-small"><HeartbeatBar history={c.history ?? []} /></span>

@@ -6,6 +6,7 @@ import { RelativeTime } from '@/components/RelativeTime';
 import { Shape } from '@/components/Shape';
 import { EmptyState } from '@/components/states';
 import { get, seg } from '@/lib/api';
+import { areaPath, connectionPath } from '@/lib/links';
 import type { AreaItem, ChannelState, ChannelStatus } from '@/lib/types';
 
 interface Problem {
@@ -36,13 +37,13 @@ function useProblems(areas: AreaItem[], channels: ChannelStatus[]): Problem[] {
     })),
   });
   const ofChannels = sick.map((c): Problem => ({
-    key: c.id, bad: c.state === 'down', what: c.code, why: c.reason || t(`channelState.${c.state}`), since: c.since, to: `/connections?open=${encodeURIComponent(c.code)}`,
+    key: c.id, bad: c.state === 'down', what: c.code, why: c.reason || t(`channelState.${c.state}`), since: c.since, to: connectionPath(c.code),
   }));
   const ofDevices = details.flatMap((d, i) => (d.data?.devices ?? [])
     .filter((x) => x.reason && x.state !== 'up' && x.state !== 'off' && x.reason !== looked[i].reason)
-    .map((x): Problem => ({ key: `d${x.code}`, bad: x.state === 'down', what: x.code, why: x.reason, since: x.last_ok, to: `/connections?open=${encodeURIComponent(looked[i].code)}` })));
+    .map((x): Problem => ({ key: `d${x.code}`, bad: x.state === 'down', what: x.code, why: x.reason, since: x.last_ok, to: connectionPath(looked[i].code) })));
   const ofAreas = areas.filter((a) => a.bad > 0).map((a): Problem => ({
-    key: `a${a.path}`, bad: true, what: a.name || a.path, why: t('overview.badPoints', { n: a.bad }), to: `/points?area=${encodeURIComponent(a.path)}&quality=bad`,
+    key: `a${a.path}`, bad: true, what: a.name || a.path, why: t('overview.badPoints', { n: a.bad }), to: areaPath(a.path, true),
   }));
   const newest = [...ofChannels, ...ofDevices].sort((a, b) => (b.since ?? '').localeCompare(a.since ?? ''));
   return [...newest, ...ofAreas].slice(0, 12);

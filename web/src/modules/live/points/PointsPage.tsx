@@ -10,6 +10,7 @@ import { PageHeader } from '@/components/PageHeader';
 import { EmptyState, ErrorState } from '@/components/states';
 import { VirtualGrid } from '@/components/VirtualGrid';
 import { get } from '@/lib/api';
+import { trendPath } from '@/lib/links';
 import { useKind } from '@/lib/resources';
 import { useCan } from '@/lib/session';
 import { useLive } from '@/lib/stream';
@@ -72,7 +73,7 @@ export function PointsPage() {
   }
   useLive(visible);
   const columns = useMemo(() => pointColumns(t, i18n.language, narrow, can('point', 'control') ? setWriting : undefined), [t, i18n.language, narrow, can]);
-  const openTrend = () => void navigate(`/trends?pens=${[...selected.values()].slice(0, PENS_MAX).map((r) => encodeURIComponent(r.code)).join(',')}`);
+  const openTrend = () => void navigate(trendPath([...selected.values()].slice(0, PENS_MAX).map((r) => r.code)));
   const selectAll = async () => {
     try {
       const next = new Map<string, Resource>();
@@ -114,7 +115,7 @@ export function PointsPage() {
                   action={url.area || url.q || url.filter || url.quality ? <Button onClick={() => { setText(''); url.set({ area: '', q: '', filter: '', quality: '' }); }}>{t('list.clearFilter')}</Button> : <Button type="primary" onClick={() => void navigate('/connections')}>{t('overview.connect')}</Button>} />
               ) : (
                 <VirtualGrid<Resource> label={t('points.title')} columns={columns} total={paged.total} rowAt={paged.rowAt} rowKey={(r) => r.id} onRange={paged.onRange}
-                  selected={selected} onSelect={setSelected} onOpen={(r) => void navigate(`/trends?pens=${encodeURIComponent(r.code)}`)} sort={url.sort} onSort={(sort) => url.set({ sort })}
+                  selected={selected} onSelect={setSelected} onOpen={(r) => void navigate(trendPath([r.code]))} sort={url.sort} onSort={(sort) => url.set({ sort })}
                   resetKey={`${filter}|${url.q}|${url.sort}`} />
               )}
           </div>

@@ -3,6 +3,7 @@ import { Button } from 'antd';
 import { Link } from 'react-router';
 import type { GridColumn } from '@/components/VirtualGrid';
 import { LiveAge, LiveQuality, LiveValue } from '@/components/LiveValue';
+import { trendPath } from '@/lib/links';
 import type { Resource } from '@/lib/types';
 import { nameOf, specOf } from './query';
 
@@ -11,7 +12,7 @@ type T = (key: string) => string;
 function Actions({ row, t, write }: { row: Resource; t: T; write?: (r: Resource) => void }) {
   return (
     <span className="row point-actions">
-      <Link to={`/trends?pens=${encodeURIComponent(row.code)}`} aria-label={t('points.trend')} title={t('points.trend')} tabIndex={-1}><LineChartOutlined /></Link>
+      <Link to={trendPath([row.code])} aria-label={t('points.trend')} title={t('points.trend')} tabIndex={-1}><LineChartOutlined /></Link>
       {write && specOf(row).writable && (
         <Button type="text" size="small" tabIndex={-1} icon={<SendOutlined />} aria-label={t('points.write')} title={t('points.write')} onClick={(e) => { e.stopPropagation(); write(row); }} />
       )}

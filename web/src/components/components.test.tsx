@@ -1,0 +1,119 @@
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { act, cleanup, fireEvent, render, screen, waitFor } from '@testing-library/react';
+import { Form, type FormInstance } from 'antd';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { diffOf } from './DiffTable';
+import { QualityBadge } from './QualityBadge';
+import { fromForm, knownPath, pathOfWhere, shown, toForm } from './schema/convert';
+import { faultOf } from './schema/rules';
+import { KindFields } from './schema/SchemaForm';
+import { sparkPath } from './Sparkline';
+import { visibleRange, VirtualGrid } from './VirtualGrid';
+import type { FieldDoc, KindDoc, Spec } from '@/lib/types';
+
+afterEach(cleanup);
+
+const t = (key: string) => key;
+const fields: FieldDoc[] = [
+  { name: 'period', type: 'duration', default: '1s', min: '50ms', max: '1d' },
+  { name: 'lo', type: 'number' },
+  { name: 'writable', type: 'boolean', default: false },
+  { name: 'write_lo', type: 'number', show_if: { field: 'writable', in: [true] }, title: { en: 'Write from', zh: '写入下限' } },
+  { name: 'password', type: 'secret' },
+  { name: 'options', type: 'object', fields: [{ name: 'host', type: 'string', required: true, title: { en: 'Host', zh: '主机' } }, { name: 'port', type: 'integer', default: 502 }] },
+  { name: 'extra', type: 'json' },
+  { name: 'pens', type: 'array', items: { name: '', type: 'object', fields: [{ name: 'point', type: 'string' }] } },
+];
+
+describe('specs and forms', () => {
+  it('fill defaults when creating only', () => {
+    expect(toForm(fields, {}, true)).toEqual({ period: '1s', writable: false, options: { port: 502 } });
+    expect(toForm(fields, { lo: 3 }, false)).toEqual({ lo: 3, options: {} });
+  });
+  it('leave empty members out when creating, clear them when changing, and keep secrets', () => {
+    const values: Spec = { period: '5s', lo: null, password: '', options: { host: 'a' }, extra: '{"x":1}', pens: [{ point: 'P' }, {}] };
+    expect(fromForm(fields, values, false)).toEqual({ period: '5s', options: { host: 'a' }, extra: { x: 1 }, pens: [{ point: 'P' }] });
+    expect(fromForm(fields, values, true)).toMatchObject({ lo: null, writable: null, options: { host: 'a', port: null } });
+    expect(fromForm(fields, values, true)).not.toHaveProperty('password');
+    expect(fromForm(fields, { ...values, password: 's' }, true).password).toBe('s');
+  });
+  it('find the field of a fault', () => {
+    expect(pathOfWhere('spec.pens[2].point')).toEqual(['spec', 'pens', 2, 'point']);
+    expect(knownPath(pathOfWhere('spec.options.host'), fields)).toBe(true);
+    expect(knownPath(pathOfWhere('spec.nothing'), fields)).toBe(false);
+    expect(knownPath(pathOfWhere('code'), fields)).toBe(true);
+  });
+  it('hide what does not apply', () => {
+    expect(shown(fields[3], { writable: true })).toBe(true);
+    expect(shown(fields[3], { writable: false })).toBe(false);
+  });
+  it('check while typing', () => {
+    const period = fields[0];
+    expect(['5s', '10ms', '2d', 'soon', ''].map((v) => faultOf(period, v, t))).toEqual([null, 'form.min', 'form.max', 'form.duration', null]);
+    expect(faultOf({ name: 'x', type: 'string', pattern: '[a-z]+' }, 'A', t)).toBe('form.pattern');
+    expect(faultOf({ name: 'x', type: 'integer', min: 1, max: 9 }, 10, t)).toBe('form.max');
+    expect(faultOf({ name: 'x', type: 'json' }, '{', t)).toBe('form.json');
+  });
+});
+
+describe('a form from a kind', () => {
+  it('shows groups, nested fields and what show_if allows, and gives the values', async () => {
+    const kind: KindDoc = { kind: 'x', plural: 'xs', title: { en: 'X', zh: '甲' }, fields, form: { groups: [{ title: { en: 'Write', zh: '写' }, fields: ['writable', 'write_lo'] }] } };
+    let form: FormInstance | undefined;
+    function Probe() {
+      const [f] = Form.useForm();
+      form = f;
+      return <Form form={f} initialValues={{ spec: toForm(fields, {}, true) }}><KindFields kind={kind} creating /></Form>;
+    }
+    render(<QueryClientProvider client={new QueryClient()}><Probe /></QueryClientProvider>);
+    expect(screen.getByText('写')).toBeTruthy();
+    expect(screen.queryByText('写入下限')).toBeNull();
+    act(() => form?.setFieldValue(['spec', 'writable'], true));
+    await waitFor(() => expect(screen.getByText('写入下限')).toBeTruthy());
+    const host = screen.getByLabelText('主机');
+    fireEvent.change(host, { target: { value: '10.0.0.1' } });
+    expect(fromForm(fields, form?.getFieldsValue(true).spec as Spec, false)).toMatchObject({ options: { host: '10.0.0.1', port: 502 }, writable: true });
+    fireEvent.change(host, { target: { value: '' } });
+    await waitFor(() => expect(screen.getByText('必填')).toBeTruthy());
+  });
+});
+
+describe('the grid', () => {
+  it('holds only what is in view', () => {
+    expect(visibleRange(0, 320, 100000)).toEqual([0, 16]);
+    expect(visibleRange(3199 * 32, 320, 100000)).toEqual([3193, 3215]);
+    expect(visibleRange(0, 320, 3)).toEqual([0, 2]);
+  });
+  it('selects by keyboard', () => {
+    const onSelect = vi.fn();
+    const onOpen = vi.fn();
+    const rowAt = (i: number) => ({ id: `r${i}` });
+    render(<VirtualGrid label="g" columns={[{ key: 'id', title: 'ID', width: '1fr', render: (r: { id: string }) => r.id }]} total={100000} rowAt={rowAt} rowKey={(r) => r.id} onRange={() => {}} selected={new Map()} onSelect={onSelect} onOpen={onOpen} />);
+    const grid = screen.getByRole('grid');
+    expect(screen.getAllByRole('row').length).toBeLessThan(60);
+    expect(grid.getAttribute('aria-rowcount')).toBe('100001');
+    fireEvent.keyDown(grid, { key: 'ArrowDown' });
+    fireEvent.keyDown(grid, { key: 'ArrowDown' });
+    fireEvent.keyDown(grid, { key: ' ' });
+    expect([...onSelect.mock.calls[0][0].keys()]).toEqual(['r1']);
+    fireEvent.keyDown(grid, { key: 'Enter' });
+    expect(onOpen).toHaveBeenCalledWith({ id: 'r1' });
+  });
+});
+
+describe('small things', () => {
+  it('quality is said in words', () => {
+    render(<><QualityBadge q={0} /><QualityBadge q={2} r={1} /></>);
+    expect(screen.getByText('良好')).toBeTruthy();
+    expect(screen.getByText('通讯故障')).toBeTruthy();
+  });
+  it('sparklines break where there is no value and step where asked', () => {
+    expect(sparkPath([0, 1, 2, 3], [0, null, 1, 1], undefined, false).match(/M/g)).toHaveLength(2);
+    expect(sparkPath([0, 1, 2], [0, 1, 1], [0, 2, 0], false).match(/M/g)).toHaveLength(2);
+    expect(sparkPath([0, 10], [0, 1], undefined, true)).toBe('M0.0 26.0L200.0 26.0L200.0 2.0');
+    expect(sparkPath([], [], undefined, false)).toBe('');
+  });
+  it('differences are paths', () => {
+    expect(diffOf({ a: 1, b: { c: [1], d: 2 } }, { a: 1, b: { c: [2], d: 2 }, e: 3 })).toEqual([{ path: 'b.c', before: [1], after: [2] }, { path: 'e', before: undefined, after: 3 }]);
+  });
+});
