@@ -181,7 +181,7 @@ static void respond(struct http_exchange *x)
         response_problem(&x->r, 500, "the answer is larger than an answer may be");
     }
     x->responded = true;
-    x->status = x->r.status ? x->r.status : 200;
+    x->status = x->r.status ? x->r.status : x->refused ? 500 : 200;
     if (c->hl->stopping || c->close_after) x->keep_alive = false;
     if (x->r.pull)
         start_pulled(x);
