@@ -7,7 +7,7 @@ import dayjs from 'dayjs';
 import 'dayjs/locale/zh-cn';
 import { useEffect, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
-import { RouterProvider } from 'react-router';
+import { RouterProvider } from 'react-router/dom';
 import { setUnauthorizedHandler } from '@/lib/api';
 import { SESSION_KEY } from '@/lib/session';
 import { makeRouter } from './router';
