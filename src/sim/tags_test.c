@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/test.h"
 #include "model/unit.h"
+#include "proto/modbus.h"
 
 static struct sim_plan *plan_of(void)
 {
@@ -93,6 +94,23 @@ TEST(addresses_do_not_overlap)
         for (size_t k = 0; k < d; k++)
             CHECK(p->devices[k].server != p->devices[d].server || p->devices[k].unit_id != p->devices[d].unit_id);
         CHECK(p->devices[d].unit_id >= 1 && p->devices[d].unit_id <= 247);
+    }
+}
+
+/* The address texts mean to the driver's parser what they mean here. */
+TEST(addresses_read_back)
+{
+    static const enum modbus_area areas[TABLE_COUNT] = {MODBUS_COIL, MODBUS_DISCRETE, MODBUS_INPUT, MODBUS_HOLDING};
+    const struct sim_plan *p = plan_of();
+    for (size_t i = 0; i < p->ntags; i++) {
+        const struct sim_tag *t = &p->tags[i];
+        struct modbus_address_hint hint = {.area = -1};
+        struct modbus_address a;
+        struct error e = {0};
+        if (modbus_address_parse(str_of(t->text), &hint, &a, &e) < 0)
+            test_fail(__FILE__, __LINE__, "%s: %s", t->text, e.text);
+        else if (a.area != areas[t->table] || a.offset != t->address || a.bit != t->bit)
+            test_fail(__FILE__, __LINE__, "%s is %d %u %d", t->text, a.area, a.offset, a.bit);
     }
 }
 
