@@ -45,6 +45,7 @@ export function ResourceForm({ kind, resource, copyOf, readOnly, onSaved }: Prop
   const save = useSave(kind.plural);
   const [dirty, setDirty] = useState(false);
   const [faults, setFaults] = useState<FieldFault[]>([]);
+  const [base, setBase] = useState(resource); // what the form was filled from, not what the server has by now
   const [conflict, setConflict] = useState<{ mine: ResourceInput; stored: Resource } | null>(null);
   const creating = !resource;
   const initial = useMemo(() => initialOf(kind, resource ?? copyOf, creating), [kind, resource, copyOf, creating]);
@@ -52,6 +53,7 @@ export function ResourceForm({ kind, resource, copyOf, readOnly, onSaved }: Prop
 
   useEffect(() => {
     if (!dirty) {
+      setBase(resource);
       form.resetFields();
       form.setFieldsValue(initial);
     }
@@ -79,7 +81,10 @@ export function ResourceForm({ kind, resource, copyOf, readOnly, onSaved }: Prop
       setDirty(false);
       notify.done(t('detail.saved'));
       if (onSaved) setTimeout(() => onSaved(saved), 0);
-      else reset(initialOf(kind, saved, false));
+      else {
+        setBase(saved);
+        reset(initialOf(kind, saved, false));
+      }
     } catch (e) {
       const error = asError(e);
       if (error.status === 412 && resource) setConflict({ mine: input, stored: await getResource(kind.plural, resource.id) });
@@ -89,11 +94,11 @@ export function ResourceForm({ kind, resource, copyOf, readOnly, onSaved }: Prop
   const submit = (values: Values) => {
     const input: ResourceInput = {
       name: values.name ?? '',
-      labels: labelsOf(values.labels, resource?.labels),
+      labels: labelsOf(values.labels, base?.labels),
       spec: fromForm(kind.fields, form.getFieldsValue(true).spec as Spec, !creating),
     };
     if (values.code || !creating) input.code = values.code;
-    void send(input, resource?.rev);
+    void send(input, base?.rev);
   };
   return (
     <Form<Values> form={form} layout="vertical" initialValues={initial} disabled={readOnly} onFinish={submit} scrollToFirstError={{ block: 'center' }}
@@ -115,14 +120,15 @@ export function ResourceForm({ kind, resource, copyOf, readOnly, onSaved }: Prop
       {!readOnly && (
         <div className="form-foot row">
           <Button type="primary" htmlType="submit" loading={save.isPending} disabled={!dirty && !creating && !copyOf}>{t('action.save')}</Button>
-          {dirty && <Button onClick={() => reset(initial)}>{t('action.discard')}</Button>}
+          {dirty && <Button onClick={() => { setBase(resource); reset(initial); }}>{t('action.discard')}</Button>}
           {dirty && <span className="soft">{t('detail.unsaved')}</span>}
+          {dirty && base && resource && resource.rev > base.rev && <span className="quality uncertain">{t('detail.meanwhile', { who: resource.updated_by, rev: resource.rev })}</span>}
         </div>
       )}
-      {conflict && resource && (
-        <Conflict base={resource} mine={conflict.mine} stored={conflict.stored} onCancel={() => setConflict(null)}
+      {conflict && base && (
+        <Conflict base={base} mine={conflict.mine} stored={conflict.stored} onCancel={() => setConflict(null)}
           onMine={() => void send(conflict.mine, conflict.stored.rev)}
-          onTheirs={() => { reset(initialOf(kind, conflict.stored, false)); setConflict(null); }} />
+          onTheirs={() => { setBase(conflict.stored); reset(initialOf(kind, conflict.stored, false)); setConflict(null); }} />
       )}
     </Form>
   );

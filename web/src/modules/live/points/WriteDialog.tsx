@@ -45,11 +45,11 @@ function Result({ result, point }: { result: Outcome; point: Resource }) {
   );
 }
 
-function ValueInput({ point, value, onChange }: { point: Resource; value?: number | string; onChange?: (v: number | string | null) => void }) {
+function ValueInput({ point, value, onChange, id }: { point: Resource; id?: string; value?: number | string; onChange?: (v: number | string | null) => void }) {
   const spec = specOf(point);
-  if (spec.type === 'bool') return <Segmented options={[{ value: 0, label: '0' }, { value: 1, label: '1' }]} value={value as number} onChange={(v) => onChange?.(v)} />;
-  if (spec.type === 'string') return <Input value={value as string} onChange={(e) => onChange?.(e.target.value)} />;
-  return <InputNumber autoFocus style={{ width: '100%' }} value={value as number} suffix={unitText(spec.unit)} onChange={(v) => onChange?.(v)} />;
+  if (spec.type === 'bool') return <Segmented id={id} options={[{ value: 0, label: '0' }, { value: 1, label: '1' }]} value={value as number} onChange={(v) => onChange?.(v)} />;
+  if (spec.type === 'string') return <Input id={id} value={value as string} onChange={(e) => onChange?.(e.target.value)} />;
+  return <InputNumber id={id} autoFocus style={{ width: '100%' }} value={value as number} suffix={unitText(spec.unit)} onChange={(v) => onChange?.(v)} />;
 }
 
 export function WriteDialog({ point, onClose }: { point: Resource; onClose: () => void }) {

@@ -1,0 +1,149 @@
+// Walks through the pages as a person would, against the mock (or BASE): signs in, edits, meets a lost race,
+// imports, changes many at once, writes to the plant, makes a token, loses and regains the server's stream.
+//   node dev/walk.mjs [base] [out]
+import { mkdirSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+
+const base = process.argv[2] ?? 'http://127.0.0.1:8090';
+const out = process.argv[3] ?? 'shots';
+mkdirSync(out, { recursive: true });
+const faults = [];
+const ok = (what, condition) => {
+  console.log(`${condition ? 'ok  ' : 'FAIL'} ${what}`);
+  if (!condition) faults.push(what);
+};
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+});
+const page = await (await browser.newContext({ reducedMotion: 'reduce', viewport: { width: 1440, height: 900 } })).newPage();
+page.setDefaultTimeout(15000);
+page.on('pageerror', (e) => faults.push(e.message));
+page.on('console', (m) => m.type() === 'error' && !/status of (4|5)\d\d/.test(m.text()) && faults.push(m.text()));
+const shot = (name) => page.screenshot({ path: `${out}/walk-${name}.png` });
+const api = (method, path, body, headers = {}) => page.evaluate(async ([m, p, b, h]) => {
+  const r = await fetch(`/api/v1${p}`, { method: m, headers: { 'X-Bornite': '1', 'Content-Type': 'application/json', ...h }, body: b ? JSON.stringify(b) : undefined });
+  return r.json();
+}, [method, path, body, headers]);
+
+try {
+  await page.goto(`${base}/r/points?q=GRD01.TI`);
+  await page.waitForURL('**/login?to=*');
+  await page.getByLabel('用户名').fill('admin');
+  await page.getByLabel('密码').fill('wrong');
+  await page.getByRole('button', { name: '登录', exact: true }).click();
+  await page.getByText('用户名或密码不正确').waitFor();
+  await shot('login');
+  await page.getByLabel('密码').fill('bornite');
+  await page.getByRole('button', { name: '登录', exact: true }).click();
+  await page.waitForURL('**/r/points?q=GRD01.TI');
+  await page.getByRole('link', { name: 'LT.GRD.GRD01.TI', exact: true }).click();
+  ok('a wrong password is told, the right one leads back to the page', true);
+
+  await page.getByLabel('显示小数位').fill('3');
+  await page.getByRole('link', { name: '总览' }).first().click();
+  await page.getByText('有未保存的修改').last().waitFor();
+  await page.getByRole('button', { name: '留在本页' }).click();
+  ok('unsaved changes are guarded', (await page.getByLabel('显示小数位').inputValue()) === '3');
+  const point = await api('GET', '/points/LT.GRD.GRD01.TI');
+  await api('PATCH', `/points/${point.id}`, { spec: { hi: 999 } });
+  await page.getByText(`刚保存了版本 ${point.rev + 1}`).waitFor();
+  await page.getByRole('button', { name: '保存', exact: true }).click();
+  await page.getByText('内容已被他人修改').waitFor();
+  ok('the form keeps the revision that it was filled from', await page.getByText(`您基于版本 ${point.rev} 修改`).isVisible());
+  await shot('conflict');
+  await page.getByRole('button', { name: '用我的覆盖' }).click();
+  await page.getByText('已保存').first().waitFor();
+  const after = await api('GET', `/points/${point.id}`);
+  ok('a lost race is shown and settled', after.spec.decimals === 3 && after.rev === point.rev + 2);
+  await page.getByLabel('采集周期').fill('1ms');
+  await page.getByText('不能小于 50ms').waitFor();
+  ok('a field tells its fault while typing', true);
+  await page.getByRole('button', { name: '放弃修改' }).click();
+  await page.getByLabel('地址', { exact: true }).fill('1 400001');
+  await page.getByRole('button', { name: '保存', exact: true }).click();
+  await page.getByText('地址中不能有空格').waitFor();
+  ok('a fault of the server stands at its field', true);
+  await shot('fault');
+  await page.getByRole('button', { name: '放弃修改' }).click();
+  await page.getByRole('tab', { name: '变更历史' }).click();
+  await page.getByRole('button', { name: '恢复到此版本' }).last().click();
+  await shot('rollback');
+  await page.getByRole('dialog').getByRole('button', { name: '恢复到此版本' }).click();
+  await page.getByText('已恢复到版本 1').waitFor();
+  ok('roll back', (await api('GET', `/points/${point.id}`)).spec.decimals === point.spec.decimals);
+
+  await page.goto(`${base}/r/points`);
+  await page.getByRole('button', { name: '导入' }).click();
+  await page.locator('input[type=file]').setInputFiles({ name: 'p.csv', mimeType: 'text/csv', buffer: Buffer.from('code,name,device,address,unit\nNEW.P1,新测点,LT-GRD-PLC,400001,t/h\nNEW.P2,坏的,NOPE,400002,t/h\n') });
+  await page.getByText('1 行有错误').waitFor();
+  await shot('import');
+  await page.getByText('跳过有错误的行').click();
+  await page.getByRole('button', { name: '导入 1 项' }).click();
+  await page.getByRole('button', { name: '完成' }).click();
+  ok('import with a dry run and a report', (await api('GET', '/points/NEW.P1')).name === '新测点');
+
+  await page.getByLabel('搜索编码或名称').fill('NEW.P1');
+  await page.getByRole('link', { name: 'NEW.P1' }).waitFor();
+  await page.waitForTimeout(700);
+  await page.locator('.ant-table-tbody-virtual .ant-checkbox-input').first().check();
+  await page.getByRole('button', { name: '批量修改' }).click();
+  await page.getByRole('dialog').locator('.ant-select').first().click();
+  await page.keyboard.type('deadband');
+  await page.keyboard.press('Enter');
+  await page.getByLabel('新值').fill('2.5');
+  await page.getByRole('button', { name: '修改 1 项' }).click();
+  await page.getByRole('button', { name: '完成' }).click();
+  ok('bulk edit', (await api('GET', '/points/NEW.P1')).spec.deadband === 2.5);
+  await page.locator('.ant-table-tbody-virtual .ant-checkbox-input').first().check();
+  await page.getByRole('button', { name: '删除' }).click();
+  await page.getByRole('dialog').getByRole('textbox').fill('1');
+  await page.getByRole('dialog').getByRole('button', { name: '删除' }).click();
+  await page.getByText('已删除 1 项').waitFor();
+  ok('bulk delete asks for the count', (await api('GET', '/points/NEW.P1')).status === 404);
+
+  await page.goto(`${base}/points?area=LT%2FGRD%2FGRD01`);
+  await page.getByRole('button', { name: '写入' }).click();
+  await page.getByLabel('写入值').fill('200');
+  await page.getByLabel('原因').fill('试验');
+  await page.getByRole('button', { name: '下一步' }).click();
+  await page.getByText('超出允许范围').waitFor();
+  await page.getByLabel('写入值').fill('55');
+  await page.getByRole('button', { name: '下一步' }).click();
+  await page.getByRole('button', { name: '确认写入' }).click();
+  await page.getByText('已完成').waitFor();
+  await shot('write');
+  ok('a write is checked, confirmed, and shows its outcome', true);
+  await page.getByRole('button', { name: '完成' }).click();
+  await page.locator('.grid-row .live').first().waitFor();
+  const first = await page.locator('.grid-row .live').first().innerText();
+  await page.waitForFunction((was) => document.querySelector('.grid-row .live')?.textContent !== was, first.replace(/\s/g, ''));
+  ok('live values move', true);
+
+  await page.goto(`${base}/system/tokens`);
+  await page.getByRole('button', { name: '新建令牌' }).first().click();
+  await page.getByRole('dialog').getByLabel('名称').fill('MES');
+  await page.getByRole('combobox', { name: '角色' }).click();
+  await page.getByTitle(/operator/).last().click();
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: '创建' }).click();
+  await page.getByText('令牌只显示这一次').waitFor();
+  await shot('token');
+  ok('a token is shown once', (await page.locator('.token-box code').innerText()).startsWith('bn_'));
+  await page.getByRole('button', { name: '完成' }).click();
+
+  await page.keyboard.press('Control+k');
+  await page.getByRole('dialog').getByRole('textbox').fill('SM-MB1');
+  await page.getByRole('option', { name: /SM-MB1/ }).waitFor();
+  await shot('palette');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Escape');
+  ok('Ctrl+K finds resources', true);
+} catch (e) {
+  await shot('failed');
+  faults.push(String(e));
+} finally {
+  await browser.close();
+}
+console.log(faults.length ? `\n${faults.join('\n')}` : '\nall well');
+process.exitCode = faults.length ? 1 : 0;
