@@ -25,6 +25,16 @@ struct flot {
     double tank[REAGENTS], drift[8], bed[3], surface, conc_grade, lime, collector;
 };
 
+/* The class's noise is the feed's; a stream with less copper is also measured finer. */
+static void scale_copper_noise(struct sim_process *p, const struct flot *f)
+{
+    static const double share[STREAMS] = {1, 6, 0.15, 12, 3, 0.13};
+    for (size_t i = 0; i < STREAMS; i++) {
+        struct tag_state *t = &p->tag[f->osa.tag[i * f->osa.n + O_CU]];
+        t->sd_slow *= share[i], t->sd_white *= share[i];
+    }
+}
+
 static int bind(struct sim_process *p, void *state)
 {
     struct flot *f = state;
@@ -35,6 +45,7 @@ static int bind(struct sim_process *p, void *state)
     if (rc == 0) rc = sim_bind(p, &f->thick, "thickener", thick_tags, 4);
     if (rc == 0) rc = sim_bind(p, &f->filter, "filter", filter_tags, 3);
     if (rc < 0) return rc;
+    scale_copper_noise(p, f);
     struct sim_group cyclones;
     rc = sim_bind(p, &cyclones, "cyclone", psi_tag, 1);
     for (size_t i = 0; rc == 0 && i < 4; i++) f->fineness[i] = cyclones.tag[i];
