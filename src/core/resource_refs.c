@@ -209,7 +209,7 @@ static int no_such(struct changer *c, struct str kind, struct str target, struct
         t = kind_titles(kd);
     else
         str_to_cstr(kind, t.en, sizeof t.en), str_to_cstr(kind, t.zh, sizeof t.zh);
-    return error_set(e, ERR_NOT_FOUND, "", "there is no %s%.0s '%.*s'; create it first or choose one that exists",
+    return error_set(e, ERR_INVALID, "", "there is no %s%.0s '%.*s'; create it first or choose one that exists",
                      "没有%.0s%s“%.*s”；请先创建或选择已有的", t.en, t.zh, STR_ARG(target));
 }
 
