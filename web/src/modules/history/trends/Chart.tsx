@@ -7,7 +7,7 @@ import { paintCursors, paintPens, type Paint, type PaintPen } from './draw';
 import { attachGestures, type Handlers } from './gestures';
 import { limitsOf, msPerPx, rescale, visible, type ChartModel, type ModelPen } from './model';
 import { tickText, ticks } from './scales';
-import { timeTicks } from './timeAxis';
+import { timeSplits, timeTicks } from './timeAxis';
 import { unitText } from '@/lib/units';
 
 export interface ChartHandle {
@@ -34,9 +34,10 @@ function axisCount(width: number): number {
   return width < 560 ? 1 : width < 900 ? 2 : width < 1400 ? 3 : 4;
 }
 
-/* The pens whose scale gets an axis: the one in focus first, one of each shared scale. */
+/* The pens whose scale gets an axis: the one in focus first, states last, one of each shared scale. */
 function axisPens(m: ChartModel, width: number): ModelPen[] {
-  const order = [...visible(m)].sort((a, b) => Number(b.code === m.focus) - Number(a.code === m.focus));
+  const rank = (p: ModelPen) => (p.code === m.focus ? 0 : p.bool ? 2 : 1);
+  const order = [...visible(m)].sort((a, b) => rank(a) - rank(b));
   const keys = new Set<string>();
   const out: ModelPen[] = [];
   for (const p of order) {
@@ -59,7 +60,7 @@ function yAxis(m: ChartModel, p: ModelPen, first: boolean, grid: string): uPlot.
     ticks: { show: true, stroke: grid, size: 4 },
     splits: (u) => {
       const s = m.scales.get(p.code);
-      return s ? ticks(s.lo, s.hi, u.bbox.height / uPlot.pxRatio / 44) : [];
+      return p.bool ? [0, 1] : s ? ticks(s.lo, s.hi, u.bbox.height / uPlot.pxRatio / 44) : [];
     },
     values: (_u, splits) => tickText(splits),
   };
@@ -79,7 +80,7 @@ function laneAxis(m: ChartModel, grid: string): uPlot.Axis {
         const s = m.scales.get(p.code);
         if (!s) return;
         const [lo, hi] = limitsOf(m, p, i, pens.length);
-        const values = ticks(s.lo, s.hi, Math.max(1.5, u.bbox.height / uPlot.pxRatio / pens.length / 34));
+        const values = p.bool ? [0, 1] : ticks(s.lo, s.hi, Math.max(1.5, u.bbox.height / uPlot.pxRatio / pens.length / 34));
         const names = tickText(values);
         values.forEach((v, k) => {
           at.push((v - lo) / (hi - lo));
@@ -121,6 +122,7 @@ function optionsOf(m: ChartModel, width: number, height: number, hover: (u: uPlo
   for (const p of visible(m)) scales[scaleKey(p.code)] = { auto: false, range: () => { const s = m.scales.get(p.code); return [s?.lo ?? 0, s?.hi ?? 1]; } };
   const x: uPlot.Axis = {
     stroke: cssColor('--fg-2'), font: FONT, size: 40, gap: 4, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, size: 5 }, space: width < 560 ? 70 : 90,
+    splits: (_u, _i, min, max, incr) => timeSplits(min, max, incr),
     values: (_u, splits, _i, _s, incr) => timeTicks(splits, incr),
   };
   const y = m.axes === 'stacked' || pens.length === 0 ? [laneAxis(m, grid)] : pens.map((p, i) => yAxis(m, p, i === 0, grid));

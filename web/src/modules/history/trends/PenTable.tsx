@@ -76,7 +76,7 @@ function ScaleCell({ engine, info, onChange }: { engine: Engine; info: PenInfo; 
   const model = engine.model.pens.find((p) => p.code === info.pen.code);
   const fixed = info.pen.lo !== undefined;
   const shared = !fixed && engine.model.axes === 'unit' && !model?.bool;
-  const text = scale ? `${formatNumber(scale.lo)} – ${formatNumber(scale.hi)}` : '—';
+  const text = scale && model?.bool && !fixed ? '0 – 1' : scale ? `${formatNumber(scale.lo)} – ${formatNumber(scale.hi)}` : '—';
   const kind = t(fixed ? 'trends.scale.fixed' : shared ? 'trends.scale.shared' : 'trends.scale.own');
   return (
     <Popover trigger="click" destroyOnHidden content={<ScaleEditor pen={info.pen} range={model?.range ?? null} current={scale} onChange={onChange} />}>
@@ -93,7 +93,7 @@ function Row({ info, ...p }: Props & { info: PenInfo }) {
   const [a, b] = [useReading(p.engine, pen.code, p.cursors[0]), useReading(p.engine, pen.code, p.cursors[1])];
   const delta = typeof a?.v === 'number' && typeof b?.v === 'number' ? b.v - a.v : null;
   const s = p.summary?.get(pen.code);
-  const figure = (v: number | null | undefined) => (v === null || v === undefined ? <span className="muted">—</span> : formatNumber(v, decimals));
+  const figure = (v: number | null | undefined, more = 0) => (v === null || v === undefined ? <span className="muted">—</span> : formatNumber(v, decimals === undefined ? undefined : decimals + more).replace(/^-(0(?:\.0*)?)$/, '$1'));
   const missing = info.error !== null && !info.error.offline;
   return (
     <tr className={`${p.focus === pen.code ? 'focus' : ''}${pen.hidden ? ' hidden-pen' : ''}`}>
@@ -116,7 +116,7 @@ function Row({ info, ...p }: Props & { info: PenInfo }) {
       {p.cursors[1] !== null && <td className="num" data-label="B"><ReadingCell reading={b} decimals={decimals} /></td>}
       {p.cursors[1] !== null && <td className="num" data-label="Δ">{figure(delta)}</td>}
       <td className="num" data-label={t('trends.col.min')}>{figure(s?.min)}</td>
-      <td className="num" data-label={t('trends.col.avg')}>{figure(s?.twa ?? s?.mean)}</td>
+      <td className="num" data-label={t('trends.col.avg')}>{figure(s?.twa ?? s?.mean, point?.spec.type === 'bool' ? 2 : 1)}</td>
       <td className="num" data-label={t('trends.col.max')}>{figure(s?.max)}</td>
       <td className="num" data-label={t('trends.col.good')}>{s?.percent_good === null || s?.percent_good === undefined ? <span className="muted">—</span> : `${+s.percent_good.toFixed(1)} %`}</td>
       <td className="hide-small"><Button type="text" size="small" icon={<CloseOutlined />} aria-label={t('trends.pen.remove')} title={t('trends.pen.remove')} onClick={() => p.onRemove(pen.code)} /></td>

@@ -30,7 +30,7 @@ function useOpenSaved(id: string | null, empty: boolean, open: (r: Resource) => 
   useEffect(() => {
     if (!data || opened.current === data.id) return;
     opened.current = data.id;
-    open(data);
+    queueMicrotask(() => open(data));
   });
   return error;
 }

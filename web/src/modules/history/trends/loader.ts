@@ -80,9 +80,7 @@ export class PlotLoader {
 
   push(code: string, value: LiveValue): boolean {
     const line = this.lines.get(code);
-    const window = this.window;
-    if (!line || !window) return false;
-    if (!window.live || !this.loaded.has(code)) return false;
+    if (!line || !this.window?.live) return false;
     const fresh = append(line, value);
     if (line.tail > TAIL_MAX && !this.running) this.refresh();
     return fresh;

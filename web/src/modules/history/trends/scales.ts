@@ -46,8 +46,9 @@ export function penScales(pens: ScaleInput[], mode: AxesMode, prev: Map<string, 
   for (const [key, group] of groups) {
     const ranges = group.map(natural).filter((r): r is [number, number] => r !== null);
     const next: [number, number] = ranges.length > 0 ? [Math.min(...ranges.map((r) => r[0])), Math.max(...ranges.map((r) => r[1]))] : [0, 1];
-    const [lo, hi] = group[0].fixed || group[0].bool ? next : settle(prev.get(key), next);
-    prev.set(key, [lo, hi]);
+    const free = !group[0].fixed && !group[0].bool;
+    const [lo, hi] = free ? settle(prev.get(key), next) : next;
+    if (free && group.some((p) => p.extent)) prev.set(key, [lo, hi]); /* the fallback is not settled on */
     for (const p of group) out.set(p.code, { key, lo, hi });
   }
   return out;

@@ -27,7 +27,8 @@ export function useTrendState(): [TrendState, Change] {
   }, [state]);
   const change = useCallback<Change>((fn, push = false) => {
     latest.current = fn(latest.current);
-    setParams(writeState(latest.current), { replace: !push });
+    /* at once: as a transition it would wait behind the live values, and a pan would jump back */
+    setParams(writeState(latest.current), { replace: !push, flushSync: true });
   }, [setParams]);
   return [state, change];
 }
