@@ -1,4 +1,5 @@
 /* modbus_address.c - addresses as people write them. Grammar in modbus.h. */
+#include <stdio.h>
 #include "proto/modbus.h"
 
 #define EXAMPLES "400001, 1!400001, 1!300004.0, 4:0x1F"

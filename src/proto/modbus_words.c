@@ -1,6 +1,7 @@
 /* modbus_words.c - frames in words, for people who look at a line's diagnostics. Any bytes are allowed;
  * what cannot be decoded is said to be so. */
 #include <stdarg.h>
+#include <stdio.h>
 #include "proto/modbus.h"
 
 struct out {

@@ -1,5 +1,7 @@
 /* options.c - see options.h. One function per option type reads a JSON value or the text of a default
  * into a struct option_value; the limits of the row are read by the same functions. */
+#include <stdarg.h>
+#include <stdio.h>
 #include "drivers/common/options.h"
 #include "base/time.h"
 

@@ -6,6 +6,8 @@
  * what can be done now and sets the one timer for the next thing. It is called after every event and may
  * be called at any time. A lost connection is made again at once when it had been of use, else after a
  * back-off that only a good answer resets. */
+#include <stdio.h>
+#include <stdlib.h>
 #include "drivers/modbus/modbus_int.h"
 
 static void start_connect(struct mb_channel *ch, uint64_t now);

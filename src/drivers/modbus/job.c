@@ -2,6 +2,8 @@
  * requests one after the other, ahead of polls; writes ahead of the rest.
  *
  * A write is sent once. What the answer (or its absence) means for it stands in outcome_of(). */
+#include <stdio.h>
+#include <stdlib.h>
 #include "drivers/modbus/modbus_int.h"
 
 static void job_free(struct mb_job *j)

@@ -3,6 +3,8 @@
  * All memory is taken before anything is changed, so that a failure leaves the old set running. A group
  * whose points are the same to the byte goes on as it is, in the middle of a poll if need be; a changed
  * one keeps its due time and the last values of the points that stay. */
+#include <stdio.h>
+#include <stdlib.h>
 #include "drivers/modbus/modbus_int.h"
 
 struct entry {

@@ -1,4 +1,6 @@
 /* table.c - what the driver tells about itself, and its row of functions. */
+#include <stdio.h>
+#include <stdlib.h>
 #include "drivers/modbus/modbus_int.h"
 
 static const struct option_choice framings[] = {

@@ -6,6 +6,8 @@
  *          queue; one timer stands at the first slot. One group that is due = one time stamp = one batch.
  * Threads  all on the channel's loop, see bornite/driver.h. Nothing blocks; nothing is locked.
  * Memory   the channel owns its arrays; channel_set builds the new ones first and then swaps. */
+#include <stdio.h>
+#include <stdlib.h>
 #include "base/mem.h"
 #include "drivers/common/convert.h"
 #include "drivers/common/poll.h"
