@@ -451,9 +451,14 @@ static int put_param(struct parser *p, struct filter_param v)
     return filter_param_add(p->f, v, p->e);
 }
 
+static bool is_equal(struct str op)
+{
+    return str_is(op, "=") || str_is(op, "==");
+}
+
 static int null_test(struct parser *p, const struct operand *o, struct str op)
 {
-    bool is = str_is(op, "=") || str_is(op, "==");
+    bool is = is_equal(op);
     if (!is && !str_is(op, "!=") && !str_is(op, "<>"))
         return fault(p, "null compares with = and != only", "null 只能用 = 或 != 比较");
     buf_printf(&p->f->sql, "%s is %snull", o->sql, is ? "" : "not ");
@@ -488,35 +493,42 @@ static int compare(struct parser *p, struct str path, const struct operand *o, s
     return rc;
 }
 
-/* A reference compared with a code or an id. */
+/* device = 'X': X is a code, else an id. One value, so that an index on the field gives the order too. */
+static int ref_equals(struct parser *p, const struct operand *o, bool differs)
+{
+    struct buf *b = &p->f->sql;
+    if (differs) buf_printf(b, "(%s is null or ", o->sql);
+    buf_printf(b, "%s %s coalesce((select x.id from resource x where x.kind = '%.*s' and x.deleted = 0 and x.code = ",
+               o->sql, differs ? "<>" : "=", STR_ARG(o->field->ref_kind));
+    int rc = filter_param_add(p->f, text_param(p->value), p->e);
+    buf_printf(b, " order by x.org limit 1), $%zu)%s", p->f->nparams, differs ? ")" : "");
+    return rc;
+}
+
+/* device < 'X' by code; device ~ 'x' in code or name. */
+static int ref_search(struct parser *p, const struct operand *o, struct str op)
+{
+    struct filter_param v = text_param(p->value);
+    struct buf *b = &p->f->sql;
+    buf_printf(b, "%s in (select x.id from resource x where x.kind = '%.*s' and x.deleted = 0 and ", o->sql,
+               STR_ARG(o->field->ref_kind));
+    if (!str_is(op, "~")) {
+        buf_printf(b, "x.code %.*s ", STR_ARG(op));
+        int rc = filter_param_add(p->f, v, p->e);
+        buf_z(b, ")");
+        return rc;
+    }
+    int rc = like_param(p, &v);
+    buf_z(b, "(lower(x.code) like lower(");
+    if (!rc) rc = filter_param_add(p->f, v, p->e);
+    buf_printf(b, ") escape '\\' or lower(x.name) like lower($%zu) escape '\\'))", p->f->nparams);
+    return rc;
+}
+
 static int ref_compare(struct parser *p, const struct operand *o, struct str op)
 {
-    struct filter_param v = text_param(p->value), like;
-    bool differs = str_is(op, "!=") || str_is(op, "<>"), has = str_is(op, "~");
-    struct buf *b = &p->f->sql;
-    int rc = 0;
-    if (differs) buf_printf(b, "(%s is null or ", o->sql);
-    buf_printf(b, "%s %sin (select x.id from resource x where x.kind = '%.*s' and x.deleted = 0 and ", o->sql,
-               differs ? "not " : "", STR_ARG(o->field->ref_kind));
-    if (has) {
-        rc = like_param(p, &like);
-        buf_z(b, "(lower(x.code) like lower(");
-        if (!rc) rc = put_param(p, like);
-        buf_z(b, ") escape '\\' or lower(x.name) like lower(");
-        if (!rc) rc = put_param(p, like);
-        buf_z(b, ") escape '\\'))");
-    } else if (differs || str_is(op, "=") || str_is(op, "==")) {
-        buf_z(b, "x.code = ");
-        rc = put_param(p, v);
-        buf_z(b, " union all select ");
-        if (!rc) rc = put_param(p, v);
-        buf_z(b, ")");
-    } else {
-        buf_printf(b, "x.code %.*s ", STR_ARG(op));
-        rc = put_param(p, v);
-        buf_z(b, ")");
-    }
-    if (differs) buf_z(b, ")");
+    bool differs = str_is(op, "!=") || str_is(op, "<>");
+    int rc = differs || is_equal(op) ? ref_equals(p, o, differs) : ref_search(p, o, op);
     advance(p);
     return rc;
 }
@@ -659,7 +671,7 @@ int filter_compile(struct filter *f, struct str text, struct error *e)
 
 /* ------------------------------------------------------------------ sorting */
 
-static int sort_key(struct parser *p, struct str key, bool *ret_code)
+static int sort_key(struct parser *p, struct str key, bool *ret_code, bool *ret_down)
 {
     bool down = key.n && key.p[0] == '-';
     struct operand *o = arena_alloc(p->f->a, sizeof *o);
@@ -672,6 +684,7 @@ static int sort_key(struct parser *p, struct str key, bool *ret_code)
         return rc ? rc : unknown(p, p->f->kd, key, "sort");
     }
     if (str_is(key, "code")) *ret_code = true;
+    *ret_down = down;
     bool nulls = o->field || str_starts(key, STR("labels."));
     if (o->type == FIELD_REF)
         buf_printf(&p->f->sql, "(select x.code from resource x where x.id = %s)", o->sql);
@@ -684,15 +697,18 @@ static int sort_key(struct parser *p, struct str key, bool *ret_code)
 int filter_sort(struct filter *f, struct str sort, struct error *e)
 {
     struct parser p = {.f = f, .e = e};
-    bool by_code = false;
+    bool by_code = false, down = false;
     int n = 0;
     while (sort.p) {
         struct str key = str_trim(str_cut(&sort, ','));
         if (!key.n) continue;
         if (++n > 4) return error_set(e, ERR_INVALID, "sort", "has more than 4 keys", "排序字段超过 4 个");
-        int rc = sort_key(&p, key, &by_code);
+        int rc = sort_key(&p, key, &by_code, &down);
         if (rc) return rc;
     }
-    buf_z(&f->sql, by_code ? "r.id" : "r.code, r.id");
+    /* The rest in the direction of the last key, so that one index can give the whole order. */
+    const char *way = down ? " desc" : "";
+    if (!by_code) buf_printf(&f->sql, "r.code%s, ", way);
+    buf_printf(&f->sql, "r.id%s", way);
     return f->sql.err ? error_set(e, f->sql.err, "sort", "is too large", "过大") : 0;
 }

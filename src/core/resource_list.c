@@ -82,7 +82,7 @@ static int add_cursor(struct listing *l, struct error *e)
     }
     buf_printf(&l->f.sql, " and r.code %s= ", op);
     rc = filter_param_add(&l->f, code, e);
-    buf_printf(&l->f.sql, " and (r.code %s $%zu or r.id > ", op, l->f.nparams);
+    buf_printf(&l->f.sql, " and (r.code %s $%zu or r.id %s ", op, l->f.nparams, op);
     if (!rc) rc = filter_param_add(&l->f, id, e);
     buf_z(&l->f.sql, ")");
     return rc;

@@ -45,7 +45,7 @@ static bool define(const struct kind *kd, const struct field *f, const char *nam
 {
     buf_printf(b, "create index %s on resource(", name);
     field_expression(b, "", f->name, f);
-    buf_printf(b, ") where kind = '%.*s' and deleted = 0", STR_ARG(kd->kind));
+    buf_printf(b, ", code) where kind = '%.*s' and deleted = 0", STR_ARG(kd->kind));
     return !b->err;
 }
 

@@ -190,6 +190,8 @@ static int conn_setup(struct conn *c, bool writer)
     sqlite3_db_config(c->h, SQLITE_DBCONFIG_DQS_DML, 0, (int *)NULL);
     sqlite3_db_config(c->h, SQLITE_DBCONFIG_DQS_DDL, 0, (int *)NULL);
     sqlite3_db_config(c->h, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
+    /* Plans must not depend on bound values: with partial indices SQLite would prepare again at every bind. */
+    sqlite3_db_config(c->h, SQLITE_DBCONFIG_ENABLE_QPSG, 1, (int *)NULL);
     sqlite3_extended_result_codes(c->h, 1);
     sqlite3_busy_timeout(c->h, 5000);
     int rc = sqlite3_exec(c->h, setup_all, NULL, NULL, NULL);
