@@ -30,6 +30,7 @@ void codec_free(struct codec *c)
     mem_free(c->tmp);
     mem_free(c->io);
     mem_free(c->times);
+    mem_free(c->page);
     mem_free(c);
 }
 

@@ -18,6 +18,9 @@ struct codec {
     int64_t *times; /* the time column used last, see block.c */
     size_t cap_times, ntimes;
     uint64_t times_uid, times_at;
+    uint8_t *page; /* the index page used last, see segment.c */
+    size_t npage;
+    uint64_t page_uid, page_at;
 };
 struct codec *codec_new(size_t max); /* NULL when out of memory */
 void codec_free(struct codec *c);

@@ -9,7 +9,10 @@
 #define STEPS 26
 
 /* BORNITE_LONG in the environment runs every state instead of a sample of them. */
-static uint64_t stride(uint64_t n) { return getenv("BORNITE_LONG") ? 1 : n; }
+static uint64_t stride(uint64_t n)
+{
+    return getenv("BORNITE_LONG") ? 1 : n;
+}
 #define BATCH 1024
 
 struct script {

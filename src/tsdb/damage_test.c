@@ -62,8 +62,10 @@ static int see(void *ctx, const struct sample *x, size_t n)
     struct seen *c = ctx;
     for (size_t i = 0; i < n; i++) {
         while (c->at < c->want->n && c->want->s[c->at].time_us < x[i].time_us) c->at++, c->missing++;
-        if (c->at < c->want->n && same(&x[i], &c->want->s[c->at])) c->at++;
-        else c->wrong++;
+        if (c->at < c->want->n && same(&x[i], &c->want->s[c->at]))
+            c->at++;
+        else
+            c->wrong++;
     }
     return 0;
 }
@@ -111,7 +113,7 @@ static bool hurt(struct fs *fs, struct model *rng, const struct file *f, enum da
     uint8_t zeros[512] = {0};
     int64_t at = (int64_t)rnd(rng, (uint64_t)f->size);
     int64_t len = f->size - at < 512 ? f->size - at : 512;
-    *ret_at_end = kind == CUT || (kind == ZERO && at + len == f->size) || (kind == FLIP && f->size - at < 60);
+    *ret_at_end = kind == CUT || at + (kind == ZERO ? len : 1) > f->size - 60;
     if (kind == ZERO) return sim_fs_poke(fs, f->path, at, zeros, (size_t)len) == 0;
     if (kind == CUT) return sim_fs_chop(fs, f->path, at) == 0;
     void *p = NULL;

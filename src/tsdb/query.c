@@ -48,6 +48,14 @@ static bool beats(const struct best *b, int64_t t, uint64_t prio)
     return !b->found || t > b->s.time_us || (t == b->s.time_us && prio > b->prio);
 }
 
+static void consider(struct best *b, const struct source *src, const struct sample *s)
+{
+    if (s->time_us < src->floor || !beats(b, s->time_us, src->prio)) return;
+    b->s = *s;
+    b->prio = src->prio;
+    b->found = true;
+}
+
 /* The last sample of this source at or before `at`, if it beats the best so far. */
 static int before_in(struct source *src, int64_t at, struct codec *c, struct best *b)
 {
@@ -55,17 +63,16 @@ static int before_in(struct source *src, int64_t at, struct codec *c, struct bes
         const struct piece *p = &src->pieces[k];
         if (p->t0 > at) continue;
         if (!beats(b, p->t1 < at ? p->t1 : at, src->prio)) return 0;
+        if (p->meta && p->meta->has_stats && p->meta->last_us <= at) {
+            consider(b, src, &p->meta->last);
+            return 0;
+        }
         int n = src->decode(src, p, b->buf, c);
         if (n == ERR_CORRUPT) continue;
         if (n < 0) return n;
         while (n > 0 && b->buf[n - 1].time_us > at) n--;
         if (n == 0) continue;
-        const struct sample *s = &b->buf[n - 1];
-        if (s->time_us >= src->floor && beats(b, s->time_us, src->prio)) {
-            b->s = *s;
-            b->prio = src->prio;
-            b->found = true;
-        }
+        consider(b, src, &b->buf[n - 1]);
         return 0;
     }
     return ERR_NOT_FOUND; /* nothing readable among the pieces that were asked for */

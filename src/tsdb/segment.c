@@ -334,20 +334,33 @@ int seg_open(struct fs *fs, const char *path, seg_damage_fn *damage, void *ctx, 
 /* ---- looking up ---- */
 typedef int entry_fn(void *ctx, const struct index_entry *e);
 
-/* Entries of the page to fn; fn returns 1 to stop. */
-static int each_in_page(struct seg *s, const struct index_page *pg, struct codec *c, entry_fn *fn, void *ctx)
+/* The page, decompressed, into c->page; neighbouring points are often asked for one after the other. */
+static int load_page(struct seg *s, const struct index_page *pg, struct codec *c)
 {
     struct in in;
     uint8_t *raw = NULL;
     size_t n = 0;
+    if (c->page && c->page_uid == s->info.uid && c->page_at == pg->at) return 0;
     int rc = read_frame(s, pg->at, pg->len, FRAME_INDEX, c, &in);
     if (!rc) rc = unzip(&in, FRAME_MAX, c->d, &raw, &n);
-    struct in page = in_make(raw, n);
+    if (rc) return rc;
+    mem_free(c->page);
+    c->page = raw;
+    c->npage = n;
+    c->page_uid = s->info.uid;
+    c->page_at = pg->at;
+    return 0;
+}
+
+/* Entries of the page to fn; fn returns 1 to stop. */
+static int each_in_page(struct seg *s, const struct index_page *pg, struct codec *c, entry_fn *fn, void *ctx)
+{
+    int rc = load_page(s, pg, c);
+    struct in page = in_make(rc ? NULL : c->page, rc ? 0 : c->npage);
     while (!rc && in_left(&page)) {
         struct index_entry e;
         rc = index_entry_decode(&page, &e) ? fn(ctx, &e) : ERR_CORRUPT;
     }
-    mem_free(raw);
     if (rc == ERR_CORRUPT) damaged(s, pg->at);
     return rc < 0 ? rc : 0;
 }
