@@ -49,6 +49,7 @@ struct tx {
     struct sql_tx base;
     struct conn *conn;
     int broken;  /* error code that ended it early */
+    int64_t changes_before;
     bool nested; /* inside this thread's transaction on the one connection of a memory database */
 };
 
@@ -182,7 +183,7 @@ static void conn_close(struct conn *c)
 
 static const char setup_all[] = "pragma foreign_keys = on; pragma synchronous = full; pragma temp_store = memory;"
                                 "pragma journal_size_limit = 67108864;";
-static const char setup_writer[] = "pragma journal_mode = wal; pragma cache_size = -16000;";
+static const char setup_writer[] = "pragma journal_mode = wal; pragma cache_size = -64000;";
 static const char setup_reader[] = "pragma query_only = on; pragma cache_size = -6000;";
 
 static int conn_setup(struct conn *c, bool writer)
@@ -344,6 +345,8 @@ static int lite_end(struct sql_tx *tx, bool want, struct error *e)
     if (!t->nested) {
         if (want) rc = commit(t, e);
         if (!sqlite3_get_autocommit(t->conn->h)) sqlite3_exec(t->conn->h, "rollback", NULL, NULL, NULL);
+        /* A large change has filled the page cache, which is of no more use. */
+        if (sqlite3_total_changes64(t->conn->h) - t->changes_before > 10000) sqlite3_db_release_memory(t->conn->h);
         put_back((struct lite *)tx->db, t->conn);
     }
     mem_free(t);
