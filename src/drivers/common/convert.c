@@ -116,8 +116,32 @@ static void set_number(const struct value_spec *v, struct number n, struct sampl
     s->flags = out ? REASON_OUT_OF_RANGE : REASON_NONE;
 }
 
+/* 16-bit integers make up most of a plant: the same as set_number, without the detours. */
+static void decode_word(const struct value_spec *v, const uint8_t *raw, struct sample *s)
+{
+    unsigned u = v->order & ORDER_BYTES ? (unsigned)raw[1] << 8 | raw[0] : (unsigned)raw[0] << 8 | raw[1];
+    int i = v->type == VALUE_INT16 ? (int16_t)u : (int)u;
+    double x = i;
+    if (v->scale == 1 && v->offset == 0) {
+        s->type = SAMPLE_INT;
+        s->v.i = i;
+    } else {
+        x = x * v->scale + v->offset;
+        s->type = SAMPLE_DOUBLE;
+        s->v.d = x;
+    }
+    bool out = x < v->lo || x > v->hi;
+    s->quality = out ? QUALITY_UNCERTAIN : QUALITY_GOOD;
+    s->flags = out ? REASON_OUT_OF_RANGE : REASON_NONE;
+    if (!isfinite(x)) bad_number(s);
+}
+
 void value_decode(const struct value_spec *v, const uint8_t *raw, struct sample *s)
 {
+    if (v->type == VALUE_INT16 || v->type == VALUE_UINT16) {
+        decode_word(v, raw, s);
+        return;
+    }
     unsigned bytes = value_type_bytes((enum value_type)v->type);
     if (v->type == VALUE_BOOL) {
         s->type = SAMPLE_BOOL;
@@ -126,8 +150,7 @@ void value_decode(const struct value_spec *v, const uint8_t *raw, struct sample 
         s->flags = REASON_NONE;
         return;
     }
-    uint64_t u = bytes == 2 && v->order == 0 ? (uint64_t)raw[0] << 8 | raw[1] : gather(raw, bytes, v->order);
-    set_number(v, decode_number((enum value_type)v->type, u, bytes), s);
+    set_number(v, decode_number((enum value_type)v->type, gather(raw, bytes, v->order), bytes), s);
 }
 
 /* ---- value to bytes ---- */

@@ -16,7 +16,7 @@ struct value_spec {
     double lo, hi;        /* NAN: no limit */
     uint8_t type;         /* enum value_type, not AUTO */
     uint8_t order;
-    uint8_t zero[6];      /* no padding: specs are compared as bytes */
+    uint8_t zero[6]; /* no padding: specs are compared as bytes */
 };
 struct value_spec value_spec_of(const struct driver_point *p, enum value_type t, unsigned order);
 

@@ -33,7 +33,8 @@ struct mb_point {
     uint8_t unit, area;
     int8_t bit;         /* in a register; -1: none */
     uint8_t text;       /* enum modbus_text */
-    uint16_t length;    /* of a text */
+    uint8_t length;     /* of a text */
+    uint8_t plain;      /* whole registers and a number: the common case */
     uint16_t text_slot; /* into the group's texts */
     struct value_spec value;
 };

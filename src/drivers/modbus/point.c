@@ -87,8 +87,9 @@ int mb_point_resolve(const struct driver_point *p, const struct mb_device *d, st
                              .area = (uint8_t)a.area,
                              .bit = (int8_t)a.bit,
                              .text = (uint8_t)a.text,
-                             .length = (uint16_t)a.length,
+                             .length = (uint8_t)a.length,
                              .unit = a.unit >= 0 ? (uint8_t)a.unit : d->unit};
+    ret->plain = !modbus_area_bits(a.area) && a.bit < 0 && t != VALUE_STRING && value_type_bytes(t) >= 2;
     ret->value = value_spec_of(p, t, (unsigned)choose_order(p, d, &a));
     return 0;
 }
@@ -136,7 +137,9 @@ void mb_point_decode(const struct mb_point *p, const uint8_t *data, unsigned at,
 {
     const uint8_t *raw = data + 2 * (size_t)at;
     uint8_t bit;
-    if (modbus_area_bits((enum modbus_area)p->area)) {
+    if (p->plain) {
+        value_decode(&p->value, raw, s);
+    } else if (modbus_area_bits((enum modbus_area)p->area)) {
         bit = modbus_bit(data, at);
         value_decode(&p->value, &bit, s);
     } else if (p->bit >= 0) {
@@ -149,10 +152,8 @@ void mb_point_decode(const struct mb_point *p, const uint8_t *data, unsigned at,
         s->type = SAMPLE_STRING;
         s->quality = QUALITY_GOOD;
         s->flags = REASON_NONE;
-    } else if (p->value.type == VALUE_INT8 || p->value.type == VALUE_UINT8) {
+    } else { /* one byte of a register: the low one */
         value_decode(&p->value, raw + (p->value.order & ORDER_BYTES ? 0 : 1), s);
-    } else {
-        value_decode(&p->value, raw, s);
     }
 }
 
