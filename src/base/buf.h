@@ -26,7 +26,7 @@ void buf_u16le(struct buf *b, uint16_t v);
 void buf_u32le(struct buf *b, uint32_t v);
 void buf_u64le(struct buf *b, uint64_t v);
 __attribute__((format(printf, 2, 3))) void buf_printf(struct buf *b, const char *fmt, ...);
-void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
+__attribute__((format(printf, 2, 0))) void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 void buf_double(struct buf *b, double v);            /* shortest form that reads back the same; "null" for nan/inf */
 uint8_t *buf_space(struct buf *b, size_t n);         /* room for n bytes at the end (not yet counted), NULL + err */
 void buf_drop(struct buf *b, size_t n);              /* forget the first n bytes */
