@@ -4,7 +4,8 @@
  * connection's loop then looks at the current value of each point (lock-free) and sends those whose
  * time or quality differs from what was sent last, as one binary frame (form: docs/api.md). A reader
  * that is too slow gets nothing more until its queue has drained: current values, so nothing is lost
- * that a later frame does not bring. All of this runs on the connection's loop only. */
+ * that a later frame does not bring. A second timer asks every second whether the owner may still see
+ * points, and closes the stream when not. All of this runs on the connection's loop only. */
 #include <uv.h>
 #include "base/arena.h"
 #include "base/limits.h"
@@ -16,6 +17,8 @@
 #define HEAD 16
 #define MESSAGE_ARENA (8u << 20)
 #define QUEUE_HIGH (1u << 20)
+#define GUARD_MS 1000
+#define CLOSE_SIGNED_OUT 4401 /* WebSocket close code */
 
 METRIC(m_streams, METRIC_GAUGE, "bornite_live_streams", "Open live streams.");
 METRIC(m_frames, METRIC_COUNTER, "bornite_live_frames_total", "Frames sent on live streams.");
@@ -29,7 +32,10 @@ struct followed {
 struct stream {
     struct node *node;
     struct http_stream *s;
-    uv_timer_t timer;
+    uv_timer_t timer, guard;
+    unsigned handles; /* not yet closed */
+    struct api *api;
+    struct api_ticket ticket;
     struct followed *points;
     size_t npoints;
     struct buf frame;
@@ -113,6 +119,15 @@ static void on_timer(uv_timer_t *t)
     send_frame(t->data);
 }
 
+static void on_guard(uv_timer_t *t)
+{
+    struct stream *st = t->data;
+    if (api_ticket_may(st->api, &st->ticket, "point", ACT_READ)) return;
+    uv_timer_stop(&st->timer);
+    uv_timer_stop(&st->guard);
+    http_stream_close(st->s, CLOSE_SIGNED_OUT, "signed out");
+}
+
 static void keep_sent(struct followed *fresh, size_t n, const struct followed *old, size_t nold)
 {
     for (size_t i = 0, k = 0; i < n; i++) { /* cheap for the usual case: the same order */
@@ -175,9 +190,15 @@ static void on_open(struct http_stream *s, struct http_request *q)
     }
     st->node = l->node;
     st->s = s;
+    st->api = c->api;
+    api_ticket_take(c, &st->ticket);
     buf_init(&st->frame, HEAD + LIMIT_STREAM_POINTS * sizeof(struct sample));
     uv_timer_init(loop_uv(http_stream_loop(s)), &st->timer);
     st->timer.data = st;
+    uv_timer_init(loop_uv(http_stream_loop(s)), &st->guard);
+    st->guard.data = st;
+    uv_timer_start(&st->guard, on_guard, GUARD_MS, GUARD_MS);
+    st->handles = 2;
     http_stream_set(s, st);
     metric_add(&m_streams, 1);
 }
@@ -185,6 +206,7 @@ static void on_open(struct http_stream *s, struct http_request *q)
 static void on_timer_closed(uv_handle_t *h)
 {
     struct stream *st = h->data;
+    if (--st->handles) return;
     buf_fini(&st->frame);
     mem_free(st->points);
     mem_free(st);
@@ -197,6 +219,7 @@ static void on_close(struct http_stream *s)
     http_stream_set(s, NULL);
     metric_add(&m_streams, -1);
     uv_close((uv_handle_t *)&st->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&st->guard, on_timer_closed);
 }
 
 const struct http_stream_ops live_stream_ops = {.open = on_open, .message = on_message, .close = on_close};
