@@ -164,10 +164,11 @@ static void run(const struct args *a)
     check_all(a, st, &sums);
     st->ops->close(st);
     t0 = wall_s();
+    before = cpu_s();
     st = open_store(fs);
     st->ops->stats(st, &s);
-    printf("open           %.0f ms with %.1f MB of log (%llu samples)\n", (wall_s() - t0) * 1e3,
-           (double)s.bytes_wal / 1e6, (unsigned long long)s.samples_head);
+    printf("open           %.0f ms (%.0f ms CPU) with %.1f MB of log (%llu samples)\n", (wall_s() - t0) * 1e3,
+           (cpu_s() - before) * 1e3, (double)s.bytes_wal / 1e6, (unsigned long long)s.samples_head);
     before = cpu_s();
     if (tsdb_seal(st, &e) || tsdb_merge(st, &e)) die("seal", &e);
     st->ops->stats(st, &s);

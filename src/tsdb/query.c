@@ -108,26 +108,29 @@ int db_before(struct ts_store *st, uint32_t point, int64_t at, struct sample *re
 }
 
 /* ---- after ---- */
+#define HOUR_US INT64_C(3600000000)
+
 static int take_first(void *ctx, const struct sample *s, size_t n)
 {
     *(struct sample *)ctx = *s;
     return 1;
 }
 
+/* Windows that grow, so that a near one is found without listing everything. */
 int db_after(struct ts_store *st, uint32_t point, int64_t at, struct sample *ret)
 {
-    int64_t hour = INT64_C(3600000000), span = hour;
-    for (;;) { /* windows that grow, so that a near one is found without listing everything */
-        bool last = span > hour * 24 * 366 || at > INT64_MAX - 1 - span;
-        int64_t to = last ? INT64_MAX : at + span;
+    int64_t span = HOUR_US;
+    for (;;) {
         struct query q;
+        int64_t to = at > INT64_MAX - 1 - span ? INT64_MAX : at + span;
         int rc = query_begin(tsdb_of(st), point, at, to, &q);
+        bool last = to == INT64_MAX || (!rc && to > q.newest_us);
         if (!rc) {
             rc = scan_merge(&q, at, to, take_first, ret, NULL);
             query_end(&q);
         }
         if (rc) return rc == 1 ? 0 : rc;
         if (last) return ERR_NOT_FOUND;
-        span *= 24;
+        span = span > HOUR_US * 24 * 15 ? INT64_MAX : span * 24;
     }
 }

@@ -137,9 +137,7 @@ static uint8_t *put_stats(uint8_t *o, const struct block_meta *m)
 void index_entry_encode(struct buf *b, const struct index_entry *e)
 {
     const struct block_meta *m = &e->meta;
-    uint8_t *start = buf_space(b, 400), *o = start;
-    if (!o) return;
-    o = put_varint(o, m->point);
+    uint8_t body[400], *o = body;
     o = put_varint(o, e->group);
     o = put_varint(o, m->count);
     o = put_varint(o, m->offset);
@@ -148,7 +146,13 @@ void index_entry_encode(struct buf *b, const struct index_entry *e)
     o = put_varint(o, (uint64_t)m->last_us - (uint64_t)m->first_us);
     *o++ = m->has_stats;
     if (m->has_stats) o = put_stats(o, m);
-    b->n += (size_t)(o - start);
+    size_t n = (size_t)(o - body);
+    uint8_t *start = buf_space(b, 2 * VARINT_MAX + n);
+    if (!start) return;
+    o = put_varint(start, m->point);
+    o = put_varint(o, n);
+    memcpy(o, body, n);
+    b->n += (size_t)(o - start) + n;
 }
 
 static void get_sample(struct in *in, struct sample *s, uint32_t point, int64_t base)
@@ -181,11 +185,9 @@ static void get_stats(struct in *in, struct block_meta *m)
     for (int i = 0; i < 5; i++) *figures[i] = get_double(in);
 }
 
-bool index_entry_decode(struct in *in, struct index_entry *e)
+static bool get_body(struct in *in, struct index_entry *e)
 {
-    *e = (struct index_entry){0};
     struct block_meta *m = &e->meta;
-    m->point = (uint32_t)in_count(in, UINT32_MAX);
     e->group = (uint32_t)in_count(in, UINT32_MAX);
     m->count = (uint32_t)in_count(in, SEG_BLOCK_MAX);
     m->offset = in_varint(in);
@@ -194,7 +196,19 @@ bool index_entry_decode(struct in *in, struct index_entry *e)
     m->last_us = (int64_t)((uint64_t)m->first_us + in_varint(in));
     m->has_stats = in_u8(in) != 0;
     if (m->has_stats) get_stats(in, m);
-    return !in->bad && m->point && m->count && m->last_us >= m->first_us;
+    return !in->bad && in_left(in) == 0 && m->count && m->last_us >= m->first_us;
+}
+
+bool index_entry_decode(struct in *in, uint32_t from_point, struct index_entry *e)
+{
+    e->meta.point = (uint32_t)in_count(in, UINT32_MAX);
+    size_t n = in_count(in, in_left(in));
+    const uint8_t *body = in_take(in, n);
+    if (!body || !e->meta.point) return false;
+    if (e->meta.point < from_point) return true;
+    struct in b = in_make(body, n);
+    *e = (struct index_entry){.meta.point = e->meta.point};
+    return get_body(&b, e);
 }
 
 /* ---- directory ---- */

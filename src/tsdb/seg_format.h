@@ -36,7 +36,8 @@ struct index_entry {
     uint32_t group;
 };
 void index_entry_encode(struct buf *b, const struct index_entry *e);
-bool index_entry_decode(struct in *in, struct index_entry *e);
+/* Of points below from_point only meta.point is set, the rest is skipped. */
+bool index_entry_decode(struct in *in, uint32_t from_point, struct index_entry *e);
 
 struct index_page {
     uint32_t first, last; /* points */

@@ -352,14 +352,18 @@ static int load_page(struct seg *s, const struct index_page *pg, struct codec *c
     return 0;
 }
 
-/* Entries of the page to fn; fn returns 1 to stop. */
-static int each_in_page(struct seg *s, const struct index_page *pg, struct codec *c, entry_fn *fn, void *ctx)
+/* Entries of the page from a point on to fn; fn returns 1 to stop. */
+static int each_in_page(struct seg *s, const struct index_page *pg, uint32_t point, struct codec *c, entry_fn *fn,
+                        void *ctx)
 {
     int rc = load_page(s, pg, c);
     struct in page = in_make(rc ? NULL : c->page, rc ? 0 : c->npage);
     while (!rc && in_left(&page)) {
         struct index_entry e;
-        rc = index_entry_decode(&page, &e) ? fn(ctx, &e) : ERR_CORRUPT;
+        if (!index_entry_decode(&page, point, &e))
+            rc = ERR_CORRUPT;
+        else if (e.meta.point >= point)
+            rc = fn(ctx, &e);
     }
     if (rc == ERR_CORRUPT) damaged(s, pg->at);
     return rc < 0 ? rc : 0;
@@ -437,7 +441,7 @@ static int pick_pages(struct seg *s, struct pick *k, struct codec *c)
         if (alone && pg->max_us < k->from && next && next->first == k->point && next->last == k->point &&
             next->min_us <= k->from)
             continue;
-        int rc = each_in_page(s, pg, c, pick_entry, k);
+        int rc = each_in_page(s, pg, k->point, c, pick_entry, k);
         if (rc) return rc;
     }
     return 0;
@@ -504,7 +508,7 @@ static int list_all(struct seg *s, struct codec *c, struct list *l)
     int rc = 0;
     l->n = 0;
     for (size_t i = 0; i < s->npages && !rc && !atomic_load(&s->salvaged); i++)
-        rc = each_in_page(s, &s->pages[i], c, list_entry, l);
+        rc = each_in_page(s, &s->pages[i], 0, c, list_entry, l);
     if (rc == ERR_CORRUPT) rc = salvage(s, false);
     if (rc || !atomic_load(&s->salvaged)) return rc;
     l->n = 0;

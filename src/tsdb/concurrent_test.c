@@ -1,0 +1,125 @@
+/* Readers, a sealer and a retention keeper beside the writer and the engine's own thread. A value is a
+ * function of point and time, so that each reader can judge alone what it gets; what was acknowledged
+ * before a query began must be in its answer. Worth most under TSan. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/test.h"
+#include "io/sim_fs.h"
+#include "tsdb/tsdb.h"
+
+#define POINTS 30
+#define STEP INT64_C(1000000)
+#define T0 (INT64_C(1700000000) * STEP)
+
+struct shared {
+    struct ts_store *st;
+    _Atomic int64_t acked; /* time of the last acknowledged poll; T0 - STEP: none */
+    atomic_bool stop;
+    atomic_int faults, queries;
+};
+
+static double value_at(uint32_t point, int64_t t)
+{
+    return (double)((t / STEP * 7 + point * 13) % 1000) / 10;
+}
+
+static struct sample sample_at(uint32_t point, int64_t t)
+{
+    return (struct sample){.time_us = t, .point = point, .type = SAMPLE_DOUBLE, .v.d = value_at(point, t)};
+}
+
+struct reading {
+    int64_t next;
+    int wrong;
+};
+
+static int judge(void *ctx, const struct sample *s, size_t n)
+{
+    struct reading *r = ctx;
+    for (size_t i = 0; i < n; i++, r->next += STEP)
+        r->wrong += s[i].time_us != r->next || s[i].v.d != value_at(s[i].point, s[i].time_us);
+    return 0;
+}
+
+static int judge_plot(void *ctx, const struct sample *s, size_t n)
+{
+    struct reading *r = ctx;
+    for (size_t i = 0; i < n; i++) r->wrong += s[i].v.d != value_at(s[i].point, s[i].time_us);
+    return 0;
+}
+
+static void read_once(struct shared *sh, uint32_t point)
+{
+    struct reading r = {.next = T0};
+    struct ts_summary sum;
+    struct sample last;
+    struct error e;
+    int64_t acked = atomic_load(&sh->acked);
+    if (sh->st->ops->scan(sh->st, point, T0, INT64_MAX, judge, &r, &e)) r.wrong++;
+    if (r.next <= acked) r.wrong++; /* something acknowledged was missing */
+    acked = atomic_load(&sh->acked);
+    if (sh->st->ops->summary(sh->st, point, T0, acked + 1, true, &sum, &e)) r.wrong++;
+    if ((int64_t)sum.count != (acked - T0) / STEP + 1) r.wrong++;
+    if (acked >= T0 && (sh->st->ops->before(sh->st, point, acked, &last) || last.time_us != acked)) r.wrong++;
+    if (sh->st->ops->plot(sh->st, point, T0, acked + 2, 50, judge_plot, &r, &e)) r.wrong++;
+    atomic_fetch_add(&sh->faults, r.wrong);
+    atomic_fetch_add(&sh->queries, 1);
+}
+
+static void *reader(void *arg)
+{
+    struct shared *sh = arg;
+    for (uint32_t i = 0; !atomic_load(&sh->stop); i++) read_once(sh, 1 + i * 7 % POINTS);
+    return NULL;
+}
+
+static void *keeper(void *arg)
+{
+    struct shared *sh = arg;
+    struct error e;
+    struct ts_stats stats;
+    struct tsdb_class_usage usage[TSDB_CLASSES];
+    for (int i = 0; !atomic_load(&sh->stop); i++) {
+        int rc = i % 3 == 0   ? tsdb_seal(sh->st, &e)
+                 : i % 3 == 1 ? tsdb_merge(sh->st, &e)
+                              : tsdb_enforce_retention(sh->st, &e);
+        if (rc) atomic_fetch_add(&sh->faults, 1);
+        sh->st->ops->stats(sh->st, &stats);
+        tsdb_class_usage(sh->st, usage);
+    }
+    return NULL;
+}
+
+static int write_poll(struct shared *sh, int64_t t)
+{
+    struct sample s[POINTS];
+    struct error e;
+    for (uint32_t p = 1; p <= POINTS; p++) s[p - 1] = sample_at(p, t);
+    int rc = sh->st->ops->append(sh->st, s, POINTS, &e);
+    if (!rc) atomic_store(&sh->acked, t);
+    return rc;
+}
+
+TEST(everybody_at_once)
+{
+    struct fs *fs = sim_fs_new();
+    struct shared sh = {.acked = T0 - STEP};
+    struct error e = {0};
+    struct tsdb_config cfg = {.fs = fs, .wal_max = 8 << 10};
+    pthread_t t[3];
+    REQUIRE(tsdb_open(&cfg, &sh.st, &e) == 0);
+    for (int i = 0; i < 2; i++) REQUIRE(pthread_create(&t[i], NULL, reader, &sh) == 0);
+    REQUIRE(pthread_create(&t[2], NULL, keeper, &sh) == 0);
+    int64_t time = T0;
+    for (int i = 0; i < 400 || (atomic_load(&sh.queries) < 50 && i < 20000); i++, time += STEP)
+        CHECK_INT(write_poll(&sh, time), 0);
+    atomic_store(&sh.stop, true);
+    for (int i = 0; i < 3; i++) pthread_join(t[i], NULL);
+    CHECK_INT(atomic_load(&sh.faults), 0);
+    CHECK(atomic_load(&sh.queries) > 0);
+    struct ts_stats stats;
+    sh.st->ops->stats(sh.st, &stats);
+    CHECK(stats.segments > 0 && stats.damaged_blocks == 0);
+    sh.st->ops->close(sh.st);
+    fs_destroy(fs);
+}
