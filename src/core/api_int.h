@@ -44,7 +44,7 @@ static inline struct api_exchange *exchange_of(struct api_call *c)
     return (struct api_exchange *)c;
 }
 
-/* api_table.c: the kernel's own routes, one table each. */
+/* The kernel's own routes, one table a file. */
 struct route_table {
     const struct api_route *rows;
     size_t n;

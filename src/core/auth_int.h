@@ -64,6 +64,7 @@ void auth_users_free(struct auth_users *u);
 const struct auth_user *auth_user_by_id(const struct auth *a, struct str id);
 const struct auth_user *auth_user_by_login(const struct auth *a, struct str login);
 const struct auth_role *auth_role_find(const struct auth_users *u, struct str id_or_code);
+bool auth_is_admin(const struct permissions *p); /* may administer users */
 MUST_CHECK int auth_roles_builtin(struct auth *a, struct error *e);
 MUST_CHECK int auth_hooks_add(struct auth *a, struct error *e);
 /* Fill *p (actor, name, roles) from a user; may: NULL = the user's own. */

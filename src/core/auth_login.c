@@ -83,22 +83,26 @@ int auth_login(struct auth *a, struct arena *arena, struct str login, struct str
 
 /* --- the one-time link --- */
 
+static bool can_administer(const struct auth_user *u)
+{
+    return u->has_password && !u->disabled && auth_is_admin(u->may);
+}
+
 int auth_first_link(struct auth *a, char ret[65], struct error *e)
 {
     bool set = false;
     char secret[AUTH_TOKEN_CHARS + 1];
     auth_secret(a->rng, secret);
     pthread_mutex_lock(&a->lock);
-    for (size_t i = 0; i < a->users->nusers; i++)
-        set |= a->users->users[i].has_password && !a->users->users[i].disabled;
+    for (size_t i = 0; i < a->users->nusers; i++) set |= can_administer(&a->users->users[i]);
     if (!set) {
         auth_digest(str_of(secret), a->link_key);
         a->link_until_us = clock_now_us(a->clock) + AUTH_LINK_US;
     }
     pthread_mutex_unlock(&a->lock);
     if (set)
-        return error_set(e, ERR_EXISTS, "", "a user with a password is there; sign in with it",
-                         "已有设置密码的用户，请用其登录");
+        return error_set(e, ERR_EXISTS, "", "an administrator with a password is there; sign in as such",
+                         "已有设置密码的管理员，请用其登录");
     snprintf(ret, 65, "%s", secret);
     return 0;
 }
@@ -115,12 +119,17 @@ static bool link_take(struct auth *a, struct str link)
     return ok;
 }
 
+/* The enabled user "admin" who may administer: made, or made so again. */
 static int make_admin(struct auth *a, struct arena *arena, char id[37], struct error *e)
 {
-    user_id_of(a, STR("admin"), id);
-    if (id[0]) return 0;
     struct json *spec = NULL;
     struct resource r;
+    pthread_mutex_lock(&a->lock);
+    const struct auth_user *u = auth_user_by_login(a, STR("admin"));
+    bool ready = u && !u->disabled && auth_is_admin(u->may);
+    if (ready) snprintf(id, 37, "%s", u->id);
+    pthread_mutex_unlock(&a->lock);
+    if (ready) return 0;
     int rc = json_parse(
         arena, STR("{\"display_name\":\"Administrator\",\"roles\":[\"administrator\"],\"disabled\":false}"), &spec, e);
     if (rc) return rc;
@@ -129,7 +138,7 @@ static int make_admin(struct auth *a, struct arena *arena, char id[37], struct e
     if (rc == ERR_EXISTS) rc = resource_patch(a->kernel, arena, &actor_system, "user", STR("admin"), -1, &in, &r, e);
     if (rc) return rc;
     str_to_cstr(r.id, id, 37);
-    return auth_reload(a, e); /* the hook did it too, unless it failed */
+    return auth_reload(a, e); /* the hook does it too, later */
 }
 
 int auth_login_link(struct auth *a, struct arena *arena, struct str link, const struct auth_from *from,

@@ -174,6 +174,31 @@ TEST(link_signs_in_once)
     rig_close(&r);
 }
 
+TEST(link_is_the_way_back_when_nobody_can_administer)
+{
+    struct rig r;
+    char link[65], body[128];
+    struct error e = {0};
+    REQUIRE(rig_open(&r, NULL) == 0);
+    REQUIRE(api_first_link(r.api, link, &e) == 0);
+    snprintf(body, sizeof(body), "{\"link\":\"%s\"}", link);
+    CHECK_INT(rig_call(&r, "POST", "/api/v1/session", body), 200);
+    rig_take_cookie(&r);
+    char anna[64];
+    rig_user(&r, "anna", "viewer", anna);          /* has a password, but cannot administer */
+    REQUIRE(api_first_link(r.api, link, &e) == 0); /* and admin has set none */
+    CHECK_INT(rig_call(&r, "POST", "/api/v1/users",
+                       "{\"code\":\"bob\",\"name\":\"Bob\",\"spec\":{\"roles\":[\"administrator\"]}}"),
+              201);
+    CHECK_INT(rig_call(&r, "PATCH", "/api/v1/users/admin", "{\"spec\":{\"disabled\":true}}"), 200);
+    rig_nobody(&r);
+    snprintf(body, sizeof(body), "{\"link\":\"%s\"}", link);
+    CHECK_INT(rig_call(&r, "POST", "/api/v1/session", body), 200);
+    CHECK_STR(rig_str(&r, "user.login"), "admin");
+    CHECK_STR(rig_str(&r, "user.roles.0"), "administrator");
+    rig_close(&r);
+}
+
 TEST(link_runs_out)
 {
     struct rig r;

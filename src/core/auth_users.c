@@ -225,7 +225,7 @@ int auth_principal(const struct auth_user *u, const struct permissions *may, str
 
 /* --- hooks: the last administrator stays; whoever changes a user or a role reloads the snapshot --- */
 
-static bool is_admin(const struct permissions *p)
+bool auth_is_admin(const struct permissions *p)
 {
     return p && (perm_mask(p, "user") & (1u << ACT_ADMIN));
 }
@@ -236,7 +236,7 @@ static bool other_admin(struct auth *a, struct str id)
     pthread_mutex_lock(&a->lock);
     for (size_t i = 0; i < a->users->nusers && !found; i++) {
         const struct auth_user *u = &a->users->users[i];
-        if (u->disabled || !is_admin(u->may)) continue;
+        if (u->disabled || !auth_is_admin(u->may)) continue;
         if (str_is(id, u->id))
             any = true;
         else
@@ -254,7 +254,7 @@ static bool keeps_admin(struct auth *a, const struct json *spec)
     for
         json_each (ref, json_get(spec, "roles")) {
             const struct auth_role *role = auth_role_find(a->users, json_str(ref, STR_NULL));
-            if (role && is_admin(role->may)) admin = true;
+            if (role && auth_is_admin(role->may)) admin = true;
         }
     pthread_mutex_unlock(&a->lock);
     return admin;
