@@ -1,6 +1,9 @@
 /* resource_test.c - one resource: create, read, replace, patch, delete, references, revisions, secrets,
  * uniqueness, hooks, numbers, two writers, failing allocations, a full disk. */
 #include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "base/mem.h"
 #include "core/kernel_fixture.h"
 
@@ -399,5 +402,55 @@ TEST(everything_is_there_after_reopening)
     CHECK_INT(resource_get(f.k, &f.a, "device", STR("D1"), &r, &f.e), 0);
     REQUIRE(fixture_create(&f, "tag", "T1", "{\"device\":\"D1\"}", &r) == 0);
     CHECK_INT(r.num, 2);
+    fixture_close(&f);
+}
+
+/* ------------------------------------------------------------------ kill -9 */
+
+static void create_for_ever(int out)
+{
+    struct fixture f = {0};
+    if (!fixture_open(&f, "k.db") || fixture_create(&f, "device", "D1", "{\"host\":\"h\"}", NULL)) _exit(1);
+    for (int32_t i = 0;; i++) {
+        char code[16];
+        snprintf(code, sizeof code, "T%d", (int)i);
+        arena_reset(&f.a);
+        if (fixture_create(&f, "tag", code, "{\"device\":\"D1\"}", NULL)) _exit(1);
+        if (write(out, &i, sizeof i) != sizeof i) _exit(1);
+    }
+}
+
+TEST(what_was_acknowledged_survives_kill)
+{
+    int p[2];
+    int32_t i = -1, acknowledged = -1;
+    REQUIRE(test_tmpdir() && pipe(p) == 0); /* the directory is made before the fork: both use it */
+    pid_t child = fork();
+    if (child == 0) create_for_ever(p[1]);
+    close(p[1]);
+    REQUIRE(child > 0);
+    while (acknowledged < 25 && read(p[0], &i, sizeof i) == sizeof i) acknowledged = i;
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    while (read(p[0], &i, sizeof i) == sizeof i) acknowledged = i;
+    close(p[0]);
+    CHECK(acknowledged >= 25);
+    struct fixture f = {0};
+    struct resource r;
+    struct change *c;
+    size_t n;
+    REQUIRE(fixture_open(&f, "k.db"));
+    for (i = 0; i <= acknowledged; i++) {
+        char code[16];
+        snprintf(code, sizeof code, "T%d", (int)i);
+        REQUIRE(resource_get(f.k, &f.a, "tag", str_of(code), &r, &f.e) == 0);
+        CHECK_INT(r.num, i + 1);
+    }
+    struct list_query q = {.kind = "tag", .count = true, .limit = 1};
+    struct list_page page;
+    REQUIRE(resource_list(f.k, &f.a, &q, &page, &f.e) == 0);
+    REQUIRE(kernel_changes(f.k, &f.a, 0, 1000, &c, &n, &f.e) == 0);
+    CHECK_INT(n, page.total + 1); /* the log tells exactly what is there */
+    CHECK_INT(c[n - 1].seq, kernel_seq(f.k));
     fixture_close(&f);
 }

@@ -446,8 +446,7 @@ static const struct doc_member {
     {"kind", doc_kind},   {"plural", doc_plural}, {"module", doc_module},  {"title", doc_title},
     {"titles", doc_free}, {"help", doc_free},     {"icon", doc_free},      {"numbered", doc_numbered},
     {"code", doc_code},   {"name", doc_free},     {"fields", doc_fields},  {"lists", doc_lists},
-    {"form", doc_free},   {"share", doc_share},   {"lifecycle", doc_free},
-    {"api", doc_api},
+    {"form", doc_free},   {"share", doc_share},   {"lifecycle", doc_free}, {"api", doc_api},
 };
 #define MEMBERS (sizeof members / sizeof *members)
 
