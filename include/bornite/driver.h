@@ -306,7 +306,7 @@ struct driver {
     /* Asynchronous; *w is copied (text too). Not connected counts as FAILED after one try to connect. */
     void (*write)(struct driver_channel *ch, const struct driver_write *w);
     /* Read these points once, now, whether they are in the set or not; nothing is published. Connects
-     * when needed. Arguments are copied. At most 1000 points. */
+     * when needed. Arguments are copied. At most 1000 points; more, or out of memory: done with n = 0. */
     void (*read)(struct driver_channel *ch, const struct driver_device *device, const struct driver_point *points,
                  size_t npoints, driver_read_done *done, void *arg);
     /* Connect (at once, whatever the back-off says; an existing connection counts) and tell how it went. */

@@ -74,7 +74,7 @@ void call_fail_all(struct mb_channel *ch, int rc, const struct error *e)
 
 static struct mb_call *find(struct mb_channel *ch, const struct modbus_frame *f)
 {
-    for (unsigned i = 0; i < MB_IN_FLIGHT_MAX; i++) {
+    for (unsigned i = 0; i < limit(ch); i++) {
         struct mb_call *c = &ch->calls[i];
         if (c->busy && !c->resend && (ch->cfg.framing == MODBUS_RTU || c->transaction == f->transaction)) return c;
     }
@@ -196,11 +196,12 @@ static void timed_out(struct mb_channel *ch, struct mb_call *c, uint64_t now)
 
 void call_timeouts(struct mb_channel *ch, uint64_t now)
 {
-    for (unsigned i = 0; i < MB_IN_FLIGHT_MAX && ch->busy; i++) {
+    unsigned n = limit(ch); /* calls in use are among the first n */
+    for (unsigned i = 0; i < n && ch->busy; i++) {
         struct mb_call *c = &ch->calls[i];
         if (c->busy && !c->resend && c->deadline_ns <= now) timed_out(ch, c, now);
     }
-    for (unsigned i = 0; i < MB_IN_FLIGHT_MAX && ch->conn == CONN_UP && now >= ch->send_ns; i++)
+    for (unsigned i = 0; i < n && ch->busy && ch->conn == CONN_UP && now >= ch->send_ns; i++)
         if (ch->calls[i].busy && ch->calls[i].resend) transmit(ch, &ch->calls[i], now);
 }
 

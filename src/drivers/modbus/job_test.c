@@ -47,9 +47,10 @@ static struct bed *bed_for_writes(enum modbus_framing f, const char *more)
     };
     for (int i = 0; i < 7; i++) p[i].period_ms = 60000;
     p[1].scale = 0.1;
+    b->timeout_ms = 80;
     bed_open(b, more);
     bed_set1(b, p, 7);
-    UNTIL(b, b->batches);
+    UNTIL(b, b->open);
     return b;
 }
 
@@ -272,6 +273,7 @@ TEST(test_of_the_connection)
 {
     struct bed *b = bed_new(MODBUS_TCP);
     struct answer a = {0};
+    b->timeout_ms = 80;
     bed_open(b, "");
     modbus_driver.test(b->ch, on_test, &a);
     UNTIL(b, a.calls == 1);

@@ -184,7 +184,13 @@ static void decode_block(struct mb_channel *ch, struct mb_group *g, const struct
     for (uint32_t i = b->first; i < b->first + b->n; i++) {
         const struct mb_point *p = &g->points[i];
         struct sample *s = &g->samples[i];
-        mb_point_decode(p, data, (unsigned)p->offset - b->offset, s, text, &text_n);
+        unsigned at = (unsigned)p->offset - b->offset;
+        s->time_us = g->time_us;
+        if (p->plain) {
+            value_decode(&p->value, data + 2 * (size_t)at, s);
+            continue;
+        }
+        mb_point_decode(p, data, at, s, text, &text_n);
         if (s->type == SAMPLE_STRING) decode_string(ch, g, p, s, text, text_n);
     }
 }
@@ -214,7 +220,6 @@ static void finish_poll(struct mb_channel *ch, struct mb_group *g)
     bool trouble = g->trouble;
     deactivate(ch, g);
     drop_empty_blocks(g);
-    for (size_t i = 0; i < g->n; i++) g->samples[i].time_us = g->time_us;
     g->lost = false;
     ch->st.polls++;
     device_answered(ch, g);

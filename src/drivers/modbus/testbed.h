@@ -40,6 +40,7 @@ struct bed {
     unsigned port, accepted, open, open_max, requests;
     struct bed_conn *conns;
     enum modbus_framing framing;
+    unsigned timeout_ms; /* of an answer; short only where a test waits for it */
     enum bed_fault fault;
     int only_function;    /* the fault only for this function; 0: all */
     unsigned fault_times; /* how often yet; 0: always */
@@ -297,6 +298,7 @@ BED struct bed *bed_new(enum modbus_framing f)
     uv_loop_init(&b->loop);
     arena_init(&b->arena, 16 << 20);
     b->framing = f;
+    b->timeout_ms = 400;
     for (unsigned u = 0; u < BED_UNITS; u++)
         for (unsigned i = 0; i < 65536; i++) b->r[u][i] = (uint16_t)(i + 1000 * u);
     b->host = (struct driver_host){&b->loop, b,        "bed",      false,   bed_publish, bed_intern,
@@ -363,9 +365,9 @@ BED void bed_open(struct bed *b, const char *more)
 {
     char json[512];
     snprintf(json, sizeof json,
-             "{\"host\":\"127.0.0.1\",\"port\":%u,\"framing\":\"%s\",\"timeout\":\"60ms\",\"reconnect_min\":\"10ms\","
+             "{\"host\":\"127.0.0.1\",\"port\":%u,\"framing\":\"%s\",\"timeout\":\"%ums\",\"reconnect_min\":\"10ms\","
              "\"reconnect_max\":\"40ms\"%s}",
-             b->port, b->framing == MODBUS_RTU ? "rtu" : "tcp", more);
+             b->port, b->framing == MODBUS_RTU ? "rtu" : "tcp", b->timeout_ms, more);
     CHECK_INT(modbus_driver.channel_open(&b->host, bed_options(b, modbus_driver.channel_options, json), &b->ch, NULL),
               0);
 }
@@ -373,7 +375,7 @@ BED void bed_open(struct bed *b, const char *more)
 BED struct driver_point bed_point(uint32_t num, const char *address, enum value_type t)
 {
     return (struct driver_point){
-        .num = num, .type = t, .address = address, .period_ms = 20, .scale = 1, .lo = NAN, .hi = NAN};
+        .num = num, .type = t, .address = address, .period_ms = 8, .scale = 1, .lo = NAN, .hi = NAN};
 }
 
 BED void bed_set1(struct bed *b, const struct driver_point *p, size_t np)
