@@ -117,10 +117,10 @@ struct api_health {
 };
 int api_health_add(struct api *api, const struct api_health *h); /* ERR_LIMIT past 32 */
 
-/* One-time link: a token that signs the first administrator in. Printed by the app while no
- * administrator has a password (so that it is also the way back); valid 24 h or until used; a new one at each start. ret: token text. */
-MUST_CHECK int api_first_link(struct api *api, char ret[65],
-                              struct error *e); /* ERR_EXISTS: such one is there */
+/* One-time link: a token that signs the first administrator in. Printed by the app while no administrator
+ * has a password (so that it is also the way back); valid 24 h or until used; a new one at each start.
+ * ret: token text. ERR_EXISTS: there is an administrator with a password. */
+MUST_CHECK int api_first_link(struct api *api, char ret[65], struct error *e);
 /* Audit record of something done outside a request (write-back outcome …). */
 void api_audit(struct api *api, const struct actor *by, enum api_audit cls, const char *action, const char *kind,
                struct str id, const char *outcome, struct str detail_json);

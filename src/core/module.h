@@ -18,8 +18,8 @@ struct module {
 
 /* All modules of a table, in its order: modules_init registers all kinds, then calls init of each and adds
  * its routes with the ctx that init gave; modules_start starts each; stop and fini go backwards. `ctx` has
- * room for n pointers. A modules_init or modules_start that fails undoes
- * what it did itself (init by fini, start by stop). */
+ * room for n pointers. A modules_init or modules_start that fails undoes what it did itself (init by fini,
+ * start by stop). */
 MUST_CHECK int modules_init(struct node *node, const struct module *const *m, size_t n, void **ctx, struct error *e);
 MUST_CHECK int modules_start(const struct module *const *m, size_t n, void **ctx, struct error *e);
 void modules_stop(const struct module *const *m, size_t n, void **ctx);
