@@ -151,7 +151,7 @@ static void run_handler(struct http_request *q, struct http_response *r)
     else
         call_handler(c);
     if (!r->status) r->status = 200;
-    if (c->who && c->who->by_session) auth_session_seen(c->api->auth, c->who->key);
+    if (c->who) auth_seen(c->api->auth, c->who->key, c->who->by_session);
     if (audit_request(x, r->status, true)) return; /* logged and shown by the log's owner */
 }
 

@@ -73,7 +73,7 @@ struct session_info {
 MUST_CHECK int auth_sessions(struct auth *a, struct arena *arena, struct str user_id, struct session_info **ret,
                              size_t *ret_n);
 MUST_CHECK int auth_session_kill(struct auth *a, struct str id, struct str only_user_id, struct error *e);
-void auth_session_seen(struct auth *a, const uint8_t key[32]); /* worker: persists when due */
+void auth_seen(struct auth *a, const uint8_t key[32], bool session); /* worker: persists the use when due */
 
 /* API tokens. */
 struct token_info {

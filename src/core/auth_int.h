@@ -35,7 +35,7 @@ struct token {
     uint8_t key[DIGEST];
     char name[LIMIT_NAME + 1];
     char *roles_json; /* owned */
-    int64_t created_us, expires_us, used_us;
+    int64_t created_us, expires_us, used_us, saved_us;
 };
 struct auth {
     struct kernel *kernel;

@@ -416,11 +416,16 @@ TEST(people_stay_signed_in_over_a_restart)
     CHECK_INT(rig_call(&r, "POST", "/api/v1/tokens", "{\"name\":\"t\",\"roles\":[\"viewer\"]}"), 200);
     str_to_cstr(rig_str(&r, "token"), token, sizeof(token));
     memcpy(cookie, r.cookie, sizeof(cookie));
+    rig_nobody(&r);
+    memcpy(r.bearer, token, sizeof(token));
+    CHECK_INT(rig_call(&r, "GET", "/api/v1/session", NULL), 200);
     rig_close(&r);
     REQUIRE(rig_open_at(&again, url, NULL) == 0);
     memcpy(again.cookie, cookie, sizeof(cookie));
     CHECK_INT(rig_call(&again, "GET", "/api/v1/session", NULL), 200);
     CHECK(!json_bool(json_get(again.json, "must_set_password"), true));
+    CHECK_INT(rig_call(&again, "GET", "/api/v1/tokens", NULL), 200);
+    CHECK(rig_str(&again, "items.0.used_at").n > 0); /* kept over the restart */
     rig_nobody(&again);
     memcpy(again.bearer, token, sizeof(token));
     CHECK_INT(rig_call(&again, "GET", "/api/v1/session", NULL), 200);

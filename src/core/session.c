@@ -1,10 +1,12 @@
 /* session.c - sessions: a random token in a cookie, its digest in the table and in memory.
  *
  * Memory decides; the table is there so that people stay signed in over a restart. `seen` is written at
- * most every five minutes per session. Ended and expired ones are removed from both. */
+ * most every five minutes per session. Ended ones are removed from both at once, expired ones when
+ * somebody signs in. */
 #include "core/auth_int.h"
 #include "base/mem.h"
 
+#define KEEP_LATE_US (24LL * 3600 * TIME_US_PER_S) /* rows may lag behind memory */
 #define SAVE_EVERY_US (5LL * 60 * TIME_US_PER_S)
 
 void session_free(void *s)
@@ -86,7 +88,6 @@ static void make_room(struct auth *a, struct str user_id, char evicted[37])
 
 static void sweep(struct auth *a, int64_t now)
 {
-    if (a->sessions.n < AUTH_SESSIONS_MAX) return;
     struct session *s;
     for (size_t i = 0; i < a->sessions.cap;) {
         s = a->sessions.slots[i].value;
@@ -104,7 +105,9 @@ static int session_insert(struct auth *a, const struct session *s, const char *e
     auth_digest_hex(s->key, hex);
     int rc = sql_begin(a->db, true, &tx, e);
     if (rc) return rc;
-    if (evicted[0]) rc = sql_exec(tx, e, "delete from api_session where id = $1", "s", str_of(evicted));
+    rc = sql_exec(tx, e, "delete from api_session where seen_us < $1 or created_us < $2", "ii",
+                  s->created_us - AUTH_IDLE_US - KEEP_LATE_US, s->created_us - AUTH_ABSOLUTE_US);
+    if (!rc && evicted[0]) rc = sql_exec(tx, e, "delete from api_session where id = $1", "s", str_of(evicted));
     if (!rc)
         rc = sql_exec(tx, e,
                       "insert into api_session(id, hash, user_id, created_us, seen_us, peer, agent)"
@@ -195,23 +198,32 @@ int auth_by_key(struct auth *a, struct arena *arena, const uint8_t key[DIGEST], 
     return rc;
 }
 
-void auth_session_seen(struct auth *a, const uint8_t key[DIGEST])
+static void save_seen(struct auth *a, const char *text, int64_t at_us, const char *id)
 {
-    int64_t seen = 0;
-    char id[37];
-    pthread_mutex_lock(&a->lock);
-    struct session *s = auth_map_get(&a->sessions, key);
-    if (s && s->seen_us - s->saved_us > SAVE_EVERY_US) {
-        seen = s->saved_us = s->seen_us;
-        memcpy(id, s->id, sizeof(id));
-    }
-    pthread_mutex_unlock(&a->lock);
     struct sql_tx *tx = NULL;
-    if (!seen || sql_begin(a->db, true, &tx, NULL)) return;
-    if (sql_exec(tx, NULL, "update api_session set seen_us = $1 where id = $2", "is", seen, str_of(id)))
+    if (sql_begin(a->db, true, &tx, NULL)) return;
+    if (sql_exec(tx, NULL, text, "is", at_us, str_of(id)))
         sql_rollback(tx);
     else if (sql_commit(tx, NULL))
         return;
+}
+
+void auth_seen(struct auth *a, const uint8_t key[DIGEST], bool session)
+{
+    int64_t at = 0;
+    char id[37];
+    pthread_mutex_lock(&a->lock);
+    struct session *s = session ? auth_map_get(&a->sessions, key) : NULL;
+    struct token *t = session ? NULL : auth_map_get(&a->tokens, key);
+    if (s && s->seen_us - s->saved_us > SAVE_EVERY_US) at = s->saved_us = s->seen_us;
+    if (t && t->used_us - t->saved_us > SAVE_EVERY_US) at = t->saved_us = t->used_us;
+    if (at) memcpy(id, s ? s->id : t->id, sizeof(id));
+    pthread_mutex_unlock(&a->lock);
+    if (!at) return;
+    save_seen(a,
+              session ? "update api_session set seen_us = $1 where id = $2"
+                      : "update api_token set used_us = $1 where id = $2",
+              at, id);
 }
 
 static void info_of(const struct auth *a, const struct session *s, struct arena *arena, struct session_info *ret)

@@ -25,7 +25,7 @@ static int take_row(struct auth *a, struct sql_stmt *st)
     if (t->roles_json) memcpy(t->roles_json, roles.p, roles.n);
     t->created_us = sql_i64(st, 5);
     t->expires_us = sql_i64(st, 6);
-    t->used_us = sql_i64(st, 7);
+    t->used_us = t->saved_us = sql_i64(st, 7);
     int rc = t->roles_json ? auth_digest_parse(sql_str(st, 1), t->key) : ERR_NOMEM;
     if (!rc) rc = auth_map_put(&a->tokens, t->key, t);
     if (rc) token_free(t);
