@@ -112,7 +112,8 @@ struct bulk_report { size_t created, updated, unchanged, deleted, failed; struct
 /* dry_run: everything but the commit. skip_errors: the good rows are kept (savepoints). */
 MUST_CHECK int resource_bulk(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, const struct bulk_item *items, size_t n, bool dry_run, bool skip_errors, struct bulk_report *ret, struct error *e);
 /* CSV: header names code, name, org, labels.<key>, spec fields ("period", "options.port"); the titles in
- * zh or en are accepted too. Refs may be given by code. Report rows carry the line number in err.where. */
+ * zh or en are accepted too. Refs may be given by code. Report rows carry the line in `line`, err.where is
+ * the field ("spec.period", "code"; "column 3" for a bad header, which is an error of the whole call). */
 MUST_CHECK int resource_import_csv(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str csv, bool dry_run, bool skip_errors, struct bulk_report *ret, struct error *e);
 MUST_CHECK int resource_export_csv(struct kernel *k, const char *kind, const struct list_query *q /* limit ignored */, struct buf *out, struct error *e);
 

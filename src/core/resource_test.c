@@ -190,6 +190,62 @@ TEST(users_cannot_write_read_only_fields)
     fixture_close(&f);
 }
 
+static int visit(void *ctx, const struct resource *r)
+{
+    struct fixture *f = ctx;
+    struct resource again;
+    AUTO_ARENA a;
+    arena_init(&a, 1 << 20);
+    CHECK_INT(resource_get(f->k, &a, "tag", r->id, &again, NULL), 0); /* reads may nest */
+    f->clock.mono_ns = f->clock.mono_ns * 10 + r->num;
+    return r->num == 4 ? 77 : 0;
+}
+
+TEST(each_goes_by_number_and_can_be_stopped)
+{
+    struct fixture f = {0};
+    REQUIRE(fixture_open(&f, "a.db"));
+    REQUIRE(fixture_create(&f, "device", "D1", "{\"host\":\"h\"}", NULL) == 0);
+    static const char *const codes[] = {"Z", "B", "Y", "A", "C"};
+    for (int i = 0; i < 5; i++) REQUIRE(fixture_create(&f, "tag", codes[i], "{\"device\":\"D1\"}", NULL) == 0);
+    REQUIRE(resource_delete(f.k, &actor_system, "tag", STR("B"), -1, &f.e) == 0);
+    f.clock.mono_ns = 0;
+    CHECK_INT(resource_each(f.k, "tag", visit, &f, &f.e), 77);
+    CHECK_INT(f.clock.mono_ns, 134);
+    fixture_close(&f);
+}
+
+TEST(a_code_is_looked_up_in_its_organisation)
+{
+    struct fixture f = {0};
+    struct resource a, b, r;
+    REQUIRE(fixture_open(&f, NULL));
+    struct resource_input in = {.code = STR("D1"), .org = STR("mine"), .spec = fixture_json(&f, "{\"host\":\"h\"}")};
+    REQUIRE(resource_create(f.k, &f.a, &actor_system, "device", &in, &a, &f.e) == 0);
+    CHECK_INT(resource_create(f.k, &f.a, &actor_system, "device", &in, &b, &f.e), ERR_EXISTS);
+    in.org = STR("smelter");
+    REQUIRE(resource_create(f.k, &f.a, &actor_system, "device", &in, &b, &f.e) == 0);
+    CHECK_INT(resource_get(f.k, &f.a, "device", STR("D1"), &r, &f.e), ERR_INVALID);
+    CHECK_Z(f.e.text, "several organisations have a device 'D1'; use its id");
+    REQUIRE(resource_get(f.k, &f.a, "device", b.id, &r, &f.e) == 0);
+    CHECK_STR(r.org, "smelter");
+    CHECK_INT(fixture_create(&f, "tag", "T1", "{\"device\":\"D1\"}", NULL), ERR_INVALID);
+    CHECK_Z(f.e.text, "several organisations have 'D1'; give its id");
+    fixture_close(&f);
+}
+
+TEST(nothing_of_an_unknown_kind_is_shown)
+{
+    struct fixture f = {0};
+    struct resource r;
+    REQUIRE(fixture_open(&f, NULL));
+    REQUIRE(fixture_create(&f, "device", "D1", "{\"host\":\"h\",\"key\":\"abc\"}", &r) == 0);
+    CHECK(str_has(written(&f, &r), STR("\"host\":\"h\"")));
+    r.schema = NULL; /* its module is gone: nobody knows what is secret */
+    CHECK(str_has(written(&f, &r), STR("\"spec\":{}")));
+    fixture_close(&f);
+}
+
 /* ------------------------------------------------------------------ hooks */
 
 struct seen {
