@@ -61,7 +61,7 @@ static int flush_pixel(struct plot *p)
 
 static void keep_extreme(struct sample *best, const struct sample *s, bool greatest)
 {
-    double a, b;
+    double a, b = 0;
     if (!s->point || !sample_usable(s, &a)) return;
     if (!best->point || !sample_usable(best, &b) || (greatest ? a > b : a < b)) *best = *s;
 }

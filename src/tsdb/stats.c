@@ -30,7 +30,7 @@ void stretch_add(struct stretch *st, const struct sample *a, const struct sample
 
 static void take(struct block_meta *m, const struct sample *s)
 {
-    double v, best;
+    double v, best = 0;
     m->good += s->quality == QUALITY_GOOD;
     if (s->quality != QUALITY_GOOD && !m->bad.point) m->bad = *s;
     if (!sample_usable(s, &v)) return;
