@@ -19,7 +19,7 @@ import { Readout, type ReadoutHandle } from './Readout';
 import { SavedTrends, TrendList } from './SavedTrends';
 import { addPens, fromSpec, removePen, type Pen } from './state';
 import { Tools } from './Tools';
-import { useNarrow } from './useNarrow';
+import { useNarrow } from '@/lib/useNarrow';
 import { useEngine, usePens, useSummary, useTrendState } from './useTrend';
 import './trends.css';
 

@@ -1,0 +1,76 @@
+/* Fields of a channel: protocol, name, its driver's options. Lives inside an antd form whose values are
+ * { driver, code, name, enabled, description, options }. */
+import { Form, Input, Select, Switch, type FormInstance } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { fromForm, pathOfWhere, toForm } from '@/components/schema/convert';
+import { asError } from '@/lib/api';
+import { textOf } from '@/lib/resources';
+import type { Driver, Resource, ResourceInput, Spec } from '@/lib/types';
+import { OptionFields } from './OptionFields';
+
+export interface ChannelValues {
+  driver: string;
+  code: string;
+  name?: string;
+  enabled?: boolean;
+  description?: string;
+  options?: Spec;
+}
+
+export function valuesOf(driver: Driver | undefined, from?: Resource): ChannelValues {
+  const options = (from?.spec.options ?? {}) as Spec;
+  const fields = driver?.channel ?? [];
+  const filled = toForm(fields, {}, true);
+  return {
+    driver: driver?.name ?? String(from?.spec.driver ?? ''), code: from?.code ?? '', name: from?.name ?? '',
+    enabled: from ? from.spec.enabled !== false : true, description: String(from?.spec.description ?? ''),
+    options: { ...filled, ...toForm(fields, options, false) },
+  };
+}
+
+/* `full`: clears what is empty (changing); else leaves it out (creating). */
+export function channelInput(driver: Driver | undefined, v: ChannelValues, full: boolean): ResourceInput {
+  return {
+    code: v.code.trim(), name: (v.name ?? '').trim() || v.code.trim(),
+    spec: { driver: v.driver, enabled: v.enabled ?? true, ...(v.description || full ? { description: v.description || null } : {}), options: fromForm(driver?.channel ?? [], v.options, full) },
+  };
+}
+
+/* Errors of the server onto the fields; what has no field is given back. */
+export function placeFaults(form: FormInstance, error: unknown): string[] {
+  const rest: string[] = [];
+  for (const f of asError(error).faults()) {
+    const path = pathOfWhere(f.where ?? '').filter((p, i) => !(i === 0 && p === 'spec'));
+    if (path.length > 0 && form.getFieldInstance(path as never)) form.setFields([{ name: path as never, errors: [f.detail] }]);
+    else rest.push(f.detail);
+  }
+  return rest;
+}
+
+interface Props {
+  drivers: Driver[];
+  driver: Driver | undefined;
+  creating: boolean;
+  onDriver: (name: string) => void;
+  onCode?: () => void;
+}
+
+export function ChannelFields({ drivers, driver, creating, onDriver, onCode }: Props) {
+  const { t, i18n } = useTranslation();
+  return (
+    <>
+      <Form.Item name="driver" label={t('connections.form.protocol')} extra={textOf(driver?.help, i18n.language) || undefined} rules={[{ required: true, message: t('form.required') }]}>
+        <Select disabled={!creating} onChange={onDriver} options={drivers.map((d) => ({ value: d.name, label: textOf(d.title, i18n.language, d.name) }))} />
+      </Form.Item>
+      {driver && <OptionFields fields={driver.channel} creating={creating} />}
+      <div className="form-grid">
+        <Form.Item name="code" label={t('connections.form.code')} extra={t('connections.form.codeHelp')} rules={[{ required: true, message: t('form.required') }, { pattern: /^[^ ,;'"]+$/u, message: t('connections.fault.code') }]}>
+          <Input onChange={onCode} />
+        </Form.Item>
+        <Form.Item name="name" label={t('connections.form.name')}><Input /></Form.Item>
+        <Form.Item name="description" label={t('connections.form.description')} hidden={creating}><Input.TextArea autoSize={{ minRows: 1, maxRows: 5 }} /></Form.Item>
+        <Form.Item name="enabled" label={t('connections.form.enabled')} valuePropName="checked" hidden={creating}><Switch /></Form.Item>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,55 @@
+/* Trying a connection: the button, and what came of it in the server's words. */
+import { ThunderboltOutlined } from '@ant-design/icons';
+import { Alert, Button } from 'antd';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { asError, post } from '@/lib/api';
+
+export interface TestAnswer {
+  ok: boolean;
+  ms: number;
+  code?: string | null;
+  detail: string;
+}
+
+export function TestAlert({ answer, error, onClose }: { answer: TestAnswer | null; error: unknown; onClose?: () => void }) {
+  const { t } = useTranslation();
+  if (error) {
+    const e = asError(error);
+    return <Alert type="error" showIcon title={e.faults().map((f) => f.detail).join('；')} closable={onClose ? { onClose } : false} />;
+  }
+  if (!answer) return null;
+  return <Alert type={answer.ok ? 'success' : 'error'} showIcon closable={onClose ? { onClose } : false}
+    title={t(answer.ok ? 'connections.test.ok' : 'connections.test.failed', { ms: answer.ms })} description={answer.detail || undefined} />;
+}
+
+export function TestButton({ path, body }: { path: string; body: () => Promise<unknown> }) {
+  const { t } = useTranslation();
+  const [busy, setBusy] = useState(false);
+  const [answer, setAnswer] = useState<TestAnswer | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const run = async () => {
+    setAnswer(null);
+    setError(null);
+    let sent: unknown;
+    try {
+      sent = await body();
+    } catch {
+      return; /* the form shows what is missing */
+    }
+    setBusy(true);
+    try {
+      setAnswer(await post<TestAnswer>(path, sent));
+    } catch (e) {
+      setError(e);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <div className="col test-box">
+      <div><Button icon={<ThunderboltOutlined />} loading={busy} onClick={() => void run()}>{t('connections.test.button')}</Button></div>
+      <div role="status"><TestAlert answer={answer} error={error} /></div>
+    </div>
+  );
+}

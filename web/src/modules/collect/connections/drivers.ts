@@ -1,0 +1,39 @@
+/* Drivers with their option tables, and the options that people look at first. */
+import { useQuery } from '@tanstack/react-query';
+import { get, type ApiError } from '@/lib/api';
+import type { Driver, FieldDoc, Spec } from '@/lib/types';
+
+export function useDrivers() {
+  return useQuery<Driver[], ApiError>({
+    queryKey: ['/drivers'],
+    queryFn: async ({ signal }) => {
+      const answer = await get<Driver[] | { items: Driver[] }>('/drivers', undefined, signal);
+      return Array.isArray(answer) ? answer : answer.items;
+    },
+    staleTime: 10 * 60000,
+  });
+}
+
+/* What must be given and what the table begins with stands in the form; the rest, which has sensible
+ * defaults, behind "more". */
+export function splitFields(fields: FieldDoc[], first = 3): { main: FieldDoc[]; more: FieldDoc[] } {
+  const main = fields.filter((f, i) => f.required || i < first);
+  return { main, more: fields.filter((f) => !main.includes(f)) };
+}
+
+/* "mb-192.168.1.10", "mb-gw:1502": short, without what a code may not hold, not taken yet. */
+export function suggestCode(driver: string, options: Spec | undefined, defaults: FieldDoc[], taken: Iterable<string>): string {
+  const host = String(options?.host ?? options?.device ?? options?.url ?? '').replace(/^\w+:\/\//, '').replace(/[ ,;'"/]+/g, '-').replace(/^-+|-+$/g, '');
+  const port = options?.port;
+  const usual = defaults.find((f) => f.name === 'port')?.default;
+  const base = `${driver.split('_')[0] || 'ch'}-${host || '1'}${port !== undefined && port !== null && port !== usual && host ? `-${String(port)}` : ''}`;
+  return freeCode(base, taken);
+}
+
+export function freeCode(base: string, taken: Iterable<string>): string {
+  const used = new Set(taken);
+  if (!used.has(base)) return base;
+  let n = 2;
+  while (used.has(`${base}-${n}`)) n++;
+  return `${base}-${n}`;
+}
