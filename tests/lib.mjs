@@ -120,8 +120,9 @@ export async function startServe(dir, args = []) {
 }
 
 export async function startSim(args = []) {
-  const port = await freePort();
-  const child = watch(spawn(BIN, ['sim', '--port', String(port), ...args], { stdio: ['ignore', 'pipe', 'pipe'] }), 'sim');
+  const at = args.indexOf('--port');
+  const port = at < 0 ? 21000 + Math.floor(Math.random() * 800) * 40 : Number(args[at + 1]); // it takes some twenty ports in a row
+  const child = watch(spawn(BIN, ['sim', '--port', String(port), ...args.filter((_, i) => at < 0 || (i !== at && i !== at + 1))], { stdio: ['ignore', 'pipe', 'pipe'] }), 'sim');
   child.port = port;
   return child;
 }
