@@ -51,6 +51,11 @@ export function seed() {
       }
     }
   }
+  for (let i = dyn.size; i < Number(process.env.MOCK_POINTS ?? 0); i++) {
+    const code = `ZZ.${String(Math.floor(i / 1000)).padStart(3, '0')}.P${String(i).padStart(6, '0')}`;
+    const r = create('point', { code, name: `大量测点 ${i}`, spec: { unit: 't/h', lo: 0, hi: 100, type: 'float', area: `ZZ/${String(Math.floor(i / 1000)).padStart(3, '0')}`, decimals: 1 } });
+    dyn.set(r.num, { code, lo: 0, hi: 100, seed: hash(code) * 1000, step: false });
+  }
   create('role', { code: 'admin', name: 'Administrator', spec: { name_zh: '管理员', permissions: [{ kinds: ['*'], actions: ['read', 'write', 'delete', 'control', 'admin'] }] } });
   create('role', { code: 'operator', name: 'Operator', spec: { name_zh: '操作员', description: '查看与操作', permissions: [{ kinds: ['*'], actions: ['read'] }, { kinds: ['point'], actions: ['control'] }] } });
   const admin = all('role').find((r) => r.code === 'admin');

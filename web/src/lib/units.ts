@@ -19,14 +19,13 @@ export function formatValue(v: unknown, decimals?: number): string {
 }
 
 const UNIT_TEXT: Record<string, string> = {
-  Cel: '°C', degC: '°C', deg: '°', '%': '%', 'm3/h': 'm³/h', 'Nm3/h': 'Nm³/h', 'm3': 'm³', 'kg/m3': 'kg/m³',
-  'g/m3': 'g/m³', 'mg/m3': 'mg/m³', 'A/m2': 'A/m²', 'm/s2': 'm/s²', um: 'μm', '1': '',
+  Cel: '°C', degC: '°C', deg: '°', um: 'μm', uS: 'μS', Ohm: 'Ω', '1': '',
 };
 
 /* A UCUM code as it is printed on instruments. */
 export function unitText(unit: string | undefined | null): string {
   if (!unit) return '';
-  return UNIT_TEXT[unit] ?? unit;
+  return UNIT_TEXT[unit] ?? unit.replace(/(m|s)([23])(?!\d)/g, (_all, base: string, power: string) => base + (power === '2' ? '²' : '³')).replace(/^u(?=[mgSVA])/, 'μ');
 }
 
 export function formatCount(n: number | undefined | null): string {

@@ -49,7 +49,7 @@ export function PasswordDialog({ open, onClose, user }: { open: boolean; onClose
             <Input.Password autoComplete="current-password" autoFocus />
           </Form.Item>
         )}
-        <Form.Item name="new" label={t('user.newPassword')} extra={t('user.passwordRule')} rules={[{ required: true, min: 8, message: t('user.passwordRule') }]}>
+        <Form.Item name="new" label={t('user.newPassword')} extra={t('user.passwordRule')} rules={[{ required: true, min: 10, message: t('user.passwordRule') }]}>
           <Input.Password autoComplete="new-password" autoFocus={!asksOld} />
         </Form.Item>
         <Form.Item name="again" label={t('user.passwordAgain')} dependencies={['new']}

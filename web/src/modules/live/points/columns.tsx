@@ -32,13 +32,12 @@ export function pointColumns(t: T, lang: string, narrow: boolean, write?: (r: Re
     ];
   }
   return [
-    { key: 'code', title: t('envelope.code'), width: 'minmax(140px, 1.1fr)', sorter: true, render: (r) => <Link to={`/r/points/${r.id}`} tabIndex={-1} title={r.code}>{r.code}</Link> },
-    { key: 'name', title: t('envelope.name'), width: 'minmax(120px, 1.2fr)', sorter: true, render: (r) => <span title={nameOf(r, lang)}>{nameOf(r, lang)}</span> },
+    { key: 'code', title: t('envelope.code'), width: 'minmax(150px, 1fr)', sorter: true, render: (r) => <Link to={`/r/points/${r.id}`} tabIndex={-1} title={r.code}>{r.code}</Link> },
+    { key: 'name', title: t('envelope.name'), width: 'minmax(140px, 1.3fr)', sorter: true, render: (r) => <span title={nameOf(r, lang)}>{nameOf(r, lang)}</span> },
     value,
-    { key: 'quality', title: t('points.quality'), width: '120px', render: (r) => <LiveQuality num={r.num} /> },
-    { key: 'age', title: t('points.age'), width: '80px', align: 'right', render: (r) => <LiveAge num={r.num} /> },
-    { key: 'address', title: t('points.address'), width: '120px', sorter: true, render: (r) => <span className="mono">{specOf(r).address}</span> },
-    { key: 'area', title: t('points.area'), width: 'minmax(80px, 0.6fr)', sorter: true, render: (r) => <span className="soft" title={specOf(r).area}>{specOf(r).area}</span> },
+    { key: 'quality', title: t('points.quality'), width: '110px', render: (r) => <LiveQuality num={r.num} /> },
+    { key: 'age', title: t('points.age'), width: '72px', align: 'right', render: (r) => <LiveAge num={r.num} /> },
+    { key: 'address', title: t('points.address'), width: '104px', sorter: true, render: (r) => <span className="mono">{specOf(r).address}</span> },
     actions,
   ];
 }
