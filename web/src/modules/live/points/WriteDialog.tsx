@@ -67,7 +67,7 @@ export function WriteDialog({ point, onClose }: { point: Resource; onClose: () =
     setBusy(true);
     setError(null);
     try {
-      setResult(await post<Outcome>(`/points/${seg(point.id)}:write`, { ...values, expires_ms: EXPIRES_MS }));
+      setResult(await post<Outcome>(`/points/${seg(point.id)}:write`, { ...values, confirm: true, expires_ms: EXPIRES_MS }));
     } catch (e) {
       setError(e);
     } finally {
