@@ -17,11 +17,13 @@ import { antdTheme } from './theme/theme';
 const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
+      networkMode: 'always', // a plant network has no internet; the browser's idea of "online" says nothing
       staleTime: 5000,
       refetchOnWindowFocus: false,
       retry: (count, e) => (e as { status?: number }).status === 0 && count < 3,
       retryDelay: (attempt) => Math.min(8000, 1000 * 2 ** attempt),
     },
+    mutations: { networkMode: 'always' },
   },
 });
 
