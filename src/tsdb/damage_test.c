@@ -128,7 +128,7 @@ TEST(damage_is_found_and_nothing_wrong_is_read)
 {
     struct model m;
     struct files l = {0};
-    size_t lost = 0, harmless = 0, rounds = getenv("BORNITE_LONG") ? 20000 : 1000;
+    size_t lost = 0, harmless = 0, rounds = getenv("BORNITE_LONG") ? 20000 : 400;
     model_init(&m, 2024);
     struct fs *fs = build(&m);
     CHECK_INT(fs->ops->list(fs, "ts", list_one, &l), 0);

@@ -7,12 +7,11 @@
 #include "tsdb/tsdb.h"
 
 #define POINTS 24
-#define PER_POINT 40000
 #define SEC INT64_C(1000000)
 
 struct series {
     struct sample *s;
-    size_t n;
+    size_t n, cap;
 };
 struct model {
     struct series p[POINTS + 1];
@@ -48,7 +47,8 @@ __attribute__((unused)) static void model_put(struct model *m, struct sample s)
     if (s.type == SAMPLE_NONE) s.v.u = 0;
     if (s.time_us > m->newest) m->newest = s.time_us;
     if (at == p->n || p->s[at].time_us != s.time_us) {
-        if (p->n == PER_POINT) abort();
+        if (p->n == p->cap) p->s = realloc(p->s, (p->cap = p->cap * 2 + 64) * sizeof s);
+        if (!p->s) abort();
         memmove(&p->s[at + 1], &p->s[at], (p->n - at) * sizeof s);
         p->n++;
     }
@@ -58,7 +58,6 @@ __attribute__((unused)) static void model_put(struct model *m, struct sample s)
 __attribute__((unused)) static void model_init(struct model *m, uint64_t seed)
 {
     *m = (struct model){.rng = seed, .newest = INT64_MIN};
-    for (int i = 1; i <= POINTS; i++) m->p[i].s = malloc(PER_POINT * sizeof(struct sample));
 }
 
 __attribute__((unused)) static void model_fini(struct model *m)
