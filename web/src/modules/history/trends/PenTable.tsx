@@ -12,6 +12,7 @@ import { formatNumber, formatValue, unitText } from '@/lib/units';
 import type { Engine } from './engine';
 import { readingAt, type Reading } from './line';
 import { msPerPx } from './model';
+import { rangeText } from './scales';
 import type { Pen } from './state';
 import { useTitleOf, type PenInfo } from './useTrend';
 
@@ -76,7 +77,7 @@ function ScaleCell({ engine, info, onChange }: { engine: Engine; info: PenInfo; 
   const model = engine.model.pens.find((p) => p.code === info.pen.code);
   const fixed = info.pen.lo !== undefined;
   const shared = !fixed && engine.model.axes === 'unit' && !model?.bool;
-  const text = scale && model?.bool && !fixed ? '0 – 1' : scale ? `${formatNumber(scale.lo)} – ${formatNumber(scale.hi)}` : '—';
+  const text = scale && model?.bool && !fixed ? '0 – 1' : scale ? rangeText(scale.lo, scale.hi) : '—';
   const kind = t(fixed ? 'trends.scale.fixed' : shared ? 'trends.scale.shared' : 'trends.scale.own');
   return (
     <Popover trigger="click" destroyOnHidden content={<ScaleEditor pen={info.pen} range={model?.range ?? null} current={scale} onChange={onChange} />}>

@@ -53,6 +53,7 @@ export function TrendsPage() {
   const summary = useSummary(infos.filter((i) => i.point).map((i) => i.pen.code), engine.model.view, live);
 
   const openSaved = (r: Resource) => change(() => fromSpec(r.id, r.spec), true);
+  const saved = useResource('trends', state.trend ?? undefined).data;
   const openError = useOpenSaved(state.trend, state.pens.length === 0, openSaved);
   const toggle = (code: string) => change((s) => (s.pens.some((p) => p.code === code) ? removePen(s, code) : addPens(s, [code])));
   const setPen = (code: string, c: Partial<Pen>) => change((s) => ({ ...s, pens: s.pens.map((p) => (p.code === code ? { ...p, ...c } : p)) }));
@@ -138,7 +139,7 @@ export function TrendsPage() {
     <div className="page fixed trends">
       <Tools state={state} live={live} pickerOpen={picker} change={change} onPicker={() => setPicker(!picker)} onLive={goLive} onPause={pause} onZoom={zoom} onAuto={autoScales}
         saved={<SavedTrends state={state} onOpen={openSaved} onSaved={(id) => change((s) => ({ ...s, trend: id }))} onGone={(id) => change((s) => (s.trend === id ? { ...s, trend: null } : s))} />}
-        out={state.pens.length > 0 && <ExportMenu engine={engine} title={t('trends.title')} canvas={() => chart.current?.canvas() ?? null} />} />
+        out={state.pens.length > 0 && <ExportMenu engine={engine} title={saved?.name || t('trends.title')} canvas={() => chart.current?.canvas() ?? null} />} />
       <div className="trend-body">
         {picker && !narrow && <aside className="panel trend-side" aria-label={t('trends.pick.title')}>{picking}</aside>}
         <Drawer open={picker && narrow} onClose={() => setPicker(false)} placement="bottom" size="75%" title={t('trends.pick.title')}>{picking}</Drawer>

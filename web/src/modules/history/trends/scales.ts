@@ -81,3 +81,12 @@ export function tickText(values: number[]): string[] {
   const decimals = Math.min(6, Math.max(0, -Math.floor(Math.log10(step) + 1e-9) + (/^(25|2\.5)/.test(String(step).replace(/^0\.0*/, '')) ? 1 : 0)));
   return values.map((v) => v.toFixed(decimals));
 }
+
+/* "99.8571 – 99.8634": as many digits as tell the two ends apart. */
+export function rangeText(lo: number, hi: number): string {
+  const span = hi - lo;
+  const decimals = span > 0 ? Math.min(8, Math.max(0, 2 - Math.floor(Math.log10(span)))) : 2;
+  const max = Math.max(Math.abs(lo), Math.abs(hi));
+  const text = (v: number) => (max >= 1e9 ? v.toExponential(3) : v.toFixed(Math.min(decimals, max >= 1000 && span > 10 ? 0 : decimals)));
+  return `${text(lo)} – ${text(hi)}`;
+}

@@ -70,11 +70,11 @@ export function writeState(s: TrendState): URLSearchParams {
   const put = (key: string, value: string) => {
     if (value) out.set(key, value);
   };
-  const each = (fn: (p: Pen) => string, sep: string) => s.pens.map((p, i) => (fn(p) ? `${i}${fn(p)}` : '')).filter(Boolean).join(sep);
+  const each = (fn: (p: Pen, i: number) => string, sep: string) => s.pens.map((p, i) => (fn(p, i) ? `${i}${fn(p, i)}` : '')).filter(Boolean).join(sep);
   put('points', s.pens.map((p) => p.code).join(','));
   put('from', s.range.from);
   put('to', s.range.to);
-  put('c', each((p) => (p.color ? `:${p.color.replace('#', '')}` : ''), ';'));
+  put('c', each((p, i) => (p.color && p.color !== String((i % PALETTE) + 1) ? `:${p.color.replace('#', '')}` : ''), ';'));
   put('s', each((p) => (p.lo !== undefined && p.hi !== undefined ? `:${p.lo}:${p.hi}` : ''), ';'));
   put('hide', s.pens.map((p, i) => (p.hidden ? String(i) : '')).filter(Boolean).join('.'));
   put('axes', s.axes === 'own' ? '' : s.axes);

@@ -7,7 +7,7 @@ import { stepFor } from './ExportMenu';
 import { zoomed } from './gestures';
 import { append, extent, gapOf, lineOf, readingAt, renew, trim, type Line } from './line';
 import { PlotLoader, TAIL_MAX } from './loader';
-import { laneScale, padded, penScales, settle, ticks, tickText } from './scales';
+import { laneScale, padded, penScales, rangeText, settle, ticks, tickText } from './scales';
 import { addPens, EMPTY, fromSpec, parseState, removePen, toSpec, writeState, type TrendState } from './state';
 
 const series = (code: string, t: number[], v: (number | null)[], q: number[] = t.map(() => 0), step = false): Series => ({ point: '1', code, name: '', step, t, v, q, r: t.map(() => 0) });
@@ -130,6 +130,7 @@ describe('scales', () => {
     expect(tickText([2, 4])).toEqual(['2', '4']);
     expect(tickText([0.25, 0.5])).toEqual(['0.25', '0.50']);
     expect(ticks(1, 1, 4)).toEqual([]);
+    expect([rangeText(99.8571, 99.8634), rangeText(0, 800), rangeText(3202.12, 4223.2)]).toEqual(['99.85710 – 99.86340', '0 – 800', '3202 – 4223']);
   });
   it('zoom at a point and stay within bounds', () => {
     expect(zoomed(0, 100000, 50000, 0.5)).toEqual([25000, 75000]);

@@ -15,7 +15,7 @@ import type { Sheet } from './useSheet';
 
 const ROW = 34;
 const OVER = 8;
-const WIDTH: Record<Column, number> = { code: 170, name: 150, address: 120, type: 130, byte_order: 110, scale: 72, offset: 72, unit: 80, decimals: 72, lo: 80, hi: 80, period: 76, deadband: 76 };
+const WIDTH: Record<Column, number> = { code: 170, name: 130, address: 100, type: 120, byte_order: 100, scale: 64, offset: 64, unit: 70, decimals: 84, lo: 76, hi: 76, period: 72, deadband: 76 };
 
 interface Props {
   sheet: Sheet;
@@ -53,7 +53,7 @@ export function PointSheet({ sheet, columns, fields, reads, onPasted }: Props) {
   const { rows } = sheet;
   const first = Math.max(0, Math.floor(view.top / ROW) - OVER);
   const last = Math.min(rows.length, Math.ceil((view.top + view.height) / ROW) + OVER);
-  const grid = { gridTemplateColumns: `44px ${columns.map((c) => `${WIDTH[c]}px`).join(' ')} 90px minmax(160px, 1fr) 36px` };
+  const grid = { gridTemplateColumns: `44px ${columns.map((c) => `${WIDTH[c]}px`).join(' ')} 84px minmax(120px, 1fr) 32px` };
 
   useEffect(() => {
     const el = box.current;
