@@ -75,6 +75,10 @@ struct ts_store_ops {
     int (*classify)(struct ts_store *, const uint32_t *points, const uint8_t *classes, size_t n);
     int (*enforce)(struct ts_store *, struct error *);
     int (*class_usage)(struct ts_store *, uint8_t class_id, struct ts_class_usage *ret);
+    /* After appends were refused for a failed write or sync (stats.read_only, not a full disk, which heals by
+     * itself): make what was acknowledged safe and take appends again. To be tried every few seconds; any
+     * thread. May be NULL. */
+    int (*reopen)(struct ts_store *, struct error *);
     void (*close)(struct ts_store *); /* flushes, frees */
 };
 struct ts_store {

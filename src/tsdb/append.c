@@ -103,12 +103,10 @@ static int write_log(struct tsdb *db, const struct sample *s, size_t n, struct e
     if (db->rec.err) return error_set(e, db->rec.err, "", "append: %s", "写入：%s", error_title(db->rec.err));
     int rc = wal_append(&db->wal, db->rec.p, db->rec.n);
     if (rc) return failed_log(db, rc, e);
-    if (db->disk_full) {
-        pthread_mutex_lock(&db->lock);
-        db->disk_full = false;
-        db_read_only(db, NULL);
-        pthread_mutex_unlock(&db->lock);
-    }
+    pthread_mutex_lock(&db->lock);
+    if (db->disk_full) db_read_only(db, NULL);
+    db->disk_full = false;
+    pthread_mutex_unlock(&db->lock);
     return 0;
 }
 

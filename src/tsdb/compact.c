@@ -187,10 +187,10 @@ struct limits {
 static struct limits limits_of(struct tsdb *db, uint8_t class_id)
 {
     pthread_mutex_lock(&db->lock);
-    struct tsdb_class c = db->classes[class_id];
+    struct ts_class c = db->classes[class_id];
     pthread_mutex_unlock(&db->lock);
     struct limits l = {MERGED_BYTES, INT64_MAX};
-    if (c.max_bytes && c.max_bytes / 8 < l.bytes) l.bytes = c.max_bytes / 8;
+    if (c.max_bytes && (int64_t)(c.max_bytes / 8) < l.bytes) l.bytes = (int64_t)(c.max_bytes / 8);
     if (c.max_age_us) l.span = c.max_age_us / 8;
     return l;
 }

@@ -47,6 +47,21 @@ static void db_stats(struct ts_store *st, struct ts_stats *ret)
     view_put(v);
 }
 
+static int db_classes(struct ts_store *st, const struct ts_class *c, size_t n)
+{
+    struct error ignored;
+    return tsdb_retention_set(st, c, n, &ignored);
+}
+
+static int db_class_usage(struct ts_store *st, uint8_t class_id, struct ts_class_usage *ret)
+{
+    struct tsdb_class_usage all[TSDB_CLASSES];
+    if (class_id >= TSDB_CLASSES) return ERR_INVALID;
+    tsdb_class_usage(st, all);
+    *ret = (struct ts_class_usage){(uint64_t)all[class_id].bytes, all[class_id].samples, all[class_id].oldest_us};
+    return 0;
+}
+
 static void db_free(struct tsdb *db)
 {
     wal_close(&db->wal);
@@ -85,6 +100,11 @@ static const struct ts_store_ops tsdb_ops = {
     .string_put = db_string_put,
     .string_get = db_string_get,
     .stats = db_stats,
+    .classes = db_classes,
+    .classify = tsdb_point_class,
+    .enforce = tsdb_enforce_retention,
+    .class_usage = db_class_usage,
+    .reopen = tsdb_reopen_wal,
     .close = db_close,
 };
 
@@ -139,14 +159,15 @@ int tsdb_open(const struct tsdb_config *cfg, struct ts_store **ret, struct error
 }
 
 /* ---- classes ---- */
-int tsdb_retention_set(struct ts_store *st, const struct tsdb_class *classes, size_t n, struct error *e)
+int tsdb_retention_set(struct ts_store *st, const struct ts_class *classes, size_t n, struct error *e)
 {
     struct tsdb *db = tsdb_of(st);
     for (size_t i = 0; i < n; i++)
-        if (classes[i].id >= TSDB_CLASSES || classes[i].max_age_us < 0 || classes[i].max_bytes < 0)
+        if (classes[i].id >= TSDB_CLASSES || classes[i].max_age_us < 0 || classes[i].max_bytes > INT64_MAX)
             return error_set(e, ERR_INVALID, "classes", "class %u: ids are 0 to %d, limits not negative",
                              "存档类 %u：编号应为 0 至 %d，限值不得为负", classes[i].id, TSDB_CLASSES - 1);
     pthread_mutex_lock(&db->lock);
+    memset(db->classes, 0, sizeof db->classes);
     for (size_t i = 0; i < n; i++) db->classes[classes[i].id] = classes[i];
     pthread_mutex_unlock(&db->lock);
     return 0;

@@ -52,7 +52,7 @@ struct tsdb {
     bool disk_full;
     uint8_t *class_of; /* by point */
     size_t nclass_of;
-    struct tsdb_class classes[TSDB_CLASSES];
+    struct ts_class classes[TSDB_CLASSES];
     int64_t floor[TSDB_CLASSES]; /* samples before are expired */
     struct codec *codecs[CODECS_KEPT];
     size_t ncodecs;

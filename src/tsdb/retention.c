@@ -68,7 +68,7 @@ static int bytes_once(struct tsdb *db, uint8_t class_id, int64_t max_bytes)
     return rc;
 }
 
-static int enforce_class(struct tsdb *db, const struct tsdb_class *c, int64_t now)
+static int enforce_class(struct tsdb *db, const struct ts_class *c, int64_t now)
 {
     int64_t floor = c->max_age_us ? now - c->max_age_us : INT64_MIN;
     int rc;
@@ -77,14 +77,14 @@ static int enforce_class(struct tsdb *db, const struct tsdb_class *c, int64_t no
     pthread_mutex_unlock(&db->lock);
     do rc = c->max_age_us ? age_once(db, c->id, floor) : 0;
     while (rc == 1);
-    while (!rc && c->max_bytes && (rc = bytes_once(db, c->id, c->max_bytes)) == 1) rc = 0;
+    while (!rc && c->max_bytes && (rc = bytes_once(db, c->id, (int64_t)c->max_bytes)) == 1) rc = 0;
     return rc;
 }
 
 int tsdb_enforce_retention(struct ts_store *st, struct error *e)
 {
     struct tsdb *db = tsdb_of(st);
-    struct tsdb_class classes[TSDB_CLASSES];
+    struct ts_class classes[TSDB_CLASSES];
     int64_t now = clock_now_us(db->clock);
     int rc = 0;
     pthread_mutex_lock(&db->lock);

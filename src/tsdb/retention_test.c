@@ -11,7 +11,7 @@ struct store {
     struct fs *fs;
     struct sim_clock clock;
     struct ts_store *st;
-    struct tsdb_class classes[2];
+    struct ts_class classes[2];
     struct error e;
 };
 
@@ -30,7 +30,7 @@ static int open_store(struct store *s)
     return tsdb_open(&cfg, &s->st, &s->e);
 }
 
-static bool begin(struct store *s, struct tsdb_class a, struct tsdb_class b)
+static bool begin(struct store *s, struct ts_class a, struct ts_class b)
 {
     *s = (struct store){.fs = sim_fs_new(), .classes = {a, b}};
     sim_clock_init(&s->clock, T0);
@@ -82,7 +82,7 @@ static struct range range_of(struct store *s, uint32_t point)
 TEST(age_limits_each_class_on_its_own)
 {
     struct store s;
-    REQUIRE(begin(&s, (struct tsdb_class){.id = 0}, (struct tsdb_class){.id = 1, .max_age_us = 3 * HOUR}));
+    REQUIRE(begin(&s, (struct ts_class){.id = 0}, (struct ts_class){.id = 1, .max_age_us = 3 * HOUR}));
     for (int h = 0; h < 10; h++) write_hour(&s, h);
     CHECK_INT(tsdb_merge(s.st, &s.e), 0);
     sim_clock_advance(&s.clock, 10 * HOUR);
@@ -110,7 +110,7 @@ TEST(age_limits_each_class_on_its_own)
 TEST(samples_in_memory_expire_too)
 {
     struct store s;
-    REQUIRE(begin(&s, (struct tsdb_class){.id = 0, .max_age_us = HOUR}, (struct tsdb_class){.id = 1}));
+    REQUIRE(begin(&s, (struct ts_class){.id = 0, .max_age_us = HOUR}, (struct ts_class){.id = 1}));
     struct sample x = {.time_us = T0, .point = 1, .type = SAMPLE_INT, .v.i = 1};
     CHECK_INT(s.st->ops->append(s.st, &x, 1, &s.e), 0);
     sim_clock_advance(&s.clock, 2 * HOUR);
@@ -126,15 +126,15 @@ TEST(samples_in_memory_expire_too)
 TEST(limit_changed_later_applies_to_what_is_stored)
 {
     struct store s;
-    REQUIRE(begin(&s, (struct tsdb_class){.id = 0}, (struct tsdb_class){.id = 1}));
+    REQUIRE(begin(&s, (struct ts_class){.id = 0}, (struct ts_class){.id = 1}));
     for (int h = 0; h < 6; h++) write_hour(&s, h);
     sim_clock_advance(&s.clock, 6 * HOUR);
-    struct tsdb_class two = {.id = 0, .max_age_us = 2 * HOUR};
+    struct ts_class two = {.id = 0, .max_age_us = 2 * HOUR};
     CHECK_INT(tsdb_retention_set(s.st, &two, 1, &s.e), 0);
     CHECK_INT(tsdb_enforce_retention(s.st, &s.e), 0);
     CHECK_INT(range_of(&s, 1).n, 2 * 360);
     CHECK_INT(range_of(&s, 2).n, 6 * 360);
-    struct tsdb_class wrong = {.id = TSDB_CLASSES};
+    struct ts_class wrong = {.id = TSDB_CLASSES};
     CHECK_INT(tsdb_retention_set(s.st, &wrong, 1, &s.e), ERR_INVALID);
     end(&s);
 }
@@ -142,7 +142,7 @@ TEST(limit_changed_later_applies_to_what_is_stored)
 TEST(bytes_limit_drops_the_oldest)
 {
     struct store s;
-    REQUIRE(begin(&s, (struct tsdb_class){.id = 0, .max_bytes = 20000}, (struct tsdb_class){.id = 1}));
+    REQUIRE(begin(&s, (struct ts_class){.id = 0, .max_bytes = 20000}, (struct ts_class){.id = 1}));
     for (int h = 0; h < 12; h++) {
         write_hour(&s, h);
         CHECK_INT(tsdb_merge(s.st, &s.e), 0);
@@ -160,10 +160,10 @@ TEST(bytes_limit_drops_the_oldest)
 TEST(one_big_segment_is_cut_to_size)
 {
     struct store s;
-    REQUIRE(begin(&s, (struct tsdb_class){.id = 0}, (struct tsdb_class){.id = 1}));
+    REQUIRE(begin(&s, (struct ts_class){.id = 0}, (struct ts_class){.id = 1}));
     for (int h = 0; h < 24; h++) write_hour(&s, h);
     CHECK_INT(tsdb_merge(s.st, &s.e), 0);
-    struct tsdb_class small = {.id = 0, .max_bytes = 60000};
+    struct ts_class small = {.id = 0, .max_bytes = 60000};
     CHECK_INT(tsdb_retention_set(s.st, &small, 1, &s.e), 0);
     CHECK_INT(tsdb_enforce_retention(s.st, &s.e), 0);
     struct tsdb_class_usage u[TSDB_CLASSES];
@@ -177,7 +177,7 @@ TEST(one_big_segment_is_cut_to_size)
 TEST(class_change_keeps_the_newest_write)
 {
     struct store s;
-    REQUIRE(begin(&s, (struct tsdb_class){.id = 0}, (struct tsdb_class){.id = 1}));
+    REQUIRE(begin(&s, (struct ts_class){.id = 0}, (struct ts_class){.id = 1}));
     const uint32_t point = 1;
     for (int i = 0; i < 12; i++) {
         uint8_t class_id = i == 2;

@@ -284,6 +284,21 @@ int tsdb_seal(struct ts_store *st, struct error *e)
     return rc ? error_set(e, rc, "ts", "sealing failed: %s", "封存失败：%s", error_title(rc)) : 0;
 }
 
+static bool log_failed(struct tsdb *db)
+{
+    pthread_mutex_lock(&db->append);
+    bool failed = db->wal.failed;
+    pthread_mutex_unlock(&db->append);
+    return failed;
+}
+
+static void refuse_log(struct tsdb *db)
+{
+    pthread_mutex_lock(&db->append);
+    db->wal.failed = true;
+    pthread_mutex_unlock(&db->append);
+}
+
 /* The head holds all that was acknowledged since the last seal: writing it to new files and beginning a
  * new log leaves nothing that depends on the file that failed. */
 static int reopen(struct tsdb *db)
@@ -291,11 +306,11 @@ static int reopen(struct tsdb *db)
     bool empty;
     int rc = strings_reopen(db->strings);
     for (size_t n = head_count(db, &empty); n > 1 && !rc; n = head_count(db, &empty)) rc = seal_oldest(db);
-    if (rc || !db->wal.failed) return rc;
+    if (rc || !log_failed(db)) return rc;
     rc = seal_swap(db);
     if (rc) return rc;
     rc = seal_oldest(db);
-    if (rc) db->wal.failed = true; /* the next attempt begins with the head that is still waiting */
+    if (rc) refuse_log(db); /* the next attempt begins with the head that is still waiting */
     return rc;
 }
 

@@ -5,8 +5,8 @@
  * log. Segments are merged in the background; the newest write of a (point, time) wins everywhere.
  * All files lie under "ts/" of the given fs; FORMAT.md describes them byte by byte.
  *
- * Threads: append, reopen and close from one thread at a time; everything else from any thread at any
- * time between open and close. Times: `newest_us` of the whole store is what "not in the future of the
+ * Threads: append from one thread at a time; everything else from any thread at any time between open
+ * and close. Times: `newest_us` of the whole store is what "not in the future of the
  * last sample" means in a summary: a value holds until the next sample of its point or until there. */
 #pragma once
 #include "io/clock.h"
@@ -18,17 +18,11 @@
 #define TSDB_WAL_MAX_DEFAULT (128u << 20)
 #define TSDB_HEAD_MAX_DEFAULT (96u << 20)
 
-struct tsdb_class {
-    uint8_t id;         /* 0..TSDB_CLASSES-1 */
-    int64_t max_age_us; /* 0: kept for ever */
-    int64_t max_bytes;  /* of segment files; 0: no limit */
-};
-
 struct tsdb_config {
-    struct fs *fs;                    /* borrowed, outlives the store */
-    const struct clock *clock;        /* borrowed; NULL: the machine's */
-    uint64_t wal_max, head_max;       /* bytes after which the head is sealed; 0: default */
-    const struct tsdb_class *classes; /* retention; may be NULL */
+    struct fs *fs;                  /* borrowed, outlives the store */
+    const struct clock *clock;      /* borrowed; NULL: the machine's */
+    uint64_t wal_max, head_max;     /* bytes after which the head is sealed; 0: default */
+    const struct ts_class *classes; /* retention; may be NULL */
     size_t nclasses;
     const uint32_t *points; /* point_classes[i] is the class of points[i]; may be NULL */
     const uint8_t *point_classes;
@@ -48,9 +42,9 @@ MUST_CHECK int tsdb_seal(struct ts_store *st, struct error *e);
 /* Merge until no merge is due (tests, benchmarks; the background thread does it by itself). */
 MUST_CHECK int tsdb_merge(struct ts_store *st, struct error *e);
 
-/* Retention. A sample belongs to the class that its point had when it was sealed. Setting a limit
- * applies to stored samples at the next enforcement, which the owner asks for every minute. */
-MUST_CHECK int tsdb_retention_set(struct ts_store *st, const struct tsdb_class *classes, size_t n, struct error *e);
+/* Retention; the table replaces the former one. A sample belongs to the class that its point had when it was sealed.
+ * Setting a limit applies to stored samples at the next enforcement, which the owner asks for every minute. */
+MUST_CHECK int tsdb_retention_set(struct ts_store *st, const struct ts_class *classes, size_t n, struct error *e);
 MUST_CHECK int tsdb_point_class(struct ts_store *st, const uint32_t *points, const uint8_t *classes, size_t n);
 MUST_CHECK int tsdb_enforce_retention(struct ts_store *st, struct error *e);
 
