@@ -35,6 +35,7 @@ type Doing = { what: 'edit' | 'copy' | 'delete'; channel: ChannelStatus } | null
 function useActions(setDoing: (d: Doing) => void, setTested: (t: Tested) => void) {
   const { t } = useTranslation();
   const can = useCan();
+  const navigate = useNavigate();
   const client = useQueryClient();
   const notify = useNotify();
   const enable = useMutation<unknown, ApiError, { id: string; on: boolean }>({
@@ -53,6 +54,7 @@ function useActions(setDoing: (d: Doing) => void, setTested: (t: Tested) => void
   return (c: ChannelStatus): MenuProps['items'] => [
     ...(can('channel', 'write') ? [
       { key: 'test', icon: <ThunderboltOutlined />, label: t('connections.test.button'), onClick: () => void test(c) },
+      { key: 'device', icon: <PlusOutlined />, label: t('connections.action.addDevice'), onClick: () => void navigate(`/connections/new?channel=${encodeURIComponent(c.id)}`) },
       { key: 'edit', icon: <EditOutlined />, label: t('connections.action.edit'), onClick: () => setDoing({ what: 'edit', channel: c }) },
       { key: 'copy', icon: <CopyOutlined />, label: t('connections.action.duplicate'), onClick: () => setDoing({ what: 'copy', channel: c }) },
       { key: 'enable', icon: c.state === 'off' ? <PlayCircleOutlined /> : <PauseCircleOutlined />, label: t(c.state === 'off' ? 'connections.action.enable' : 'connections.action.disable'), onClick: () => enable.mutate({ id: c.id, on: c.state === 'off' }) },
@@ -155,7 +157,7 @@ export function ConnectionsPage() {
         )} />
       )}
       {doing && doing.what !== 'delete' && <ChannelEditor id={doing.channel.id} copy={doing.what === 'copy'} taken={all.map((c) => c.code)} onClose={() => setDoing(null)} />}
-      {doing?.what === 'delete' && <DeleteChannel channel={doing.channel} onClose={() => setDoing(null)} />}
+      {doing?.what === 'delete' && <DeleteChannel channel={doing.channel} onClose={() => setDoing(null)} onGone={() => set('open', '')} />}
     </div>
   );
 }

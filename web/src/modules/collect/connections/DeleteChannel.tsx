@@ -7,14 +7,16 @@ import { quote } from '@/lib/filter';
 import { useApi, useRemove } from '@/lib/resources';
 import type { ChannelStatus, Page, Resource } from '@/lib/types';
 
-export function DeleteChannel({ channel, onClose }: { channel: ChannelStatus; onClose: () => void }) {
+export function DeleteChannel({ channel, onClose, onGone }: { channel: ChannelStatus; onClose: () => void; onGone: () => void }) {
   const { t } = useTranslation();
   const remove = useRemove('channels');
   const users = useApi<Page<Resource>>('/devices', { filter: `channel=${quote(channel.id)}`, sort: 'code', size: 20 });
-  if (users.data && users.data.total === 0) {
-    return <ConfirmDelete open what={channel.code} type={channel.code} onClose={onClose} onDelete={() => remove.mutateAsync({ id: channel.id })} />;
-  }
-  if (users.error) return <ConfirmDelete open what={channel.code} type={channel.code} onClose={onClose} onDelete={() => remove.mutateAsync({ id: channel.id })} />;
+  const erase = async () => {
+    await remove.mutateAsync({ id: channel.id });
+    onGone();
+  };
+  /* who uses it cannot be read: the server decides */
+  if (users.error || users.data?.total === 0) return <ConfirmDelete open what={channel.code} type={channel.code} onClose={onClose} onDelete={erase} />;
   return (
     <Modal open title={t('connections.delete.title', { code: channel.code })} onCancel={onClose} onOk={onClose} okText={t('action.close')} cancelButtonProps={{ hidden: true }}>
       {users.data ? (

@@ -21,12 +21,12 @@ export function splitFields(fields: FieldDoc[], first = 3): { main: FieldDoc[]; 
   return { main, more: fields.filter((f) => !main.includes(f)) };
 }
 
-/* "mb-192.168.1.10", "mb-gw:1502": short, without what a code may not hold, not taken yet. */
+/* "192.168.1.10", "gw-1502": short, without what a code may not hold, not taken yet. */
 export function suggestCode(driver: string, options: Spec | undefined, defaults: FieldDoc[], taken: Iterable<string>): string {
   const host = String(options?.host ?? options?.device ?? options?.url ?? '').replace(/^\w+:\/\//, '').replace(/[ ,;'"/]+/g, '-').replace(/^-+|-+$/g, '');
   const port = options?.port;
   const usual = defaults.find((f) => f.name === 'port')?.default;
-  const base = `${driver.split('_')[0] || 'ch'}-${host || '1'}${port !== undefined && port !== null && port !== usual && host ? `-${String(port)}` : ''}`;
+  const base = `${host || `${driver.split('_')[0] || 'channel'}-1`}${port !== undefined && port !== null && port !== usual && host ? `-${String(port)}` : ''}`;
   return freeCode(base, taken);
 }
 

@@ -3,7 +3,7 @@ import { Form, Segmented, type FormInstance } from 'antd';
 import { useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 import { RefSelect } from '@/components/schema/RefSelect';
-import type { ChannelStatus, Driver } from '@/lib/types';
+import type { Driver } from '@/lib/types';
 import { ChannelFields, channelInput, valuesOf, type ChannelValues } from '../ChannelForm';
 import { suggestCode } from '../drivers';
 import { TestButton } from '../TestResult';
@@ -12,7 +12,7 @@ interface Props {
   form: FormInstance<ChannelValues>;
   drivers: Driver[];
   driver: Driver | undefined;
-  channels: ChannelStatus[];
+  taken: string[];              /* codes of the channels that exist */
   existing: string | null;      /* undefined choice: a new one */
   mode: 'new' | 'existing';
   onMode: (m: 'new' | 'existing') => void;
@@ -20,14 +20,14 @@ interface Props {
   onDriver: (name: string) => void;
 }
 
-export function ChannelStep({ form, drivers, driver, channels, existing, mode, onMode, onExisting, onDriver }: Props) {
+export function ChannelStep({ form, drivers, driver, taken, existing, mode, onMode, onExisting, onDriver }: Props) {
   const { t } = useTranslation();
   const typed = useRef(Boolean(form.getFieldValue('code')));
   const options = Form.useWatch('options', { form, preserve: true });
   useEffect(() => {
     if (mode !== 'new' || !driver || typed.current) return;
-    form.setFieldValue('code', suggestCode(driver.name, options, driver.channel, channels.map((c) => c.code)));
-  }, [options, driver, mode, channels, form]);
+    form.setFieldValue('code', suggestCode(driver.name, options, driver.channel, taken));
+  }, [options, driver, mode, taken, form]);
   const pickDriver = (name: string) => {
     onDriver(name);
     const next = drivers.find((d) => d.name === name);
@@ -35,7 +35,7 @@ export function ChannelStep({ form, drivers, driver, channels, existing, mode, o
   };
   return (
     <div className="col wizard-form">
-      {channels.length > 0 && (
+      {taken.length > 0 && (
         <Segmented value={mode} onChange={(v) => onMode(v as 'new' | 'existing')} options={[{ value: 'new', label: t('connections.wizard.newChannel') }, { value: 'existing', label: t('connections.wizard.oldChannel') }]} />
       )}
       <Form form={form} layout="vertical" hidden={mode !== 'new'} className={mode === 'new' ? '' : 'hidden'}>

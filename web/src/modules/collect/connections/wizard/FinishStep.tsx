@@ -11,6 +11,7 @@ interface Props {
   progress: { step: StepName; done: number };
   total: number;
   codes: string[];
+  rows: { n: number; code: string; text: string }[];   /* what is wrong, by row */
   onRetry: () => void;
   onBack: () => void;
   onMore: () => void;
@@ -31,7 +32,7 @@ function Exists({ made, total }: { made: Made; total: number }) {
   );
 }
 
-export function FinishStep({ made, outcome, progress, total, codes, onRetry, onBack, onMore }: Props) {
+export function FinishStep({ made, outcome, progress, total, codes, rows, onRetry, onBack, onMore }: Props) {
   const { t } = useTranslation();
   const navigate = useNavigate();
   if (!outcome) {
@@ -62,14 +63,15 @@ export function FinishStep({ made, outcome, progress, total, codes, onRetry, onB
         <div className="col">
           {faults.map((f) => <div key={f}>{f}</div>)}
           {outcome.rows.size > 0 && <div>{t('connections.finish.rows', { n: outcome.rows.size })}</div>}
+          {rows.length > 0 && <ul className="exists">{rows.slice(0, 8).map((r) => <li key={r.n}>{t('connections.finish.row', { n: r.n, code: r.code })} {r.text}</li>)}{rows.length > 8 && <li>…</li>}</ul>}
           <div>{t('connections.finish.now')}</div>
           <Exists made={made} total={total} />
           <div className="soft">{t('connections.finish.retryHelp')}</div>
         </div>
       )} />
       <Space>
-        <Button type="primary" onClick={onRetry}>{t('action.retry')}</Button>
-        <Button onClick={onBack}>{t('connections.finish.fix')}</Button>
+        <Button type={rows.length > 0 ? 'default' : 'primary'} onClick={onRetry}>{t('action.retry')}</Button>
+        <Button type={rows.length > 0 ? 'primary' : 'default'} onClick={onBack}>{t('connections.finish.fix')}</Button>
       </Space>
     </div>
   );

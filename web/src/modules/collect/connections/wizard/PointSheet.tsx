@@ -53,7 +53,10 @@ export function PointSheet({ sheet, columns, fields, reads, onPasted }: Props) {
   const { rows } = sheet;
   const first = Math.max(0, Math.floor(view.top / ROW) - OVER);
   const last = Math.min(rows.length, Math.ceil((view.top + view.height) / ROW) + OVER);
-  const grid = { gridTemplateColumns: `44px ${columns.map((c) => `${WIDTH[c]}px`).join(' ')} 84px minmax(120px, 1fr) 32px` };
+  const grid = {
+    gridTemplateColumns: `44px ${columns.map((c) => `${WIDTH[c]}px`).join(' ')} 84px minmax(120px, 1fr) 32px`,
+    minWidth: 44 + 84 + 120 + 32 + columns.reduce((sum, c) => sum + WIDTH[c], 0),
+  };
 
   useEffect(() => {
     const el = box.current;
@@ -137,12 +140,13 @@ export function PointSheet({ sheet, columns, fields, reads, onPasted }: Props) {
       <div className="sheet-body" style={{ height: rows.length * ROW }}>
         {rows.slice(first, last).map((row, k) => {
           const i = first + k;
+          const fault = row.errors.row ?? Object.values(row.errors)[0];
           return (
-            <div key={row.key} className={`sheet-row${row.errors.row ? ' bad' : ''}`} style={{ ...grid, top: i * ROW }} role="row" title={row.errors.row}>
+            <div key={row.key} className={`sheet-row${row.errors.row ? ' bad' : ''}`} style={{ ...grid, top: i * ROW }} role="row" title={fault}>
               <span className="cell muted num">{i + 1}</span>
               {columns.map((c) => cell(row, i, c))}
-              {row.errors.row ? <><span className="cell" /><span className="cell bad-text">{row.errors.row}</span></> : <ReadCells result={reads.get(row.key)} />}
-              <Button type="text" size="small" tabIndex={-1} icon={<CloseOutlined />} aria-label={t('connections.sheet.removeRow', { n: i + 1 })} onClick={() => sheet.remove(row.key)} />
+              {fault ? <><span className="cell" /><span className="cell bad-text" role="alert">{fault}</span></> : <ReadCells result={reads.get(row.key)} />}
+              <Button className="sheet-x" type="text" size="small" tabIndex={-1} icon={<CloseOutlined />} aria-label={t('connections.sheet.removeRow', { n: i + 1 })} onClick={() => sheet.remove(row.key)} />
             </div>
           );
         })}

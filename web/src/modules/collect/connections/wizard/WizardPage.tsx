@@ -13,7 +13,7 @@ import { staleKind, useApi, useKind, useResource } from '@/lib/resources';
 import { useNarrow } from '@/lib/useNarrow';
 import type { ChannelStatus, Driver, Spec } from '@/lib/types';
 import { channelInput, placeFaults, valuesOf, type ChannelValues } from '../ChannelForm';
-import { freeCode, useDrivers } from '../drivers';
+import { useDrivers } from '../drivers';
 import { ChannelStep } from './ChannelStep';
 import { deviceInput, DeviceStep, type DeviceValues } from './DeviceStep';
 import { FinishStep } from './FinishStep';
@@ -32,6 +32,7 @@ function Wizard({ drivers, channels, initial, onMore }: { drivers: Driver[]; cha
   const notify = useNotify();
   const navigate = useNavigate();
   const narrow = useNarrow();
+  const [taken] = useState(() => channels.map((c) => c.code));   /* as it was at the start: what we make ourselves does not count */
   const [step, setStep] = useState(0);
   const [channelForm] = Form.useForm<ChannelValues>();
   const [deviceForm] = Form.useForm<DeviceValues>();
@@ -59,7 +60,7 @@ function Wizard({ drivers, channels, initial, onMore }: { drivers: Driver[]; cha
   const enterDevice = () => {
     const base = channelMode === 'existing' ? (old.data?.code ?? 'dev') : String(channelForm.getFieldValue('code'));
     const fresh = toForm(driver?.device ?? [], {}, true);
-    if (!deviceForm.getFieldValue('code')) deviceForm.setFieldsValue({ code: freeCode(`${base}-d1`, []), name: '', options: fresh });
+    if (!deviceForm.getFieldValue('code')) deviceForm.setFieldsValue({ code: `${base}-1`, name: '', options: fresh });
     else deviceForm.setFieldsValue({ options: { ...fresh, ...(deviceForm.getFieldValue('options') as Spec) } });
     setStep(1);
   };
@@ -127,13 +128,13 @@ function Wizard({ drivers, channels, initial, onMore }: { drivers: Driver[]; cha
       <Steps current={step} size="small" responsive={false} titlePlacement={narrow ? 'vertical' : 'horizontal'} items={names.map((n) => ({ title: t(`connections.wizard.step.${n}`) }))} status={outcome && !outcome.ok ? 'error' : undefined} />
       <div className="panel wizard-body">
         <div className={step === 0 ? '' : 'hidden'}>
-          <ChannelStep form={channelForm} drivers={drivers} driver={driver} channels={channels} existing={channelId} mode={channelMode} onMode={(m) => { setChannelMode(m); setDeviceMode('new'); }} onExisting={setChannelId} onDriver={setDriverName} />
+          <ChannelStep form={channelForm} drivers={drivers} driver={driver} taken={taken} existing={channelId} mode={channelMode} onMode={(m) => { setChannelMode(m); setDeviceMode('new'); }} onExisting={setChannelId} onDriver={setDriverName} />
         </div>
         <div className={step === 1 ? '' : 'hidden'}>
           <DeviceStep form={deviceForm} driver={driver} channelId={channelMode === 'existing' ? channelId : null} existing={deviceId} mode={deviceMode} onMode={setDeviceMode} onExisting={setDeviceId} />
         </div>
         {step === 2 && <PointsStep sheet={sheet} driver={driver} fields={fields} deviceCode={deviceCode} source={source} />}
-        {step === 3 && <FinishStep made={made} outcome={outcome} progress={progress} total={points.length} codes={points.map((r) => (r.cells.code ?? '').trim())} onRetry={() => void store()} onBack={fix} onMore={onMore} />}
+        {step === 3 && <FinishStep made={made} outcome={outcome} progress={progress} total={points.length} codes={points.map((r) => (r.cells.code ?? '').trim())} onRetry={() => void store()} rows={outcome ? sheet.rows.flatMap((r, i) => { const e = outcome.rows.get(r.key); return e ? [{ n: i + 1, code: r.cells.code ?? '', text: Object.values(e).join('；') }] : []; }) : []} onBack={fix} onMore={onMore} />}
       </div>
       {step < 3 && (
         <Space className="wizard-foot">

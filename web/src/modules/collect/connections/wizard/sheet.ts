@@ -95,7 +95,7 @@ export function readPaste(text: string, at: Column, fields: FieldDoc[] = []): Pa
     const row: Partial<Record<Column, string>> = {};
     line.forEach((text, i) => {
       const c = header ? columns[i] : (COLUMNS[start + i] ?? null);
-      if (c && text !== '') row[c] = text;
+      if (c && text !== '') row[c] = choiceOf(fields.find((f) => f.name === c), text) ?? text;
     });
     return row;
   });

@@ -27,7 +27,7 @@ describe('paste', () => {
     expect(p.unknown).toEqual(['备注']);
   });
   it('starts at the cell of the cursor without a heading', () => {
-    expect(readPaste('400001\tfloat\n400003\tfloat', 'address', fields).rows).toEqual([{ address: '400001', type: 'float' }, { address: '400003', type: 'float' }]);
+    expect(readPaste('400001\tREAL\n400003\tfloat', 'address', fields).rows).toEqual([{ address: '400001', type: 'float' }, { address: '400003', type: 'float' }]);
     expect(columnOf('Byte Order', fields)).toBe('byte_order');
     expect(columnOf('whatever', fields)).toBeNull();
   });
