@@ -7,8 +7,6 @@
 #include "tsdb/wal.h"
 #include "base/mem.h"
 
-#define WAL_FILE_MAX (INT64_C(4) << 30)
-
 void wal_path(uint64_t number, char out[WAL_PATH_MAX])
 {
     snprintf(out, WAL_PATH_MAX, "ts/wal-%016llx", (unsigned long long)number);
@@ -82,18 +80,54 @@ int wal_append(struct wal *w, const void *rec, size_t n)
     return 0;
 }
 
+/* The file is read through a window that moves on from record to record, so that a start does not need
+ * the whole log in memory. Only when something does not check is all that is left read in one piece. */
 struct replay {
-    const uint8_t *p;
-    size_t n, at;
+    struct fs_file *f;
+    uint8_t *p; /* window */
+    size_t n, cap, at;
+    int64_t base, size; /* file offset of the window, size of the file */
     uint64_t number, seq;
     struct sample *samples;
-    size_t cap;
+    size_t cap_samples;
     struct wal_replayed *out;
 };
 
+#define WINDOW ((size_t)1 << 20)
+
+/* Have at least `want` bytes in the window from r->at on, as far as the file reaches. */
+static int window_fill(struct replay *r, size_t want)
+{
+    if (r->n - r->at >= want || r->base + (int64_t)r->n >= r->size) return 0;
+    if (r->at) memmove(r->p, r->p + r->at, r->n - r->at);
+    r->base += (int64_t)r->at;
+    r->n -= r->at;
+    r->at = 0;
+    if (want < WINDOW) want = WINDOW;
+    if ((int64_t)want > r->size - r->base) want = (size_t)(r->size - r->base);
+    if (!mem_grow((void **)&r->p, &r->cap, want, 1)) return ERR_NOMEM;
+    int64_t got = fs_pread(r->f, r->p + r->n, want - r->n, r->base + (int64_t)r->n);
+    if (got < 0) return (int)got;
+    r->n += (size_t)got;
+    if (r->n < want) r->size = r->base + (int64_t)r->n;
+    return 0;
+}
+
+/* The whole record at r->at, if its header tells its length truly, else all that is left. */
+static int window_record(struct replay *r, struct wal_record *rec, bool *ret_good)
+{
+    int rc = window_fill(r, WAL_REC_HEAD);
+    size_t left = (size_t)(r->size - r->base) - r->at, want = left;
+    if (!rc && r->n - r->at >= WAL_REC_HEAD && wal_record_size(r->p + r->at) < left)
+        want = wal_record_size(r->p + r->at);
+    if (!rc) rc = window_fill(r, want);
+    *ret_good = !rc && wal_record_parse(r->p + r->at, r->n - r->at, r->number, rec) && rec->seq > r->seq;
+    return rc || *ret_good ? rc : window_fill(r, left);
+}
+
 static int replay_one(struct replay *r, const struct wal_record *rec, wal_replay_fn *fn, void *ctx)
 {
-    if (!mem_grow((void **)&r->samples, &r->cap, rec->samples, sizeof *r->samples)) return ERR_NOMEM;
+    if (!mem_grow((void **)&r->samples, &r->cap_samples, rec->samples, sizeof *r->samples)) return ERR_NOMEM;
     if (wal_record_decode(rec, r->samples)) { /* whole and signed, yet senseless */
         r->out->damaged++;
         return 0;
@@ -105,18 +139,20 @@ static int replay_one(struct replay *r, const struct wal_record *rec, wal_replay
 
 static int replay_records(struct replay *r, wal_replay_fn *fn, void *ctx)
 {
-    while (r->at < r->n) {
+    while (r->base + (int64_t)r->at < r->size) {
         struct wal_record rec;
-        bool good = wal_record_parse(r->p + r->at, r->n - r->at, r->number, &rec) && rec.seq > r->seq;
-        if (!good) {
+        bool good, first = r->base + (int64_t)r->at == WAL_HEAD;
+        int rc = window_record(r, &rec, &good);
+        if (rc) return rc;
+        if (!good) { /* the window reaches to the end of the file now */
             size_t next = wal_record_find(r->p, r->n, r->at + 1, r->number, r->seq);
-            r->out->torn = next == r->n;
-            r->at = next;
-            if (next < r->n) r->out->damaged++;
+            r->out->torn = next >= r->n;
+            r->out->damaged += next < r->n;
+            r->at = next < r->n ? next : r->n;
             continue;
         }
-        if (rec.seq != r->seq + 1 && r->at == WAL_HEAD) r->out->damaged++;
-        int rc = replay_one(r, &rec, fn, ctx);
+        if (rec.seq != r->seq + 1 && first) r->out->damaged++;
+        rc = replay_one(r, &rec, fn, ctx);
         if (rc) return rc;
         r->seq = rec.seq;
         r->at += rec.total;
@@ -124,26 +160,34 @@ static int replay_records(struct replay *r, wal_replay_fn *fn, void *ctx)
     return 0;
 }
 
+static int replay_file(struct replay *r, wal_replay_fn *fn, void *ctx)
+{
+    uint64_t found = 0;
+    r->size = fs_size(r->f);
+    if (r->size < 0) return (int)r->size;
+    r->out->bytes = (uint64_t)r->size;
+    int rc = window_fill(r, WAL_HEAD);
+    if (rc) return rc;
+    int head = wal_head_decode(r->p, r->n, &found);
+    if (head == ERR_UNSUPPORTED) return head;
+    r->at = r->n < WAL_HEAD ? r->n : WAL_HEAD;
+    rc = replay_records(r, fn, ctx);
+    /* A file whose header is wrong but whose records are good was damaged; without records it was being made. */
+    if (!rc && (head == ERR_CORRUPT || found != r->number) && r->out->records) r->out->damaged++;
+    return rc;
+}
+
 int wal_replay(struct fs *fs, uint64_t number, wal_replay_fn *fn, void *ctx, struct wal_replayed *ret)
 {
     char path[WAL_PATH_MAX];
-    void *p = NULL;
-    size_t n = 0;
-    uint64_t found = 0;
-    wal_path(number, path);
+    struct replay r = {.number = number, .out = ret};
     *ret = (struct wal_replayed){0};
-    int rc = fs_read_all(fs, path, WAL_FILE_MAX, &p, &n);
+    wal_path(number, path);
+    int rc = fs_open(fs, path, FS_READ, &r.f);
     if (rc) return rc;
-    struct replay r = {.p = p, .n = n, .at = WAL_HEAD < n ? WAL_HEAD : n, .number = number, .out = ret};
-    int head = wal_head_decode(p, n, &found);
-    if (head == ERR_UNSUPPORTED)
-        rc = head;
-    else
-        rc = replay_records(&r, fn, ctx);
-    /* A file whose header is wrong but whose records are good was damaged; without records it was being made. */
-    if (!rc && (head == ERR_CORRUPT || found != number) && ret->records) ret->damaged++;
-    ret->bytes = n;
+    rc = replay_file(&r, fn, ctx);
+    fs_close(r.f);
     mem_free(r.samples);
-    mem_free(p);
+    mem_free(r.p);
     return rc;
 }

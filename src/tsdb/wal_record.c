@@ -115,6 +115,11 @@ bool wal_record_parse(const uint8_t *p, size_t n, uint64_t number, struct wal_re
     return true;
 }
 
+size_t wal_record_size(const uint8_t *p)
+{
+    return WAL_REC_HEAD + (size_t)load_u32(p + 4);
+}
+
 static void get_points(struct in *in, struct run_state *st, unsigned flags, struct sample *s, size_t k)
 {
     st->point += (uint32_t)in_zigzag(in);

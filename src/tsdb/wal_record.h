@@ -23,6 +23,8 @@ struct wal_record {
 };
 /* The record at p: true when it is whole and its checksum is right. */
 bool wal_record_parse(const uint8_t *p, size_t n, uint64_t number, struct wal_record *ret);
+/* Bytes that the header at p (WAL_REC_HEAD bytes) claims for its record. */
+size_t wal_record_size(const uint8_t *p);
 /* Its samples, r->samples of them; ERR_CORRUPT. */
 int wal_record_decode(const struct wal_record *r, struct sample *out);
 /* Offset of the next record at or after `from` with a seq above `after`; n when none. */
