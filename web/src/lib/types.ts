@@ -60,6 +60,7 @@ export interface Resource<S = Spec> {
   org?: string;
   labels: Record<string, string>;
   spec: S;
+  refs?: Record<string, { id: string; code: string; name: string }>;   /* what the spec's references lead to */
   state?: string;
   rev: number;
   origin?: string;

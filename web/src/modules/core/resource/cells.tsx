@@ -13,17 +13,18 @@ import type { FieldDoc, KindDoc, Resource } from '@/lib/types';
 
 export const ENVELOPE = ['code', 'name', 'num', 'org', 'state', 'rev', 'origin', 'created_by', 'created_at', 'updated_by', 'updated_at'];
 
-function RefCell({ kind, id }: { kind: string; id: string }) {
+function RefCell({ kind, id, known }: { kind: string; id: string; known?: { code: string; name: string } }) {
   const doc = useKind(kind);
-  const { data } = useApi<Resource>(doc ? `/${doc.plural}/${seg(id)}` : null, undefined, { stale: 60000 });
+  const { data: found } = useApi<Resource>(doc && !known ? `/${doc.plural}/${seg(id)}` : null, undefined, { stale: 60000 });
+  const data = known ?? found;
   if (!doc) return <>{id}</>;
   return <Link to={pathOf(kind, doc.plural, id)} onClick={(e) => e.stopPropagation()}>{data ? data.code || data.name : '…'}</Link>;
 }
 
-export function FieldCell({ field, value }: { field: FieldDoc; value: unknown }) {
+export function FieldCell({ field, value, refs }: { field: FieldDoc; value: unknown; refs?: Resource['refs'] }) {
   const { t, i18n } = useTranslation();
   if (value === null || value === undefined || value === '') return <span className="muted">—</span>;
-  if (field.type === 'ref') return <RefCell kind={field.kind ?? ''} id={String(value)} />;
+  if (field.type === 'ref') return <RefCell kind={field.kind ?? ''} id={String(value)} known={refs?.[field.name]} />;
   if (field.type === 'enum') return <>{textOf(field.values?.find((v) => v.value === value)?.title, i18n.language, String(value))}</>;
   if (field.type === 'boolean') return <>{value ? t('value.yes') : t('value.no')}</>;
   if (field.type === 'duration') return <>{durationText(String(value))}</>;
@@ -63,7 +64,7 @@ export function columnsOf(kind: KindDoc, t: (k: string) => string, lang: string)
     const right = f.type === 'number' || f.type === 'integer';
     return {
       key, title: textOf(f.title, lang, key), width: f.type === 'boolean' ? 90 : 150, align: right ? 'right' : undefined,
-      sorter: !['object', 'array', 'json', 'secret'].includes(f.type), render: (_v, r) => <FieldCell field={f} value={r.spec?.[key]} />,
+      sorter: !['object', 'array', 'json', 'secret'].includes(f.type), render: (_v, r) => <FieldCell field={f} value={r.spec?.[key]} refs={r.refs} />,
     };
   };
   const known = wanted.filter((k) => fields.has(k) || ENVELOPE.includes(k));
