@@ -12,23 +12,14 @@ import { EmptyState, ErrorState, Loading } from '@/components/states';
 import { call, post, seg, type ApiError } from '@/lib/api';
 import { staleKind, useApi } from '@/lib/resources';
 import { useCan } from '@/lib/session';
-import type { ChannelState, ChannelStatus } from '@/lib/types';
+import type { ChannelStatus } from '@/lib/types';
 import { formatCount } from '@/lib/units';
 import { ChannelEditor } from './ChannelEditor';
 import { DeleteChannel } from './DeleteChannel';
 import { Diagnostics } from './Diagnostics';
+import { matching, STATES } from './list';
 import { TestAlert, type TestAnswer } from './TestResult';
 import './connections.css';
-
-const STATES: ChannelState[] = ['down', 'degraded', 'connecting', 'up', 'off'];
-const rank = (s: ChannelState) => STATES.indexOf(s);
-
-export function matching(items: ChannelStatus[], q: string, state: string): ChannelStatus[] {
-  const text = q.trim().toLowerCase();
-  return items
-    .filter((c) => (!state || c.state === state) && (!text || [c.code, c.name, c.driver ?? '', c.reason].some((x) => x.toLowerCase().includes(text))))
-    .sort((a, b) => rank(a.state) - rank(b.state) || a.code.localeCompare(b.code));
-}
 
 type Doing = { what: 'edit' | 'copy' | 'delete'; channel: ChannelStatus } | null;
 

@@ -7,7 +7,7 @@ import { useSettings } from '@/app/settings';
 import { EmptyState } from '@/components/states';
 import { asError } from '@/lib/api';
 import { useResource } from '@/lib/resources';
-import { formatTime, isLive, zoneLabel } from '@/lib/time';
+import { formatDuration, formatTime, isLive, zoneLabel } from '@/lib/time';
 import type { Resource } from '@/lib/types';
 import { Chart, type ChartHandle } from './Chart';
 import { ExportMenu } from './ExportMenu';
@@ -90,8 +90,8 @@ export function TrendsPage() {
     engine.move(from, to);
   };
   const goLive = () => {
-    const span = Math.round((engine.model.view.to - engine.model.view.from) / 1000);
-    change((s) => ({ ...s, range: { from: `now-${span}s`, to: 'now' } }));
+    const span = formatDuration(engine.model.view.to - engine.model.view.from).replaceAll(' ', '');
+    change((s) => ({ ...s, range: { from: `now-${span}`, to: 'now' } }));
   };
   const pause = () => engine.move(engine.model.view.from, engine.model.view.to);
   const zoom = (factor: number, at?: number) => {

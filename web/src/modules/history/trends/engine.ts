@@ -137,6 +137,7 @@ export class Engine {
 
   /* One step of the clock; not more often than a pixel is worth. */
   private slide(): void {
+    if (!this.live && this.loader.state.error) this.update(); /* asks again when it is time to */
     if (!this.live || this.moving) return;
     const { from, to } = this.model.view;
     const now = this.now();

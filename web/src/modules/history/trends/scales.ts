@@ -18,8 +18,9 @@ export interface PenScale {
 
 /* Room above and below; a flat line lies in the middle. */
 export function padded([lo, hi]: [number, number]): [number, number] {
-  if (hi > lo) return [lo - (hi - lo) * 0.06, hi + (hi - lo) * 0.06];
-  const half = lo === 0 ? 1 : Math.abs(lo) * 0.05;
+  const size = Math.max(Math.abs(lo), Math.abs(hi));
+  if (hi - lo > Math.max(1e-12, size * 1e-9)) return [lo - (hi - lo) * 0.06, hi + (hi - lo) * 0.06];
+  const half = size < 1e-9 ? 1 : size * 0.05;
   return [lo - half, hi + half];
 }
 
@@ -87,6 +88,6 @@ export function rangeText(lo: number, hi: number): string {
   const span = hi - lo;
   const decimals = span > 0 ? Math.min(8, Math.max(0, 2 - Math.floor(Math.log10(span)))) : 2;
   const max = Math.max(Math.abs(lo), Math.abs(hi));
-  const text = (v: number) => (max >= 1e9 ? v.toExponential(3) : v.toFixed(Math.min(decimals, max >= 1000 && span > 10 ? 0 : decimals)));
+  const text = (v: number) => (max >= 1e9 || (max > 0 && max < 1e-4) ? v.toExponential(3) : v.toFixed(Math.min(decimals, max >= 1000 && span > 10 ? 0 : decimals)));
   return `${text(lo)} – ${text(hi)}`;
 }

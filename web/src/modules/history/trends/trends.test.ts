@@ -8,6 +8,7 @@ import { zoomed } from './gestures';
 import { append, extent, gapOf, lineOf, readingAt, renew, trim, type Line } from './line';
 import { PlotLoader, TAIL_MAX } from './loader';
 import { laneScale, padded, penScales, rangeText, settle, ticks, tickText } from './scales';
+import { timeSplits, timeTicks } from './timeAxis';
 import { addPens, EMPTY, fromSpec, parseState, removePen, toSpec, writeState, type TrendState } from './state';
 
 const series = (code: string, t: number[], v: (number | null)[], q: number[] = t.map(() => 0), step = false): Series => ({ point: '1', code, name: '', step, t, v, q, r: t.map(() => 0) });
@@ -131,6 +132,13 @@ describe('scales', () => {
     expect(tickText([0.25, 0.5])).toEqual(['0.25', '0.50']);
     expect(ticks(1, 1, 4)).toEqual([]);
     expect([rangeText(99.8571, 99.8634), rangeText(0, 800), rangeText(3202.12, 4223.2)]).toEqual(['99.85710 – 99.86340', '0 – 800', '3202 – 4223']);
+  });
+  it('mark time on the wall clock, the date once a day', () => {
+    const day = new Date(2026, 0, 5).getTime();
+    const splits = timeSplits(day - 1000, day + 3 * 3600000, 3600000);
+    expect(splits).toEqual([0, 1, 2, 3].map((h) => day + h * 3600000));
+    expect(timeTicks(splits, 3600000)).toEqual(['00:00\n01-05', '01:00', '02:00', '03:00']);
+    expect(timeTicks(timeSplits(day, day + 2 * 86400000, 86400000), 86400000)).toEqual(['01-05', '01-06', '01-07']);
   });
   it('zoom at a point and stay within bounds', () => {
     expect(zoomed(0, 100000, 50000, 0.5)).toEqual([25000, 75000]);

@@ -99,7 +99,7 @@ export function useEngine(state: TrendState, change: Change, infos: PenInfo[], c
   const [version, bump] = useReducer((n: number) => n + 1, 0);
   const good = infos.filter((i) => i.point && !i.error);
   const key = good.map((i) => `${i.pen.code}=${i.point?.num}`).join(',');
-  useLive(good.filter((i) => !i.pen.hidden).map((i) => i.point?.num ?? 0).filter(Boolean));
+  useLive(good.map((i) => i.point?.num ?? 0).filter(Boolean));
 
   useEffect(() => {
     let pending = 0;
@@ -180,6 +180,7 @@ export function useTitleOf(): (info: PenInfo) => string {
   const { i18n } = useTranslation();
   return (info) => {
     const en = info.point?.spec.name_en;
-    return i18n.language === 'en' && typeof en === 'string' && en ? en : (info.point?.name ?? info.pen.code);
+    const name = i18n.language === 'en' && typeof en === 'string' && en ? en : (info.point?.name ?? '');
+    return name === info.pen.code ? '' : name;
   };
 }

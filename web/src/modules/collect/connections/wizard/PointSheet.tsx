@@ -28,7 +28,7 @@ interface Props {
 function ReadCells({ result }: { result: ReadResult | undefined }) {
   const { t } = useTranslation();
   if (!result) return <><span className="cell muted num">—</span><span className="cell" /></>;
-  if ('fault' in result) return <><span className="cell muted num">—</span><span className="cell bad-text" title={result.fault}>{result.fault}</span></>;
+  if ('fault' in result) return <span className="cell bad-text sheet-fault" title={result.fault}>{result.fault}</span>;
   const { item } = result;
   const q = Math.max(0, QUALITY.indexOf(item.quality));
   return (
@@ -145,7 +145,7 @@ export function PointSheet({ sheet, columns, fields, reads, onPasted }: Props) {
             <div key={row.key} className={`sheet-row${row.errors.row ? ' bad' : ''}`} style={{ ...grid, top: i * ROW }} role="row" title={fault}>
               <span className="cell muted num">{i + 1}</span>
               {columns.map((c) => cell(row, i, c))}
-              {fault ? <><span className="cell" /><span className="cell bad-text" role="alert">{fault}</span></> : <ReadCells result={reads.get(row.key)} />}
+              {fault ? <span className="cell bad-text sheet-fault" role="alert">{fault}</span> : <ReadCells result={reads.get(row.key)} />}
               <Button className="sheet-x" type="text" size="small" tabIndex={-1} icon={<CloseOutlined />} aria-label={t('connections.sheet.removeRow', { n: i + 1 })} onClick={() => sheet.remove(row.key)} />
             </div>
           );
