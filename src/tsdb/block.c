@@ -103,16 +103,16 @@ int block_decode(struct in *in, const struct block_head *h, const int64_t *times
     return 0;
 }
 
-int times_decode(struct in *in, struct codec *c)
+int times_decode(struct in *in, struct codec_times *ret, struct codec *c)
 {
     size_t n = in_count(in, TIMES_MAX);
-    c->times_at = 0;
+    ret->at = 0;
     if (in->bad) return ERR_CORRUPT;
-    if (!mem_grow((void **)&c->times, &c->cap_times, n + 1, sizeof *c->times)) return ERR_NOMEM;
-    intcol_decode(in, c->times, n, c);
+    if (!mem_grow((void **)&ret->t, &ret->cap, n + 1, sizeof *ret->t)) return ERR_NOMEM;
+    intcol_decode(in, ret->t, n, c);
     if (in->bad || in_left(in)) return ERR_CORRUPT;
     for (size_t i = 1; i < n; i++)
-        if (c->times[i] <= c->times[i - 1]) return ERR_CORRUPT;
-    c->ntimes = n;
+        if (ret->t[i] <= ret->t[i - 1]) return ERR_CORRUPT;
+    ret->n = n;
     return 0;
 }

@@ -33,4 +33,4 @@ int block_head_decode(struct in *in, struct block_head *ret);
  * rise. */
 int block_decode(struct in *in, const struct block_head *h, const int64_t *times, size_t nrows, struct sample *out,
                  struct codec *c);
-int times_decode(struct in *in, struct codec *c); /* into c->times, c->ntimes; ERR_CORRUPT, ERR_NOMEM */
+int times_decode(struct in *in, struct codec_times *ret, struct codec *c); /* t and n of it; ERR_CORRUPT, ERR_NOMEM */

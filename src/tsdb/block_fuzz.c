@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     struct in in = in_make(p + 1, n - 1);
     struct block_head h;
     if (p[0] & 1) {
-        (void)times_decode(&in, c);
+        (void)times_decode(&in, &c->times[0], c);
         return 0;
     }
     if (block_head_decode(&in, &h) == 0 && block_decode(&in, &h, times, 64, out, c) == 0)

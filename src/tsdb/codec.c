@@ -29,8 +29,7 @@ void codec_free(struct codec *c)
     mem_free(c->metas);
     mem_free(c->tmp);
     mem_free(c->io);
-    mem_free(c->times);
-    mem_free(c->page);
+    for (int i = 0; i < CODEC_SLOTS; i++) mem_free(c->times[i].t), mem_free(c->pages[i].p);
     mem_free(c);
 }
 

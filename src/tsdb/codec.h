@@ -5,6 +5,20 @@
 #include <stdint.h>
 #include <zstd.h>
 
+/* What was decoded lately, by file (uid) and place: points of one poll share time columns, neighbouring
+ * points index pages. at = 0: empty. */
+#define CODEC_SLOTS 16
+struct codec_times {
+    int64_t *t;
+    size_t n, cap;
+    uint64_t uid, at;
+};
+struct codec_page {
+    uint8_t *p;
+    size_t n;
+    uint64_t uid, at;
+};
+
 struct codec {
     ZSTD_CCtx *c;
     ZSTD_DCtx *d;
@@ -15,13 +29,13 @@ struct codec {
     uint8_t *tmp;    /* intcol_bound(max) */
     uint8_t *io;     /* what is read from a file; grown by codec_io */
     size_t cap_io;
-    int64_t *times; /* the time column used last, see block.c */
-    size_t cap_times, ntimes;
-    uint64_t times_uid, times_at;
-    uint8_t *page; /* the index page used last, see segment.c */
-    size_t npage;
-    uint64_t page_uid, page_at;
+    struct codec_times times[CODEC_SLOTS];
+    struct codec_page pages[CODEC_SLOTS];
 };
+static inline unsigned codec_slot(uint64_t uid, uint64_t at)
+{
+    return (unsigned)(((uid ^ at) * UINT64_C(0x9e3779b97f4a7c15)) >> 60);
+}
 struct codec *codec_new(size_t max); /* NULL when out of memory */
 void codec_free(struct codec *c);
 uint8_t *codec_io(struct codec *c, size_t n); /* room for n bytes; NULL when out of memory */

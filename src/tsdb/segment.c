@@ -105,19 +105,21 @@ static int read_frame_at(struct seg *s, uint64_t at, int kind, struct codec *c, 
 }
 
 /* ---- blocks ---- */
-static int load_times(struct seg *s, uint64_t at, struct codec *c)
+static bool times_kept(const struct seg *s, const struct codec_times *t, uint64_t at)
+{
+    return t->at == at && t->uid == s->info.uid;
+}
+
+static int load_times(struct seg *s, uint64_t at, struct codec_times *t, struct codec *c)
 {
     struct in in;
-    if (c->times_at == at && c->times_uid == s->info.uid && at) return 0;
+    t->at = 0;
     int rc = read_frame_at(s, at, FRAME_TIMES, c, &in);
-    if (!rc) rc = times_decode(&in, c);
-    if (rc) {
-        c->times_at = 0;
-        if (rc == ERR_CORRUPT) damaged(s, at);
-        return rc;
-    }
-    c->times_at = at;
-    c->times_uid = s->info.uid;
+    if (!rc) rc = times_decode(&in, t, c);
+    if (rc == ERR_CORRUPT) damaged(s, at);
+    if (rc) return rc;
+    t->at = at;
+    t->uid = s->info.uid;
     return 0;
 }
 
@@ -133,13 +135,14 @@ static int decode_at(struct seg *s, uint64_t at, size_t len, struct block_head *
     if (!rc && h->how != TIMES_OWN && (h->distance > at || h->distance == 0)) rc = ERR_CORRUPT;
     if (rc || h->how == TIMES_OWN) return rc ? rc : block_decode(&in, h, NULL, 0, out, c);
     uint64_t times_at = at - h->distance;
-    if (c->times_at != times_at || c->times_uid != s->info.uid) {
-        rc = load_times(s, times_at, c);
+    struct codec_times *t = &c->times[codec_slot(s->info.uid, times_at)];
+    if (!times_kept(s, t, times_at)) {
+        rc = load_times(s, times_at, t, c);
         if (!rc) rc = read_frame(s, at, len, FRAME_BLOCK, c, &in);
         if (!rc) rc = block_head_decode(&in, h);
         if (rc) return rc;
     }
-    return block_decode(&in, h, c->times, c->ntimes, out, c);
+    return block_decode(&in, h, t->t, t->n, out, c);
 }
 
 static int seg_decode(struct source *src, const struct piece *p, struct sample *out, struct codec *c)
@@ -334,21 +337,21 @@ int seg_open(struct fs *fs, const char *path, seg_damage_fn *damage, void *ctx, 
 /* ---- looking up ---- */
 typedef int entry_fn(void *ctx, const struct index_entry *e);
 
-/* The page, decompressed, into c->page; neighbouring points are often asked for one after the other. */
-static int load_page(struct seg *s, const struct index_page *pg, struct codec *c)
+/* The page, decompressed. */
+static int load_page(struct seg *s, const struct index_page *pg, struct codec *c, struct in *ret)
 {
     struct in in;
     uint8_t *raw = NULL;
     size_t n = 0;
-    if (c->page && c->page_uid == s->info.uid && c->page_at == pg->at) return 0;
-    int rc = read_frame(s, pg->at, pg->len, FRAME_INDEX, c, &in);
-    if (!rc) rc = unzip(&in, FRAME_MAX, c->d, &raw, &n);
-    if (rc) return rc;
-    mem_free(c->page);
-    c->page = raw;
-    c->npage = n;
-    c->page_uid = s->info.uid;
-    c->page_at = pg->at;
+    struct codec_page *kept = &c->pages[codec_slot(s->info.uid, pg->at)];
+    if (kept->at != pg->at || kept->uid != s->info.uid) {
+        int rc = read_frame(s, pg->at, pg->len, FRAME_INDEX, c, &in);
+        if (!rc) rc = unzip(&in, FRAME_MAX, c->d, &raw, &n);
+        if (rc) return rc;
+        mem_free(kept->p);
+        *kept = (struct codec_page){raw, n, s->info.uid, pg->at};
+    }
+    *ret = in_make(kept->p, kept->n);
     return 0;
 }
 
@@ -356,8 +359,8 @@ static int load_page(struct seg *s, const struct index_page *pg, struct codec *c
 static int each_in_page(struct seg *s, const struct index_page *pg, uint32_t point, struct codec *c, entry_fn *fn,
                         void *ctx)
 {
-    int rc = load_page(s, pg, c);
-    struct in page = in_make(rc ? NULL : c->page, rc ? 0 : c->npage);
+    struct in page;
+    int rc = load_page(s, pg, c, &page);
     while (!rc && in_left(&page)) {
         struct index_entry e;
         if (!index_entry_decode(&page, point, &e))
