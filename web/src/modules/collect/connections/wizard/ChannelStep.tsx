@@ -38,7 +38,7 @@ export function ChannelStep({ form, drivers, driver, taken, existing, mode, onMo
       {taken.length > 0 && (
         <Segmented value={mode} onChange={(v) => onMode(v as 'new' | 'existing')} options={[{ value: 'new', label: t('connections.wizard.newChannel') }, { value: 'existing', label: t('connections.wizard.oldChannel') }]} />
       )}
-      <Form form={form} layout="vertical" hidden={mode !== 'new'} className={mode === 'new' ? '' : 'hidden'}>
+      <Form form={form} name="channel" layout="vertical" hidden={mode !== 'new'} className={mode === 'new' ? '' : 'hidden'}>
         <ChannelFields drivers={drivers} driver={driver} creating onDriver={pickDriver} onCode={() => { typed.current = true; }} />
         <TestButton path="/channels:test" body={async () => {
           await form.validateFields(driver?.channel.map((f) => ['options', f.name]) as never);

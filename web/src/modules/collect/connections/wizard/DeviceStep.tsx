@@ -35,7 +35,7 @@ export function DeviceStep({ form, driver, channelId, existing, mode, onMode, on
   return (
     <div className="col wizard-form">
       {channelId && <Segmented value={mode} onChange={(v) => onMode(v as 'new' | 'existing')} options={[{ value: 'new', label: t('connections.wizard.newDevice') }, { value: 'existing', label: t('connections.wizard.oldDevice') }]} />}
-      <Form form={form} layout="vertical" hidden={mode !== 'new'} className={mode === 'new' ? '' : 'hidden'}>
+      <Form form={form} name="device" layout="vertical" hidden={mode !== 'new'} className={mode === 'new' ? '' : 'hidden'}>
         <div className="form-grid">
           <Form.Item name="code" label={t('connections.form.code')} rules={[{ required: true, message: t('form.required') }, { pattern: /^[^ ,;'"]+$/u, message: t('connections.fault.code') }]}><Input /></Form.Item>
           <Form.Item name="name" label={t('connections.form.name')}><Input /></Form.Item>

@@ -49,7 +49,7 @@ export function RangeDialog({ open, device, fields, example, next, onAdd, onClos
   };
   return (
     <Modal open={open} title={t('connections.range.title')} okText={t('connections.range.add', { n: spec?.count ?? 0 })} cancelText={t('action.cancel')} onCancel={onClose} onOk={() => void add()} destroyOnHidden width={640}>
-      <Form form={form} layout="vertical" preserve={false} onFinish={() => void add()} initialValues={{ start: example, count: 10, type: 'float', stride: null, code: '{device}.{n:2}', name: '', from: next, period: '1s' }}>
+      <Form form={form} name="range" layout="vertical" preserve={false} onFinish={() => void add()} initialValues={{ start: example, count: 10, type: 'float', stride: null, code: '{device}.{n:2}', name: '', from: next, period: '1s' }}>
         <div className="form-grid range-grid">
           <Form.Item name="start" label={t('connections.range.start')} rules={[{ required: true, whitespace: true, message: t('form.required') }]}><Input autoFocus className="mono" /></Form.Item>
           <Form.Item name="count" label={t('connections.range.count')} rules={[{ required: true, message: t('form.required') }]}><InputNumber min={1} max={10000} precision={0} style={{ width: '100%' }} /></Form.Item>
