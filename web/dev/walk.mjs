@@ -124,8 +124,9 @@ try {
   await page.getByRole('button', { name: '完成' }).click();
   await page.goto(`${base}/points?q=GRD`);
   await page.locator('.grid-row .live').first().waitFor();
-  const first = await page.locator('.grid-row .live').first().innerText();
-  await page.waitForFunction((was) => document.querySelector('.grid-row .live')?.textContent !== was, first.replace(/\s/g, ''), { timeout: 40000 });
+  const values = () => [...document.querySelectorAll('.grid-row .live')].map((x) => x.textContent).join();
+  const before = await page.evaluate(values);
+  await page.waitForFunction(`(${values})() !== ${JSON.stringify(before)}`);
   ok('live values move', true);
 
   await page.goto(`${base}/system/tokens`);
@@ -160,6 +161,24 @@ try {
   await page.locator('[data-net=offline]').waitFor({ state: 'detached', timeout: 20000 });
   await page.getByText(/FSF/).nth(3).waitFor();
   ok('and work goes on by itself', true);
+
+  await page.context().clearCookies();
+  await page.getByRole('link', { name: '用户', exact: true }).first().click();
+  await page.waitForURL('**/login?to=*');
+  await page.getByLabel('用户名').fill('admin');
+  await page.getByLabel('密码').fill(password);
+  await page.getByRole('button', { name: '登录', exact: true }).click();
+  await page.waitForURL('**/r/users');
+  ok('a session that ended leads through /login and back', true);
+
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.getByRole('link', { name: 'admin', exact: true }).waitFor();
+  await shot('cards');
+  await page.getByRole('button', { name: '菜单', exact: true }).click();
+  await page.getByRole('dialog').getByRole('link', { name: '角色' }).click();
+  await page.waitForURL('**/r/roles');
+  ok('a phone has cards and a drawer', (await page.locator('.row-card').count()) > 0);
+  await page.setViewportSize({ width: 1440, height: 900 });
 
   await page.goto(`${base}/setup#nonsense`);
   await page.getByText('一次性链接只能使用一次').waitFor();

@@ -28,8 +28,7 @@ const queryClient = new QueryClient({
 });
 
 setUnauthorizedHandler(() => {
-  queryClient.setQueryData(SESSION_KEY, undefined);
-  void queryClient.invalidateQueries({ queryKey: SESSION_KEY });
+  void queryClient.resetQueries({ queryKey: SESSION_KEY }); // asks again; nobody there leads to /login
 });
 
 export function App() {

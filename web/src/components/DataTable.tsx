@@ -2,10 +2,13 @@
  * height that fills its box, keyboard (arrows, Enter, Space), paging by the server. */
 import { ColumnHeightOutlined, SettingOutlined } from '@ant-design/icons';
 import { Button, Checkbox, Pagination, Popover, Table, type TableProps } from 'antd';
+import type { TableRef } from 'antd/es/table';
 import type { ColumnType, SorterResult } from 'antd/es/table/interface';
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { readLocal, writeLocal } from '@/lib/browser';
+import { useNarrow } from '@/lib/useNarrow';
+import { RowCards } from './RowCards';
 import './components.css';
 
 export interface DataColumn<T> extends ColumnType<T> {
@@ -73,6 +76,12 @@ export function DataTable<T extends object>(props: Props<T>) {
   const [look, setLook] = useLook(props.id);
   const { ref, box } = useBox();
   const [at, setAt] = useState(-1);
+  const table = useRef<TableRef>(null);
+  const narrow = useNarrow();
+  const go = (index: number) => {
+    setAt(index);
+    if (props.rows[index]) table.current?.scrollTo({ key: props.rowKey(props.rows[index]) });
+  };
   const hidden = useMemo(() => look.hidden ?? props.columns.filter((c) => c.hidden).map((c) => c.key), [look.hidden, props.columns]);
   const columns = useMemo(() => props.columns.filter((c) => !hidden.includes(c.key)).map((c) => ({
     width: 160, ellipsis: true, ...c, hidden: false,
@@ -94,8 +103,8 @@ export function DataTable<T extends object>(props: Props<T>) {
   const onKeyDown = (e: KeyboardEvent) => {
     if ((e.target as HTMLElement).closest('input,button,a,[role="menu"]')) return;
     const row = props.rows[at];
-    if (e.key === 'ArrowDown') setAt((i) => Math.min(i + 1, props.rows.length - 1));
-    else if (e.key === 'ArrowUp') setAt((i) => Math.max(i - 1, 0));
+    if (e.key === 'ArrowDown') go(Math.min(at + 1, props.rows.length - 1));
+    else if (e.key === 'ArrowUp') go(Math.max(at - 1, 0));
     else if (e.key === 'Enter' && row) props.onOpen?.(row);
     else if (e.key === ' ' && row) toggle(row);
     else return;
@@ -124,7 +133,8 @@ export function DataTable<T extends object>(props: Props<T>) {
       <div className="table-scroll" ref={ref} tabIndex={0} onKeyDown={onKeyDown} role="group" aria-label={t('table.title')}>
         {props.rows.length === 0 && !props.loading && props.empty
           ? props.empty
-          : <Table<T> virtual size={look.dense ? 'small' : 'middle'} columns={columns} dataSource={props.rows} rowKey={props.rowKey} loading={props.loading}
+          : narrow && !props.loading ? <RowCards columns={columns} rows={props.rows} rowKey={props.rowKey} selected={props.selected} onToggle={props.onSelect ? toggle : undefined} />
+          : <Table<T> ref={table} virtual size={look.dense ? 'small' : 'middle'} columns={columns} dataSource={props.rows} rowKey={props.rowKey} loading={props.loading}
               pagination={false} scroll={{ x: Math.max(width, box.width), y: Math.max(160, box.height - head - 8) }} onChange={change} showSorterTooltip={false}
               rowClassName={(_r, i) => (i === at ? 'table-row-current' : '')}
               onRow={(row, i) => ({ onClick: () => setAt(i ?? -1), onDoubleClick: () => props.onOpen?.(row) })}

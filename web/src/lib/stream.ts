@@ -1,6 +1,6 @@
 /* The one WebSocket of this tab. Components say which points they show (useLive); the union is sent as
- * one "set", a moment after the last change. Reconnects for ever, 1 to 30 s, and subscribes again; while
- * nobody looks (tab hidden or nothing subscribed) it stays quiet. */
+ * one "set", a moment after the last change. Opens with the first point; reconnects for ever, 1 to 30 s,
+ * and subscribes again. */
 import { useEffect } from 'react';
 import { BASE } from './api';
 import { decodeFrame } from './frame';

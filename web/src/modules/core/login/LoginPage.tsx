@@ -24,7 +24,9 @@ export function LoginPage() {
     setBusy(true);
     setError(null);
     try {
-      client.setQueryData(SESSION_KEY, await post<Session>('/session', values));
+      const session = await post<Session>('/session', values);
+      client.clear(); // nothing of who was here before
+      client.setQueryData(SESSION_KEY, session);
       void navigate(safeTarget(params.get('to')), { replace: true });
     } catch (e) {
       setError(e);
