@@ -1,6 +1,8 @@
 /* tsdb_bench.c - the time-series engine in process, on real files.
  *
- *   bench_tsdb [-n points] [-t seconds] [-b seconds a batch] [-d directory] [-s seed] [-j jitter ms]
+ *   bench_tsdb [-n points] [-t seconds] [-b seconds a batch] [-d directory] [-s seed] [-j jitter ms] [-x]
+ *
+ * -x passes on only what changed, as behind an exception filter.
  *
  * Every append is synced. CPU seconds are the process' (engine threads included) less what the generator
  * took; bytes a sample are those of the segment files after everything was sealed and merged. Values are
@@ -17,6 +19,7 @@ struct args {
     uint32_t n, seconds, batch, jitter;
     uint64_t seed;
     const char *dir;
+    bool changes;
 };
 
 static double cpu_s(void)
@@ -70,24 +73,44 @@ struct sums {
     uint32_t *by_point; /* CRC of all samples of a point */
 };
 
-static void feed(const struct args *a, struct ts_store *st, struct sums *sums, double *ret_generator)
+/* Keep the samples that differ from the last of their point. */
+static size_t keep_changes(struct sample *s, size_t n, struct sample *last)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct sample *l = &last[s[i].point];
+        if (l->point && l->v.u == s[i].v.u && l->quality == s[i].quality) continue;
+        *l = s[i];
+        s[kept++] = s[i];
+    }
+    return kept;
+}
+
+static uint64_t feed(const struct args *a, struct ts_store *st, struct sums *sums, double *ret_generator)
 {
     struct workload w;
     struct error e = {0};
     struct sample *s = malloc((size_t)a->n * a->batch * sizeof *s);
-    if (!s || !workload_init(&w, a->n, a->seed, a->jitter)) exit(1);
+    struct sample *last = calloc(a->n + 1, sizeof *last);
+    uint64_t total = 0;
+    if (!s || !last || !workload_init(&w, a->n, a->seed, a->jitter)) exit(1);
     *ret_generator = 0;
     for (uint32_t t = 0; t < a->seconds; t += a->batch) {
         double before = thread_cpu_s();
         uint32_t k = a->seconds - t < a->batch ? a->seconds - t : a->batch;
         for (uint32_t i = 0; i < k; i++) workload_step(&w, s + (size_t)i * a->n);
-        for (size_t i = 0; i < (size_t)k * a->n; i++)
+        size_t n = (size_t)k * a->n;
+        if (a->changes) n = keep_changes(s, n, last);
+        total += n;
+        for (size_t i = 0; i < n; i++)
             sums->by_point[s[i].point] = crc32c(sums->by_point[s[i].point], &s[i], sizeof s[i]);
         *ret_generator += thread_cpu_s() - before;
-        if (st->ops->append(st, s, (size_t)k * a->n, &e)) die("append", &e);
+        if (st->ops->append(st, s, n, &e)) die("append", &e);
     }
     workload_fini(&w);
+    free(last);
     free(s);
+    return total;
 }
 
 struct read_back {
@@ -155,9 +178,9 @@ static void run(const struct args *a)
     struct sums sums = {calloc(a->n + 1, sizeof(uint32_t))};
     if (!sums.by_point || fs_real(a->dir, true, &fs, &e)) die("files", &e);
     struct ts_store *st = open_store(fs);
-    feed(a, st, &sums, &generator);
-    double samples = (double)a->n * a->seconds;
-    printf("%u points x %u s, batches of %u s, every append synced\n", a->n, a->seconds, a->batch);
+    double samples = (double)feed(a, st, &sums, &generator);
+    printf("%u points x %u s%s, batches of %u s, every append synced: %.0f samples\n", a->n, a->seconds,
+           a->changes ? ", changes only" : "", a->batch, samples);
     printf("ingest         %.2f M samples/CPU-s (generator excluded), wall %.1f s, RSS %ld MB, peak %ld MB\n",
            samples / 1e6 / (cpu_s() - before - generator), wall_s() - t0, rss_kb("VmRSS:") / 1024,
            rss_kb("VmHWM:") / 1024);
@@ -187,8 +210,8 @@ int main(int argc, char **argv)
     struct args a = {.n = 10000, .seconds = 600, .batch = 1, .jitter = 2, .seed = 42};
     char dir[] = "/tmp/bench_tsdb.XXXXXX", cmd[64];
     int c;
-    while ((c = getopt(argc, argv, "n:t:b:d:s:j:")) != -1) {
-        unsigned long v = strtoul(optarg, NULL, 0);
+    while ((c = getopt(argc, argv, "n:t:b:d:s:j:x")) != -1) {
+        unsigned long v = optarg ? strtoul(optarg, NULL, 0) : 0;
         if (c == 'n')
             a.n = (uint32_t)v;
         else if (c == 't')
@@ -201,6 +224,8 @@ int main(int argc, char **argv)
             a.jitter = (uint32_t)v;
         else if (c == 'd')
             a.dir = optarg;
+        else if (c == 'x')
+            a.changes = true;
         else
             return 2;
     }
