@@ -21,7 +21,7 @@ function nodeOf(item: TreeItem): Node {
     key: item.path, isLeaf: !item.children,
     title: (
       <span className="tree-node" title={item.path}>
-        <span className="ellipsis">{item.name || item.path}</span>
+        <span className="ellipsis">{item.name || item.path}{item.title && <span className="soft"> {item.title}</span>}</span>
         {item.bad > 0 && <span className="tree-bad">{formatCount(item.bad)}</span>}
         <span className="muted small">{formatCount(item.points)}</span>
       </span>

@@ -13,3 +13,7 @@ export function areaFilter(area: string): string {
   if (!area) return '';
   return `(area=${quote(area)} or (area>=${quote(`${area}/`)} and area<${quote(`${area}0`)}))`;
 }
+
+export function codesFilter(codes: string[]): string {
+  return `code in (${codes.map(quote).join(',')})`;
+}

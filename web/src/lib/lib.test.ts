@@ -5,7 +5,7 @@ import { decodeFrame, HEADER, MAGIC, RECORD } from './frame';
 import { allows } from './session';
 import { backoff, StreamClient } from './stream';
 import { listenTag, putTags, tagOf } from './tagStore';
-import { formatDuration, parseDuration, resolveTime, shiftStart } from './time';
+import { compactDuration, formatDuration, parseDuration, resolveTime, shiftStart } from './time';
 import { formatNumber, formatValue, unitText } from './units';
 import type { Session } from './types';
 
@@ -162,6 +162,9 @@ describe('times', () => {
   });
   it('write spans', () => {
     expect([250, 1500, 59000, 61000, 3600000, 90061000, -61000].map(formatDuration)).toEqual(['250ms', '1.5s', '59s', '1m 1s', '1h', '1d 1h', '-1m 1s']);
+  });
+  it('say it with the largest unit', () => {
+    expect(['5000ms', '90s', '600s', '86400000ms', '1500ms', '250us', 'soon'].map(compactDuration)).toEqual(['5s', '90s', '10m', '1d', '1500ms', '250us', 'soon']);
   });
   it('resolve words', () => {
     expect(resolveTime('now', 1e12)).toBe(1e12);

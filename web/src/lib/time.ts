@@ -26,6 +26,14 @@ export function parseDuration(text: string): number | null {
   return source ? sum : null;
 }
 
+/* "5000ms" -> "5s": the largest unit that says it exactly; what is not a duration stays. */
+export function compactDuration(text: string): string {
+  const ms = parseDuration(text);
+  if (ms === null || ms === 0) return text;
+  for (const unit of ['d', 'h', 'm', 's', 'ms']) if (ms % UNIT_MS[unit] === 0) return `${ms / UNIT_MS[unit]}${unit}`;
+  return text;
+}
+
 export function formatDuration(ms: number): string {
   const abs = Math.abs(ms);
   const sign = ms < 0 ? '-' : '';

@@ -168,6 +168,7 @@ export interface SummaryRow {
 export interface AreaItem {
   path: string;
   name: string;
+  title?: string;
   points: number;
   good: number;
   uncertain: number;
@@ -179,6 +180,7 @@ export interface AreaItem {
 export interface TreeItem {
   path: string;
   name: string;
+  title?: string;   /* of the device that has just this area */
   points: number;
   bad: number;
   children: boolean;

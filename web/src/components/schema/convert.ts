@@ -1,6 +1,7 @@
 /* Between the server's spec and antd form values: times, secrets and free JSON have another shape in the
  * form; places of errors ("spec.permissions[2].kind") become form paths. */
 import dayjs, { type Dayjs } from 'dayjs';
+import { compactDuration } from '@/lib/time';
 import type { FieldDoc, Spec } from '@/lib/types';
 
 export type FormPath = (string | number)[];
@@ -21,6 +22,7 @@ export function toForm(fields: FieldDoc[], spec: Spec | undefined, creating: boo
 
 function valueToForm(f: FieldDoc, value: unknown, creating: boolean): unknown {
   if (f.type === 'time') return dayjs(value as string);
+  if (f.type === 'duration') return compactDuration(String(value));
   if (f.type === 'secret') return undefined;
   if (f.type === 'json') return JSON.stringify(value, null, 2);
   if (f.type === 'object') return toForm(f.fields ?? [], value as Spec, creating);

@@ -7,7 +7,7 @@ import type { DataColumn } from '@/components/DataTable';
 import { RelativeTime } from '@/components/RelativeTime';
 import { textOf, useApi, useKind } from '@/lib/resources';
 import { seg } from '@/lib/api';
-import { formatDuration, formatTime, parseDuration } from '@/lib/time';
+import { compactDuration, formatTime } from '@/lib/time';
 import { formatNumber, unitText } from '@/lib/units';
 import type { FieldDoc, KindDoc, Resource } from '@/lib/types';
 
@@ -27,7 +27,7 @@ export function FieldCell({ field, value, refs }: { field: FieldDoc; value: unkn
   if (field.type === 'ref') return <RefCell kind={field.kind ?? ''} id={String(value)} known={refs?.[field.name]} />;
   if (field.type === 'enum') return <>{textOf(field.values?.find((v) => v.value === value)?.title, i18n.language, String(value))}</>;
   if (field.type === 'boolean') return <>{value ? t('value.yes') : t('value.no')}</>;
-  if (field.type === 'duration') return <>{durationText(String(value))}</>;
+  if (field.type === 'duration') return <>{compactDuration(String(value))}</>;
   if (field.type === 'time') return <>{formatTime(value as string)}</>;
   if (field.type === 'number' || field.type === 'integer') return <>{formatNumber(Number(value))} {unitText(field.unit)}</>;
   if (field.type === 'array' && field.items && Array.isArray(value)) {
@@ -36,12 +36,6 @@ export function FieldCell({ field, value, refs }: { field: FieldDoc; value: unkn
   }
   if (typeof value === 'object') return <span className="mono">{JSON.stringify(value)}</span>;
   return <>{String(value)}</>;
-}
-
-/* The server writes 5000ms where people write 5s. */
-function durationText(text: string): string {
-  const ms = parseDuration(text);
-  return ms === null ? text : formatDuration(ms);
 }
 
 function envelopeColumn(key: string, t: (k: string) => string, link: (r: Resource) => string): DataColumn<Resource> {

@@ -4,7 +4,7 @@ import { LiveQuality, LiveValue } from '@/components/LiveValue';
 import { Shape } from '@/components/Shape';
 import { Sparkline } from '@/components/Sparkline';
 import { areaPath, trendPath } from '@/lib/links';
-import type { AreaItem, Series } from '@/lib/types';
+import type { AreaItem, Resource, Series } from '@/lib/types';
 import { formatCount } from '@/lib/units';
 
 function Shares({ area }: { area: AreaItem }) {
@@ -28,22 +28,24 @@ function Shares({ area }: { area: AreaItem }) {
   );
 }
 
-export function AreaCard({ area, sparks }: { area: AreaItem; sparks: Map<string, Series> }) {
-  const { t } = useTranslation();
+export function AreaCard({ area, sparks, points }: { area: AreaItem; sparks: Map<string, Series>; points: Map<string, Resource> }) {
+  const { t, i18n } = useTranslation();
   return (
     <section className="panel area-card">
       <div className="row between">
-        <Link to={areaPath(area.path)} className="area-name">{area.name || area.path}</Link>
+        <Link to={areaPath(area.path)} className="area-name">{area.name || area.path}{area.title && <span className="soft"> {area.title}</span>}</Link>
         <span className="muted small">{t('overview.nPoints', { n: formatCount(area.points) })}</span>
       </div>
       <Shares area={area} />
       {area.key.map((k) => {
         const s = sparks.get(k.code);
+        const spec = points.get(k.code)?.spec;
+        const name = (i18n.language === 'en' && (spec?.name_en as string)) || k.name || k.code;
         return (
-          <Link key={k.code} to={trendPath([k.code])} className="key-value" title={k.code}>
-            <span className="key-name ellipsis">{k.name || k.code}</span>
+          <Link key={k.code} to={trendPath([k.code])} className="key-value" title={`${k.code} ${name}`}>
+            <span className="key-name ellipsis">{name}</span>
             <span className="key-spark">{s && <Sparkline t={s.t} v={s.v} q={s.q} step={s.step} />}</span>
-            <span className="key-now"><LiveValue num={k.num} unit={k.unit} /></span>
+            <span className="key-now"><LiveValue num={k.num} unit={k.unit} decimals={spec?.decimals as number | undefined} /></span>
             <LiveQuality num={k.num} compact />
           </Link>
         );

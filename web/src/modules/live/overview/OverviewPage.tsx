@@ -7,9 +7,10 @@ import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { PageHeader } from '@/components/PageHeader';
 import { EmptyState, ErrorState, Loading } from '@/components/states';
-import { useApi } from '@/lib/resources';
+import { codesFilter } from '@/lib/filter';
+import { useApi, useList } from '@/lib/resources';
 import { useLive } from '@/lib/stream';
-import type { AreaItem, ChannelStatus, HistoryAnswer, Series } from '@/lib/types';
+import type { AreaItem, ChannelStatus, HistoryAnswer, Resource, Series } from '@/lib/types';
 import { formatCount } from '@/lib/units';
 import { AreaCard } from './AreaCard';
 import { ChannelHealth } from './ChannelHealth';
@@ -22,6 +23,13 @@ function useSparks(areas: AreaItem[]): Map<string, Series> {
   const codes = areas.flatMap((a) => a.key.map((k) => k.code)).slice(0, MAX_SPARKS);
   const { data } = useApi<HistoryAnswer>(codes.length ? '/history/plot' : null, { points: codes.join(','), from: '*-30m', to: '*', px: 100 }, { every: 30000, keep: true });
   return useMemo(() => new Map((data?.series ?? []).map((s) => [s.code, s])), [data]);
+}
+
+/* English names and decimals of the key points stand in their resources. */
+function useKeyPoints(areas: AreaItem[]): Map<string, Resource> {
+  const codes = areas.flatMap((a) => a.key.map((k) => k.code)).slice(0, MAX_SPARKS);
+  const { data } = useList(codes.length ? 'points' : null, { filter: codesFilter(codes), size: MAX_SPARKS });
+  return useMemo(() => new Map((data?.items ?? []).map((p) => [p.code, p])), [data]);
 }
 
 function Totals({ areas, channels }: { areas: AreaItem[]; channels: ChannelStatus[] }) {
@@ -54,6 +62,7 @@ export function OverviewPage() {
   const items = useMemo(() => areas.data?.items ?? [], [areas.data]);
   useLive(useMemo(() => items.flatMap((a) => a.key.map((k) => k.num)), [items]));
   const sparks = useSparks(items);
+  const points = useKeyPoints(items);
   if (areas.error && !areas.data) return <ErrorState error={areas.error} retry={() => void areas.refetch()} />;
   if (!areas.data) return <Loading rows={12} />;
   const links = channels.data?.items ?? [];
@@ -68,7 +77,7 @@ export function OverviewPage() {
       ) : (
         <>
           <Totals areas={items} channels={links} />
-          <div className="area-cards">{items.map((a) => <AreaCard key={a.path} area={a} sparks={sparks} />)}</div>
+          <div className="area-cards">{items.map((a) => <AreaCard key={a.path} area={a} sparks={sparks} points={points} />)}</div>
         </>
       )}
       <div className="overview-two">

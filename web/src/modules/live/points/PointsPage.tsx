@@ -10,6 +10,7 @@ import { PageHeader } from '@/components/PageHeader';
 import { EmptyState, ErrorState } from '@/components/states';
 import { VirtualGrid } from '@/components/VirtualGrid';
 import { get } from '@/lib/api';
+import { codesFilter } from '@/lib/filter';
 import { trendPath } from '@/lib/links';
 import { useKind } from '@/lib/resources';
 import { useCan } from '@/lib/session';
@@ -21,7 +22,7 @@ import type { Page, Resource } from '@/lib/types';
 import { AreaTree } from '@/components/AreaTree';
 import { pointColumns } from './columns';
 import { useBadCodes } from './badCodes';
-import { codesFilter, pointFilter } from './query';
+import { pointFilter } from './query';
 import './points.css';
 
 const ImportWizard = lazy(async () => ({ default: (await import('@/modules/core/resource/ImportWizard')).ImportWizard }));

@@ -1,5 +1,5 @@
 /* What the points page asks for, from its URL. */
-import { all, areaFilter, quote } from '@/lib/filter';
+import { all, areaFilter } from '@/lib/filter';
 import type { Resource, Spec } from '@/lib/types';
 
 export interface PointSpec extends Spec {
@@ -19,10 +19,6 @@ export interface PointSpec extends Spec {
 }
 
 export const specOf = (r: Resource) => r.spec as PointSpec;
-
-export function codesFilter(codes: string[]): string {
-  return `code in (${codes.map(quote).join(',')})`;
-}
 
 export function pointFilter(area: string, own: string): string {
   return all(areaFilter(area), own);
