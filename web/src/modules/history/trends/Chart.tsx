@@ -30,6 +30,19 @@ const FONT = '12px "Inter Variable", Inter, "PingFang SC", "Microsoft YaHei", "N
 
 const scaleKey = (code: string) => `p ${code}`;
 
+/* Read once for each plot: asking the document for them in each frame makes it work out all styles again. */
+interface Colors {
+  grid: string;
+  soft: string;
+  off: string;
+  text: string;
+  panel: string;
+}
+
+function themeColors(): Colors {
+  return { grid: cssColor('--line-2'), soft: cssColor('--fg-2'), off: cssColor('--off'), text: cssColor('--fg'), panel: cssColor('--panel') };
+}
+
 function axisCount(width: number): number {
   return width < 560 ? 1 : width < 900 ? 2 : width < 1400 ? 3 : 4;
 }
@@ -49,11 +62,11 @@ function axisPens(m: ChartModel, width: number): ModelPen[] {
   return out.slice(0, axisCount(width));
 }
 
-function yAxis(m: ChartModel, p: ModelPen, first: boolean, grid: string): uPlot.Axis {
+function yAxis(m: ChartModel, p: ModelPen, first: boolean, { grid, soft }: Colors): uPlot.Axis {
   const shared = m.axes === 'unit' && !p.fixed && !p.bool;
   return {
     scale: scaleKey(p.code),
-    stroke: shared ? cssColor('--fg-2') : p.color,
+    stroke: shared ? soft : p.color,
     label: [shared ? '' : p.code, unitText(p.unit)].filter(Boolean).join('  '),
     labelSize: 18, labelGap: 0, labelFont: FONT, font: FONT, size: 52, gap: 3,
     grid: { show: first, stroke: grid, width: 1 },
@@ -67,10 +80,10 @@ function yAxis(m: ChartModel, p: ModelPen, first: boolean, grid: string): uPlot.
 }
 
 /* Stacked: one axis over all lanes, on a scale from 0 (bottom) to 1 (top). */
-function laneAxis(m: ChartModel, grid: string): uPlot.Axis {
+function laneAxis(m: ChartModel, { grid, soft }: Colors): uPlot.Axis {
   let texts: string[] = [];
   return {
-    scale: 'lanes', stroke: cssColor('--fg-2'), font: FONT, size: 58, gap: 3,
+    scale: 'lanes', stroke: soft, font: FONT, size: 58, gap: 3,
     grid: { show: true, stroke: grid, width: 1 }, ticks: { show: true, stroke: grid, size: 4 },
     splits: (u) => {
       const pens = visible(m);
@@ -93,10 +106,10 @@ function laneAxis(m: ChartModel, grid: string): uPlot.Axis {
   };
 }
 
-function paintOf(u: uPlot, m: ChartModel): Paint {
+function paintOf(u: uPlot, m: ChartModel, c: Colors): Paint {
   return {
     ctx: u.ctx, box: u.bbox, ratio: uPlot.pxRatio, from: m.view.from, to: m.view.to,
-    off: cssColor('--off'), bad: cssColor('--bad'), text: cssColor('--fg'), panel: cssColor('--panel'),
+    off: c.off, text: c.text, panel: c.panel,
     font: FONT.replace('12px', `${11 * uPlot.pxRatio}px`),
   };
 }
@@ -116,16 +129,16 @@ function paintPensOf(u: uPlot, m: ChartModel): PaintPen[] {
 }
 
 function optionsOf(m: ChartModel, width: number, height: number, hover: (u: uPlot) => void): uPlot.Options {
-  const grid = cssColor('--line-2');
+  const colors = themeColors();
   const pens = axisPens(m, width);
   const scales: uPlot.Scales = { x: { time: true, auto: false }, lanes: { auto: false, range: [0, 1] } };
   for (const p of visible(m)) scales[scaleKey(p.code)] = { auto: false, range: () => { const s = m.scales.get(p.code); return [s?.lo ?? 0, s?.hi ?? 1]; } };
   const x: uPlot.Axis = {
-    stroke: cssColor('--fg-2'), font: FONT, size: 40, gap: 4, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, size: 5 }, space: width < 560 ? 70 : 90,
+    stroke: colors.soft, font: FONT, size: 40, gap: 4, grid: { stroke: colors.grid, width: 1 }, ticks: { stroke: colors.grid, size: 5 }, space: width < 560 ? 70 : 90,
     splits: (_u, _i, min, max, incr) => timeSplits(min, max, incr),
     values: (_u, splits, _i, _s, incr) => timeTicks(splits, incr),
   };
-  const y = m.axes === 'stacked' || pens.length === 0 ? [laneAxis(m, grid)] : pens.map((p, i) => yAxis(m, p, i === 0, grid));
+  const y = m.axes === 'stacked' || pens.length === 0 ? [laneAxis(m, colors)] : pens.map((p, i) => yAxis(m, p, i === 0, colors));
   return {
     width, height, ms: 1, legend: { show: false }, scales, padding: [10, 14, 0, 4],
     axes: [x, ...y],
@@ -134,7 +147,7 @@ function optionsOf(m: ChartModel, width: number, height: number, hover: (u: uPlo
     hooks: {
       setCursor: [hover],
       draw: [(u) => {
-        const paint = paintOf(u, m);
+        const paint = paintOf(u, m, colors);
         paintPens(paint, paintPensOf(u, m));
         paintCursors(paint, m.cursors, m.active);
       }],

@@ -1,26 +1,26 @@
 /* Trends: the plot, its tools, the pens. State lives in the URL (state.ts), movement in the engine. */
 import { useEffect, useMemo, useRef, useState, type DragEvent, type KeyboardEvent } from 'react';
-import { Alert, Button, Drawer, Tag } from 'antd';
+import { Alert, Button, Drawer } from 'antd';
 import { PlusOutlined } from '@ant-design/icons';
 import { useTranslation } from 'react-i18next';
 import { useSettings } from '@/app/settings';
 import { EmptyState } from '@/components/states';
 import { asError } from '@/lib/api';
 import { useResource } from '@/lib/resources';
-import { formatDuration, formatTime, isLive, zoneLabel } from '@/lib/time';
+import { formatDuration, isLive } from '@/lib/time';
 import type { Resource } from '@/lib/types';
 import { Chart, type ChartHandle } from './Chart';
 import { ExportMenu } from './ExportMenu';
-import { lowerBound } from './line';
 import { limitsOf, visible } from './model';
-import { PenTable } from './PenTable';
+import { PenTable, type PenActions } from './PenTable';
 import { DRAG_TYPE, PointPicker } from './PointPicker';
 import { Readout, type ReadoutHandle } from './Readout';
 import { SavedTrends, TrendList } from './SavedTrends';
-import { addPens, fromSpec, removePen, type Pen } from './state';
+import { addPens, fromSpec, removePen } from './state';
+import { StageState } from './StageState';
 import { Tools } from './Tools';
 import { useNarrow } from '@/lib/useNarrow';
-import { useEngine, usePens, useSummary, useTrendState } from './useTrend';
+import { useEngine, usePens, useTrendState } from './useTrend';
 import './trends.css';
 
 /* ?trend=… without pens: a link to a saved trend. */
@@ -45,19 +45,16 @@ export function TrendsPage() {
   const readout = useRef<ReadoutHandle>(null);
   const hovered = useRef<number | null>(null);
   const settle = useRef(0);
-  const { engine } = useEngine(state, change, infos, chart);
+  const engine = useEngine(state, change, infos, chart);
   const [picker, setPicker] = useState(!narrow);
   const [over, setOver] = useState(false);
   const live = isLive(state.range);
   const shownCodes = infos.filter((i) => i.point && !i.pen.hidden).map((i) => i.pen.code);
-  const summary = useSummary(infos.filter((i) => i.point).map((i) => i.pen.code), engine.model.view, live);
 
   const openSaved = (r: Resource) => change(() => fromSpec(r.id, r.spec), true);
   const saved = useResource('trends', state.trend ?? undefined).data;
   const openError = useOpenSaved(state.trend, state.pens.length === 0, openSaved);
   const toggle = (code: string) => change((s) => (s.pens.some((p) => p.code === code) ? removePen(s, code) : addPens(s, [code])));
-  const setPen = (code: string, c: Partial<Pen>) => change((s) => ({ ...s, pens: s.pens.map((p) => (p.code === code ? { ...p, ...c } : p)) }));
-
   const setCursor = (i: 0 | 1, at: number) => {
     const round = (v: number | null) => (v === null ? null : Math.round(v));
     const [a, b] = engine.setCursor(i, at);
@@ -70,10 +67,15 @@ export function TrendsPage() {
     else if (b === null) setCursor(1, at);
     else setCursor(Math.abs(at - a) <= Math.abs(at - b) ? 0 : 1, at);
   };
-  const clearCursors = () => {
-    clearTimeout(settle.current);
-    change((s) => ({ ...s, cursors: [null, null] }));
-  };
+  const actions = useMemo<PenActions>(() => ({
+    pen: (code, c) => change((s) => ({ ...s, pens: s.pens.map((p) => (p.code === code ? { ...p, ...c } : p)) })),
+    remove: (code) => change((s) => removePen(s, code)),
+    focus: (code) => change((s) => ({ ...s, focus: s.focus === code ? null : code })),
+    clearCursors: () => {
+      clearTimeout(settle.current);
+      change((s) => ({ ...s, cursors: [null, null] }));
+    },
+  }), [change]);
   useEffect(() => () => clearTimeout(settle.current), []);
 
   /* A tall box zooms the scales of the pens too (as fixed scales, taken back with "auto"). */
@@ -113,7 +115,7 @@ export function TrendsPage() {
       ArrowLeft: () => engine.shift(e.shiftKey ? -0.5 : -0.1), ArrowRight: () => engine.shift(e.shiftKey ? 0.5 : 0.1),
       ArrowUp: () => zoom(0.7), ArrowDown: () => zoom(1 / 0.7), '+': () => zoom(0.7), '=': () => zoom(0.7), '-': () => zoom(1 / 0.7),
       'a': () => setCursor(0, middle), 'b': () => setCursor(1, middle), '[': () => nudge(-1), ']': () => nudge(1),
-      'l': goLive, 'y': autoScales, 'Escape': clearCursors, 'Home': goLive, ' ': () => (live ? pause() : goLive()),
+      'l': goLive, 'y': autoScales, 'Escape': actions.clearCursors, 'Home': goLive, ' ': () => (live ? pause() : goLive()),
     };
     const run = keys[e.key] ?? keys[e.key.toLowerCase()];
     if (!run) return;
@@ -128,13 +130,7 @@ export function TrendsPage() {
     change((s) => addPens(s, [code]));
   };
   const shape = useMemo(() => JSON.stringify([theme, lang, state.axes, state.focus, infos.filter((i) => i.point && !i.pen.hidden).map((i) => [i.pen.code, i.color, i.point?.spec.unit, i.pen.lo !== undefined])]), [theme, lang, state.axes, state.focus, infos]);
-  const { from, to } = engine.model.view;
-  const nothing = shownCodes.length > 0 && !engine.loader.state.loading && !engine.loader.state.error && shownCodes.every((c) => {
-    const line = engine.model.lines.get(c);
-    return !line || line.t.length === 0 || line.t[Math.max(0, lowerBound(line.t, to) - 1)] < from;
-  });
   const picking = <PointPicker chosen={state.pens.map((p) => p.code)} onPick={toggle} />;
-  const fault = engine.loader.state.error;
   return (
     <div className="page fixed trends">
       <Tools state={state} live={live} pickerOpen={picker} change={change} onPicker={() => setPicker(!picker)} onLive={goLive} onPause={pause} onZoom={zoom} onAuto={autoScales}
@@ -157,21 +153,16 @@ export function TrendsPage() {
               )
               : (
                 <>
-                  {engine.loader.state.loading && <div className="trend-busy" role="progressbar" aria-label={t('trends.loading')} />}
-                  <Chart ref={chart} model={engine.model} shape={shape} label={t('trends.chartLabel', { n: shownCodes.length, from: formatTime(from), to: formatTime(to) })} on={{
+                  <Chart ref={chart} model={engine.model} shape={shape} label={t('trends.chartLabel', { n: shownCodes.length })} on={{
                     view: (a, b) => engine.move(a, b), click, cursor: setCursor, box, size: (px) => engine.setSize(px),
                     hover: (at) => { hovered.current = at; readout.current?.at(at); },
                   }} />
                   <Readout ref={readout} engine={engine} />
-                  {fault ? <Alert className="trend-note" type="error" showIcon title={asError(fault).message} action={<Button size="small" onClick={() => engine.loader.refresh()}>{t('action.retry')}</Button>} /> : null}
-                  {nothing && <div className="trend-note quiet">{t('trends.noData')}</div>}
-                  {engine.loader.state.truncated && <div className="trend-note quiet">{t('trends.truncated')}</div>}
-                  <div className="trend-foot small muted"><span className="num">{formatTime(from)} – {formatTime(to)}</span><span>{zoneLabel()}</span>{!live && <Tag>{t('trends.paused')}</Tag>}</div>
+                  <StageState engine={engine} codes={shownCodes} live={live} />
                 </>
               )}
           </section>
-          {state.pens.length > 0 && <PenTable engine={engine} infos={infos} summary={summary.data} cursors={state.cursors} focus={state.focus} onPen={setPen}
-            onRemove={(code) => change((s) => removePen(s, code))} onFocus={(code) => change((s) => ({ ...s, focus: code }))} onClearCursors={clearCursors} />}
+          {state.pens.length > 0 && <PenTable engine={engine} infos={infos} live={live} cursors={state.cursors} focus={state.focus} actions={actions} />}
         </div>
       </div>
     </div>

@@ -31,7 +31,6 @@ export interface Paint {
   from: number;
   to: number;
   off: string;
-  bad: string;
   text: string;
   panel: string;
   font: string;

@@ -10,16 +10,19 @@ import type { AxesMode, CursorPair } from './state';
 
 export interface Sinks {
   repaint: () => void;
-  changed: () => void;               /* something that React shows changed */
   commit: (range: Range) => void;    /* the view rests: into the URL */
 }
 
 const REST_MS = 300;
+const TELL_MS = 150;
 
 export class Engine {
   readonly model: ChartModel;
   readonly loader: PlotLoader;
-  private sinks: Sinks = { repaint: () => {}, changed: () => {}, commit: () => {} };
+  private sinks: Sinks = { repaint: () => {}, commit: () => {} };
+  private version = 0;
+  private listeners = new Set<() => void>();
+  private telling: ReturnType<typeof setTimeout> | undefined;
   private range: Range = { from: 'now-1h', to: 'now' };
   private newest = 0;
   private rest: ReturnType<typeof setTimeout> | undefined;
@@ -33,7 +36,7 @@ export class Engine {
     this.wall = wall;
     this.loader = new PlotLoader(fetcher, () => {
       this.sinks.repaint();
-      this.sinks.changed();
+      this.changed();
     }, () => this.now());
     this.model = newModel(this.loader.lines);
   }
@@ -55,18 +58,38 @@ export class Engine {
     this.sinks = sinks;
   }
 
+  /* For useSyncExternalStore: what React shows of the engine, not more than a few times a second. */
+  readonly subscribe = (fn: () => void): (() => void) => {
+    this.listeners.add(fn);
+    return () => {
+      this.listeners.delete(fn);
+    };
+  };
+
+  readonly snapshot = (): number => this.version;
+
+  private changed(): void {
+    this.telling ??= setTimeout(() => {
+      this.telling = undefined;
+      this.version++;
+      for (const fn of this.listeners) fn();
+    }, TELL_MS);
+  }
+
   /* What the page says of the picture besides its range. */
   look(pens: ModelPen[], axes: AxesMode, cursors: CursorPair, focus: string | null): void {
     const m = this.model;
     if (m.axes !== axes) m.settled.clear();
     Object.assign(m, { pens, axes, cursors, focus });
     this.sinks.repaint();
+    this.changed();
   }
 
   setCursor(index: 0 | 1, t: number): CursorPair {
     this.model.active = index;
     this.model.cursors = index === 0 ? [t, this.model.cursors[1]] : [this.model.cursors[0], t];
     this.sinks.repaint();
+    this.changed();
     return this.model.cursors;
   }
 
@@ -77,7 +100,9 @@ export class Engine {
   stop(): void {
     clearInterval(this.timer);
     clearTimeout(this.rest);
+    clearTimeout(this.telling);
     this.rest = undefined;
+    this.telling = undefined;
     this.loader.stop();
   }
 
@@ -90,6 +115,7 @@ export class Engine {
     this.model.settled.clear();
     this.model.view = at;
     this.update();
+    this.changed();
   }
 
   setPens(codes: string[], nums: Map<number, string>): void {
@@ -116,7 +142,7 @@ export class Engine {
       this.rest = undefined;
       this.sinks.commit(this.range);
     }, REST_MS);
-    this.sinks.changed();
+    this.changed();
   }
 
   shift(share: number): void {
@@ -146,7 +172,7 @@ export class Engine {
     this.lastSlide = now;
     this.model.view = resolveRange(this.range, now);
     this.update();
-    this.sinks.changed();
+    this.changed();
   }
 
   private update(): void {

@@ -207,7 +207,7 @@ describe('loader and engine', () => {
     const ask = fetcher();
     const e = new Engine(ask);
     const commit = vi.fn();
-    e.connect({ repaint: () => {}, changed: () => {}, commit });
+    e.connect({ repaint: () => {}, commit });
     e.start();
     e.setSize(600);
     e.setRange({ from: 'now-1m', to: 'now' });

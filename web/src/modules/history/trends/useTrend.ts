@@ -1,6 +1,6 @@
 /* The page's state: the URL as truth, the pens' points, the engine behind the chart. */
 import { useQueries, useQuery, keepPreviousData } from '@tanstack/react-query';
-import { useCallback, useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState, type RefObject } from 'react';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore, type RefObject } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
 import { useSettings } from '@/app/settings';
@@ -37,13 +37,16 @@ export interface PenInfo {
   pen: Pen;
   point: Resource | undefined;
   error: ApiError | null;
-  loading: boolean;
   color: string;
 }
 
 export function penColor(pen: Pen, index: number): string {
   const color = pen.color ?? String((index % PALETTE) + 1);
   return color.startsWith('#') ? color : cssColor(`--pen-${color}`);
+}
+
+function gather(results: { data?: Resource; error: unknown }[]): { point: Resource | undefined; error: ApiError | null }[] {
+  return results.map((r) => ({ point: r.data, error: r.error as ApiError | null }));
 }
 
 export function usePens(pens: Pen[]): PenInfo[] {
@@ -55,6 +58,7 @@ export function usePens(pens: Pen[]): PenInfo[] {
       staleTime: 60000,
       retry: (count: number, e: unknown) => (e as ApiError).status === 0 && count < 5,
     })),
+    combine: gather,
   });
   const [colors, setColors] = useState<string[]>([]);
   /* the theme's colours are known once the document carries it */
@@ -62,7 +66,7 @@ export function usePens(pens: Pen[]): PenInfo[] {
     const frame = requestAnimationFrame(() => setColors(pens.map(penColor)));
     return () => cancelAnimationFrame(frame);
   }, [pens, theme]);
-  return pens.map((pen, i) => ({ pen, point: found[i]?.data, error: (found[i]?.error as ApiError | null) ?? null, loading: found[i]?.isPending ?? false, color: colors[i] ?? penColor(pen, i) }));
+  return useMemo(() => pens.map((pen, i) => ({ pen, point: found[i]?.point, error: found[i]?.error ?? null, color: colors[i] ?? penColor(pen, i) })), [pens, found, colors]);
 }
 
 const LIMITS = ['ll', 'l', 'h', 'hh'];
@@ -96,35 +100,27 @@ function fetchPlot(codes: string[], from: number, to: number, px: number, signal
 
 export function useEngine(state: TrendState, change: Change, infos: PenInfo[], chart: RefObject<ChartHandle | null>) {
   const engine = useMemo(() => new Engine(fetchPlot), []);
-  const [version, bump] = useReducer((n: number) => n + 1, 0);
   const good = infos.filter((i) => i.point && !i.error);
   const key = good.map((i) => `${i.pen.code}=${i.point?.num}`).join(',');
   useLive(good.map((i) => i.point?.num ?? 0).filter(Boolean));
 
   useEffect(() => {
-    let pending = 0;
     engine.connect({
       repaint: () => chart.current?.repaint(),
-      changed: () => {
-        pending ||= window.setTimeout(() => {
-          pending = 0;
-          bump();
-        }, 120);
-      },
       commit: (range) => change((s) => ({ ...s, range })),
     });
     engine.start();
     const untap = tapTags((batch) => engine.take(batch));
     return () => {
-      clearTimeout(pending);
       untap();
       engine.stop();
     };
   }, [engine, change, chart]);
 
+  const models = useMemo(() => infos.filter((i) => i.point).map((i) => modelPen(i, state.limits)), [infos, state.limits]);
   useLayoutEffect(() => {
-    engine.look(infos.filter((i) => i.point).map((i) => modelPen(i, state.limits)), state.axes, state.cursors, state.focus);
-  });
+    engine.look(models, state.axes, state.cursors, state.focus);
+  }, [engine, models, state.axes, state.cursors, state.focus]);
 
   useEffect(() => {
     const list = key ? key.split(',').map((k) => k.split('=')) : [];
@@ -145,20 +141,21 @@ export function useEngine(state: TrendState, change: Change, infos: PenInfo[], c
       engine.loader.refresh();
     }
   }, [engine, stream]);
-  return { engine, version };
+  return engine;
 }
 
-export interface Summary {
-  code: string;
-  row: SummaryRow | undefined;
+/* Renders again when what React shows of the engine changed. */
+export function useEngineView(engine: Engine): { from: number; to: number } {
+  useSyncExternalStore(engine.subscribe, engine.snapshot);
+  return engine.model.view;
 }
 
 /* Figures of the window, asked once it rests; while live every tenth of a minute or of the window. */
 export function useSummary(codes: string[], view: { from: number; to: number }, live: boolean) {
   const span = view.to - view.from;
   const step = live ? Math.max(10000, span / 60) : 1000;
-  const from = Math.floor(view.from / step) * step;
-  const to = Math.max(from + 1000, Math.floor(view.to / step) * step);
+  const from = Math.round(Math.floor(view.from / step) * step);
+  const to = Math.max(from + 1000, Math.round(Math.floor(view.to / step) * step));
   const [asked, setAsked] = useState({ from, to });
   useEffect(() => {
     const timer = setTimeout(() => setAsked({ from, to }), 500);
