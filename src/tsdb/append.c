@@ -5,6 +5,7 @@
  * a chunk) waits, visible to readers, in the spill array, whose room was reserved before. */
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/time.h"
 #include "tsdb/engine.h"
 
 #define REC_MAX ((size_t)256 << 20)
@@ -27,10 +28,14 @@ static int check_samples(const struct sample *s, size_t n, struct error *e)
     if (n > TSDB_APPEND_MAX)
         return error_set(e, ERR_TOO_LARGE, "", "one append takes at most %u samples; there are %zu",
                          "一次最多写入 %u 个样本，现有 %zu 个", TSDB_APPEND_MAX, n);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         if (s[i].point == 0 || s[i].point > LIMIT_POINTS || s[i].type > SAMPLE_STRING || s[i].quality > QUALITY_BAD)
             return error_set(e, ERR_INVALID, "", "sample %zu: point %u, type %u, quality %u is not possible",
                              "第 %zu 个样本：测点 %u、类型 %u、质量 %u 不合法", i, s[i].point, s[i].type, s[i].quality);
+        if (s[i].time_us < TIME_MIN_US || s[i].time_us > TIME_MAX_US)
+            return error_set(e, ERR_INVALID, "", "sample %zu of point %u: its time lies outside the years 1 to 9999",
+                             "第 %zu 个样本（测点 %u）：时间不在公元 1 年至 9999 年之间", i, s[i].point);
+    }
     return 0;
 }
 

@@ -64,7 +64,7 @@ struct tsdb {
     /* background */
     pthread_t thread;
     pthread_cond_t wake, idle; /* with lock */
-    bool running, stop, seal_wanted, sealing;
+    bool running, stop, seal_wanted, merge_wanted, sealing;
     int seal_rc; /* of the last attempt */
     struct codec *work_codec;
 };

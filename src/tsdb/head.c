@@ -154,22 +154,37 @@ static bool group_row(struct head *h, struct group *g, int64_t t, uint32_t *ret)
 }
 
 /* ---- chunks ---- */
+/* As in a block: a sample without value repeats the one before, so that it costs nothing. */
+static bool bridge_gaps(const struct open_chunk *o, const uint32_t *metas, uint64_t *out)
+{
+    bool doubles = true;
+    uint64_t last = 0;
+    for (uint32_t i = o->n; i-- > 0;)
+        if ((metas[i] & 0xff) != SAMPLE_NONE) last = o->v[i];
+    for (uint32_t i = 0; i < o->n; i++) {
+        uint32_t type = metas[i] & 0xff;
+        if (type != SAMPLE_NONE) last = o->v[i];
+        doubles &= type == SAMPLE_DOUBLE || type == SAMPLE_NONE;
+        out[i] = last;
+    }
+    return doubles;
+}
+
 static size_t encode_chunk(struct slot *s, const struct open_chunk *o, uint8_t *out)
 {
     int64_t ints[CHUNK + 1];
+    uint64_t values[CHUNK];
     uint32_t one[CHUNK];
     uint8_t *p = out;
     if (!o->dense) {
         for (uint32_t i = 0; i < o->n; i++) ints[i] = o->rows[i];
         p += intcol_encode(ints, o->n, p, NULL);
     }
-    const uint32_t *metas = o->metas;
-    bool doubles = true;
     for (uint32_t i = 0; i < o->n && o->one_meta; i++) one[i] = o->meta;
-    if (o->one_meta) metas = one;
-    for (uint32_t i = 0; i < o->n; i++) doubles &= (metas[i] & 0xff) == SAMPLE_DOUBLE;
+    const uint32_t *metas = o->one_meta ? one : o->metas;
+    bool doubles = bridge_gaps(o, metas, values);
     p += metacol_encode(metas, o->n, p);
-    return (size_t)(p - out) + valcol_encode(o->v, o->n, doubles, &s->hint, ints, p, NULL);
+    return (size_t)(p - out) + valcol_encode(values, o->n, doubles, &s->hint, ints, p, NULL);
 }
 
 static bool chunk_close(struct head *h, struct slot *s)

@@ -39,6 +39,7 @@ static int fill(const struct snap_group *g, uint32_t point, const int64_t *rows,
         if (!t) return ERR_CORRUPT;
         out[i] = (struct sample){.time_us = *t, .point = point, .v.u = v[i]};
         meta_to(&out[i], metas[i]);
+        if (out[i].type == SAMPLE_NONE) out[i].v.u = 0;
     }
     return (int)n;
 }

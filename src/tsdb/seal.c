@@ -281,6 +281,10 @@ int tsdb_seal(struct ts_store *st, struct error *e)
     pthread_mutex_lock(&db->work);
     int rc = seal_all(db);
     pthread_mutex_unlock(&db->work);
+    pthread_mutex_lock(&db->lock);
+    db->merge_wanted = true;
+    pthread_cond_broadcast(&db->wake);
+    pthread_mutex_unlock(&db->lock);
     return rc ? error_set(e, rc, "ts", "sealing failed: %s", "封存失败：%s", error_title(rc)) : 0;
 }
 

@@ -87,7 +87,7 @@ static void finish(struct acc *a, int64_t from)
     o->integral = a->st.integral;
     o->good_s = a->st.good_s;
     if (a->st.usable_s > 0) o->twa = a->st.integral / a->st.usable_s;
-    if (a->end > from) o->total_s = (double)(a->end - from) / 1e6;
+    if (a->end > from) o->total_s = ((double)a->end - (double)from) / 1e6;
     if (o->total_s > 0) o->percent_good = 100 * o->good_s / o->total_s;
 }
 

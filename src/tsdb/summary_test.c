@@ -185,6 +185,38 @@ TEST(impossible_samples_are_refused)
     CHECK(strstr(e.text, "sample 1") && e.text_zh[0]);
     CHECK_INT(st->ops->after(st, 1, 98 * SEC, s), ERR_NOT_FOUND); /* all or nothing */
     CHECK_INT(st->ops->append(st, s, 0, &e), 0);
+    s[0].time_us = INT64_MAX;
+    CHECK_INT(st->ops->append(st, s, 1, &e), ERR_INVALID);
+    st->ops->close(st);
+    fs_destroy(fs);
+}
+
+/* The widest range that can be asked for, and the ends of time. */
+TEST(all_of_time)
+{
+    struct fs *fs = sim_fs_new();
+    struct ts_store *st = store_of(fs, ramp, 5, true);
+    struct ts_summary s;
+    struct error e;
+    struct sample x[2] = {{.time_us = -INT64_C(62135596800000000), .point = 2, .type = SAMPLE_INT, .v.i = 4},
+                          {.time_us = INT64_C(253402300799999999), .point = 2, .type = SAMPLE_INT, .v.i = 4}};
+    REQUIRE(st);
+    CHECK_INT(st->ops->append(st, x, 2, &e), 0);
+    for (int sealed = 0; sealed < 2; sealed++) {
+        for (uint32_t p = 1; p <= 2; p++) {
+            struct got g = {0};
+            CHECK_INT(st->ops->summary(st, p, INT64_MIN, INT64_MAX, false, &s, &e), 0);
+            CHECK_INT(s.count, p == 1 ? 5 : 2);
+            CHECK_INT(st->ops->plot(st, p, INT64_MIN, INT64_MAX, 1000, keep, &g, &e), 0);
+            CHECK(g.n > 0);
+        }
+        CHECK_DBL(s.twa, 4, 1e-9);
+        CHECK(st->ops->before(st, 2, INT64_MAX, x) == 0 && x->v.i == 4);
+        CHECK_INT(st->ops->before(st, 2, INT64_MIN, x), ERR_NOT_FOUND);
+        CHECK(st->ops->after(st, 2, INT64_MIN, x) == 0 && x->v.i == 4);
+        CHECK_INT(st->ops->after(st, 2, INT64_MAX, x), ERR_NOT_FOUND);
+        CHECK_INT(tsdb_seal(st, &e), 0);
+    }
     st->ops->close(st);
     fs_destroy(fs);
 }

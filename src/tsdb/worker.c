@@ -6,7 +6,7 @@
 
 static void wait_for_work(struct tsdb *db) /* lock held */
 {
-    while (!db->stop && !db->seal_wanted) {
+    while (!db->stop && !db->seal_wanted && !db->merge_wanted) {
         if (db->seal_rc == 0) {
             pthread_cond_wait(&db->wake, &db->lock);
             continue;
@@ -46,7 +46,7 @@ static void *run(void *arg)
         pthread_mutex_lock(&db->lock);
         if (!more) wait_for_work(db);
         bool stop = db->stop, seal = db->seal_wanted || (db->seal_rc && !more);
-        db->seal_wanted = false;
+        db->seal_wanted = db->merge_wanted = false;
         db->sealing = seal && !stop;
         pthread_mutex_unlock(&db->lock);
         if (stop) return NULL;
