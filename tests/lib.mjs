@@ -32,7 +32,7 @@ export async function run() {
   let passed = 0, failed = 0;
   const only = process.argv[2];
   for (const c of cases) {
-    if (only && !c.name.includes(only)) continue;
+    if (only && !new RegExp(only).test(c.name)) continue;
     const start = Date.now();
     try {
       await c.fn();
