@@ -1,34 +1,77 @@
 /* Follows GET /watch and makes what changed on the server stale in the query cache, gathered over half
- * a second so that an import of thousands of rows asks once. */
-import { useQueryClient } from '@tanstack/react-query';
+ * a second so that an import of thousands of rows asks once. A hidden tab lets go of its stream (browsers
+ * open six connections to a server, for all tabs together) and goes on where it was when it is seen again. */
+import { useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { BASE } from './api';
 import { staleKind } from './resources';
 import type { KindDoc } from './types';
 
+const GATHER_MS = 500;
+const HIDDEN_MS = 5000;
+
+export class Watcher {
+  private source: EventSource | null = null;
+  private changed = new Set<string>();
+  private timer = 0;
+  private sleep = 0;
+  private seq = -1;
+  private client: QueryClient;
+  private plurals: Map<string, string>;
+
+  constructor(client: QueryClient, kinds: KindDoc[]) {
+    this.client = client;
+    this.plurals = new Map(kinds.map((k) => [k.kind, k.plural]));
+    document.addEventListener('visibilitychange', this.seen);
+    this.open();
+  }
+
+  close(): void {
+    document.removeEventListener('visibilitychange', this.seen);
+    clearTimeout(this.timer);
+    clearTimeout(this.sleep);
+    this.drop();
+  }
+
+  private seen = (): void => {
+    clearTimeout(this.sleep);
+    if (document.hidden) this.sleep = window.setTimeout(() => this.drop(), HIDDEN_MS);
+    else if (!this.source) {
+      if (this.seq < 0) void this.client.invalidateQueries();
+      this.open();
+    }
+  };
+
+  private drop(): void {
+    this.source?.close();
+    this.source = null;
+  }
+
+  private open(): void {
+    this.source = new EventSource(this.seq < 0 ? `${BASE}/watch` : `${BASE}/watch?from=${this.seq}`);
+    this.source.addEventListener('change', (event) => this.change((event as MessageEvent<string>).data));
+    this.source.addEventListener('reset', () => void this.client.invalidateQueries());
+  }
+
+  private change(text: string): void {
+    const change = JSON.parse(text) as { seq: number; kind: string };
+    this.seq = Math.max(this.seq, change.seq);
+    const plural = this.plurals.get(change.kind);
+    if (!plural) return;
+    this.changed.add(plural);
+    this.timer ||= window.setTimeout(() => {
+      this.timer = 0;
+      for (const p of this.changed) void staleKind(this.client, p);
+      this.changed.clear();
+    }, GATHER_MS);
+  }
+}
+
 export function useWatch(kinds: KindDoc[] | undefined): void {
   const client = useQueryClient();
   useEffect(() => {
     if (!kinds || typeof EventSource === 'undefined') return undefined;
-    const plurals = new Map(kinds.map((k) => [k.kind, k.plural]));
-    const changed = new Set<string>();
-    let timer = 0;
-    const source = new EventSource(`${BASE}/watch`);
-    source.addEventListener('change', (event) => {
-      const change = JSON.parse((event as MessageEvent<string>).data) as { kind: string };
-      const plural = plurals.get(change.kind);
-      if (!plural) return;
-      changed.add(plural);
-      timer ||= window.setTimeout(() => {
-        timer = 0;
-        for (const p of changed) void staleKind(client, p);
-        changed.clear();
-      }, 500);
-    });
-    source.addEventListener('reset', () => void client.invalidateQueries());
-    return () => {
-      clearTimeout(timer);
-      source.close();
-    };
+    const watcher = new Watcher(client, kinds);
+    return () => watcher.close();
   }, [kinds, client]);
 }

@@ -35,7 +35,7 @@ export function pointColumns(t: T, lang: string, narrow: boolean, write?: (r: Re
     { key: 'code', title: t('envelope.code'), width: 'minmax(150px, 1fr)', sorter: true, render: (r) => <Link to={`/r/points/${r.id}`} tabIndex={-1} title={r.code}>{r.code}</Link> },
     { key: 'name', title: t('envelope.name'), width: 'minmax(140px, 1.3fr)', sorter: true, render: (r) => <span title={nameOf(r, lang)}>{nameOf(r, lang)}</span> },
     value,
-    { key: 'quality', title: t('points.quality'), width: '110px', render: (r) => <LiveQuality num={r.num} /> },
+    { key: 'quality', title: t('points.quality'), width: '140px', render: (r) => <LiveQuality num={r.num} /> },
     { key: 'age', title: t('points.age'), width: '72px', align: 'right', render: (r) => <LiveAge num={r.num} /> },
     { key: 'address', title: t('points.address'), width: '104px', sorter: true, render: (r) => <span className="mono">{specOf(r).address}</span> },
     actions,
