@@ -119,7 +119,7 @@ static int write_members(struct tsdb *db, struct seg_write *w, struct seg *const
     for (size_t i = 0, k; i < l->n; i += k, group++) {
         for (k = 1; i + k < l->n && k < 128 && l->m[i + k].group == l->m[i].group && l->m[i + k].from == l->m[i].from;)
             k++;
-        int rc = write_group(db, w, segs, n, l->m + i, k, group, floor);
+        int rc = job_stopped(db) ? ERR_CANCELLED : write_group(db, w, segs, n, l->m + i, k, group, floor);
         if (rc) return rc;
     }
     return 0;

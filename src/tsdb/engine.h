@@ -130,3 +130,4 @@ int segs_add(struct tsdb *db, struct head *const *heads, size_t nheads, size_t f
 int job_info(struct tsdb *db, uint64_t lo, uint64_t hi, uint64_t wal_hi, uint8_t class_id, struct seg_info *ret);
 int job_open(struct tsdb *db, const struct seg_info *i, struct seg **ret);
 int64_t job_floor(struct tsdb *db, uint8_t class_id);
+bool job_stopped(struct tsdb *db); /* the store is closing: leave off, nothing is lost by it */

@@ -27,6 +27,14 @@ int64_t job_floor(struct tsdb *db, uint8_t class_id)
     return f;
 }
 
+bool job_stopped(struct tsdb *db)
+{
+    pthread_mutex_lock(&db->lock);
+    bool stop = db->stop;
+    pthread_mutex_unlock(&db->lock);
+    return stop;
+}
+
 int job_info(struct tsdb *db, uint64_t lo, uint64_t hi, uint64_t wal_hi, uint8_t class_id, struct seg_info *ret)
 {
     if (db->next_gen == UINT32_MAX) return ERR_LIMIT;

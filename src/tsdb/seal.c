@@ -142,7 +142,7 @@ static int write_groups(struct tsdb *db, struct head *h, struct seg_write *w, co
 {
     for (size_t i = 0, k; i < n; i += k) {
         for (k = 1; i + k < n && m[i + k].group == m[i].group && k < HEAD_GROUP_MAX;) k++;
-        int rc = write_group(db, h, w, m + i, k, floor);
+        int rc = job_stopped(db) ? ERR_CANCELLED : write_group(db, h, w, m + i, k, floor);
         if (rc) return rc;
     }
     return 0;
