@@ -84,13 +84,16 @@ function rank(s: Style): number {
   return s === 'good' ? 0 : s === 'uncertain' ? 1 : 2;
 }
 
+/* What is bad is held, not drawn towards the next value: nobody measured that way. */
 function tracePath(line: Line, run: Run, s: Scaled): Path2D {
   const path = new Path2D();
+  const held = line.step || run.style === 'bad';
   let y = s.y(line.v[run.from] as number);
   path.moveTo(s.x(line.t[run.from]), y);
   for (let i = run.from + 1; i <= run.to; i++) {
     const x = s.x(line.t[i]);
-    if (line.step) path.lineTo(x, y);
+    if (held) path.lineTo(x, y);
+    if (run.style === 'bad' && line.q[i] !== 2 && i === run.to) break;
     y = s.y(line.v[i] as number);
     path.lineTo(x, y);
   }

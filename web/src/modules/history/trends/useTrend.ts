@@ -80,12 +80,17 @@ function numbers(spec: Spec, a: string, b: string): [number, number] | null {
   return typeof lo === 'number' && typeof hi === 'number' && lo < hi ? [lo, hi] : null;
 }
 
-export function modelPen(info: PenInfo, withLimits: boolean): ModelPen {
+function nameIn(lang: string, point: Resource | undefined): string {
+  const en = point?.spec.name_en;
+  return lang === 'en' && typeof en === 'string' && en ? en : (point?.name ?? '');
+}
+
+export function modelPen(info: PenInfo, withLimits: boolean, lang: string): ModelPen {
   const { pen, point } = info;
   const spec = point?.spec ?? {};
   const bool = spec.type === 'bool';
   return {
-    code: pen.code, name: point?.name ?? '', color: info.color, hidden: Boolean(pen.hidden),
+    code: pen.code, name: nameIn(lang, point), color: info.color, hidden: Boolean(pen.hidden),
     unit: typeof spec.unit === 'string' ? spec.unit : '', decimals: typeof spec.decimals === 'number' ? spec.decimals : undefined,
     step: spec.step === true || bool || spec.type === 'string', bool,
     range: numbers(spec, 'lo', 'hi'), fixed: pen.lo !== undefined && pen.hi !== undefined ? [pen.lo, pen.hi] : null,
@@ -99,6 +104,7 @@ function fetchPlot(codes: string[], from: number, to: number, px: number, signal
 }
 
 export function useEngine(state: TrendState, change: Change, infos: PenInfo[], chart: RefObject<ChartHandle | null>) {
+  const { lang } = useSettings();
   const engine = useMemo(() => new Engine(fetchPlot), []);
   const good = infos.filter((i) => i.point && !i.error);
   const key = good.map((i) => `${i.pen.code}=${i.point?.num}`).join(',');
@@ -117,7 +123,7 @@ export function useEngine(state: TrendState, change: Change, infos: PenInfo[], c
     };
   }, [engine, change, chart]);
 
-  const models = useMemo(() => infos.filter((i) => i.point).map((i) => modelPen(i, state.limits)), [infos, state.limits]);
+  const models = useMemo(() => infos.filter((i) => i.point).map((i) => modelPen(i, state.limits, lang)), [infos, state.limits, lang]);
   useLayoutEffect(() => {
     engine.look(models, state.axes, state.cursors, state.focus);
   }, [engine, models, state.axes, state.cursors, state.focus]);
@@ -176,8 +182,7 @@ export function useSummary(codes: string[], view: { from: number; to: number }, 
 export function useTitleOf(): (info: PenInfo) => string {
   const { i18n } = useTranslation();
   return (info) => {
-    const en = info.point?.spec.name_en;
-    const name = i18n.language === 'en' && typeof en === 'string' && en ? en : (info.point?.name ?? '');
+    const name = nameIn(i18n.language, info.point);
     return name === info.pen.code ? '' : name;
   };
 }
