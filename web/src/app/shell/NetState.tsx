@@ -37,7 +37,12 @@ export function NetState() {
 export function OfflineBanner() {
   const { t } = useTranslation();
   const reachable = useNet((s) => s.reachable);
+  const stream = useNet((s) => s.stream);
   const client = useQueryClient();
+  /* a page that asks nothing learns of a lost server by its stream: look at once whether it still answers */
+  useEffect(() => {
+    if (stream === 'waiting') get('/session').catch(() => {});
+  }, [stream]);
   useEffect(() => {
     if (reachable) return undefined;
     const timer = setInterval(() => {
