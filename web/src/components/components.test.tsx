@@ -37,6 +37,12 @@ describe('specs and forms', () => {
     expect(fromForm(fields, values, true)).not.toHaveProperty('password');
     expect(fromForm(fields, { ...values, password: 's' }, true).password).toBe('s');
   });
+  it('edit what fits no editor as JSON', () => {
+    const odd: FieldDoc[] = [{ name: 'grid', type: 'array', items: { name: '', type: 'array' } }, { name: 'any', type: 'object' }];
+    const form = toForm(odd, { grid: [[1, 2]], any: { x: 1 } }, false);
+    expect(typeof form.grid).toBe('string');
+    expect(fromForm(odd, form, true)).toEqual({ grid: [[1, 2]], any: { x: 1 } });
+  });
   it('find the field of a fault', () => {
     expect(pathOfWhere('spec.pens[2].point')).toEqual(['spec', 'pens', 2, 'point']);
     expect(knownPath(pathOfWhere('spec.options.host'), fields)).toBe(true);

@@ -6,8 +6,8 @@ import type { ComponentType } from 'react';
 import { useTranslation } from 'react-i18next';
 import { textOf } from '@/lib/resources';
 import type { FieldDoc, KindDoc, Spec } from '@/lib/types';
-import { shown, type FormPath } from './convert';
-import { FieldInput, isSimpleList, type InputProps } from './inputs';
+import { asJson, shown, type FormPath } from './convert';
+import { FieldInput, type InputProps } from './inputs';
 import { rulesOf } from './rules';
 import '../components.css';
 
@@ -57,7 +57,7 @@ function OneField({ field, prefix, listPrefix, disabled, creating, editors }: Om
   const title = textOf(field.title, i18n.language, field.name);
   const off = disabled || field.read_only;
   const Own = editors?.(field.name);
-  if (field.type === 'object' && !Own) {
+  if (field.type === 'object' && !asJson(field) && !Own) {
     return (
       <div className="wide form-group">
         <div className="form-group-title">{title}</div>
@@ -65,11 +65,11 @@ function OneField({ field, prefix, listPrefix, disabled, creating, editors }: Om
       </div>
     );
   }
-  if (field.type === 'array' && !isSimpleList(field) && !Own) {
+  if (field.type === 'array' && field.items?.type === 'object' && !Own) {
     return <ObjectArray field={field} prefix={prefix} listPrefix={listPrefix} disabled={off} creating={creating} />;
   }
   const Editor = Own ?? FieldInput;
-  const wide = Own || field.format === 'multiline' || field.type === 'json';
+  const wide = Own || field.format === 'multiline' || asJson(field);
   return (
     <Form.Item className={wide ? 'wide' : undefined} name={[...(listPrefix ?? prefix), field.name]} label={title} extra={textOf(field.help, i18n.language) || undefined}
       rules={rulesOf(field, t, creating ?? false)} required={field.required}>

@@ -6,13 +6,18 @@ import type { FieldDoc, Spec } from '@/lib/types';
 
 export type FormPath = (string | number)[];
 
+/* What no other editor fits is edited as JSON text. */
+export function asJson(f: FieldDoc): boolean {
+  return f.type === 'json' || (f.type === 'array' && (!f.items || f.items.type === 'array')) || (f.type === 'object' && !f.fields?.length);
+}
+
 export function toForm(fields: FieldDoc[], spec: Spec | undefined, creating: boolean): Spec {
   const out: Spec = {};
   for (const f of fields) {
     const value = spec?.[f.name];
     if (value === undefined || value === null) {
       if (creating && f.default !== undefined) out[f.name] = valueToForm(f, f.default, creating);
-      else if (f.type === 'object') out[f.name] = toForm(f.fields ?? [], {}, creating);
+      else if (f.type === 'object' && !asJson(f)) out[f.name] = toForm(f.fields ?? [], {}, creating);
     } else {
       out[f.name] = valueToForm(f, value, creating);
     }
@@ -24,7 +29,7 @@ function valueToForm(f: FieldDoc, value: unknown, creating: boolean): unknown {
   if (f.type === 'time') return dayjs(value as string);
   if (f.type === 'duration') return compactDuration(String(value));
   if (f.type === 'secret') return undefined;
-  if (f.type === 'json') return JSON.stringify(value, null, 2);
+  if (asJson(f)) return JSON.stringify(value, null, 2);
   if (f.type === 'object') return toForm(f.fields ?? [], value as Spec, creating);
   if (f.type === 'array' && f.items && Array.isArray(value)) return value.map((v) => valueToForm(f.items as FieldDoc, v, creating));
   return value;
@@ -46,7 +51,7 @@ export function fromForm(fields: FieldDoc[], values: Spec | undefined, full: boo
 function valueFromForm(f: FieldDoc, value: unknown, full: boolean): unknown {
   if (value === undefined || value === null || value === '') return f.type === 'secret' ? undefined : null;
   if (f.type === 'time') return (value as Dayjs).toISOString();
-  if (f.type === 'json') return typeof value === 'string' ? JSON.parse(value) : value;
+  if (asJson(f)) return typeof value === 'string' ? JSON.parse(value) : value;
   if (f.type === 'object') {
     const inner = fromForm(f.fields ?? [], value as Spec, full);
     return Object.keys(inner).length === 0 && !full ? undefined : inner;

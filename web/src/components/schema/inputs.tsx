@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { textOf } from '@/lib/resources';
 import { unitText } from '@/lib/units';
 import type { FieldDoc, FieldType } from '@/lib/types';
+import { asJson } from './convert';
 import { RefSelect } from './RefSelect';
 
 export interface InputProps {
@@ -77,11 +78,12 @@ function ListInput({ field, value, onChange, id, disabled }: InputProps) {
   );
 }
 
-export function isSimpleList(f: FieldDoc): boolean {
-  return f.type === 'array' && f.items !== undefined && f.items.type !== 'object' && f.items.type !== 'array';
+function isSimpleList(f: FieldDoc): boolean {
+  return f.type === 'array' && !asJson(f) && f.items?.type !== 'object';
 }
 
 export function FieldInput(props: InputProps) {
+  if (asJson(props.field)) return <JsonInput {...props} />;
   if (isSimpleList(props.field)) return <ListInput {...props} />;
   const Editor = editors[props.field.type] ?? TextInput;
   return <Editor {...props} />;

@@ -1,6 +1,7 @@
 /* The field's rules, checked while typing; the server checks again and has the last word. */
 import type { FormRule } from 'antd';
 import { parseDuration } from '@/lib/time';
+import { asJson } from './convert';
 import type { FieldDoc } from '@/lib/types';
 
 type T = (key: string, opts?: Record<string, unknown>) => string;
@@ -26,7 +27,7 @@ export function faultOf(f: FieldDoc, value: unknown, t: T): string | null {
     if (f.max !== undefined && value.length > Number(f.max)) return t('form.maxLength', { max: f.max });
     if (f.pattern && !matches(f.pattern, value)) return t('form.pattern', { pattern: f.pattern });
   }
-  if (f.type === 'json') {
+  if (asJson(f)) {
     try {
       JSON.parse(String(value));
     } catch (e) {

@@ -2,9 +2,9 @@
  * the server's log (it is behind the #) and leaves the address bar before anything else happens. */
 import { Alert, Button, Spin } from 'antd';
 import { useQueryClient } from '@tanstack/react-query';
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useNavigate } from 'react-router';
+import { useLocation, useNavigate } from 'react-router';
 import { asError, post } from '@/lib/api';
 import { SESSION_KEY } from '@/lib/session';
 import type { Session } from '@/lib/types';
@@ -15,21 +15,20 @@ export function SetupPage() {
   const navigate = useNavigate();
   const client = useQueryClient();
   const [error, setError] = useState<unknown>(null);
-  const started = useRef(false);
+  const place = useLocation(); // anew for each link that is pasted into this tab
   useEffect(() => {
-    if (started.current) return;
-    started.current = true;
-    const link = decodeURIComponent(location.hash.replace(/^#/, ''));
+    const link = decodeURIComponent(place.hash.replace(/^#/, ''));
     window.history.replaceState(window.history.state, '', '/setup');
     if (!link) {
       setError(new Error(t('login.noToken')));
       return;
     }
+    setError(null);
     post<Session>('/session', { link }).then((session) => {
       client.setQueryData(SESSION_KEY, session);
       void navigate('/', { replace: true });
     }, setError);
-  }, [client, navigate, t]);
+  }, [place, client, navigate, t]);
   return (
     <LoginFrame title={t('login.setupTitle')}>
       {error === null ? <Spin /> : (
