@@ -128,8 +128,22 @@ static int store_append(struct history *h, const struct sample *s, size_t n, str
     return err;
 }
 
+/* A failed write or sync of the store's log is final for that file: ask for a new one, at most once a second. */
+static void try_reopen(struct history *h)
+{
+    struct error e = {0};
+    if (!h->cfg.store->ops->reopen || mono(h) < h->retry_ns) return;
+    int err = h->cfg.store->ops->reopen(h->cfg.store, &e);
+    if (err)
+        log_error("history", "the store cannot be reopened", "err=%s detail=\"%s\"", error_name(err), e.text);
+    else
+        log_info("history", "the store has a new log", NULL);
+    h->retry_ns = mono(h) + RETRY_NS;
+}
+
 static void store_state(struct history *h, int err, const struct error *e)
 {
+    if (err == ERR_IO) try_reopen(h);
     if (err && !h->store_down)
         log_error("history", "the store refuses; samples wait in the journal", "err=%s detail=\"%s\"", error_name(err),
                   e->text);
@@ -210,6 +224,7 @@ static void answer_waiters(struct history *h, struct waiter *w)
     while (w) {
         struct waiter *next = w->next; /* w dies when done is seen */
         int err = store_append(h, w->s, w->n, w->e);
+        if (err == ERR_IO) try_reopen(h); /* for the next one */
         pthread_mutex_lock(&h->lock);
         w->result = err;
         w->done = true;

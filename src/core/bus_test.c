@@ -2,6 +2,7 @@
 #include "core/bus.h"
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 #include "base/mem.h"
 #include "base/test.h"
 #include "core/point_table.h"
@@ -117,7 +118,17 @@ static int mem_before(struct ts_store *st, uint32_t point, int64_t at, struct sa
     return err;
 }
 
-static const struct ts_store_ops mem_ops = {.name = "memory", .append = mem_append, .before = mem_before};
+static int mem_reopen(struct ts_store *st, struct error *e)
+{
+    struct memory_store *m = (struct memory_store *)st;
+    pthread_mutex_lock(&m->lock);
+    m->refuse = 0;
+    pthread_mutex_unlock(&m->lock);
+    return 0;
+}
+
+static const struct ts_store_ops mem_ops = {
+    .name = "memory", .append = mem_append, .before = mem_before, .reopen = mem_reopen};
 
 static void memory_init(struct memory_store *m)
 {
@@ -214,6 +225,25 @@ TEST(store_down_journal_keeps_and_replays)
     while (stored(&m) < 300) sched_yield();
     bus_stop(b);
     check_all_there(&m, 1, 300);
+    mem_free(m.s);
+    fs_destroy(fs);
+}
+
+TEST(a_failed_sync_of_the_store_is_mended_by_reopening)
+{
+    struct memory_store m;
+    struct bus_source *src;
+    memory_init(&m);
+    struct fs *fs = sim_fs_new();
+    struct bus *b = start(&m, fs, 1);
+    REQUIRE(bus_source_open(b, "test", &src) == 0);
+    struct sink sink = bus_source_sink(src);
+    set_refuse(&m, ERR_IO);
+    for (int64_t t = 1; t <= 50; t++) publish(&sink, 1, t, (double)t);
+    for (int i = 0; stored(&m) < 50 && i < 5000; i++) usleep(1000); /* polls the outcome: at most a retry later */
+    bus_source_close(src);
+    bus_stop(b);
+    check_all_there(&m, 1, 50);
     mem_free(m.s);
     fs_destroy(fs);
 }
