@@ -10,6 +10,6 @@ export function RelativeTime({ at }: { at: string | number | null | undefined })
   const now = useNow();
   if (!at || !dayjs(at).isValid()) return <span className="muted">—</span>;
   const ms = now - dayjs(at).valueOf();
-  const text = ms < 0 ? t('time.in', { span: formatDuration(-ms) }) : ms < 3000 ? t('time.justNow') : t('time.ago', { span: formatDuration(Math.round(ms / 1000) * 1000) });
+  const text = ms < -3000 ? t('time.in', { span: formatDuration(-ms) }) : ms < 3000 ? t('time.justNow') : t('time.ago', { span: formatDuration(Math.round(ms / 1000) * 1000) });
   return <Tooltip title={formatTime(at)}><time dateTime={dayjs(at).toISOString()}>{text}</time></Tooltip>;
 }
