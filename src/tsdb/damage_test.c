@@ -98,7 +98,7 @@ static struct result look(struct fs *fs, struct model *m)
         r.missing += c.missing + c.want->n - c.at;
         r.wrong += c.wrong;
     }
-    r.string_lost = !string_is(st, 1, "first") | !string_is(st, 2, "second");
+    r.string_lost = (int)!string_is(st, 1, "first") | (int)!string_is(st, 2, "second");
     struct ts_stats stats;
     st->ops->stats(st, &stats);
     r.counted = stats.damaged_blocks;
