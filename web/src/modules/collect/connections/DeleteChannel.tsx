@@ -23,7 +23,7 @@ export function DeleteChannel({ channel, onClose, onGone }: { channel: ChannelSt
         <div className="col">
           <div>{t('connections.delete.used', { n: users.data.total, points: channel.points })}</div>
           <ul className="used-by">
-            {users.data.items.map((d) => <li key={d.id}><Link to={`/r/devices/${encodeURIComponent(d.id)}`} onClick={onClose}><span className="mono">{d.code}</span> {d.name}</Link></li>)}
+            {users.data.items.map((d) => <li key={d.id}><Link to={`/r/devices/${encodeURIComponent(d.id)}`} onClick={onClose}><span className="mono">{d.code}</span> {d.name !== d.code && d.name}</Link></li>)}
             {users.data.total > users.data.items.length && <li className="muted">… {users.data.total - users.data.items.length}</li>}
           </ul>
           <div className="soft">{t('connections.delete.how')}</div>

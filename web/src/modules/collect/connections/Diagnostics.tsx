@@ -59,7 +59,7 @@ function Devices({ devices }: { devices: DeviceDoc[] }) {
         <tbody>
           {devices.map((d) => (
             <tr key={d.code}>
-              <td><Link to={`/points?filter=${encodeURIComponent(`device.code='${d.code.replaceAll("'", "''")}'`)}`}><span className="mono">{d.code}</span></Link> <span className="soft">{d.name}</span></td>
+              <td><Link to={`/points?filter=${encodeURIComponent(`device.code='${d.code.replaceAll("'", "''")}'`)}`}><span className="mono">{d.code}</span></Link> {d.name !== d.code && <span className="soft">{d.name}</span>}</td>
               <td><ChannelStateBadge state={d.state} />{d.reason && <div className="small soft reason">{d.reason}</div>}</td>
               <td className="num">{d.points}</td>
               <td className={`num${d.bad > 0 ? ' bad-text' : ''}`}>{d.bad}</td>

@@ -1,7 +1,7 @@
 /* The list, the frames, the options of drivers. */
 import { describe, expect, it } from 'vitest';
 import type { ChannelStatus, FieldDoc } from '@/lib/types';
-import { freeCode, splitFields, suggestCode } from './drivers';
+import { freeCode, nextCode, splitFields, suggestCode } from './drivers';
 import { framesText, hexPairs, newestFirst, type FrameDoc } from './frames';
 import { matching } from './list';
 
@@ -39,6 +39,6 @@ describe('drivers', () => {
     expect(suggestCode('modbus_tcp', { host: '10.0.0.5', port: 502 }, fields, [])).toBe('10.0.0.5');
     expect(suggestCode('modbus_tcp', { host: 'my gw', port: 1502 }, fields, [])).toBe('my-gw-1502');
     expect(suggestCode('modbus_tcp', {}, fields, ['modbus-1'])).toBe('modbus-1-2');
-    expect(freeCode('a', ['a', 'a-2'])).toBe('a-3');
+    expect([freeCode('a', ['a', 'a-2']), nextCode('a', ['a-1'])]).toEqual(['a-3', 'a-2']);
   });
 });

@@ -30,6 +30,14 @@ export function suggestCode(driver: string, options: Spec | undefined, defaults:
   return freeCode(base, taken);
 }
 
+/* base-1, base-2 …: the first that is free. */
+export function nextCode(base: string, taken: Iterable<string>): string {
+  const used = new Set(taken);
+  let n = 1;
+  while (used.has(`${base}-${n}`)) n++;
+  return `${base}-${n}`;
+}
+
 export function freeCode(base: string, taken: Iterable<string>): string {
   const used = new Set(taken);
   if (!used.has(base)) return base;

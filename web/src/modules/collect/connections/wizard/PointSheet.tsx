@@ -10,7 +10,7 @@ import { QUALITY } from '@/lib/quality';
 import type { FieldDoc } from '@/lib/types';
 import { formatValue } from '@/lib/units';
 import { readPaste, type Column, type Row } from './sheet';
-import type { ReadResult } from './reader';
+import type { ReadItem, ReadResult } from './reader';
 import type { Sheet } from './useSheet';
 
 const ROW = 34;
@@ -25,6 +25,11 @@ interface Props {
   onPasted: (rows: number, unknown: string[]) => void;
 }
 
+/* As it was read: seven digits, not rounded for a glance. */
+function readText(v: ReadItem['value']): string {
+  return typeof v === 'number' && !Number.isInteger(v) ? String(Number(v.toPrecision(7))) : formatValue(v);
+}
+
 function ReadCells({ result }: { result: ReadResult | undefined }) {
   const { t } = useTranslation();
   if (!result) return <><span className="cell muted num">—</span><span className="cell" /></>;
@@ -33,7 +38,7 @@ function ReadCells({ result }: { result: ReadResult | undefined }) {
   const q = Math.max(0, QUALITY.indexOf(item.quality));
   return (
     <>
-      <span className="cell num read-value" title={item.raw ? t('connections.sheet.raw', { raw: item.raw }) : undefined}>{formatValue(item.value)}</span>
+      <span className="cell num read-value" title={item.raw ? t('connections.sheet.raw', { raw: item.raw }) : undefined}>{readText(item.value)}</span>
       <span className={`cell${q === 2 ? ' bad-text' : ''}`} title={item.reason || undefined}>{item.reason && q !== 0 ? <><QualityBadge q={q} compact /> {item.reason}</> : <QualityBadge q={q} />}</span>
     </>
   );

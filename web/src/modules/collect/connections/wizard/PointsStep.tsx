@@ -110,7 +110,7 @@ export function PointsStep(props: Props) {
       {error ? <Alert type="error" showIcon title={asError(error).message} /> : null}
       <PointSheet sheet={sheet} columns={wide ? COLUMNS : SHORT} fields={fields} reads={reads} onPasted={pasted} />
       <div className="muted small">{t('connections.sheet.count', { n: rows.length })}</div>
-      <RangeDialog open={dialog === 'range'} device={deviceCode} fields={fields} example={examples[0] ?? ''} next={rows.length + 1} onAdd={sheet.append} onClose={() => setDialog(null)} />
+      {dialog === 'range' && <RangeDialog device={deviceCode} fields={fields} example={examples[0] ?? ''} next={rows.length + 1} onAdd={sheet.append} onClose={() => setDialog(null)} />}
       <PasteDialog open={dialog === 'paste'} fields={fields} onClose={() => setDialog(null)} onRows={(cells, unknown) => { sheet.append(cells); pasted(cells.length, unknown); }} />
     </div>
   );

@@ -19,7 +19,6 @@ interface Values {
 }
 
 interface Props {
-  open: boolean;
   device: string;
   fields: FieldDoc[];
   example: string;
@@ -33,7 +32,7 @@ function specOf(v: Partial<Values> | undefined): RangeSpec | null {
   return { start: v.start.trim(), count: v.count, type: v.type, stride: v.stride ?? 0, code: v.code.trim(), name: (v.name ?? '').trim(), from: v.from ?? 1, rest: { period: v.period?.trim() || '1s', ...(v.unit?.trim() ? { unit: v.unit.trim() } : {}) } };
 }
 
-export function RangeDialog({ open, device, fields, example, next, onAdd, onClose }: Props) {
+export function RangeDialog({ device, fields, example, next, onAdd, onClose }: Props) {
   const { t, i18n } = useTranslation();
   const [form] = Form.useForm<Values>();
   const values = Form.useWatch([], form) as Partial<Values> | undefined;
@@ -48,7 +47,7 @@ export function RangeDialog({ open, device, fields, example, next, onAdd, onClos
     onClose();
   };
   return (
-    <Modal open={open} title={t('connections.range.title')} okText={t('connections.range.add', { n: spec?.count ?? 0 })} cancelText={t('action.cancel')} onCancel={onClose} onOk={() => void add()} destroyOnHidden width={640}>
+    <Modal open title={t('connections.range.title')} okText={t('connections.range.add', { n: spec?.count ?? 0 })} cancelText={t('action.cancel')} onCancel={onClose} onOk={() => void add()} destroyOnHidden width={640}>
       <Form form={form} name="range" layout="vertical" preserve={false} onFinish={() => void add()} initialValues={{ start: example, count: 10, type: 'float', stride: null, code: '{device}.{n:2}', name: '', from: next, period: '1s' }}>
         <div className="form-grid range-grid">
           <Form.Item name="start" label={t('connections.range.start')} rules={[{ required: true, whitespace: true, message: t('form.required') }]}><Input autoFocus className="mono" /></Form.Item>

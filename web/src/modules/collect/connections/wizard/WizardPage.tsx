@@ -9,11 +9,13 @@ import { ErrorState, Loading } from '@/components/states';
 import { UnsavedGuard } from '@/components/UnsavedGuard';
 import { toForm } from '@/components/schema/convert';
 import { useNotify } from '@/components/notify';
+import { ApiError, get } from '@/lib/api';
+import { quote } from '@/lib/filter';
 import { staleKind, useApi, useKind, useResource } from '@/lib/resources';
 import { useNarrow } from '@/lib/useNarrow';
-import type { ChannelStatus, Driver, Spec } from '@/lib/types';
+import type { ChannelStatus, Driver, Page, Resource, Spec } from '@/lib/types';
 import { channelInput, placeFaults, valuesOf, type ChannelValues } from '../ChannelForm';
-import { useDrivers } from '../drivers';
+import { nextCode, useDrivers } from '../drivers';
 import { ChannelStep } from './ChannelStep';
 import { deviceInput, DeviceStep, type DeviceValues } from './DeviceStep';
 import { FinishStep } from './FinishStep';
@@ -57,10 +59,13 @@ function Wizard({ drivers, channels, initial, onMore }: { drivers: Driver[]; cha
     channelForm.setFieldsValue(valuesOf(drivers[0]));
   }, [channelForm, drivers]);
 
-  const enterDevice = () => {
+  const enterDevice = async () => {
     const base = channelMode === 'existing' ? (old.data?.code ?? 'dev') : String(channelForm.getFieldValue('code'));
     const fresh = toForm(driver?.device ?? [], {}, true);
-    if (!deviceForm.getFieldValue('code')) deviceForm.setFieldsValue({ code: `${base}-1`, name: '', options: fresh });
+    if (!deviceForm.getFieldValue('code')) {
+      const there = channelMode === 'existing' && channelId ? (await get<Page<Resource>>('/devices', { filter: `channel=${quote(channelId)}`, size: 1000 })).items : [];
+      deviceForm.setFieldsValue({ code: nextCode(base, there.map((d) => d.code)), name: '', options: fresh });
+    }
     else deviceForm.setFieldsValue({ options: { ...fresh, ...(deviceForm.getFieldValue('options') as Spec) } });
     setStep(1);
   };
@@ -69,14 +74,14 @@ function Wizard({ drivers, channels, initial, onMore }: { drivers: Driver[]; cha
       if (step === 0) {
         if (channelMode === 'new') await channelForm.validateFields();
         else if (!channelId || !driver) return void notify.failed(new Error(t('connections.wizard.chooseChannel')));
-        enterDevice();
+        await enterDevice();
       } else if (step === 1) {
         if (deviceMode === 'new') await deviceForm.validateFields();
         else if (!deviceId) return void notify.failed(new Error(t('connections.wizard.chooseDevice')));
         setStep(2);
       } else if (step === 2) await store();
-    } catch {
-      /* the form shows what is missing */
+    } catch (e) {
+      if (e instanceof ApiError) notify.failed(e); /* else the form shows what is missing */
     }
     return undefined;
   };
