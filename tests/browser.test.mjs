@@ -360,12 +360,12 @@ for (const [width, height] of [[1440, 900], [390, 844]]) for (const lang of ['zh
   test(`pages: every page at ${width} px, ${lang}, light and dark`, async () => {
     const storageState = await page.context().storageState({ indexedDB: false });
     const bad = [];
-    for (const theme of ['light', 'dark']) {
+    await Promise.all(['light', 'dark'].map(async (theme) => {
       const view = await openContext(serve.base, { lang, theme }, { viewport: { width, height }, storageState: { cookies: storageState.cookies, origins: [] } });
       await go(view, '/');
       for (const path of ROUTES) {
         await route(view, path);
-        await settled(view).catch(() => bad.push(`${path}: does not settle`));
+        await settled(view).catch((e) => bad.push(`${path}: ${e.message}`));
         const keys = await rawKeys(view);
         const over = await widthOver(view);
         if (keys.length) bad.push(`${path}: raw keys ${keys}`);
@@ -374,7 +374,7 @@ for (const [width, height] of [[1440, 900], [390, 844]]) for (const lang of ['zh
         await shot(view, `${width}-${lang}-${theme}-${nameOf(path)}`);
       }
       await view.context().close();
-    }
+    }));
     equal([...new Set(bad)], [], 'faults');
   });
 }

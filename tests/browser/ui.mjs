@@ -4,7 +4,7 @@
 import { readFileSync, readdirSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { cleanup, fail, ok } from '../lib.mjs';
+import { cleanup, fail, ok, until } from '../lib.mjs';
 
 const root = new URL('../../', import.meta.url).pathname;
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -36,6 +36,10 @@ export async function openContext(base, settings = {}, options = {}) {
     const url = r.url();
     if (!url.startsWith(base) && !url.startsWith(base.replace('http', 'ws')) && !/^(data|blob):/.test(url)) faults.push(`request outside the origin: ${url}`);
   });
+  const open = new Set();
+  page.on('request', (r) => { if (!/\/(watch|stream)(\?|$)/.test(r.url())) open.add(r); });
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, (r) => open.delete(r));
+  page.asks = () => open.size;
   context.on('response', (r) => {
     if (r.status() === 404 && r.url().includes('/assets/')) faults.push(`missing asset: ${r.url()}`);
   });
@@ -88,10 +92,15 @@ export async function route(page, path) {
   }, path);
 }
 
-// The page stands: nothing loads and no skeleton is left.
+// The page stands: nothing is being asked and nothing loads, twice in a row.
+const LOADING = '.ant-skeleton, .ant-spin-spinning, .ant-spin-dot, .grid-skeleton, [aria-busy="true"], .trend-busy';
 export async function settled(page) {
-  await page.waitForFunction(() => !document.querySelector('.ant-skeleton, .ant-spin-spinning, .grid-skeleton, [aria-busy="true"], .trend-busy')
-    && document.querySelector('main.shell-content, .login')?.innerText.trim().length > 0, undefined, { timeout: 12000 });
+  let calm = 0;
+  await until(async () => {
+    const still = page.asks() === 0 && await page.evaluate((sel) => !document.querySelector(sel) && document.querySelector('main.shell-content, .login')?.innerText.trim().length > 0, LOADING);
+    calm = still ? calm + 1 : 0;
+    return calm >= 3;
+  }, 'the page to stand', 12000, 40);
 }
 
 // antd puts a space between two Chinese characters, and an icon's name before the text.

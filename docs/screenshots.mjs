@@ -1,0 +1,178 @@
+// screenshots.mjs - makes the pictures of the user guide from the running demo, in Chinese and English:
+//   node docs/screenshots.mjs BINARY [part of a picture's name]
+// Starts `bornite sim` and `bornite serve` of BINARY on free ports with a data directory of its own, and
+// writes PNGs with a palette into docs/guide/img. Needs Chromium and the packages of tests/.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { deflateSync, crc32 } from 'node:zlib';
+
+const root = new URL('../', import.meta.url).pathname;
+process.env.BORNITE = resolve(process.argv[2] ?? `${root}build/release/bornite`);
+const only = process.argv[3] ?? '';
+process.argv.length = 2;
+const { Api, cleanup, run, sleep, startServe, startSim, tempDir, test, until } = await import('../tests/lib.mjs');
+const { dialog, go, launch, openContext, settled } = await import('../tests/browser/ui.mjs');
+const { Device, POINTS } = await import('../tests/browser/device.mjs');
+
+const OUT = `${root}docs/guide/img`;
+const PENS = ['LT-GRD-SAG01.JI', 'LT-GRD-SAG01.WI', 'HX-ACD-BLW01.JI'];
+const WORDS = {
+  zh: { host: '主机', port: '端口', test: '测试连接', next: '下一步', code: '编码', area: '区域', paste: '粘贴表格', read: '试读', import: '导入', write: '写入', heads: '编码\t名称\t地址\t数据类型\t字节序\t周期' },
+  en: { host: 'Host', port: 'Port', test: 'Test connection', next: 'Next', code: 'Code', area: 'Area', paste: 'Paste a table', read: 'Test read', import: 'Import', write: 'Write', heads: 'code\tname\taddress\ttype\tbyte order\tperiod' },
+};
+
+// ---- PNG with a palette ----
+
+// In the page: the 255 commonest colours (5 bits a channel decide what is one colour), all others to the nearest.
+async function indexed(page, png) {
+  return page.evaluate(async (base64) => {
+    const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${base64}`)).blob());
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    const context = canvas.getContext('2d', { willReadFrequently: true });
+    context.drawImage(bitmap, 0, 0);
+    const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+    const seen = new Map();
+    for (let i = 0; i < data.length; i += 4) {
+      const rgb = (data[i] << 16) | (data[i + 1] << 8) | data[i + 2];
+      seen.set(rgb, (seen.get(rgb) ?? 0) + 1);
+    }
+    const cells = new Map();
+    for (const [rgb, n] of [...seen].sort((a, b) => b[1] - a[1])) {
+      const cell = ((rgb >> 19) << 10) | (((rgb >> 11) & 31) << 5) | ((rgb >> 3) & 31);
+      const c = cells.get(cell);
+      if (c) c.n += n;
+      else cells.set(cell, { rgb, n });
+    }
+    const palette = [...cells.values()].sort((a, b) => b.n - a.n).slice(0, 255).map((c) => c.rgb);
+    const nearest = (rgb) => {
+      let best = 0, least = Infinity;
+      palette.forEach((p, i) => {
+        const d = ((p >> 16) - (rgb >> 16)) ** 2 + (((p >> 8) & 255) - ((rgb >> 8) & 255)) ** 2 + ((p & 255) - (rgb & 255)) ** 2;
+        if (d < least) { least = d; best = i; }
+      });
+      return best;
+    };
+    const of = new Map([...seen.keys()].map((rgb) => [rgb, nearest(rgb)]));
+    let text = '';
+    for (let i = 0; i < data.length; i += 4) text += String.fromCharCode(of.get((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]));
+    return { width: bitmap.width, height: bitmap.height, palette, pixels: btoa(text) };
+  }, png.toString('base64'));
+}
+
+function chunk(type, data) {
+  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+  const out = Buffer.alloc(body.length + 8);
+  out.writeUInt32BE(data.length, 0);
+  body.copy(out, 4);
+  out.writeUInt32BE(crc32(body), body.length + 4);
+  return out;
+}
+
+function encode({ width, height, palette, pixels }) {
+  const raw = Buffer.from(pixels, 'base64');
+  const rows = Buffer.alloc(height * (width + 1)); // filter 0 before each row
+  for (let y = 0; y < height; y++) raw.copy(rows, y * (width + 1) + 1, y * width, (y + 1) * width);
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width, 0);
+  head.writeUInt32BE(height, 4);
+  head.set([8, 3, 0, 0, 0], 8);
+  const colours = Buffer.from(palette.flatMap((p) => [p >> 16, (p >> 8) & 255, p & 255]));
+  return Buffer.concat([Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]), chunk('IHDR', head), chunk('PLTE', colours), chunk('IDAT', deflateSync(rows, { level: 9 })), chunk('IEND', Buffer.alloc(0))]);
+}
+
+// ---- the pictures ----
+
+const device = new Device();
+let serve, page, lang, w;
+
+async function picture(name) {
+  const png = encode(await indexed(page, await page.screenshot()));
+  mkdirSync(OUT, { recursive: true });
+  writeFileSync(`${OUT}/${name}-${lang}.png`, png);
+  console.log(`     ${name}-${lang}.png ${Math.round(png.length / 1024)} KB`);
+  if (png.length > 150 * 1024) throw new Error(`${name}-${lang}.png is over 150 KB`);
+}
+const button = (scope, name) => scope.getByRole('button', { name }).first();
+const visible = (label) => page.getByLabel(label, { exact: true }).filter({ visible: true });
+
+const pictures = {
+  overview: async () => {
+    await go(page, '/');
+    await page.locator('.area-card .live').nth(20).waitFor();
+    await settled(page);
+    await picture('overview');
+  },
+  wizard: async () => {
+    await go(page, '/connections/new');
+    await page.getByLabel(w.host).fill('127.0.0.1');
+    await page.getByLabel(w.port).fill(String(device.port));
+    await button(page, w.test).click();
+    await page.locator('.test-box .ant-alert').waitFor();
+    await picture('wizard-channel');
+    await button(page, w.next).click();
+    await visible(w.area).fill('TEST/PUMP');
+    await button(page, w.next).click();
+    await button(page, w.paste).click();
+    const names = lang === 'zh' ? ['流量', '压力', '温度'] : ['flow', 'pressure', 'temperature'];
+    const rows = POINTS.map(([, address, type, order], i) => `PUMP1.P${String(i + 1).padStart(2, '0')}\t${names[i % 3]} ${i + 1}\t${address}\t${type}\t${type === 'bool' ? '' : order}\t1s`);
+    await dialog(page).getByRole('textbox').fill([w.heads, ...rows].join('\n'));
+    await dialog(page).locator('.ant-btn-primary').click();
+    await button(page, w.read).click();
+    await page.locator('.sheet-row .read-value').nth(POINTS.length - 1).waitFor();
+    await picture('wizard-points');
+  },
+  diagnostics: async () => {
+    await go(page, '/connections?open=LT-GRD');
+    await page.locator('.ant-drawer .figures').waitFor();
+    await settled(page);
+    await sleep(400); // the drawer slides in
+    await picture('diagnostics');
+  },
+  points: async () => {
+    await go(page, '/points?area=LT%2FGRD');
+    await page.locator('.grid-row .live').nth(15).waitFor();
+    await settled(page);
+    await picture('points');
+  },
+  import: async () => {
+    await go(page, '/points');
+    await button(page, w.import).click();
+    const csv = 'code,name,device,address,type,unit\nSAG01.NEW1,Liner wear,LT-GRD-SAG01,400901,float,mm\nSAG01.NEW2,Bad address,LT-GRD-SAG01,999999,float,mm\nSAG01.NEW3,No device,NO-SUCH-PLC,400903,float,mm\n';
+    await page.locator('input[type=file]').setInputFiles({ name: 'points.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+    await dialog(page).getByText('SAG01.NEW3').waitFor();
+    await sleep(300); // the dialog opens
+    await picture('import');
+  },
+  trend: async () => {
+    await go(page, `/trends?points=${PENS.join(',')}&from=now-2m&to=now`);
+    await settled(page);
+    const plot = await page.locator('.trend-plot .u-over').boundingBox();
+    await page.mouse.click(plot.x + plot.width * 0.45, plot.y + plot.height / 2);
+    await page.mouse.click(plot.x + plot.width * 0.8, plot.y + plot.height / 2);
+    await sleep(1200); // the cursors settle into the URL, the figures follow
+    await settled(page);
+    await picture('trend');
+  },
+};
+
+test('start', async () => {
+  const [sim] = await Promise.all([startSim(['--speed', '20']), device.start(), launch()]);
+  cleanup(() => device.stop());
+  serve = await startServe(tempDir(), ['--demo', '--sim-port', String(sim.port)]);
+  const api = new Api(serve.base);
+  const res = await api.raw('POST', '/session', { link: serve.link });
+  api.headers.Cookie = res.headers.getSetCookie().map((c) => c.split(';')[0]).join('; ');
+  await api.post('/session/password', { new: 'copper-matte-slag' });
+  serve.cookie = api.headers.Cookie.split('=');
+  await until(async () => (await api.get('/areas')).items.every((a) => a.bad === 0), 'values', 60000);
+  await until(async () => (await api.get(`/history/recorded?points=${PENS[0]}&from=*-10m`)).series[0].v.length > 24, 'some history', 200000, 1000);
+});
+for (const l of ['zh', 'en']) {
+  test(`language ${l}`, async () => {
+    [lang, w] = [l, WORDS[l]];
+    page = await openContext(serve.base, { lang }, { viewport: { width: 1280, height: 800 } });
+    await page.context().addCookies([{ name: serve.cookie[0], value: serve.cookie.slice(1).join('='), url: serve.base }]);
+  });
+  for (const [name, make] of Object.entries(pictures)) if (name.includes(only)) test(`${name} ${l}`, make);
+}
+await run();
