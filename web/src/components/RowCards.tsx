@@ -22,6 +22,7 @@ function cell<T>(column: DataColumn<T>, row: T, index: number): ReactNode {
 export function RowCards<T>({ columns, rows, rowKey, selected, onToggle }: Props<T>) {
   const { t } = useTranslation();
   const [title, ...rest] = columns;
+  const shown = [...rest.filter((c) => c.title).slice(0, SHOWN), ...rest.filter((c) => !c.title)]; /* without a title: what can be done */
   return (
     <div className="row-cards">
       {rows.map((row, i) => {
@@ -32,7 +33,7 @@ export function RowCards<T>({ columns, rows, rowKey, selected, onToggle }: Props
             {onToggle ? <Checkbox checked={on} aria-label={t('table.select')} onChange={() => onToggle(row)} /> : <span />}
             <div className="row-card-title">{title && cell(title, row, i)}</div>
             <dl>
-              {rest.slice(0, SHOWN).map((c) => [<dt key={`${c.key}t`}>{c.title}</dt>, <dd key={c.key}>{cell(c, row, i)}</dd>])}
+              {shown.map((c) => [<dt key={`${c.key}t`}>{c.title}</dt>, <dd key={c.key}>{cell(c, row, i)}</dd>])}
             </dl>
           </div>
         );
