@@ -22,7 +22,7 @@ interface Props {
 
 export function ChannelStep({ form, drivers, driver, taken, existing, mode, onMode, onExisting, onDriver }: Props) {
   const { t } = useTranslation();
-  const typed = useRef(Boolean(form.getFieldValue('code')));
+  const typed = useRef(false);
   const options = Form.useWatch('options', { form, preserve: true });
   useEffect(() => {
     if (mode !== 'new' || !driver || typed.current) return;

@@ -124,7 +124,7 @@ function Wizard({ drivers, channels, initial, onMore }: { drivers: Driver[]; cha
     if (outcome.error && outcome.step === 'channel') placeFaults(channelForm, outcome.error);
     if (outcome.error && outcome.step === 'device') placeFaults(deviceForm, outcome.error);
   };
-  const deviceCode = deviceMode === 'existing' ? (oldDevice.data?.code ?? '') : String(deviceForm.getFieldValue('code') ?? '');
+  const deviceCode = step !== 2 ? '' : deviceMode === 'existing' ? (oldDevice.data?.code ?? '') : String(deviceForm.getFieldValue('code') ?? '');
   const dirty = !outcome?.ok && (step > 0 || busy);
   const names = ['channel', 'device', 'points', 'finish'];
   return (
