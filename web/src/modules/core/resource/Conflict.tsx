@@ -17,6 +17,11 @@ function at(value: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((v, k) => (v as Record<string, unknown> | undefined)?.[k], value);
 }
 
+/* An object of empty members is what a form makes of one that is not there. */
+function empty(v: unknown): boolean {
+  return v === null || v === undefined || v === '' || (typeof v === 'object' && !Array.isArray(v) && Object.values(v).every(empty));
+}
+
 export function conflictRows(base: Resource, mine: ResourceInput, stored: Resource): Row[] {
   const paths = new Set([
     ...diffOf(content(base), content(stored)).map((c) => c.path),
@@ -24,7 +29,7 @@ export function conflictRows(base: Resource, mine: ResourceInput, stored: Resour
   ]);
   return [...paths].sort().map((path) => ({
     path, base: at(content(base), path), mine: at(mine, path), stored: at(content(stored), path),
-  })).filter((r) => plain(r.mine) !== plain(r.stored));
+  })).filter((r) => plain(r.mine) !== plain(r.stored) && !(empty(r.mine) && empty(r.stored)));
 }
 
 interface Props {
