@@ -169,7 +169,7 @@ async function fixed(req, res, path, q) {
   const key = `${req.method} ${path}`;
   switch (key) {
     case 'GET /kinds': return json(res, 200, { items: kinds });
-    case 'GET /session': return (req.headers.cookie ?? '').includes('bornite_session=') ? json(res, 200, session()) : problem(res, new Problem(401, 'unauthorized', '请先登录'));
+    case 'GET /session': return json(res, 200, session());
     case 'POST /session': {
       const b = JSON.parse(await bodyOf(req));
       if (b.link ? b.link !== 'demo' : b.password !== 'bornite') return problem(res, new Problem(401, 'unauthorized', b.link ? '链接已失效' : '用户名或密码不正确'));
@@ -287,6 +287,7 @@ const server = createServer(async (req, res) => {
     if (url.pathname === '/healthz') return json(res, 200, { status: 'ok', checks: [] });
     if (!url.pathname.startsWith('/api/v1')) return files(req, res, decodeURIComponent(url.pathname));
     const path = url.pathname.slice(7);
+    if (!(path === '/session' && req.method === 'POST') && !(req.headers.cookie ?? '').includes('bornite_session=')) throw new Problem(401, 'unauthorized', '请先登录');
     if (req.method !== 'GET') state.audit.push({ seq: state.audit.length + 1, at: new Date().toISOString(), class: path.includes('session') ? 'security' : path.endsWith(':write') ? 'control' : 'change', user_id: '', login: 'admin', peer: '127.0.0.1', action: req.method, kind: '', resource: path, outcome: 'done', status: 200 });
     if ((await fixed(req, res, path, url.searchParams)) !== false) return undefined;
     const diag = /^\/channels\/([^/]+)\/diagnostics$/.exec(path);

@@ -122,6 +122,26 @@ describe('live stream', () => {
     client.close();
   });
 
+  it('waits its time whatever is asked meanwhile, and not at all when nothing is shown', () => {
+    const client = new StreamClient('ws://x/stream');
+    client.want([1]);
+    vi.advanceTimersByTime(200);
+    FakeSocket.all[0].onclose?.();
+    client.want([2]);
+    vi.advanceTimersByTime(500);
+    expect(FakeSocket.all).toHaveLength(1);
+    vi.advanceTimersByTime(600);
+    expect(FakeSocket.all).toHaveLength(2);
+    client.unwant([1, 2]);
+    FakeSocket.all[1].onclose?.();
+    vi.advanceTimersByTime(60000);
+    expect(FakeSocket.all).toHaveLength(2);
+    client.want([3]);
+    vi.advanceTimersByTime(200);
+    expect(FakeSocket.all).toHaveLength(3);
+    client.close();
+  });
+
   it('waits longer each time, from 1 s to 30 s', () => {
     expect([0, 1, 2, 3, 4, 5, 20].map((n) => backoff(n, 1))).toEqual([1000, 2000, 4000, 8000, 16000, 30000, 30000]);
     expect(backoff(0, 0)).toBe(1000);

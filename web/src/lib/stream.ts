@@ -54,6 +54,7 @@ export class StreamClient {
 
   close(): void {
     clearTimeout(this.retry);
+    this.retry = 0;
     clearTimeout(this.gather);
     this.gather = 0;
     this.drop();
@@ -81,7 +82,7 @@ export class StreamClient {
 
   private sync(): void {
     if (!this.socket) {
-      if (this.wanted.size > 0) this.connect();
+      if (this.wanted.size > 0 && !this.retry) this.connect();
       return;
     }
     if (this.socket.readyState !== WebSocket.OPEN) return;
@@ -92,7 +93,6 @@ export class StreamClient {
   }
 
   private connect(): void {
-    clearTimeout(this.retry);
     netStream('connecting');
     const socket = new WebSocket(this.url);
     socket.binaryType = 'arraybuffer';
@@ -116,7 +116,11 @@ export class StreamClient {
   private lost(): void {
     this.drop();
     netStream('waiting');
-    this.retry = window.setTimeout(() => this.connect(), backoff(this.attempt++));
+    this.retry = window.setTimeout(() => {
+      this.retry = 0;
+      if (this.wanted.size > 0) this.connect();
+      else netStream('idle');
+    }, backoff(this.attempt++));
   }
 
   private receive(data: ArrayBuffer | string): void {
