@@ -21,7 +21,7 @@ static int import_kind(struct node *n, struct sim_plan *plan, const char *kind, 
 {
     AUTO_ARENA a;
     struct buf csv;
-    struct bulk_report report;
+    struct bulk_report report = {0};
     arena_init(&a, 256u << 20);
     buf_init(&csv, 64u << 20);
     int err = sim_write_resources_csv(plan, kind, host, (unsigned)port, &csv);
@@ -34,7 +34,7 @@ static int import_kind(struct node *n, struct sim_plan *plan, const char *kind, 
 
 int demo_set_up(struct node *n, const char *host, long port, struct error *e)
 {
-    static const char *const kinds[] = {"channel", "device", "point"};
+    static const char *const kinds[] = {"area", "channel", "device", "point"};
     struct sim_plan *plan;
     bool have = false;
     int err = has_channels(n, &have, e);

@@ -45,6 +45,17 @@ static void end(struct buf *b)
     buf_z(b, "\r\n");
 }
 
+static void write_areas(const struct target *t)
+{
+    buf_z(t->out, "code,name,name_en\r\n");
+    for (size_t i = 0; i < t->p->nareas; i++) {
+        const struct sim_area *a = &t->p->areas[i];
+        cell_f(t->out, "%.*s%s%.*s", STR_ARG(a->site), a->code.n ? "/" : "", STR_ARG(a->code));
+        cell(t->out, a->name_zh), cell(t->out, a->name_en);
+        end(t->out);
+    }
+}
+
 static void write_channels(const struct target *t)
 {
     buf_z(t->out, "code,name,driver,description,options\r\n");
@@ -155,7 +166,8 @@ int sim_write_resources_csv(const struct sim_plan *p, const char *kind, const ch
     static const struct {
         const char *kind;
         void (*write)(const struct target *t);
-    } writers[] = {{"channel", write_channels}, {"device", write_devices}, {"point", write_points}};
+    } writers[] = {
+        {"area", write_areas}, {"channel", write_channels}, {"device", write_devices}, {"point", write_points}};
     struct target t = {p, host, port_base, out};
     for (size_t i = 0; i < sizeof writers / sizeof *writers; i++)
         if (strcmp(kind, writers[i].kind) == 0) {

@@ -9,7 +9,7 @@
 
 struct area {
     struct str path, name;
-    struct str title; /* name of a device that has just this path */
+    struct str title; /* in the language asked for */
     size_t points, good, uncertain, bad, stale;
     bool children;
     uint32_t key[KEYS_MAX];
@@ -68,7 +68,17 @@ static int by_path(const void *a, const void *b)
     return str_cmp(((const struct area *)a)->path, ((const struct area *)b)->path);
 }
 
-static void gather(struct node *n, const struct plant *p, struct str parent, struct areas *out)
+/* The area's own name, else that of a device that stands at just this path. */
+static struct str title_of(const struct plant *p, const struct area *a, bool zh)
+{
+    const struct p_area *named = plant_area(p, a->path);
+    if (named) return !zh && named->name_en.n ? named->name_en : named->name;
+    for (size_t i = 0; i < p->ndevices && !a->children; i++)
+        if (str_eq(a->path, p->devices[i].area)) return p->devices[i].name;
+    return STR("");
+}
+
+static void gather(struct node *n, const struct plant *p, struct str parent, bool zh, struct areas *out)
 {
     int64_t now = clock_now_us(n->clock);
     for (size_t i = 0; i < p->npoints; i++) {
@@ -80,17 +90,14 @@ static void gather(struct node *n, const struct plant *p, struct str parent, str
         count_point(n, a, &p->points[i], now);
     }
     qsort(out->item, out->n, sizeof *out->item, by_path);
-    for (size_t i = 0; i < p->ndevices; i++)
-        for (size_t k = 0; k < out->n; k++)
-            if (!out->item[k].title.n && str_eq(out->item[k].path, p->devices[i].area))
-                out->item[k].title = p->devices[i].name;
+    for (size_t k = 0; k < out->n; k++) out->item[k].title = title_of(p, &out->item[k], zh);
 }
 
 static void write_counts(struct json_writer *w, const struct area *a)
 {
     jw_kstr(w, "path", a->path);
     jw_kstr(w, "name", a->name);
-    jw_kstr(w, "title", a->children ? STR("") : a->title);
+    jw_kstr(w, "title", a->title);
     jw_ki64(w, "points", (int64_t)a->points);
     jw_ki64(w, "good", (int64_t)a->good);
     jw_ki64(w, "uncertain", (int64_t)a->uncertain);
@@ -119,13 +126,14 @@ static void write_keys(struct json_writer *w, const struct plant *p, const struc
 
 static int answer_areas(struct api_call *c, struct str parent, bool keys, struct error *e)
 {
+    while (parent.n && parent.p[parent.n - 1] == '/') parent.n--;
     struct plant *p = collect_plant(collect_of(c));
     struct areas *a = mem_calloc(1, sizeof *a);
     if (!a) {
         plant_unref(p);
         return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     }
-    if (p) gather(collect_of(c)->node, p, parent, a);
+    if (p) gather(collect_of(c)->node, p, parent, c->zh, a);
     struct json_writer w = api_answer(c);
     jw_object(&w);
     jw_key(&w, STR("items"));
@@ -146,9 +154,7 @@ static int answer_areas(struct api_call *c, struct str parent, bool keys, struct
 
 int get_tree(struct api_call *c, struct error *e)
 {
-    struct str parent = http_query(c->req, "parent");
-    while (parent.n && parent.p[parent.n - 1] == '/') parent.n--;
-    return answer_areas(c, parent, false, e);
+    return answer_areas(c, http_query(c->req, "parent"), false, e);
 }
 
 int get_areas(struct api_call *c, struct error *e)

@@ -126,7 +126,7 @@ static void write_frame(struct api_call *c, struct json_writer *w, const struct 
     struct driver_frame df = {.time_us = f->time_us, .dir = f->dir, .format = f->format, .bytes = f->bytes, .n = f->n};
     buf_init(&hex, 2 * FRAME_BYTES + 1);
     hex_encode(&hex, f->bytes, f->n);
-    if (d->describe) d->describe(&df, en, zh, sizeof en);
+    if (d && d->describe) d->describe(&df, en, zh, sizeof en);
     jw_object(w);
     write_time(w, "t", f->time_us);
     jw_kz(w, "dir", f->dir == DRIVER_TX ? "tx" : "rx");

@@ -57,24 +57,29 @@ static int check_range(const struct p_point *pt, double v, struct error *e)
     return 0;
 }
 
+static int wrong_type(bool text, struct error *e)
+{
+    return error_set(e, ERR_INVALID, "value", "must be a %s", text ? "必须是文本 (%s)" : "必须是数字或布尔值 (%s)",
+                     text ? "text" : "number or boolean");
+}
+
 static int read_value(const struct json *v, struct command *cmd, struct error *e)
 {
     bool text = cmd->pt->type == VALUE_STRING;
+    if (!v || text != (v->type == JSON_STRING)) return wrong_type(text, e);
     cmd->w.value.point = cmd->pt->num;
-    if (text && v && v->type == JSON_STRING) {
+    if (text) {
         cmd->w.value.type = SAMPLE_STRING;
         cmd->w.text = v->s.p;
         cmd->w.text_len = v->s.n;
         return 0;
     }
-    if (v && v->type == JSON_BOOL) {
+    if (v->type == JSON_BOOL) {
         cmd->w.value.type = SAMPLE_BOOL;
         cmd->w.value.v.i = v->b;
-        return 0;
+        return check_range(&cmd->rules, v->b, e);
     }
-    if (text || !v || (v->type != JSON_INT && v->type != JSON_DOUBLE))
-        return error_set(e, ERR_INVALID, "value", "must be a %s", text ? "必须是文本 (%s)" : "必须是数字或布尔值 (%s)",
-                         text ? "text" : "number or boolean");
+    if (v->type != JSON_INT && v->type != JSON_DOUBLE) return wrong_type(text, e);
     cmd->w.value.type = SAMPLE_DOUBLE;
     cmd->w.value.v.d = json_double(v, 0);
     return check_range(&cmd->rules, cmd->w.value.v.d, e);
@@ -97,10 +102,10 @@ static int read_command(struct api_call *c, const struct json *body, struct comm
     return 0;
 }
 
-static void write_number(struct json_writer *w, const char *key, bool have, const struct sample *s, const char *text)
+static void write_number(struct json_writer *w, const char *key, bool have, const struct sample *s, struct str text)
 {
-    if (have && s->type == SAMPLE_STRING)
-        jw_kz(w, key, text);
+    if (have && s->type == SAMPLE_STRING && text.p)
+        jw_kstr(w, key, text);
     else
         jw_kdouble(w, key, have ? sample_number(s) : NAN);
 }
@@ -112,9 +117,9 @@ static void write_outcome(struct json_writer *w, struct api_call *c, const struc
     jw_kz(w, "command", cmd->id);
     jw_kz(w, "outcome", outcome_names[r->outcome]);
     jw_kz(w, "detail", r->error.code ? (c->zh ? r->error.text_zh : r->error.text) : "");
-    write_number(w, "value", true, &cmd->w.value, cmd->w.text);
-    write_number(w, "before", cmd->has_before, &cmd->before, NULL);
-    write_number(w, "readback", r->has_readback, &r->readback, r->text);
+    write_number(w, "value", true, &cmd->w.value, str_make(cmd->w.text, cmd->w.text_len));
+    write_number(w, "before", cmd->has_before, &cmd->before, STR_NULL);
+    write_number(w, "readback", r->has_readback, &r->readback, str_of(r->text));
     jw_kstr(w, "reason", cmd->reason);
     jw_ki64(w, "ms", r->ms);
     jw_end(w);

@@ -11,6 +11,7 @@ extern const char *const modules_collect_kinds_names[];
 
 static const struct option *table_of(const struct driver *d, const char *file)
 {
+    if (strcmp(file, "area.json") == 0) return NULL;
     if (strcmp(file, "channel.json") == 0) return d->channel_options;
     return strcmp(file, "device.json") == 0 ? d->device_options : d->point_options;
 }
@@ -63,8 +64,9 @@ static int add_kind(struct collect *c, struct str doc, const char *file, struct 
 int collect_kinds_add(struct collect *c, struct error *e)
 {
     int err = 0;
-    static const char *const order[] = {"channel.json", "device.json", "point.json"}; /* what is referred to first */
-    for (size_t i = 0; i < 3 && !err; i++)
+    static const char *const order[] = {"area.json", "channel.json", "device.json",
+                                        "point.json"}; /* what is referred to first */
+    for (size_t i = 0; i < sizeof order / sizeof *order && !err; i++)
         for (size_t k = 0; modules_collect_kinds[k].p && !err; k++)
             if (strcmp(modules_collect_kinds_names[k], order[i]) == 0)
                 err = add_kind(c, modules_collect_kinds[k], order[i], e);

@@ -12,7 +12,7 @@
 struct loading {
     struct node *node;
     struct plant *p;
-    size_t cap_c, cap_d, cap_p;
+    size_t cap_a, cap_c, cap_d, cap_p;
     struct error *e;
     struct buf sig;
 };
@@ -93,6 +93,23 @@ static void sig_spec(struct loading *l, const struct resource *r)
     buf_clear(&l->sig);
     buf_str(&l->sig, r->code);
     json_write(&l->sig, r->spec);
+}
+
+static int load_area(void *ctx, const struct resource *r)
+{
+    struct loading *l = ctx;
+    struct plant *p = l->p;
+    if (!mem_grow((void **)&p->areas, &l->cap_a, p->nareas + 1, sizeof *p->areas)) return ERR_NOMEM;
+    p->areas[p->nareas++] =
+        (struct p_area){.path = keep(&p->arena, r->code),
+                        .name = keep(&p->arena, r->name),
+                        .name_en = keep(&p->arena, json_str(json_get(r->spec, "name_en"), STR("")))};
+    return 0;
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return str_cmp(((const struct p_area *)a)->path, ((const struct p_area *)b)->path);
 }
 
 static int load_channel(void *ctx, const struct resource *r)
@@ -258,7 +275,9 @@ int plant_load(struct node *n, struct plant **ret, struct error *e)
     atomic_store(&l.p->refs, 1);
     arena_init(&l.p->arena, PLANT_ARENA);
     buf_init(&l.sig, 4 << 20);
-    int err = resource_each(n->kernel, "channel", load_channel, &l, e);
+    int err = resource_each(n->kernel, "area", load_area, &l, e);
+    if (!err && l.p->nareas) qsort(l.p->areas, l.p->nareas, sizeof *l.p->areas, by_path);
+    if (!err) err = resource_each(n->kernel, "channel", load_channel, &l, e);
     if (!err) err = load_devices_and_points(&l);
     buf_fini(&l.sig);
     if (err) {
@@ -280,6 +299,7 @@ struct plant *plant_ref(struct plant *p)
 void plant_unref(struct plant *p)
 {
     if (!p || atomic_fetch_sub(&p->refs, 1) != 1) return;
+    mem_free(p->areas);
     mem_free(p->channels);
     mem_free(p->devices);
     mem_free(p->points);
@@ -301,6 +321,12 @@ const struct p_channel *plant_channel(const struct plant *p, struct str name)
     for (size_t i = 0; i < p->nchannels; i++)
         if (str_eq(p->channels[i].id, name) || str_eq(p->channels[i].code, name)) return &p->channels[i];
     return NULL;
+}
+
+const struct p_area *plant_area(const struct plant *p, struct str path)
+{
+    struct p_area key = {.path = path};
+    return p->nareas ? bsearch(&key, p->areas, p->nareas, sizeof key, by_path) : NULL;
 }
 
 const struct p_device *plant_device(const struct plant *p, struct str name)

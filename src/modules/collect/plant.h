@@ -39,13 +39,17 @@ struct p_point {
     bool archive, step, writable, key;
     struct options options;
 };
+struct p_area {
+    struct str path, name, name_en;
+};
 struct plant {
     _Atomic unsigned refs;
     struct arena arena;
     struct p_channel *channels;
     struct p_device *devices;
     struct p_point *points;
-    size_t nchannels, ndevices, npoints;
+    struct p_area *areas;           /* sorted by path */
+    size_t nareas, nchannels, ndevices, npoints;
     uint32_t *by_num;               /* index of a point by number; UINT32_MAX: none */
     uint32_t max_num;
 };
@@ -55,6 +59,7 @@ struct plant *plant_ref(struct plant *p);
 void plant_unref(struct plant *p);
 const struct p_point *plant_point(const struct plant *p, uint32_t num);
 const struct p_channel *plant_channel(const struct plant *p, struct str id_or_code);
+const struct p_area *plant_area(const struct plant *p, struct str path); /* NULL: has no name */
 const struct p_device *plant_device(const struct plant *p, struct str id_or_code);
 /* As the driver wants it; `device` becomes the index within the channel. */
 struct driver_point plant_driver_point(const struct plant *p, const struct p_point *pt);

@@ -6,6 +6,9 @@
 #include "io/log.h"
 #include "modules/collect/collect.h"
 
+#define GATHER_MS 150
+#define RETRY_MS 2000 /* after a configuration that could not be read */
+
 struct plant *collect_plant(struct collect *c)
 {
     pthread_mutex_lock(&c->lock);
@@ -24,13 +27,13 @@ static void tell_bus(struct collect *c, const struct plant *fresh, const struct 
         if (!plant_point(fresh, old->points[i].num)) (void)!bus_point_remove(c->node->bus, &old->points[i].num, 1);
 }
 
-static void reconcile_once(struct collect *c)
+static bool reconcile_once(struct collect *c)
 {
     struct error e = {0};
     struct plant *fresh;
     if (plant_load(c->node, &fresh, &e)) {
         log_error("collect", "cannot load the configuration", "err=\"%s\"", e.text);
-        return;
+        return false;
     }
     pthread_mutex_lock(&c->lock);
     struct plant *old = c->plant;
@@ -39,13 +42,16 @@ static void reconcile_once(struct collect *c)
     tell_bus(c, fresh, old);
     run_apply(c->run, fresh);
     plant_unref(old);
+    return true;
 }
 
-static void sleep_a_moment(struct collect *c)
+/* Under the lock, which it lets go of; ends early when the module stops. */
+static void sleep_ms(struct collect *c, long ms)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    ts.tv_nsec += 150000000;
+    ts.tv_sec += ms / 1000;
+    ts.tv_nsec += ms % 1000 * 1000000;
     if (ts.tv_nsec >= 1000000000) {
         ts.tv_nsec -= 1000000000;
         ts.tv_sec++;
@@ -60,12 +66,15 @@ static void *reconciler(void *arg)
     pthread_mutex_lock(&c->lock);
     while (!c->stopping) {
         while (!c->dirty && !c->stopping) pthread_cond_wait(&c->wake, &c->lock);
-        if (c->plant) sleep_a_moment(c); /* not at start */
+        if (c->plant) sleep_ms(c, GATHER_MS); /* not at start */
         if (c->stopping) break;
         c->dirty = false;
         pthread_mutex_unlock(&c->lock);
-        reconcile_once(c);
+        bool done = reconcile_once(c);
         pthread_mutex_lock(&c->lock);
+        if (done) continue;
+        c->dirty = true;
+        sleep_ms(c, RETRY_MS);
     }
     pthread_mutex_unlock(&c->lock);
     return NULL;

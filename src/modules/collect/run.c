@@ -368,8 +368,12 @@ int run_start(struct node *n, unsigned workers, struct run **ret, struct error *
         snprintf(name, sizeof name, "collect-%u", i);
         w->run = r;
         err = loop_start(name, &w->loop);
-        if (!err) err = bus_source_open(n->bus, name, &w->source);
         if (err) break;
+        err = bus_source_open(n->bus, name, &w->source);
+        if (err) {
+            loop_stop(w->loop);
+            break;
+        }
         w->sink = bus_source_sink(w->source);
         err = loop_call(w->loop, do_tick_start, w);
         r->nworkers++;

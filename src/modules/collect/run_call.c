@@ -125,7 +125,7 @@ static void on_read(void *arg, const struct driver_reading *r, size_t n)
 {
     struct job *j = arg;
     for (size_t i = 0; i < n && i < j->n; i++) copy_reading(&j->readings[i], &r[i]);
-    j->result.ok = true;
+    j->result.ok = n == j->n; /* a driver that cannot answers with none */
     job_done(j);
 }
 
@@ -217,7 +217,15 @@ void run_write(struct run *r, struct str id, const struct driver_write *w, unsig
     }
     j->write = *w;
     if (w->text) {
-        j->text = mem_dup(w->text, w->text_len ? w->text_len : 1);
+        j->text = mem_alloc(w->text_len + 1);
+        if (!j->text) {
+            no_memory(ret);
+            j->owners = 1;
+            job_release(j);
+            return;
+        }
+        if (w->text_len) memcpy(j->text, w->text, w->text_len);
+        j->text[w->text_len] = '\0';
         j->write.text = j->text;
     }
     if (job_run(j, wait_ms)) {

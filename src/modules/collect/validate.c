@@ -156,10 +156,11 @@ static void changed(void *ctx, struct kernel *k, const struct change *c, size_t 
 
 int collect_hooks_add(struct collect *c, struct error *e)
 {
-    const struct kind_hooks hooks[] = {{"channel", check_channel, changed, c},
+    const struct kind_hooks hooks[] = {{"area", NULL, changed, c},
+                                       {"channel", check_channel, changed, c},
                                        {"device", check_device, changed, c},
                                        {"point", check_point, changed, c}};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++) {
         int err = kernel_hooks_add(c->node->kernel, &hooks[i]);
         if (err) return error_set(e, err, "collect", "cannot register the kind %s", "无法登记类型 %s", hooks[i].kind);
     }
