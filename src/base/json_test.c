@@ -152,7 +152,7 @@ TEST(json_refuses)
         struct error e = {0};
         int rc = json_parse(&a, str_of(t[i].in), &v, &e);
         if (rc != ERR_INVALID) test_fail(__FILE__, __LINE__, "accepted: %s", t[i].in);
-        if (strcmp(e.where, t[i].where))
+        if (strcmp(e.where, t[i].where) != 0)
             test_fail(__FILE__, __LINE__, "%s: at %s, want %s (%s)", t[i].in, e.where, t[i].where, e.text);
         CHECK(v == NULL && e.text[0] && e.text_zh[0]);
         CHECK_INT(json_parse(&a, str_of(t[i].in), &v, NULL), ERR_INVALID);

@@ -36,4 +36,4 @@ const char *test_tmpdir(void); /* a fresh directory for the running test, remove
 #define CHECK_Z(got, want) do { const char *g_ = (got), *w_ = (want); \
     if (!g_ || strcmp(g_, w_) != 0) test_fail(__FILE__, __LINE__, "%s = \"%s\", want \"%s\"", #got, g_ ? g_ : "(null)", w_); } while (0)
 #define CHECK_STR(got, want) do { struct str g_ = (got); const char *w_ = (want); \
-    if (g_.n != strlen(w_) || (g_.n && memcmp(g_.p, w_, g_.n))) test_fail(__FILE__, __LINE__, "%s = \"%.*s\", want \"%s\"", #got, (int)g_.n, g_.p ? g_.p : "", w_); } while (0)
+    if (g_.n != strlen(w_) || (g_.n && memcmp(g_.p, w_, g_.n) != 0)) test_fail(__FILE__, __LINE__, "%s = \"%.*s\", want \"%s\"", #got, (int)g_.n, g_.p ? g_.p : "", w_); } while (0)
