@@ -28,7 +28,8 @@ static bool in_list(struct str s)
 
 static struct str without_tail(struct str s)
 {
-    while (s.n && !((s.p[s.n - 1] | 32) >= 'a' && (s.p[s.n - 1] | 32) <= 'z') && (unsigned char)s.p[s.n - 1] < 0x80)
+    while (s.p && s.n && !((s.p[s.n - 1] | 32) >= 'a' && (s.p[s.n - 1] | 32) <= 'z') &&
+           (unsigned char)s.p[s.n - 1] < 0x80)
         s.n--;
     return s;
 }

@@ -198,8 +198,11 @@ int bus_start(const struct bus_config *cfg, struct bus **ret, struct error *e)
     b->nshards = cfg->shards ? cfg->shards : 1;
     if (b->nshards > SHARDS_MAX) b->nshards = SHARDS_MAX;
     b->shard = mem_calloc(b->nshards, sizeof *b->shard);
-    int err = b->shard ? 0 : error_set(e, ERR_NOMEM, "bus", "out of memory", "内存不足");
-    if (!err && cfg->store) err = history_start(&b->cfg, &b->history, e);
+    if (!b->shard) {
+        bus_free(b, 0);
+        return error_set(e, ERR_NOMEM, "bus", "out of memory", "内存不足");
+    }
+    int err = cfg->store ? history_start(&b->cfg, &b->history, e) : 0;
     unsigned started = 0;
     while (!err && started < b->nshards) {
         err = shard_start(b, started);

@@ -172,9 +172,9 @@ static int feed_backlog(struct history *h, bool replay)
     struct error e = {0};
     uint32_t weight;
     uint64_t seq = h->fed;
-    int got, err = 0;
+    int err = 0;
     buf_init(&rec, REPLAY_MAX);
-    while (!err && (got = journal_next(h->journal, &seq, &rec, &weight)) == 1) {
+    while (!err && journal_next(h->journal, &seq, &rec, &weight) == 1) {
         struct sample *s = (struct sample *)(void *)rec.p;
         size_t n = rec.n / sizeof *s;
         if (replay) n = without_known(h, s, n);
