@@ -92,6 +92,7 @@ static int init_modules(struct server *s, struct error *e)
 }
 static void fini_modules(struct server *s)
 {
+    kernel_hooks_stop(s->node.kernel); /* modules' hooks end with them; a start that failed has not done it yet */
     modules_fini(app_modules, app_nmodules, s->module_ctx);
 }
 

@@ -8,4 +8,4 @@ const struct driver *const app_drivers[] = {&modbus_driver, NULL};
 
 /* A module whose hooks watch another's kinds stands behind it. */
 const struct module *const app_modules[] = {&collect_module, &history_module, &live_module};
-const size_t app_nmodules = sizeof app_modules / sizeof *app_modules;
+const size_t app_nmodules = sizeof app_modules / sizeof app_modules[0];
