@@ -54,8 +54,7 @@ static int export_piece(struct export *x, struct buf *out)
     int64_t to = x->to;
     int err;
     if (x->interval) {
-        int64_t span = x->interval * (ROWS_A_PULL - 1);
-        if (to - x->next > span) to = x->next + span;
+        if ((to - x->next) / x->interval >= ROWS_A_PULL) to = x->next + x->interval * (ROWS_A_PULL - 1);
         err = series_interpolate(st, num, x->step[x->at], x->next, to, x->interval, &s, NULL);
     } else {
         err = st->ops->scan(st, num, x->next, to, series_add, &s, NULL);
@@ -92,7 +91,11 @@ int export_csv(struct api_call *c, struct error *e)
     if (!q) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     int err = query_read(n, c, q, e);
     if (err) return err;
-    bool interpolated = str_is(http_query(c->req, "mode"), "interpolated");
+    struct str mode = http_query(c->req, "mode");
+    bool interpolated = str_is(mode, "interpolated");
+    if (mode.n && !interpolated && !str_is(mode, "recorded"))
+        return error_set(e, ERR_INVALID, "mode", "'%.*s' is not known; write recorded or interpolated",
+                         "'%.*s' 无效；请写 recorded 或 interpolated", STR_ARG(mode));
     if (interpolated && !q->interval)
         return error_set(e, ERR_INVALID, "interval", "is needed with mode=interpolated, for example interval=1m",
                          "mode=interpolated 时必须给出，例如 interval=1m");

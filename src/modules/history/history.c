@@ -9,6 +9,8 @@
 #include "modules/history/retention.h"
 #include "modules/history/series.h"
 
+#define SUMMARY_ROWS 10000 /* of all points of one answer */
+
 extern const struct str modules_history_kinds[];
 
 static struct node *node_of(struct api_call *c)
@@ -71,12 +73,27 @@ static int answer_series(struct api_call *c, size_t max, series_fn *fn, struct e
     return err;
 }
 
+static int read_boundary(struct api_call *c, enum ts_boundary *ret, struct error *e)
+{
+    static const char *const names[] = {
+        [TS_INSIDE] = "inside", [TS_OUTSIDE] = "outside", [TS_INTERPOLATED] = "interpolated"};
+    struct str text = http_query(c->req, "boundary");
+    *ret = TS_INSIDE;
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (text.n && !str_is(text, names[i])) continue;
+        *ret = (enum ts_boundary)i;
+        return 0;
+    }
+    return error_set(e, ERR_INVALID, "boundary", "'%.*s' is not known; write inside, outside or interpolated",
+                     "'%.*s' 无效；请写 inside、outside 或 interpolated", STR_ARG(text));
+}
+
 static int one_recorded(struct node *n, struct api_call *c, const struct query *q, const struct query_point *p,
                         struct series *out, struct error *e)
 {
-    struct str b = http_query(c->req, "boundary");
-    enum ts_boundary rule = str_is(b, "outside") ? TS_OUTSIDE : str_is(b, "interpolated") ? TS_INTERPOLATED : TS_INSIDE;
-    return series_recorded(n->history, p->num, p->step, q->from, q->to, rule, q->good_only, out, e);
+    enum ts_boundary rule;
+    int err = read_boundary(c, &rule, e);
+    return err ? err : series_recorded(n->history, p->num, p->step, q->from, q->to, rule, q->good_only, out, e);
 }
 
 static int get_recorded(struct api_call *c, struct error *e)
@@ -165,7 +182,7 @@ static int get_summary(struct api_call *c, struct error *e)
     if (!q) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     int err = query_read(n, c, q, e);
     if (err) return err;
-    if (q->interval && (q->to - q->from) / q->interval > 10000)
+    if (q->interval && (q->to - q->from) / q->interval > SUMMARY_ROWS / (int64_t)q->npoints)
         return error_set(e, ERR_TOO_LARGE, "interval", "gives more than 10,000 rows; use a longer interval",
                          "结果超过 10,000 行；请加大间隔");
     struct json_writer w = api_answer(c);

@@ -58,6 +58,11 @@ int query_read(struct node *n, struct api_call *c, struct query *ret, struct err
         error_prefix(e, "interval");
         return err;
     }
-    ret->good_only = str_is(http_query(c->req, "filter_quality"), "good");
+    if (ret->interval > ret->to - ret->from) ret->interval = ret->to - ret->from; /* the same answer, and no overflow */
+    struct str quality = http_query(c->req, "filter_quality");
+    if (quality.n && !str_is(quality, "good"))
+        return error_set(e, ERR_INVALID, "filter_quality", "'%.*s' is not known; write good or leave it out",
+                         "'%.*s' 无效；请写 good 或省略", STR_ARG(quality));
+    ret->good_only = quality.n > 0;
     return 0;
 }

@@ -171,14 +171,18 @@ static int parse_sample_value(struct node *n, const struct json *v, struct sampl
 
 static int parse_time(const struct json *v, int64_t now, struct sample *s, struct error *e)
 {
+    double ms;
     s->time_us = now;
     if (!v || v->type == JSON_NULL) return 0;
     if (v->type == JSON_INT)
-        s->time_us = v->i * 1000;
+        ms = (double)v->i;
     else if (v->type == JSON_DOUBLE)
-        s->time_us = (int64_t)(v->d * 1000);
+        ms = v->d;
     else
         return time_parse_words(json_str(v, STR("")), now, 0, &s->time_us, e);
+    if (!(ms * 1000 >= (double)TIME_MIN_US && ms * 1000 <= (double)TIME_MAX_US))
+        return error_set(e, ERR_RANGE, "t", "is no time in milliseconds since 1970", "不是 1970 年以来的毫秒数");
+    s->time_us = v->type == JSON_INT ? v->i * 1000 : (int64_t)(v->d * 1000);
     return 0;
 }
 
