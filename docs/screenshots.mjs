@@ -21,11 +21,15 @@ const WORDS = {
   en: { host: 'Host', port: 'Port', test: 'Test connection', next: 'Next', code: 'Code', area: 'Area', paste: 'Paste a table', read: 'Test read', import: 'Import', write: 'Write', heads: 'code\tname\taddress\ttype\tbyte order\tperiod' },
 };
 
+const device = new Device();
+let serve, page, blank, lang, w;
+
 // ---- PNG with a palette ----
 
-// In the page: the 255 commonest colours (5 bits a channel decide what is one colour), all others to the nearest.
-async function indexed(page, png) {
-  return page.evaluate(async (base64) => {
+// In an empty page: the 255 commonest colours (5 bits a channel decide what is one colour), all others to the nearest.
+async function indexed(png) {
+  blank ??= await page.context().newPage(); // the server's pages may not fetch data: URLs
+  return blank.evaluate(async (base64) => {
     const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${base64}`)).blob());
     const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
     const context = canvas.getContext('2d', { willReadFrequently: true });
@@ -82,11 +86,9 @@ function encode({ width, height, palette, pixels }) {
 
 // ---- the pictures ----
 
-const device = new Device();
-let serve, page, lang, w;
 
 async function picture(name) {
-  const png = encode(await indexed(page, await page.screenshot()));
+  const png = encode(await indexed(await page.screenshot()));
   mkdirSync(OUT, { recursive: true });
   writeFileSync(`${OUT}/${name}-${lang}.png`, png);
   console.log(`     ${name}-${lang}.png ${Math.round(png.length / 1024)} KB`);
@@ -170,6 +172,7 @@ test('start', async () => {
 for (const l of ['zh', 'en']) {
   test(`language ${l}`, async () => {
     [lang, w] = [l, WORDS[l]];
+    blank = undefined;
     page = await openContext(serve.base, { lang }, { viewport: { width: 1280, height: 800 } });
     await page.context().addCookies([{ name: serve.cookie[0], value: serve.cookie.slice(1).join('='), url: serve.base }]);
   });
