@@ -155,11 +155,10 @@ int series_recorded(struct ts_store *store, uint32_t point, bool step, int64_t f
 void write_time_ms(struct buf *b, int64_t time_us)
 {
     int64_t ms = time_us / 1000, us = time_us % 1000;
-    if (us < 0) {
-        us += 1000;
-        ms -= 1;
-    }
-    buf_printf(b, us ? "%" PRId64 ".%03d" : "%" PRId64, ms, (int)us);
+    if (us == 0)
+        buf_printf(b, "%" PRId64, ms);
+    else
+        buf_printf(b, "%s%" PRId64 ".%03d", time_us < 0 ? "-" : "", ms < 0 ? -ms : ms, (int)(us < 0 ? -us : us));
 }
 
 void write_value(struct buf *b, const struct sample *s, struct ts_store *strings)
