@@ -101,15 +101,28 @@ static void problem(struct http_response *r, int status, const char *code, const
     jw_kz(&w, "type", "about:blank");
     jw_kz(&w, "title", http_status_text(status));
     jw_ki64(&w, "status", status);
-    if (code) jw_kz(&w, "code", code);
+    jw_kz(&w, "code", code);
     jw_kz(&w, "detail", detail);
     if (where && where[0]) jw_kz(&w, "where", where);
     jw_end(&w);
 }
 
+/* The word for a refusal that the server makes by itself. */
+static int code_of_status(int status)
+{
+    static const struct {
+        int status, code;
+    } table[] = {{404, ERR_NOT_FOUND}, {405, ERR_METHOD},      {408, ERR_TIMEOUT},  {413, ERR_TOO_LARGE},
+                 {414, ERR_TOO_LARGE}, {416, ERR_RANGE},       {426, ERR_PROTOCOL}, {431, ERR_TOO_LARGE},
+                 {500, ERR_INTERNAL},  {501, ERR_UNSUPPORTED}, {503, ERR_AGAIN},    {505, ERR_UNSUPPORTED}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (table[i].status == status) return table[i].code;
+    return ERR_INVALID;
+}
+
 void response_problem(struct http_response *r, int status, const char *detail)
 {
-    problem(r, status, NULL, detail, NULL);
+    problem(r, status, error_name(code_of_status(status)), detail, NULL);
 }
 
 void response_error(struct http_response *r, int code, const struct error *e)
