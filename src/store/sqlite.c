@@ -48,7 +48,7 @@ struct conn {
 struct tx {
     struct sql_tx base;
     struct conn *conn;
-    int broken;  /* error code that ended it early */
+    int broken; /* error code that ended it early */
     int64_t changes_before;
     bool nested; /* inside this thread's transaction on the one connection of a memory database */
 };
@@ -299,6 +299,11 @@ static bool nested_reader(struct lite *l, bool write)
     return yes;
 }
 
+static void roll_back(struct conn *c)
+{
+    if (!sqlite3_get_autocommit(c->h)) sqlite3_exec(c->h, "rollback", NULL, NULL, NULL);
+}
+
 static int lite_begin(struct sql *db, bool write, struct sql_tx **ret, struct error *e)
 {
     struct lite *l = (struct lite *)db;
@@ -312,9 +317,11 @@ static int lite_begin(struct sql *db, bool write, struct sql_tx **ret, struct er
     else
         rc = write || l->memory ? take_writer(l, &t->conn, e) : take_reader(l, &t->conn, e);
     if (!rc && !t->nested) {
+        roll_back(t->conn); /* what a former one could not for want of memory */
         int lite = sqlite3_exec(t->conn->h, write ? "begin immediate" : "begin", NULL, NULL, NULL);
         if (lite != SQLITE_OK) {
             rc = fail(t->conn->h, lite, e);
+            roll_back(t->conn); /* it may have begun and failed afterwards */
             put_back(l, t->conn);
         }
     }
@@ -344,7 +351,7 @@ static int lite_end(struct sql_tx *tx, bool want, struct error *e)
     int rc = 0;
     if (!t->nested) {
         if (want) rc = commit(t, e);
-        if (!sqlite3_get_autocommit(t->conn->h)) sqlite3_exec(t->conn->h, "rollback", NULL, NULL, NULL);
+        roll_back(t->conn);
         /* A large change has filled the page cache, which is of no more use. */
         if (sqlite3_total_changes64(t->conn->h) - t->changes_before > 10000) sqlite3_db_release_memory(t->conn->h);
         put_back((struct lite *)tx->db, t->conn);
