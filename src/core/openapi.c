@@ -38,7 +38,7 @@ static bool api_kind(const struct kind *k)
 static size_t count_ops(struct api *api)
 {
     size_t kinds = 0, n = 0;
-    for (const struct kind *k; (k = kernel_kind_at(api->kernel, kinds));) kinds++;
+    while (kernel_kind_at(api->kernel, kinds)) kinds++;
     for (size_t i = 0; i < router_count(api->router); i++)
         n += strcmp(router_at(api->router, i)->row->kind, "*") == 0 ? kinds : 1;
     return n;
