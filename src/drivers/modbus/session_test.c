@@ -97,7 +97,7 @@ static void check_recovers(enum modbus_framing framing, enum bed_fault fault, co
     UNTIL(b, b->batches >= 1);
     b->fault = fault;
     b->fault_times = 2;
-    unsigned before = b->batches;
+    unsigned before;
     for (int round = 0; round < 3; round++) {
         b->r[1][0]++;
         b->r[1][99]++;
