@@ -73,7 +73,7 @@ static bool is_json(struct str s)
 
 static bool is_path(struct str s)
 {
-    for (struct str part = STR(""); s.p;) {
+    for (struct str part; s.p;) {
         part = str_cut(&s, '/');
         if (str_is(part, "..") || memchr(part.p ? part.p : "", 0, part.n)) return false;
     }
