@@ -3,8 +3,6 @@
 #include "app/serve.h"
 #include "sim/sim.h"
 
-#define VERSION "0.1.0"
-
 static int usage(FILE *f)
 {
     fprintf(f,
@@ -15,7 +13,7 @@ static int usage(FILE *f)
             "  bornite version\n"
             "  bornite help\n\n"
             "Settings of serve (also BORNITE_<NAME> in the environment, or in a JSON file):\n",
-            VERSION);
+            BORNITE_VERSION);
     config_help();
     return f == stderr;
 }
@@ -37,7 +35,7 @@ int main(int argc, char **argv)
     if (strcmp(command, "serve") == 0) return serve(argc - 2, argv + 2);
     if (strcmp(command, "sim") == 0) return sim_main(argc - 1, argv + 1);
     if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0)
-        return printf("bornite %s\n", VERSION) < 0;
+        return printf("bornite %s\n", BORNITE_VERSION) < 0;
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0) return usage(stdout);
     fprintf(stderr, "bornite: there is no command '%s'\n\n", command);
     return usage(stderr);

@@ -77,7 +77,10 @@ static void close_bus(struct server *s)
 
 static int open_api(struct server *s, struct error *e)
 {
-    struct api_config ac = {.kernel = s->node.kernel, .asset = app_asset, .secure_cookies = s->cfg->tls_cert != NULL};
+    struct api_config ac = {.kernel = s->node.kernel,
+                            .asset = app_asset,
+                            .version = BORNITE_VERSION,
+                            .secure_cookies = s->cfg->tls_cert != NULL};
     int err = app_assets_init(e);
     return err ? err : api_new(&ac, &s->node.api, e);
 }

@@ -17,6 +17,18 @@ struct retention *history_retention(void *module)
     return ((struct history_ctx *)module)->retention;
 }
 
+/* For /healthz: does history take samples? */
+static bool takes_samples(void *ctx, struct error *why)
+{
+    struct history_ctx *h = ctx;
+    struct ts_stats s = {0};
+    h->node->history->ops->stats(h->node->history, &s);
+    if (s.read_only)
+        error_set(why, ERR_UNAVAILABLE, "history", "history takes no samples: %s", "历史库拒绝写入：%s",
+                  s.read_only_why);
+    return !s.read_only;
+}
+
 int history_init(struct node *n, void **ret_ctx, struct error *e)
 {
     struct history_ctx *h = mem_calloc(1, sizeof *h);
@@ -28,7 +40,7 @@ int history_init(struct node *n, void **ret_ctx, struct error *e)
         return err;
     }
     *ret_ctx = h;
-    return 0;
+    return api_health_add(n->api, &(struct api_health){"history", takes_samples, h});
 }
 
 /* The class that points get when none is named. */
