@@ -236,7 +236,7 @@ static void fill_route(const struct api *api, const struct api_route *row, struc
         .stream = row->stream,
         .body_max = row->body_max ? row->body_max : LIMIT_BODY_JSON,
         .body_timeout_s = row->body_max > LIMIT_BODY_JSON ? 300 : 0,
-        .pool = row->lane == LANE_AUTH ? api->auth_pool : NULL,
+        .pool = api->pools[row->lane],
     };
 }
 
@@ -383,6 +383,19 @@ int api_routes_add(struct api *api, const struct api_route *r, size_t n, void *m
 
 extern const struct str core_kinds[];
 
+static int open_lanes(struct api *api)
+{
+    static const struct {
+        enum api_lane lane;
+        const char *name;
+        unsigned threads, queue;
+    } lanes[] = {{LANE_AUTH, "api-auth", 1, 16}, {LANE_TRY, "api-try", 4, 32}, {LANE_CONTROL, "api-control", 8, 8}};
+    int rc = 0;
+    for (size_t i = 0; i < sizeof(lanes) / sizeof(*lanes) && !rc; i++)
+        rc = pool_start(lanes[i].name, lanes[i].threads, lanes[i].queue, &api->pools[lanes[i].lane]);
+    return rc;
+}
+
 static int open_parts(struct api *api, struct error *e)
 {
     struct sql *db = kernel_sql(api->kernel);
@@ -393,7 +406,7 @@ static int open_parts(struct api *api, struct error *e)
     if (!rc) rc = audit_new(db, api->clock, &api->audit, e);
     if (!rc) rc = auth_new(&auth, &api->auth, e);
     if (!rc) rc = idem_new(db, api->clock, &api->idem, e);
-    if (!rc) rc = pool_start("api-auth", 1, 16, &api->auth_pool);
+    if (!rc) rc = open_lanes(api);
     if (!rc) rc = api_metrics_new(&api->metrics);
     if (!rc) rc = router_new(accept_kind, api, &api->router);
     if (!rc) rc = api_watch_new(api, &api->watch, e);
@@ -454,7 +467,8 @@ void api_free(struct api *api)
     if (!api) return;
     kernel_hooks_stop(api->kernel);
     api_watch_free(api->watch);
-    if (api->auth_pool) pool_stop(api->auth_pool);
+    for (size_t i = 0; i < LANES; i++)
+        if (api->pools[i]) pool_stop(api->pools[i]);
     api_metrics_free(api->metrics);
     router_free(api->router);
     idem_free(api->idem);

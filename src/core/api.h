@@ -18,7 +18,14 @@ enum api_action {
     ACT_LOGIN /* anyone, not signed in */,
     ACT_SELF /* any signed-in user, on himself */
 };
-enum api_lane { LANE_COMMON, LANE_AUTH /* one thread, queue of 16: what hashes passwords */ };
+/* Who does the work: what may wait long has threads of its own, so that it holds up nothing else. */
+enum api_lane {
+    LANE_COMMON,
+    LANE_AUTH,   /* hashes passwords */
+    LANE_TRY,    /* waits for a device that is being tried */
+    LANE_CONTROL /* commands to the plant; a short queue: late commands are not wanted */
+};
+#define LANES 4
 enum api_audit { AUDIT_NONE = 1 /* reads */, AUDIT_CHANGE, AUDIT_CONTROL, AUDIT_SECURITY };
 
 struct permissions; /* of one user: kind x action, from the roles */

@@ -18,7 +18,7 @@ struct api {
     struct auth *auth;
     struct audit *audit;
     struct router *router;
-    struct pool *auth_pool;
+    struct pool *pools[LANES]; /* of the lanes; [LANE_COMMON] stays NULL: the server's */
     struct buckets buckets;
     struct idem *idem;
     struct api_watch *watch;
