@@ -1,5 +1,5 @@
 /* collect_test.h - for tests of this module: the rig of core with the module's kinds, hooks and routes, a bus
- * without history, and a driver that answers at once. The reconciler runs only where a test starts it;
+ * whose history keeps nothing, and a driver that answers at once. The reconciler runs only where a test starts it;
  * else apply() makes the snapshot by hand, so that nothing depends on time. */
 #pragma once
 #include <uv.h>
@@ -145,9 +145,21 @@ static const struct driver fake_driver = {.name = "fake",
 static const struct driver *const fake_drivers[] = {&fake_driver, NULL};
 static const struct module *const fake_modules[] = {&collect_module};
 
+/* History that keeps nothing: bus_write then gives current values. */
+static inline int forget(struct ts_store *st, const struct sample *s, size_t n, struct error *e)
+{
+    return 0;
+}
+static inline int none_before(struct ts_store *st, uint32_t point, int64_t at, struct sample *ret)
+{
+    return ERR_NOT_FOUND;
+}
+static const struct ts_store_ops no_history_ops = {.name = "none", .append = forget, .before = none_before};
+
 struct plant_rig {
     struct rig r;
     struct node node;
+    struct ts_store history;
     void *ctx[1];
     bool runs; /* the module was started */
 };
@@ -163,7 +175,8 @@ static inline bool plant_open(struct plant_rig *x)
     memset(x, 0, sizeof *x);
     memset(&fake, 0, sizeof fake);
     int err = rig_open(&x->r, NULL);
-    struct bus_config bc = {.shards = 1, .ring = 256, .clock = &x->r.clock.clock};
+    struct bus_config bc = {.shards = 1, .ring = 256, .clock = &x->r.clock.clock, .store = &x->history};
+    x->history.ops = &no_history_ops;
     if (!err) err = bus_start(&bc, &x->node.bus, &e);
     x->node.drivers = fake_drivers;
     x->node.clock = &x->r.clock.clock;

@@ -1,5 +1,6 @@
 /* run.c - running channels; see run.h. */
 #include "modules/collect/run_int.h"
+#include <assert.h>
 #include "io/log.h"
 
 #define COMPONENT "collect"
@@ -259,6 +260,7 @@ static void apply_channel(struct run *r, const struct plant *p, const struct p_c
     }
     if (!runnable(c)) return;
     if (!chan) {
+        assert(r->nworkers > 0);
         w = &r->workers[r->next++ % r->nworkers];
         struct apply a = {.w = w, .p = p, .c = c};
         if (loop_call(w->loop, do_open, &a) || a.err) return;

@@ -135,9 +135,9 @@ static int post_current(struct api_call *c, struct error *e)
 static int parse_quality(const struct json *v, struct sample *s, struct error *e)
 {
     struct str q = json_str(v, STR("good"));
-    for (uint8_t i = QUALITY_GOOD; i <= QUALITY_BAD; i++) {
+    for (int i = QUALITY_GOOD; i <= QUALITY_BAD; i++) {
         if (!str_is(q, quality_name(i))) continue;
-        s->quality = i;
+        s->quality = (uint8_t)i;
         s->flags = i == QUALITY_GOOD ? 0 : REASON_MANUAL;
         return 0;
     }
