@@ -50,7 +50,8 @@ static void step_rectifiers(struct sim_process *p, struct refinery *r, double dt
 
 static void step_cell(struct sim_process *p, struct refinery *r, size_t i, double ka, double temp, double dt)
 {
-    double age = fmod(p->time_s / 86400 + (double)(i / CELLS) * ANODE_DAYS / SECTIONS, ANODE_DAYS) / ANODE_DAYS;
+    size_t section = i / CELLS;
+    double age = fmod(p->time_s / 86400 + (double)section * ANODE_DAYS / SECTIONS, ANODE_DAYS) / ANODE_DAYS;
     if (sim_uniform(p) < dt / (86400.0 * 9)) r->dip[i] = (float)(0.02 + 0.03 * sim_uniform(p));
     if (r->dip[i] > 0 && sim_uniform(p) < dt / (3600.0 * 6)) r->dip[i] = 0;
     double v = sim_base(p, &r->cell, i, 0) * (0.965 + 0.07 * age) * ka / 36 - 0.0016 * (temp - 63);

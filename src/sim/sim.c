@@ -49,7 +49,8 @@ static void on_big_beat(uv_timer_t *t)
 static int make_demo(struct sim *s, struct error *e)
 {
     struct sim_field *f = &s->field;
-    double now = (double)(clock_now_us(clock_real()) / 1000000) + PLANT_TIME_S;
+    int64_t now_s = clock_now_us(clock_real()) / 1000000;
+    double now = (double)now_s + PLANT_TIME_S;
     struct sim_options o = {
         .seed = s->cfg.seed, .start_s = s->cfg.start_s > 0 ? s->cfg.start_s : now, .schedule = s->cfg.schedule};
     int rc = sim_plan_load(&s->plan, e);

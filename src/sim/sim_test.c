@@ -202,7 +202,7 @@ TEST(broken_servers_behave_as_broken)
 TEST(big_field_tells_point_and_second)
 {
     struct rig r;
-    uint16_t w[125];
+    uint16_t w[125] = {0};
     REQUIRE(rig_open(&r, 12500));
     struct sim_field *f = sim_field(r.sim);
     CHECK_INT(f->nports, 2);
