@@ -167,13 +167,13 @@ test('start', async () => {
   await api.post('/session/password', { new: 'copper-matte-slag' });
   serve.cookie = api.headers.Cookie.split('=');
   await until(async () => (await api.get('/areas')).items.every((a) => a.bad === 0), 'values', 60000);
-  await until(async () => (await api.get(`/history/recorded?points=${PENS[0]}&from=*-10m`)).series[0].v.length > 24, 'some history', 200000, 1000);
+  await until(async () => (await api.get(`/history/recorded?points=${PENS[0]}&from=*-10m`)).series[0].v.length > 18, 'some history', 200000, 1000);
 });
 for (const l of ['zh', 'en']) {
   test(`language ${l}`, async () => {
     [lang, w] = [l, WORDS[l]];
     blank = undefined;
-    page = await openContext(serve.base, { lang }, { viewport: { width: 1280, height: 800 } });
+    page = await openContext(serve.base, { lang }, { viewport: { width: 1440, height: 900 } });
     await page.context().addCookies([{ name: serve.cookie[0], value: serve.cookie.slice(1).join('='), url: serve.base }]);
   });
   for (const [name, make] of Object.entries(pictures)) if (name.includes(only)) test(`${name} ${l}`, make);

@@ -87,17 +87,21 @@ export async function go(page, path) {
 // As a link in the page does: no reload. The state is what the router itself keeps there.
 export async function route(page, path) {
   await page.evaluate((p) => {
+    for (const e of document.querySelectorAll('main.shell-content > *')) e.dataset.old = '1';
     history.pushState({ usr: null, key: String(Math.random()), idx: (history.state?.idx ?? 0) + 1 }, '', p);
     dispatchEvent(new PopStateEvent('popstate', { state: history.state }));
   }, path);
 }
 
-// The page stands: nothing is being asked and nothing loads, twice in a row.
+// The page stands: the one before is gone (or is the same one, with other parameters), nothing is being
+// asked and nothing loads, three looks in a row.
 const LOADING = '.ant-skeleton, .ant-spin-spinning, .ant-spin-dot, .grid-skeleton, [aria-busy="true"], .trend-busy';
 export async function settled(page) {
+  const begin = Date.now();
   let calm = 0;
   await until(async () => {
-    const still = page.asks() === 0 && await page.evaluate((sel) => !document.querySelector(sel) && document.querySelector('main.shell-content, .login')?.innerText.trim().length > 0, LOADING);
+    const loading = Date.now() - begin < 1000 ? `${LOADING}, main > [data-old]` : LOADING;
+    const still = page.asks() === 0 && await page.evaluate((sel) => !document.querySelector(sel) && document.querySelector('main.shell-content, .login')?.innerText.trim().length > 0, loading);
     calm = still ? calm + 1 : 0;
     return calm >= 3;
   }, 'the page to stand', 12000, 40);
