@@ -121,6 +121,9 @@ static int set_member(struct config *c, const struct json *m, const char *file, 
     arena_init(&a, 1 << 20);
     const struct setting *s = find(m->key);
     if (!s) return unknown(m->key, file, e);
+    if (m->type == JSON_NULL || m->type == JSON_ARRAY || m->type == JSON_OBJECT)
+        return error_set(e, ERR_INVALID, s->name, "must be a text, a number, true or false",
+                         "必须是文本、数字或布尔值");
     return set(c, s, m->type == JSON_STRING ? m->s : json_text(&a, m), e);
 }
 
@@ -136,6 +139,9 @@ static int set_file(struct config *c, struct error *e)
     if (n < 0) return error_set(e, ERR_IO, c->file, "cannot read the file", "无法读取文件");
     arena_init(&a, 1 << 20);
     int err = json_parse(&a, str_make(text, (size_t)n), &root, e);
+    if (!err && root->type != JSON_OBJECT)
+        err = error_set(e, ERR_INVALID, c->file, "must be one JSON object with settings as members",
+                        "必须是一个 JSON 对象，成员为设置项");
     for
         json_each (m, err ? NULL : root)
             if (!err) err = set_member(c, m, c->file, e);
