@@ -120,20 +120,19 @@ export async function startServe(dir, args = []) {
 }
 
 // It takes some twenty ports in a row; where none is asked for, others are tried until all are free.
+// It takes some twenty ports in a row: below the range that the system gives out, tried until they are free.
 export async function startSim(args = []) {
   const at = args.indexOf('--port');
-  const rest = args.filter((_, i) => at < 0 || (i !== at && i !== at + 1));
-  for (let left = at < 0 ? 10 : 1; ; left--) {
-    const port = at < 0 ? 20000 + Math.floor(Math.random() * 300) * 40 : Number(args[at + 1]);
+  for (let tries = 0; ; tries++) {
+    const port = at < 0 ? 10000 + Math.floor(Math.random() * 550) * 40 : Number(args[at + 1]);
+    const rest = args.filter((_, i) => at < 0 || (i !== at && i !== at + 1));
     const child = watch(spawn(BIN, ['sim', '--port', String(port), ...rest], { stdio: ['ignore', 'pipe', 'pipe'] }), 'sim');
-    child.port = port;
-    child.expected = left > 1;
-    await until(() => child.exitCode !== null || child.log.includes('servers on ports'), 'the simulator', 30000, 10);
-    if (child.exitCode === null) {
-      child.expected = false;
-      return child;
-    }
-    if (left <= 1) fail(`sim: ${child.log.slice(-2000)}`);
+    const up = until(() => child.log.includes('Modbus TCP servers on ports'), 'sim to listen', 20000, 10).then(() => true);
+    child.expected = true; // a port that is taken is no failure
+    const listening = await Promise.race([up, child.exited.then(() => false)]);
+    child.expected = false;
+    if (listening) return Object.assign(child, { port });
+    if (at >= 0 || tries === 20) fail(`sim does not start: ${child.log}`);
   }
 }
 
