@@ -9,7 +9,8 @@ import { useEngineView } from './useTrend';
 
 function isEmpty(engine: Engine, code: string, from: number, to: number): boolean {
   const line = engine.model.lines.get(code);
-  return !line || line.t.length === 0 || line.t[Math.max(0, lowerBound(line.t, to) - 1)] < from;
+  if (!line) return false; /* not asked yet */
+  return line.t.length === 0 || line.t[Math.max(0, lowerBound(line.t, to) - 1)] < from;
 }
 
 export function StageState({ engine, codes, live }: { engine: Engine; codes: string[]; live: boolean }) {
