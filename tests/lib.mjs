@@ -127,7 +127,7 @@ export async function startSim(args = []) {
     const port = at < 0 ? 10000 + Math.floor(Math.random() * 550) * 40 : Number(args[at + 1]);
     const rest = args.filter((_, i) => at < 0 || (i !== at && i !== at + 1));
     const child = watch(spawn(BIN, ['sim', '--port', String(port), ...rest], { stdio: ['ignore', 'pipe', 'pipe'] }), 'sim');
-    const up = until(() => child.log.includes('Modbus TCP servers on ports'), 'sim to listen', 20000, 10).then(() => true);
+    const up = until(() => child.log.includes('Modbus TCP servers on ports'), 'sim to listen', 20000, 10).then(() => true, () => false);
     child.expected = true; // a port that is taken is no failure
     const listening = await Promise.race([up, child.exited.then(() => false)]);
     child.expected = false;
