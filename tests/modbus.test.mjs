@@ -1,85 +1,16 @@
 // Collecting from a Modbus server that we did not write (jsmodbus): values compared one by one, write-back,
 // loss and return of the device, history, and the live stream.
-import net from 'node:net';
-import { server as ModbusServers } from 'jsmodbus';
 import WebSocket from 'ws';
+import { Device, POINTS as points } from './browser/device.mjs';
 import { equal, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
-
-class Device {
-  async start(port = 0) {
-    this.tcp = new net.Server();
-    this.sockets = new Set();
-    this.tcp.on('connection', (s) => {
-      this.sockets.add(s);
-      s.on('close', () => this.sockets.delete(s));
-      s.on('error', () => {});
-    });
-    this.modbus ??= null;
-    const holding = this.holding ?? Buffer.alloc(2000);
-    const input = this.input ?? Buffer.alloc(2000);
-    const coils = this.coils ?? Buffer.alloc(100);
-    const discrete = this.discrete ?? Buffer.alloc(100);
-    Object.assign(this, { holding, input, coils, discrete });
-    this.server = new ModbusServers.TCP(this.tcp, { holding, input, coils, discrete });
-    await new Promise((r) => this.tcp.listen(port, '127.0.0.1', r));
-    this.port = this.tcp.address().port;
-  }
-  async stop() {
-    for (const s of this.sockets) s.destroy();
-    await new Promise((r) => this.tcp.close(r));
-  }
-}
 
 const device = new Device();
 let serve, api;
-
-const points = [
-  ['P.INT', '400001', 'int16', 'ABCD', 1, -1234],
-  ['P.UINT', '400002', 'uint16', 'ABCD', 0.1, 4321.5],
-  ['P.F.ABCD', '400003', 'float', 'ABCD', 1, 12.625],
-  ['P.F.CDAB', '400005', 'float', 'CDAB', 1, -7.5],
-  ['P.F.BADC', '400007', 'float', 'BADC', 1, 1024.25],
-  ['P.F.DCBA', '400009', 'float', 'DCBA', 1, 3.75],
-  ['P.I32', '400011', 'int32', 'ABCD', 1, -70000],
-  ['P.U32', '400013', 'uint32', 'CDAB', 1, 3000000000],
-  ['P.F64', '400015', 'double', 'ABCD', 1, 123456.789],
-  ['P.BIT', '400020.3', 'bool', 'ABCD', 1, 1],
-  ['P.IN', '300005', 'uint16', 'ABCD', 1, 777],
-  ['P.COIL', '000003', 'bool', 'ABCD', 1, 1],
-  ['P.DI', '100002', 'bool', 'ABCD', 1, 1],
-];
-
-function swap(buf, order) {
-  const out = Buffer.from(buf);
-  if (order === 'BADC' || order === 'DCBA') out.swap16();
-  if (order === 'CDAB' || order === 'DCBA') {
-    const words = [];
-    for (let i = 0; i < out.length; i += 2) words.unshift(out.subarray(i, i + 2));
-    return Buffer.concat(words.map((w) => Buffer.from(w)));
-  }
-  return out;
-}
-function bytes(type, v) {
-  const b = Buffer.alloc({ int16: 2, uint16: 2, int32: 4, uint32: 4, float: 4, double: 8 }[type]);
-  ({ int16: () => b.writeInt16BE(v), uint16: () => b.writeUInt16BE(v), int32: () => b.writeInt32BE(v),
-     uint32: () => b.writeUInt32BE(v), float: () => b.writeFloatBE(v), double: () => b.writeDoubleBE(v) })[type]();
-  return b;
-}
-function fillDevice() {
-  for (const [, address, type, order, scale, value] of points) {
-    const [area, reg] = [address[0], Number(address.slice(1).split('.')[0]) - 1];
-    if (area === '0') device.coils[reg >> 3] |= 1 << (reg & 7);
-    else if (area === '1') device.discrete[reg >> 3] |= 1 << (reg & 7);
-    else if (type === 'bool') device.holding.writeUInt16BE(1 << 3, reg * 2);
-    else swap(bytes(type, Math.round(value / scale * 1000) / 1000), order).copy(area === '3' ? device.input : device.holding, reg * 2);
-  }
-}
 
 const current = async (codes) => (await api.get(`/current?points=${codes.join(',')}`)).items;
 
 test('a device in three steps: channel, device, points', async () => {
   await device.start();
-  fillDevice();
   serve = await startServe(tempDir());
   api = await signIn(serve);
   const spec = { driver: 'modbus_tcp', options: { host: '127.0.0.1', port: device.port } };
@@ -87,7 +18,7 @@ test('a device in three steps: channel, device, points', async () => {
   ok(tried.ok, `test: ${tried.detail}`);
   await api.post('/channels', { code: 'PEER', name: '第三方设备', spec });
   await api.post('/devices', { code: 'PEER-1', name: 'jsmodbus', spec: { channel: 'PEER', options: { unit: 1 } } });
-  const rows = points.map(([code, address, type, order, scale]) => `${code},${code},PEER-1,${address},${type},${order},${scale},200ms,${code === 'P.INT' || code === 'P.F.CDAB' || code === 'P.COIL'}`);
+  const rows = points.map(([code, address, type, order, scale]) => `${code},${code},PEER-1,${address},${type},${order},${scale},200ms,${code === 'UI.INT' || code === 'UI.F.CDAB' || code === 'UI.COIL'}`);
   const csv = ['code,name,device,address,type,byte_order,scale,period,writable', ...rows].join('\n');
   const dry = await api.csv('/points:import?dry_run=1', csv);
   equal([dry.created, dry.failed], [points.length, 0], 'dry run');
@@ -103,13 +34,13 @@ test('every value is what the device holds', async () => {
 });
 
 test('a change in the device arrives', async () => {
-  device.holding.writeInt16BE(55, 0);
-  await until(async () => (await current(['P.INT']))[0].v === 55, 'the new value');
+  device.put('UI.INT', 55);
+  await until(async () => (await current(['UI.INT']))[0].v === 55, 'the new value');
 });
 
 test('live stream brings it', async () => {
   const { items } = await api.get('/points?size=100');
-  const num = items.find((i) => i.code === 'P.INT').num;
+  const num = items.find((i) => i.code === 'UI.INT').num;
   const ws = new WebSocket(`${serve.base.replace('http', 'ws')}/api/v1/stream`, { headers: { Cookie: api.headers.Cookie, Origin: serve.base } });
   const seen = [];
   ws.on('message', (data, binary) => {
@@ -125,21 +56,21 @@ test('live stream brings it', async () => {
   await new Promise((r, j) => { ws.on('open', r); ws.on('error', j); });
   ws.send(JSON.stringify({ op: 'set', points: [num], interval_ms: 100 }));
   await until(() => seen.includes(55), 'the first frame');
-  device.holding.writeInt16BE(66, 0);
+  device.put('UI.INT', 66);
   await until(() => seen.includes(66), 'the change');
   ws.close();
 });
 
 test('write-back: confirmed, read back, audited; refused without confirm, outside the range, where not allowed', async () => {
-  const r = await api.post('/points/P.F.CDAB:write', { value: 88.5, reason: 'test', confirm: true });
+  const r = await api.post('/points/UI.F.CDAB:write', { value: 88.5, reason: 'test', confirm: true });
   equal([r.outcome, r.readback], ['done', 88.5], 'outcome');
-  near(swap(device.holding.subarray(8, 12), 'CDAB').readFloatBE(0), 88.5, 0, 'in the device');
-  equal((await api.post('/points/P.COIL:write', { value: false, confirm: true })).outcome, 'done');
-  equal(device.coils[0] & 4, 0, 'coil');
-  await api.post('/points/P.F.CDAB:write', { value: 1 }, 428);
-  await api.post('/points/P.F.ABCD:write', { value: 1, confirm: true }, 403);
-  await api.call('PATCH', '/points/P.INT', { spec: { write_lo: 0, write_hi: 100 } });
-  await api.post('/points/P.INT:write', { value: 500, confirm: true }, 400); // in force at once
+  equal(device.get('UI.F.CDAB'), 88.5, 'in the device');
+  equal((await api.post('/points/UI.COIL:write', { value: false, confirm: true })).outcome, 'done');
+  equal(device.get('UI.COIL'), 0, 'coil');
+  await api.post('/points/UI.F.CDAB:write', { value: 1 }, 428);
+  await api.post('/points/UI.F.ABCD:write', { value: 1, confirm: true }, 403);
+  await api.call('PATCH', '/points/UI.INT', { spec: { write_lo: 0, write_hi: 100 } });
+  await api.post('/points/UI.INT:write', { value: 500, confirm: true }, 400); // in force at once
   const audit = await api.get('/audit?size=50');
   ok(JSON.stringify(audit).includes('88.5'), 'the audit record holds the value');
 });
@@ -153,26 +84,26 @@ test('test read without storing, and an address that is wrong is explained', asy
 
 test('the device goes and comes back by itself; nothing pretends', async () => {
   await device.stop();
-  await until(async () => (await current(['P.INT']))[0].q === 'bad', 'bad quality');
+  await until(async () => (await current(['UI.INT']))[0].q === 'bad', 'bad quality');
   const st = (await api.get('/channels:status')).items[0];
   ok(['down', 'connecting'].includes(st.state), `state ${st.state}`);
   ok(st.reason.length > 0, 'a reason');
-  const w = await api.post('/points/P.F.CDAB:write', { value: 1, confirm: true });
+  const w = await api.post('/points/UI.F.CDAB:write', { value: 1, confirm: true });
   ok(['failed', 'expired'].includes(w.outcome), `write while down: ${w.outcome}`);
   await device.start(device.port);
-  await until(async () => (await current(['P.INT']))[0].q === 'good', 'good again', 30000);
+  await until(async () => (await current(['UI.INT']))[0].q === 'good', 'good again', 30000);
 });
 
 test('history holds what came, with the gap told', async () => {
   const { series } = await until(async () => {
-    const h = await api.get('/history/recorded?points=P.INT&from=*-10m&limit=100000');
+    const h = await api.get('/history/recorded?points=UI.INT&from=*-10m&limit=100000');
     return h.series[0].v.includes(66) && h.series[0].q.at(-1) === 0 && h;
   }, 'the samples');
   const { t, v, q } = series[0];
   ok(t.every((x, i) => i === 0 || x > t[i - 1]), 'times ascend');
   ok(v.includes(-1234) && v.includes(55) && v.includes(66), 'all values');
   ok(q.includes(2), 'the loss stands in the history');
-  const sum = await api.get('/history/summary?points=P.INT&from=*-10m');
+  const sum = await api.get('/history/summary?points=UI.INT&from=*-10m');
   equal(sum.series[0].rows[0].min, -1234);
   ok(sum.series[0].rows[0].percent_good < 100, 'not all good');
 });

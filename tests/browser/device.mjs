@@ -39,7 +39,8 @@ export class Device {
   coils = Buffer.alloc(100);
   discrete = Buffer.alloc(100);
 
-  async start() {
+  // The same port again for a device that comes back.
+  async start(port = 0) {
     this.tcp = new net.Server();
     this.sockets = new Set();
     this.tcp.on('connection', (s) => {
@@ -48,9 +49,9 @@ export class Device {
       s.on('error', () => {});
     });
     this.server = new ModbusServers.TCP(this.tcp, { holding: this.holding, input: this.input, coils: this.coils, discrete: this.discrete });
-    await new Promise((r) => this.tcp.listen(0, '127.0.0.1', r));
+    await new Promise((r) => this.tcp.listen(port, '127.0.0.1', r));
     this.port = this.tcp.address().port;
-    for (const [code, , , , , value] of POINTS) this.put(code, value);
+    if (!port) for (const [code, , , , , value] of POINTS) this.put(code, value);
   }
   async stop() {
     for (const s of this.sockets) s.destroy();
