@@ -60,7 +60,7 @@ struct api_route {
     unsigned rate; /* requests a minute and peer, 0: unlimited */
     const char *summary_en, *summary_zh;
     const char *params;                      /* query parameters for OpenAPI: "from:time:Start;px:integer:Width" */
-    const char *body_schema, *answer_schema; /* JSON Schema text, or "kind:point", "list:point"; NULL: none / free */
+    const char *body_schema, *answer_schema; /* "kind:point", "list:point", a shape (api_shape.h), JSON Schema; NULL: none / free */
 };
 #define API_GET(path_, kind_, audit_, handler_, ...) \
     { \

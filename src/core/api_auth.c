@@ -219,23 +219,20 @@ static int token_delete(struct api_call *c, struct error *e)
     return rc;
 }
 
-#define TEXT "{\"type\":\"string\"}"
-#define LOGIN_BODY "{\"type\":\"object\",\"properties\":{\"login\":" TEXT ",\"password\":" TEXT ",\"link\":" TEXT "}}"
-#define OWN_BODY "{\"type\":\"object\",\"required\":[\"new\"],\"properties\":{\"old\":" TEXT ",\"new\":" TEXT "}}"
-#define SET_BODY "{\"type\":\"object\",\"required\":[\"password\"],\"properties\":{\"password\":" TEXT "}}"
-#define TOKEN_BODY \
-    "{\"type\":\"object\",\"required\":[\"name\",\"roles\"],\"properties\":{\"name\":" TEXT \
-    ",\"roles\":{\"type\":\"array\",\"items\":" TEXT "},\"expires_at\":{\"type\":[\"string\",\"null\"]}}}"
-#define TOKEN_ANSWER \
-    "{\"type\":\"object\",\"required\":[\"id\",\"token\"],\"properties\":{\"id\":" TEXT ",\"token\":" TEXT "}}"
+#define LOGIN_BODY "{login?:string;password?:string;link?:string}"
+#define OWN_BODY "{old?:string;new:string}"
+#define SET_BODY "{password:string}"
+#define TOKEN_BODY "{name:string;roles:string[];expires_at?:time|null}"
+#define TOKEN_ANSWER "{id:string;token:string}"
 #define SESSION_ANSWER \
-    "{\"type\":\"object\",\"required\":[\"user\",\"permissions\",\"must_set_password\",\"expires_at\"]," \
-    "\"properties\":{" \
-    "\"user\":{\"type\":\"object\",\"required\":[\"id\",\"login\",\"name\",\"roles\"],\"properties\":{\"id\":" TEXT \
-    ",\"login\":" TEXT ",\"name\":" TEXT ",\"roles\":{\"type\":\"array\",\"items\":" TEXT "}}}," \
-    "\"permissions\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"kind\",\"actions\"]," \
-    "\"properties\":{\"kind\":" TEXT ",\"actions\":{\"type\":\"array\",\"items\":" TEXT "}}}}," \
-    "\"must_set_password\":{\"type\":\"boolean\"},\"expires_at\":{\"type\":[\"string\",\"null\"]}}}"
+    "{user:{id:string;login:string;name:string;roles:string[]};permissions:{kind:string;actions:string[]}[];" \
+    "must_set_password:boolean;expires_at:time|null}"
+#define SESSIONS \
+    "{items:{id:string;user_id:string;login:string;peer:string;agent:string;created_at:time|null;seen_at:time|null;" \
+    "expires_at:time|null;current:boolean}[];total:integer}"
+#define TOKENS \
+    "{items:{id:string;name:string;user_id:string;login:string;roles:string[];created_at:time|null;" \
+    "expires_at:time|null;used_at:time|null}[];total:integer}"
 #define SELF(method_, path_, audit_, handler_, ...) \
     API_DO(method_, "/api/v1/" path_, "session", ACT_SELF, audit_, handler_, __VA_ARGS__)
 
@@ -249,7 +246,7 @@ static const struct api_route rows[] = {
     SELF("POST", "session/password", AUDIT_SECURITY, password_own, .lane = LANE_AUTH, .rate = 30, .body_max = 8192,
          .summary_en = "Change the own password", .summary_zh = "修改本人密码", .body_schema = OWN_BODY),
     SELF("GET", "sessions", AUDIT_NONE, sessions_get, .summary_en = "Own sessions; all for who administers users",
-         .summary_zh = "会话列表"),
+         .summary_zh = "会话列表", .answer_schema = SESSIONS),
     SELF("DELETE", "sessions/{id}", AUDIT_SECURITY, session_kill, .summary_en = "End a session",
          .summary_zh = "结束会话"),
     API_DO("POST", "/api/v1/users/{id}:password", "user", ACT_ADMIN, AUDIT_SECURITY, password_of, .lane = LANE_AUTH,
@@ -257,7 +254,8 @@ static const struct api_route rows[] = {
            .body_schema = SET_BODY),
     SELF("POST", "tokens", AUDIT_SECURITY, token_post, .rate = 60, .summary_en = "Create an API token",
          .summary_zh = "创建 API 令牌", .body_schema = TOKEN_BODY, .answer_schema = TOKEN_ANSWER),
-    SELF("GET", "tokens", AUDIT_NONE, tokens_get, .summary_en = "API tokens", .summary_zh = "API 令牌列表"),
+    SELF("GET", "tokens", AUDIT_NONE, tokens_get, .summary_en = "API tokens", .summary_zh = "API 令牌列表",
+         .answer_schema = TOKENS),
     SELF("DELETE", "tokens/{id}", AUDIT_SECURITY, token_delete, .summary_en = "Delete an API token",
          .summary_zh = "删除 API 令牌"),
 };

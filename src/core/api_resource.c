@@ -446,12 +446,12 @@ static int export(struct api_call *c, struct error *e)
 #define PAGE_PARAMS "page:integer:Page, from 1;size:integer:Rows a page, at most 1000"
 #define LIST_PARAMS "filter:string:Filter expression;q:string:Part of code or name;sort:string:Fields, - for descending"
 #define BULK_BODY \
-    "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":{\"dry_run\":{\"type\":\"boolean\"}," \
-    "\"skip_errors\":{\"type\":\"boolean\"},\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\"," \
-    "\"required\":[\"op\"],\"properties\":{\"op\":{\"enum\":[\"create\",\"upsert\",\"patch\",\"delete\"]}," \
-    "\"id\":{\"type\":\"string\"},\"rev\":{\"type\":\"integer\"}}}}}}"
-#define REV_BODY \
-    "{\"type\":\"object\",\"required\":[\"rev\"],\"properties\":{\"rev\":{\"type\":\"integer\",\"minimum\":1}}}"
+    "{dry_run?:boolean;skip_errors?:boolean;items:{op:'create'|'upsert'|'patch'|'delete';id?:string;rev?:integer;" \
+    "code?:string;name?:string;org?:string;labels?:{*:string|null};spec?:object}[]}"
+#define REV_BODY "{rev:integer}"
+#define HISTORY \
+    "{items:{rev:integer;at:time;by:string;op:'create'|'update'|'delete';" \
+    "diff:{path:string;before?:any;after?:any}[]}[];page:integer;size:integer}"
 #define ONE "/api/v1/{plural}/{id}"
 
 static const struct api_route rows[] = {
@@ -475,7 +475,7 @@ static const struct api_route rows[] = {
            .summary_zh = "部分修改", .body_schema = "input:*", .answer_schema = "kind:*"),
     API_DO("DELETE", ONE, "*", ACT_DELETE, AUDIT_CHANGE, remove_one, .summary_en = "Delete", .summary_zh = "删除"),
     API_GET(ONE "/history", "*", AUDIT_NONE, history, .summary_en = "History", .summary_zh = "历史版本",
-            .params = PAGE_PARAMS),
+            .params = PAGE_PARAMS, .answer_schema = HISTORY),
     API_GET(ONE "/history/{rev}", "*", AUDIT_NONE, at_rev, .summary_en = "At a revision", .summary_zh = "指定版本",
             .answer_schema = "kind:*"),
     API_DO("POST", ONE ":rollback", "*", ACT_WRITE, AUDIT_CHANGE, rollback, .summary_en = "Go back to a revision",

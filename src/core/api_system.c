@@ -179,18 +179,24 @@ static int version(struct api_call *c, struct error *e)
 
 #define SELF(path_, handler_, ...) \
     API_DO("GET", "/api/v1/" path_, "system", ACT_SELF, AUDIT_NONE, handler_, __VA_ARGS__)
+#define AUDIT \
+    "{items:{seq:integer;at:time;class:string;user_id:string;login:string;peer:string;action:string;kind:string;" \
+    "resource:string;outcome:string;status:integer;detail?:any}[];total:integer;page:integer;size:integer}"
+#define HEALTH "{status:'ok'|'degraded';checks:{name:string;ok:boolean;detail?:string}[]}"
 #define FREE_OBJECT "{\"type\":\"object\"}"
 
 static const struct api_route rows[] = {
-    SELF("kinds", kinds, .summary_en = "Kind documents", .summary_zh = "类型定义"),
+    SELF("kinds", kinds, .summary_en = "Kind documents", .summary_zh = "类型定义",
+         .answer_schema = "{items:KindDoc[]}"),
     SELF("kinds/{kind}", kind_one, .summary_en = "One kind document", .summary_zh = "单个类型定义",
-         .answer_schema = FREE_OBJECT),
+         .answer_schema = "ref:KindDoc"),
     API_GET("/api/v1/audit", "audit", AUDIT_NONE, audit_get, .summary_en = "Audit records, newest first",
             .summary_zh = "审计记录",
-            .params = "from:time:Start;to:time:End;page:integer:Page, from 1;size:integer:Rows a page"),
+            .params = "from:time:Start;to:time:End;page:integer:Page, from 1;size:integer:Rows a page",
+            .answer_schema = AUDIT),
     API_GET("/api/v1/audit:verify", "audit", AUDIT_NONE, audit_check, .rate = 6,
             .summary_en = "Check the chain of the audit log", .summary_zh = "校验审计日志链",
-            .answer_schema = FREE_OBJECT),
+            .answer_schema = "{ok:boolean;records:integer;detail?:string}"),
     {.method = "GET",
      .path = "/api/v1/watch",
      .kind = "system",
@@ -202,11 +208,12 @@ static const struct api_route rows[] = {
      .params = "from:integer:Changes after this seq;kinds:string:Kinds, comma",
      .answer_schema = "sse"},
     API_DO("GET", "/healthz", "system", ACT_LOGIN, AUDIT_NONE, healthz, .rate = 600, .summary_en = "Is all well",
-           .summary_zh = "健康检查", .answer_schema = FREE_OBJECT),
+           .summary_zh = "健康检查", .answer_schema = HEALTH),
     API_DO("GET", "/metrics", "metrics", ACT_LOGIN, AUDIT_NONE, metrics, .summary_en = "Prometheus metrics",
            .summary_zh = "指标", .answer_schema = "text"),
     SELF("openapi.json", openapi, .summary_en = "This description", .summary_zh = "接口描述",
          .answer_schema = FREE_OBJECT),
-    SELF("version", version, .summary_en = "Version", .summary_zh = "版本", .answer_schema = FREE_OBJECT),
+    SELF("version", version, .summary_en = "Version", .summary_zh = "版本",
+         .answer_schema = "{name:string;version:string;api:string}"),
 };
 const struct route_table api_system_routes = {rows, sizeof(rows) / sizeof(rows[0])};

@@ -2,15 +2,18 @@
  *
  * Generic routes ("/api/v1/{plural}…") are written once per kind, so that generated types are those of
  * the kind; a module's own row for the same path and method takes their place. Schema words in the rows:
- * "kind:point", "list:point", "input:point" (also with "*": the kind in the path), "report", "csv",
- * "text", "sse"; anything else is JSON Schema. `x-permission` and `x-audit` tell what the router checks. */
+ * "kind:point", "list:point", "input:point" (also with "*": the kind in the path), "ref:KindDoc", "report", "csv",
+ * "text", "sse"; in braces it is JSON Schema or a shape (api_shape.h). `x-permission` and `x-audit` tell what the
+ * router checks. */
 #include "core/api_int.h"
 #include "base/mem.h"
+#include "core/api_shape.h"
 
 struct op {
     const struct api_route *row;
     const struct kind *kind; /* of a generic row */
     const char *path;
+    struct json *body, *answer; /* of a shape */
 };
 
 static const char *const method_lower[] = {"get", "post", "put", "patch", "delete"};
@@ -60,12 +63,12 @@ static int list_ops(struct api *api, struct arena *a, struct op **ret, size_t *r
         const struct api_route *row = router_at(api->router, i)->row;
         const struct kind *k;
         if (strcmp(row->kind, "*") != 0) {
-            ops[n++] = (struct op){row, NULL, row->path};
+            ops[n++] = (struct op){.row = row, .path = row->path};
             continue;
         }
         for (size_t j = 0; (k = kernel_kind_at(api->kernel, j)); j++) {
             if (!api_kind(k)) continue;
-            ops[n] = (struct op){row, k, path_of_kind(a, row->path, k)};
+            ops[n] = (struct op){.row = row, .kind = k, .path = path_of_kind(a, row->path, k)};
             if (!ops[n++].path) return ERR_NOMEM;
         }
     }
@@ -95,11 +98,40 @@ static void kind_name(const struct op *op, const char *word, char out[PERM_KIND_
     str_to_cstr(name, out, PERM_KIND_MAX);
 }
 
-static void write_schema(struct json_writer *w, const struct op *op, const char *word)
+/* In braces or of several parts, and not JSON Schema. */
+static bool is_shape(const char *word)
+{
+    return word && ((word[0] == '{' && word[1] != '"' && word[1] != '}') || strchr(word, '|'));
+}
+
+static int read_shape(struct arena *a, const struct op *op, const char *word, struct json **ret, struct error *e)
+{
+    const char *fault = NULL;
+    if (!is_shape(word)) return 0;
+    *ret = api_shape(a, word, &fault);
+    if (*ret) return 0;
+    return fault ? error_set(e, ERR_INTERNAL, "", "the shape of %s %s is wrong at '%s'",
+                             "%s %s 的数据结构描述有误：“%s”", op->row->method, op->path, fault)
+                 : error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+}
+
+static int read_shapes(struct arena *a, struct op *ops, size_t n, struct error *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < n && !rc; i++) {
+        rc = read_shape(a, &ops[i], ops[i].row->body_schema, &ops[i].body, e);
+        if (!rc) rc = read_shape(a, &ops[i], ops[i].row->answer_schema, &ops[i].answer, e);
+    }
+    return rc;
+}
+
+static void write_schema(struct json_writer *w, const struct op *op, const char *word, const struct json *shape)
 {
     char name[PERM_KIND_MAX];
     if (!word)
         jw_raw(w, STR("{}"));
+    else if (shape)
+        jw_json(w, shape);
     else if (word[0] == '{')
         jw_raw(w, str_of(word));
     else if (strcmp(word, "report") == 0)
@@ -109,7 +141,7 @@ static void write_schema(struct json_writer *w, const struct op *op, const char 
     else {
         kind_name(op, word, name);
         bool patch = strcmp(op->row->method, "PATCH") == 0;
-        if (strncmp(word, "kind:", 5) == 0)
+        if (strncmp(word, "kind:", 5) == 0 || strncmp(word, "ref:", 4) == 0)
             write_ref(w, "schemas", name, "");
         else if (strncmp(word, "list:", 5) == 0)
             write_ref(w, "schemas", name, "_list");
@@ -128,14 +160,14 @@ static const char *media_of(const char *word)
     return "application/json";
 }
 
-static void write_content(struct json_writer *w, const struct op *op, const char *word)
+static void write_content(struct json_writer *w, const struct op *op, const char *word, const struct json *shape)
 {
     jw_key(w, STR("content"));
     jw_object(w);
     jw_key(w, str_of(media_of(word)));
     jw_object(w);
     jw_key(w, STR("schema"));
-    write_schema(w, op, word);
+    write_schema(w, op, word, shape);
     jw_end(w);
     jw_end(w);
 }
@@ -215,7 +247,8 @@ static void write_answers(struct json_writer *w, const struct op *op)
     jw_key(w, str_of(status));
     jw_object(w);
     jw_kz(w, "description", op->row->websocket ? "switched to WebSocket" : "done");
-    if (strcmp(status, "204") != 0 && strcmp(status, "101") != 0) write_content(w, op, op->row->answer_schema);
+    if (strcmp(status, "204") != 0 && strcmp(status, "101") != 0)
+        write_content(w, op, op->row->answer_schema, op->answer);
     jw_end(w);
     jw_key(w, STR("default"));
     write_ref(w, "responses", "Problem", "");
@@ -272,7 +305,7 @@ static void write_op(struct json_writer *w, const struct op *op)
         jw_key(w, STR("requestBody"));
         jw_object(w);
         jw_kbool(w, "required", true);
-        write_content(w, op, op->row->body_schema);
+        write_content(w, op, op->row->body_schema, op->body);
         jw_end(w);
     }
     write_answers(w, op);
@@ -299,63 +332,65 @@ static void write_paths(struct json_writer *w, const struct op *ops, size_t n)
 
 /* --- components --- */
 
-#define ENVELOPE_IN \
-    "\"code\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},\"org\":{\"type\":\"string\"}," \
-    "\"labels\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}"
+#define ENVELOPE_IN "code?:string;name?:string;org?:string;labels?:{*:string|null};"
 #define ENVELOPE_OUT \
-    "\"kind\":{\"type\":\"string\"},\"id\":{\"type\":\"string\"},\"num\":{\"type\":[\"integer\",\"null\"]}," \
-    "\"state\":{\"type\":\"string\"},\"rev\":{\"type\":\"integer\"},\"origin\":{\"type\":\"string\"}," \
-    "\"created_by\":{\"type\":\"string\"},\"created_at\":{\"type\":\"string\",\"format\":\"date-time\"}," \
-    "\"updated_by\":{\"type\":\"string\"},\"updated_at\":{\"type\":\"string\",\"format\":\"date-time\"}"
-#define PROBLEM \
-    "{\"type\":\"object\",\"required\":[\"type\",\"title\",\"status\",\"code\",\"detail\"],\"properties\":{" \
-    "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"}," \
-    "\"code\":{\"type\":\"string\"},\"detail\":{\"type\":\"string\"},\"where\":{\"type\":\"string\"}," \
-    "\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"where\":{\"type\":\"string\"}," \
-    "\"detail\":{\"type\":\"string\"}}}}}}"
-#define REPORT \
-    "{\"type\":\"object\",\"properties\":{\"dry_run\":{\"type\":\"boolean\"},\"applied\":{\"type\":\"boolean\"}," \
-    "\"created\":{\"type\":\"integer\"},\"updated\":{\"type\":\"integer\"},\"unchanged\":{\"type\":\"integer\"}," \
-    "\"deleted\":{\"type\":\"integer\"},\"failed\":{\"type\":\"integer\"},\"rows\":{\"type\":\"array\",\"items\":{" \
-    "\"type\":\"object\",\"properties\":{\"line\":{\"type\":\"integer\"},\"status\":{\"type\":\"string\"}," \
-    "\"code\":{\"type\":\"string\"},\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{" \
-    "\"where\":{\"type\":\"string\"},\"detail\":{\"type\":\"string\"}}}}}}}}}"
-static void write_component(struct json_writer *w, const char *name, const char *suffix, struct str schema)
+    "kind:string;id:string;num?:integer;code:string;name:string;org:string;labels:{*:string};" \
+    "refs?:{*:{id:string;code:string;name:string}};state:string;rev:integer;origin:string;created_by:string;" \
+    "created_at:time;updated_by:string;updated_at:time;deleted?:boolean;"
+#define LIST "{items:%s[];total:integer;page?:integer;size:integer;next:string|null}"
+
+/* What many routes and the forms of the UI speak of. Resource: an envelope of any kind. */
+static const struct {
+    const char *name, *shape;
+} shared[] = {
+    {"Fault", "{where:string;detail:string}"},
+    {"Problem", "{type:string;title:string;status:integer;code:string;detail:string;where?:string;errors?:Fault[]}"},
+    {"Report", "{dry_run:boolean;applied:boolean;created:integer;updated:integer;unchanged:integer;deleted:integer;"
+               "failed:integer;rows:ReportRow[]}"},
+    {"ReportRow", "{line:integer;status:'created'|'updated'|'unchanged'|'deleted'|'failed';code:string;"
+                  "errors?:Fault[]}"},
+    {"Text", "{en:string;zh:string}"},
+    {"FieldType", "'string'|'integer'|'number'|'boolean'|'enum'|'ref'|'duration'|'time'|'secret'|'object'|'array'|"
+                  "'json'|'point'"},
+    {"Field", "{name:string;type:FieldType;title?:Text;help?:Text;required?:boolean;read_only?:boolean;unique?:boolean;"
+              "index?:boolean;default?:any;example?:any;min?:number|string;max?:number|string;pattern?:string;"
+              "format?:string;unit?:string;unit_field?:string;kind?:string;values?:{value:string;title?:Text}[];"
+              "fields?:Field[];items?:Field;max_items?:integer;show_if?:{field:string;in:any[]}}"},
+    {"KindDoc", "{kind:string;plural:string;module?:string;title:Text;titles?:Text;help?:Text;icon?:string;"
+                "numbered?:boolean;code?:{required?:boolean;pattern?:string};fields:Field[];"
+                "lists?:{columns?:string[];sort?:string};form?:{groups?:{title?:Text;fields:string[]}[]};"
+                "share?:string}"},
+    {"Resource", "{" ENVELOPE_OUT "spec:object}"},
+    {"ResourceInput", "{" ENVELOPE_IN "spec?:object}"},
+};
+
+static int write_component(struct json_writer *w, struct arena *a, const char *name, const char *suffix,
+                           const char *shape)
 {
     char key[PERM_KIND_MAX + 16];
+    const char *fault;
+    struct json *schema = shape ? api_shape(a, shape, &fault) : NULL;
+    if (!schema) return ERR_NOMEM;
     snprintf(key, sizeof(key), "%s%s", name, suffix);
     jw_key(w, str_of(key));
-    jw_raw(w, schema);
+    jw_json(w, schema);
+    return 0;
 }
 
 static int write_kind(struct json_writer *w, struct arena *a, const struct kind *k)
 {
-    char name[PERM_KIND_MAX];
+    char name[PERM_KIND_MAX], key[PERM_KIND_MAX + 16];
     str_to_cstr(k->kind, name, sizeof(name));
-    struct str spec = json_text(a, kind_schema(k, a));
-    if (!spec.p) return ERR_NOMEM;
-    char *out = arena_printf(
-        a,
-        "{\"type\":\"object\",\"required\":[\"kind\",\"id\",\"code\",\"name\",\"org\",\"labels\",\"spec\",\"state\","
-        "\"rev\","
-        "\"origin\",\"created_by\",\"created_at\",\"updated_by\",\"updated_at\"],\"properties\":{" ENVELOPE_OUT
-        "," ENVELOPE_IN ",\"spec\":%.*s}}",
-        STR_ARG(spec));
-    char *in = arena_printf(a, "{\"type\":\"object\",\"properties\":{" ENVELOPE_IN ",\"spec\":%.*s}}", STR_ARG(spec));
-    char *list = arena_printf(
-        a,
-        "{\"type\":\"object\",\"required\":[\"items\",\"total\",\"size\",\"next\"],\"properties\":{\"items\":{\"type\":"
-        "\"array\","
-        "\"items\":{\"$ref\":\"#/components/schemas/%s\"}},\"total\":{\"type\":\"integer\"},\"page\":{\"type\":"
-        "\"integer\"},\"size\":{\"type\":\"integer\"},\"next\":{\"type\":[\"string\",\"null\"]}}}",
-        name);
-    if (!out || !in || !list) return ERR_NOMEM;
-    write_component(w, name, "", str_of(out));
-    write_component(w, name, "_input", str_of(in));
-    write_component(w, name, "_list", str_of(list));
-    write_component(w, name, "_patch",
-                    STR("{\"type\":\"object\",\"properties\":{" ENVELOPE_IN ",\"spec\":{\"type\":\"object\"}}}"));
-    return 0;
+    struct json *spec = kind_schema(k, a);
+    if (!spec) return ERR_NOMEM;
+    int rc = write_component(w, a, name, "", arena_printf(a, "{" ENVELOPE_OUT "spec:%s_spec}", name));
+    if (!rc) rc = write_component(w, a, name, "_input", arena_printf(a, "{" ENVELOPE_IN "spec?:%s_spec}", name));
+    if (!rc) rc = write_component(w, a, name, "_list", arena_printf(a, LIST, name));
+    if (!rc) rc = write_component(w, a, name, "_patch", "{" ENVELOPE_IN "spec?:object}");
+    snprintf(key, sizeof(key), "%s_spec", name);
+    jw_key(w, str_of(key));
+    jw_json(w, spec);
+    return rc;
 }
 
 static int write_components(struct json_writer *w, struct api *api, struct arena *a)
@@ -366,8 +401,8 @@ static int write_components(struct json_writer *w, struct api *api, struct arena
     jw_object(w);
     jw_key(w, STR("schemas"));
     jw_object(w);
-    write_component(w, "Problem", "", STR(PROBLEM));
-    write_component(w, "Report", "", STR(REPORT));
+    for (size_t i = 0; !rc && i < sizeof(shared) / sizeof(shared[0]); i++)
+        rc = write_component(w, a, shared[i].name, "", shared[i].shape);
     for (size_t i = 0; !rc && (k = kernel_kind_at(api->kernel, i)); i++)
         if (api_kind(k)) rc = write_kind(w, a, k);
     jw_end(w);
@@ -386,6 +421,7 @@ int openapi_write(struct api *api, struct arena *a, struct buf *out, struct erro
     struct op *ops = NULL;
     size_t n = 0;
     int rc = list_ops(api, a, &ops, &n);
+    if (!rc) rc = read_shapes(a, ops, n, e);
     if (rc) return rc;
     struct json_writer w = json_writer(out);
     jw_object(&w);

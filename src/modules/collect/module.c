@@ -2,25 +2,59 @@
 #include "base/mem.h"
 #include "modules/collect/collect.h"
 
+#define STATE "'off'|'connecting'|'up'|'degraded'|'down'"
+#define CHANNEL \
+    "id:string;code:string;name:string;driver:string|null;state:" STATE ";reason:string;points:integer;good:integer;" \
+    "bad:integer;samples_per_s:number;since:time|null;last_ok:time|null;rtt_ms:number;requests:integer;" \
+    "errors:integer;timeouts:integer;reconnects:integer;polls:integer;late:integer;samples:integer;held:integer;" \
+    "writes:integer;bytes_in:integer;bytes_out:integer;connections:integer;history:(" STATE ")[];"
+#define DEVICES \
+    "devices:{id:string;code:string;name:string;state:" STATE ";reason:string;points:integer;bad:integer;" \
+    "last_ok:time|null}[];"
+#define FRAMES "frames:{t:time|null;dir:'tx'|'rx';hex:string;words:Text;ok:boolean;error:string|null}[]"
+#define DRIVERS \
+    "{items:{name:string;title:Text;help:Text;channel:Field[];device:Field[];point:Field[];address_help:Text;" \
+    "examples:string[]}[]}"
+#define TEST_BODY "{spec:channel_spec}"
+#define TEST_ANSWER "{ok:boolean;ms:integer;code:string|null;detail:string}"
+#define READ_BODY "{channel:string|channel_spec;device:string|device_spec|{options?:object};points:point_spec[]}"
+#define READ_ANSWER \
+    "{items:{address:string;value:number|string|null;quality:'good'|'uncertain'|'bad';reason:string;raw:string;" \
+    "ms:integer}[]}"
+#define WRITE_BODY "{value:number|boolean|string;confirm:boolean;reason?:string;expires_ms?:integer}"
+#define WRITE_ANSWER \
+    "{command:string;outcome:'done'|'refused'|'failed'|'unknown'|'expired';detail:string;value:number|string|null;" \
+    "before:number|string|null;readback:number|string|null;reason:string;ms:integer}"
+#define AREA \
+    "path:string;name:string;title:string;points:integer;good:integer;uncertain:integer;bad:integer;stale:integer;" \
+    "children:boolean;"
+#define KEYS "key:{code:string;name:string;num:integer;unit:string;lo:number|null;hi:number|null}[]"
+
 static const struct api_route routes[] = {
     API_GET("/api/v1/drivers", "channel", AUDIT_NONE, get_drivers, .summary_en = "Drivers with their options",
-            .summary_zh = "驱动及其参数表"),
+            .summary_zh = "驱动及其参数表", .answer_schema = DRIVERS),
     API_GET("/api/v1/channels:status", "channel", AUDIT_NONE, get_status, .summary_en = "State of all channels",
-            .summary_zh = "所有通道状态"),
+            .summary_zh = "所有通道状态", .answer_schema = "{items:{" CHANNEL "}[]}"),
     API_GET("/api/v1/channels/{id}/diagnostics", "channel", AUDIT_NONE, get_diagnostics,
-            .summary_en = "State, devices and last frames of a channel", .summary_zh = "通道诊断：状态、设备与报文"),
+            .summary_en = "State, devices and last frames of a channel", .summary_zh = "通道诊断：状态、设备与报文",
+            .answer_schema = "{" CHANNEL DEVICES FRAMES "}"),
     API_DO("POST", "/api/v1/channels:test", "channel", ACT_WRITE, AUDIT_NONE, post_test, .lane = LANE_TRY,
-           .summary_en = "Try a connection that is not stored", .summary_zh = "测试未保存的连接"),
+           .summary_en = "Try a connection that is not stored", .summary_zh = "测试未保存的连接",
+           .body_schema = TEST_BODY, .answer_schema = TEST_ANSWER),
     API_DO("POST", "/api/v1/channels/{id}:test", "channel", ACT_WRITE, AUDIT_NONE, post_test_saved, .lane = LANE_TRY,
-           .summary_en = "Try a channel's connection", .summary_zh = "测试通道连接"),
+           .summary_en = "Try a channel's connection", .summary_zh = "测试通道连接", .answer_schema = TEST_ANSWER),
     API_DO("POST", "/api/v1/channels:read", "channel", ACT_WRITE, AUDIT_NONE, post_read, .lane = LANE_TRY,
-           .summary_en = "Read addresses once, without storing", .summary_zh = "试读地址（不保存）"),
+           .summary_en = "Read addresses once, without storing", .summary_zh = "试读地址（不保存）",
+           .body_schema = READ_BODY, .answer_schema = READ_ANSWER),
     API_DO("POST", "/api/v1/points/{id}:write", "point", ACT_CONTROL, AUDIT_CONTROL, post_write, .lane = LANE_CONTROL,
-           .summary_en = "Write a value to the equipment", .summary_zh = "向设备写值"),
+           .summary_en = "Write a value to the equipment", .summary_zh = "向设备写值", .body_schema = WRITE_BODY,
+           .answer_schema = WRITE_ANSWER),
     API_GET("/api/v1/points:tree", "point", AUDIT_NONE, get_tree, .summary_en = "Children of an area",
-            .summary_zh = "区域树的子节点", .params = "parent:string:Path of the area"),
+            .summary_zh = "区域树的子节点", .params = "parent:string:Path of the area",
+            .answer_schema = "{items:{" AREA "}[];truncated:boolean}"),
     API_GET("/api/v1/areas", "point", AUDIT_NONE, get_areas, .summary_en = "Overview of the areas",
-            .summary_zh = "区域概览"),
+            .summary_zh = "区域概览", .params = "parent:string:Path of the area",
+            .answer_schema = "{items:{" AREA KEYS "}[];truncated:boolean}"),
 };
 
 static int collect_init(struct node *n, void **ret_ctx, struct error *e)

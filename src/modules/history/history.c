@@ -252,25 +252,44 @@ static int get_storage(struct api_call *c, struct error *e)
 }
 
 #define RANGE_PARAMS "points:string:Codes or ids, comma;from:time:Start, default *-1h;to:time:End, default *"
+#define HEAD "point:integer;code:string;name:string;unit:string;step:boolean;"
+#define SERIES \
+    "{from:time;to:time;series:{" HEAD "t:number[];v:(number|string|null)[];q:integer[];r:integer[];" \
+    "truncated:boolean}[]}"
+#define SUMMARY \
+    "{from:time;to:time;series:{" HEAD "rows:{from:time;to:time;count:integer;good:integer;min:number|null;" \
+    "min_t:time|null;max:number|null;max_t:time|null;mean:number|null;twa:number|null;integral:number|null;" \
+    "percent_good:number|null;first:number|string|null;last:number|string|null}[]}[]}"
+#define STORAGE \
+    "{engine:{samples_appended:integer;samples_head:integer;bytes_wal:integer;bytes_blocks:integer;blocks:integer;" \
+    "segments:integer;out_of_order:integer;rewritten:integer;damaged_blocks:integer;recovered_samples:integer;" \
+    "oldest:time|null;newest:time|null;read_only:boolean;read_only_why:string|null};" \
+    "path:{received:integer;refused:integer;filtered:integer;passed:integer;stored:integer;dropped:integer;" \
+    "journal_bytes:integer;journal_records:integer;lag_ms:integer};disk_free:integer;disk_total:integer;" \
+    "classes:{code:string;name:string;max_age_s:integer;max_bytes:integer;bytes:integer;samples:integer;" \
+    "oldest:time|null}[]}"
 static const struct api_route routes[] = {
-    API_GET(
-        "/api/v1/history/recorded", "point", AUDIT_NONE, get_recorded, .summary_en = "Stored samples",
-        .summary_zh = "历史原始值",
-        .params = RANGE_PARAMS
-        ";limit:integer:Samples a point;boundary:string:inside, outside or interpolated;filter_quality:string:good"),
+    API_GET("/api/v1/history/recorded", "point", AUDIT_NONE, get_recorded, .summary_en = "Stored samples",
+            .summary_zh = "历史原始值",
+            .params = RANGE_PARAMS
+            ";limit:integer:Samples a point;boundary:string:inside, outside or interpolated;filter_quality:string:good",
+            .answer_schema = SERIES),
     API_GET("/api/v1/history/interpolated", "point", AUDIT_NONE, get_interpolated, .summary_en = "Values at even times",
             .summary_zh = "等间隔插值",
-            .params = RANGE_PARAMS ";interval:duration:Step, default a hundredth of the range"),
+            .params = RANGE_PARAMS ";interval:duration:Step, default a hundredth of the range",
+            .answer_schema = SERIES),
     API_GET("/api/v1/history/plot", "point", AUDIT_NONE, get_plot, .summary_en = "At most five values a pixel",
-            .summary_zh = "绘图数据（每像素最多五个值）", .params = RANGE_PARAMS ";px:integer:Width in pixels"),
+            .summary_zh = "绘图数据（每像素最多五个值）", .params = RANGE_PARAMS ";px:integer:Width in pixels",
+            .answer_schema = SERIES),
     API_GET("/api/v1/history/summary", "point", AUDIT_NONE, get_summary,
             .summary_en = "Statistics of a range, or of windows of it", .summary_zh = "区间统计",
-            .params = RANGE_PARAMS ";interval:duration:Length of a window"),
+            .params = RANGE_PARAMS ";interval:duration:Length of a window", .answer_schema = SUMMARY),
     API_GET("/api/v1/history/export", "point", AUDIT_NONE, export_csv, .summary_en = "CSV, streamed",
             .summary_zh = "导出 CSV",
-            .params = RANGE_PARAMS ";mode:string:recorded or interpolated;interval:duration:Step"),
+            .params = RANGE_PARAMS ";mode:string:recorded or interpolated;interval:duration:Step",
+            .answer_schema = "csv"),
     API_GET("/api/v1/storage", "archive_class", AUDIT_NONE, get_storage, .summary_en = "What the store holds",
-            .summary_zh = "存储概况"),
+            .summary_zh = "存储概况", .answer_schema = STORAGE),
 };
 
 const struct module history_module = {

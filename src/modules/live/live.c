@@ -233,11 +233,18 @@ static int post_samples(struct api_call *c, struct error *e)
     return 0;
 }
 
+#define CURRENT \
+    "{items:{point:integer;code:string;t:time|null;v:number|string|null;q:'good'|'uncertain'|'bad';reason:string;" \
+    "age_ms:integer|null}[]}"
+#define SAMPLES \
+    "{samples:{point:string;t?:time|number|null;v:number|boolean|string|null;q?:'good'|'uncertain'|'bad'}[]}"
+
 static const struct api_route routes[] = {
     API_GET("/api/v1/current", "point", AUDIT_NONE, get_current, .summary_en = "Current values", .summary_zh = "当前值",
-            .params = "points:string:Codes or ids, comma"),
+            .params = "points:string:Codes or ids, comma", .answer_schema = CURRENT),
     API_DO("POST", "/api/v1/current", "point", ACT_READ, AUDIT_NONE, post_current,
-           .summary_en = "Current values of many points", .summary_zh = "批量读取当前值"),
+           .summary_en = "Current values of many points", .summary_zh = "批量读取当前值",
+           .body_schema = "{points?:(string|integer)[];filter?:string}", .answer_schema = CURRENT),
     {.method = "GET",
      .path = "/api/v1/stream",
      .kind = "point",
@@ -249,7 +256,7 @@ static const struct api_route routes[] = {
      .summary_zh = "实时数据流（WebSocket）"},
     API_DO("POST", "/api/v1/samples", "point", ACT_WRITE, AUDIT_CHANGE, post_samples,
            .summary_en = "Write samples; answered when durable", .summary_zh = "写入样本（落盘后应答）",
-           .body_max = 16 << 20),
+           .body_max = 16 << 20, .body_schema = SAMPLES, .answer_schema = "{stored:integer}"),
 };
 
 static int live_init(struct node *n, void **ret_ctx, struct error *e)
