@@ -10,7 +10,7 @@ struct array_store {
     struct ts_store base;
     struct sample s[4096];
     size_t n;
-    int fail;    /* answer of every scan */
+    int fail;     /* answer of every scan */
     size_t batch; /* samples a call of the scan's function; 0: all */
 };
 
