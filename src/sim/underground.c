@@ -86,7 +86,7 @@ static double run_pumps(struct sim_process *p, struct under *u, int s)
 {
     double out = 0;
     for (int k = 0; k < sumps[s].n; k++) {
-        size_t i = (size_t)(sumps[s].first + k);
+        size_t i = (size_t)sumps[s].first + (size_t)k;
         bool run = sim_at(p, &u->pump, i)->run = k < u->running[s];
         double q = run ? sim_base(p, &u->pump, i, P_FI) * (0.97 + 0.01 * u->level[s]) : 0;
         sim_set(p, &u->pump, i, P_FI, q);

@@ -47,8 +47,9 @@ __attribute__((unused)) static void model_put(struct model *m, struct sample s)
     if (s.type == SAMPLE_NONE) s.v.u = 0;
     if (s.time_us > m->newest) m->newest = s.time_us;
     if (at == p->n || p->s[at].time_us != s.time_us) {
-        if (p->n == p->cap) p->s = realloc(p->s, (p->cap = p->cap * 2 + 64) * sizeof s);
-        if (!p->s) abort();
+        struct sample *more = p->n == p->cap ? realloc(p->s, (p->cap = p->cap * 2 + 64) * sizeof s) : p->s;
+        if (!more) abort();
+        p->s = more;
         memmove(&p->s[at + 1], &p->s[at], (p->n - at) * sizeof s);
         p->n++;
     }
