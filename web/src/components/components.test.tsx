@@ -3,12 +3,15 @@ import { act, cleanup, fireEvent, render, screen, waitFor } from '@testing-libra
 import { Form, type FormInstance } from 'antd';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { diffOf } from './DiffTable';
+import { LiveQuality, LiveValue } from './LiveValue';
 import { QualityBadge } from './QualityBadge';
 import { fromForm, knownPath, pathOfWhere, shown, toForm } from './schema/convert';
 import { faultOf } from './schema/rules';
 import { KindFields } from './schema/SchemaForm';
 import { sparkPath } from './Sparkline';
 import { visibleRange, VirtualGrid } from './VirtualGrid';
+import { netFrame, useNet } from '@/lib/net';
+import { putTags } from '@/lib/tagStore';
 import type { FieldDoc, KindDoc, Spec } from '@/lib/types';
 
 afterEach(cleanup);
@@ -112,6 +115,19 @@ describe('small things', () => {
     render(<><QualityBadge q={0} /><QualityBadge q={2} r={1} /></>);
     expect(screen.getByText('良好')).toBeTruthy();
     expect(screen.getByText('通讯故障')).toBeTruthy();
+  });
+  it('live values look stale until the next frame after the stream is lost', () => {
+    putTags([[77, { t: Date.now() - 65000, v: 3, q: 0, r: 0 }]]);
+    const { container } = render(<><LiveValue num={77} /><LiveQuality num={77} /></>);
+    expect(screen.getByText('良好')).toBeTruthy();
+    act(() => useNet.setState({ streamLost: true }));
+    expect(screen.queryByText('良好')).toBeNull();
+    expect(screen.getByText('数据陈旧')).toBeTruthy();
+    expect(screen.getByText(/^1m \ds$/)).toBeTruthy();
+    expect(container.querySelector('.live.stale')).toBeTruthy();
+    act(() => netFrame(Date.now()));
+    expect(screen.getByText('良好')).toBeTruthy();
+    expect(container.querySelector('.live.stale')).toBeNull();
   });
   it('sparklines break where there is no value and step where asked', () => {
     expect(sparkPath([0, 1, 2, 3], [0, null, 1, 1], undefined, false).match(/M/g)).toHaveLength(2);

@@ -3,7 +3,8 @@ import { ApiError, call, withQuery } from './api';
 import { all, areaFilter, quote } from './filter';
 import { decodeFrame, HEADER, MAGIC, RECORD } from './frame';
 import { allows } from './session';
-import { backoff, StreamClient } from './stream';
+import { backoff, closeStream, stream, StreamClient } from './stream';
+import { netFailed, netOk, useNet } from './net';
 import { listenTag, putTags, tagOf } from './tagStore';
 import { compactDuration, formatDuration, parseDuration, resolveTime, shiftStart } from './time';
 import { formatNumber, formatValue, unitText } from './units';
@@ -120,6 +121,33 @@ describe('live stream', () => {
     FakeSocket.all[1].open();
     expect(FakeSocket.all[1].sent).toEqual(['{"op":"set","points":[2,3],"interval_ms":1000}']);
     client.close();
+  });
+
+  it('connects at once when the server answers after an outage, and once only', () => {
+    const s = stream();
+    s.want([1]);
+    vi.advanceTimersByTime(200);
+    for (let i = 0; i < 6; i++) {
+      FakeSocket.all.at(-1)?.onclose?.();
+      if (i < 5) vi.advanceTimersByTime(30000);
+    }
+    netFailed();
+    const before = FakeSocket.all.length;
+    vi.advanceTimersByTime(2000);
+    expect(FakeSocket.all).toHaveLength(before);
+    netOk();
+    netOk();
+    expect(FakeSocket.all).toHaveLength(before + 1);
+    const last = FakeSocket.all[before];
+    last.open();
+    expect(last.sent).toEqual(['{"op":"set","points":[1],"interval_ms":1000}']);
+    expect(useNet.getState().streamLost).toBe(true);
+    last.onmessage?.({ data: frameOf([{ t: 0n, num: 1, type: 1, q: 0, flags: 0, f: 1 }]) });
+    expect(useNet.getState().streamLost).toBe(false);
+    netFailed();
+    netOk();
+    expect(FakeSocket.all).toHaveLength(before + 1);
+    closeStream();
   });
 
   it('waits its time whatever is asked meanwhile, and not at all when nothing is shown', () => {

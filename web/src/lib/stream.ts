@@ -1,15 +1,16 @@
 /* The one WebSocket of this tab. Components say which points they show (useLive); the union is sent as
- * one "set", a moment after the last change. Opens with the first point; reconnects for ever, 1 to 30 s,
- * and subscribes again. */
+ * one "set", a moment after the last change. Opens with the first point; reconnects for ever, 1 to 30 s
+ * apart and at once when a request is answered after an outage, and subscribes again. */
 import { useEffect } from 'react';
 import { BASE } from './api';
 import { decodeFrame } from './frame';
-import { netStream, useNet } from './net';
+import { netFrame, netStream, onRecovered, useNet } from './net';
 import { putTags } from './tagStore';
 
 const GATHER_MS = 120;
 const PING_MS = 20000;
 const SILENCE_MS = 45000;
+const ALIVE_MS = 3000;
 export const MAX_POINTS = 20000;
 
 export function backoff(attempt: number, random = Math.random()): number {
@@ -58,7 +59,20 @@ export class StreamClient {
     clearTimeout(this.gather);
     this.gather = 0;
     this.drop();
+    useNet.setState({ streamLost: false });
     netStream('idle');
+  }
+
+  /* The server answers again: no more waiting. A socket that was heard just now is left alone. */
+  reconnectNow(): void {
+    if (this.wanted.size === 0) return;
+    if (this.socket?.readyState === WebSocket.OPEN && Date.now() - this.heard < ALIVE_MS) return;
+    if (!this.socket && !this.retry) return;
+    clearTimeout(this.retry);
+    this.retry = 0;
+    this.attempt = 0;
+    this.drop();
+    this.connect();
   }
 
   private drop(): void {
@@ -115,6 +129,7 @@ export class StreamClient {
 
   private lost(): void {
     this.drop();
+    useNet.setState({ streamLost: true });
     netStream('waiting');
     this.retry = window.setTimeout(() => {
       this.retry = 0;
@@ -135,11 +150,12 @@ export class StreamClient {
     const frame = decodeFrame(data, this.strings);
     if (!frame) return;
     putTags(frame.values);
-    useNet.setState({ lastFrameAt: this.heard });
+    netFrame(this.heard);
   }
 }
 
 let client: StreamClient | null = null;
+onRecovered(() => client?.reconnectNow());
 
 export function stream(): StreamClient {
   if (!client) {

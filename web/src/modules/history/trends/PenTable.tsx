@@ -137,7 +137,7 @@ const Row = memo(function Row({ info, scale, a, b, cursors, summary: s, focused,
       </td>
       <td data-label={t('trends.col.unit')}>{unitText(point?.spec.unit as string | undefined) || <span className="muted">—</span>}</td>
       <td data-label={t('trends.col.scale')}><ScaleCell pen={pen} scale={scale} onChange={(c) => actions.pen(pen.code, c)} /></td>
-      <td className="num" data-label={t('trends.col.now')}><LiveValue num={point?.num} decimals={decimals} /></td>
+      <td className="num" data-label={t('trends.col.now')}><LiveValue num={point?.num} decimals={decimals} age /></td>
       {cursors > 0 && <td className="num" data-label="A"><ReadingCell reading={a} decimals={decimals} /></td>}
       {cursors > 1 && <td className="num" data-label="B"><ReadingCell reading={b} decimals={decimals} /></td>}
       {cursors > 1 && <td className="num" data-label="Δ">{figure(delta)}</td>}

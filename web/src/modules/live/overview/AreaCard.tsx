@@ -4,21 +4,24 @@ import { LiveQuality, LiveValue } from '@/components/LiveValue';
 import { Shape } from '@/components/Shape';
 import { Sparkline } from '@/components/Sparkline';
 import { areaPath, trendPath } from '@/lib/links';
+import { useNet } from '@/lib/net';
 import type { AreaItem, Resource, Series } from '@/lib/types';
 import { formatCount } from '@/lib/units';
 
 function Shares({ area }: { area: AreaItem }) {
   const { t } = useTranslation();
+  const reachable = useNet((s) => s.reachable);
   const of = Math.max(1, area.points);
   const width = (n: number) => ({ width: n === 0 ? 0 : `max(3px, ${(100 * n) / of}%)` });
   return (
     <>
-      <div className="shares" role="img" aria-label={t('overview.shares', { good: area.good, uncertain: area.uncertain, bad: area.bad })}>
+      <div className={`shares${reachable ? '' : ' stale'}`} role="img" aria-label={t('overview.shares', { good: area.good, uncertain: area.uncertain, bad: area.bad })}>
         <span className="good" style={{ flex: 1 }} />
         <span className="uncertain" style={width(area.uncertain)} />
         <span className="bad" style={width(area.bad)} />
       </div>
       <div className="row wrap small soft">
+        {!reachable && <span className="quality uncertain"><Shape name="triangle" color="var(--uncertain)" /> {t('quality.reason.stale')}</span>}
         <span className="quality good"><Shape name="dot" color="var(--band)" /> {t('quality.good')} {formatCount(area.good)}</span>
         <span className={`quality${area.uncertain ? ' uncertain' : ''}`}><Shape name="triangle" color={area.uncertain ? 'var(--uncertain)' : 'var(--hatch)'} /> {t('quality.uncertain')} {formatCount(area.uncertain)}</span>
         <span className={`quality${area.bad ? ' bad' : ''}`}><Shape name="square" color={area.bad ? 'var(--bad)' : 'var(--hatch)'} /> {t('quality.bad')} {formatCount(area.bad)}</span>
@@ -46,7 +49,7 @@ export function AreaCard({ area, sparks, points }: { area: AreaItem; sparks: Map
             <span className="key-name ellipsis">{name}</span>
             <span className="key-spark">{s && <Sparkline t={s.t} v={s.v} q={s.q} step={s.step} />}</span>
             <span className="key-now"><LiveValue num={k.num} unit={k.unit} decimals={spec?.decimals as number | undefined} /></span>
-            <LiveQuality num={k.num} compact />
+            <LiveQuality num={k.num} compact age />
           </Link>
         );
       })}
