@@ -268,7 +268,7 @@ struct driver_host {
     int64_t (*now_us)(void *ctx);
     uint64_t (*mono_ns)(void *ctx);
     uint64_t (*random)(void *ctx);  /* for jitter */
-    /* msg is a constant sentence, kv "key=value ..." or NULL. */
+    /* msg is a constant sentence, kv "key=value ..." or NULL; the host adds the channel. */
     void (*log)(void *ctx, enum driver_log level, const char *msg, const char *kv);
     void (*frame)(void *ctx, const struct driver_frame *f);           /* copied; may be NULL */
     void (*state)(void *ctx, enum driver_state s, const struct error *why); /* after each change; may be NULL */

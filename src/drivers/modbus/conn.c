@@ -104,8 +104,7 @@ static void after_loss(struct mb_channel *ch, const struct error *why, bool at_o
     ch->retry_ns = at_once ? now : now + backoff_next_ms(&ch->cfg.backoff, h->random(h->ctx)) * (uint64_t)NS_MS;
     ch->connect_now = false;
     mb_state(ch, at_once ? DRIVER_CONNECTING : DRIVER_DOWN, why);
-    snprintf(kv, sizeof kv, "channel=%s retry_ms=%llu err=\"%s\"", h->name ? h->name : "",
-             (unsigned long long)((ch->retry_ns - now) / NS_MS), why->text);
+    snprintf(kv, sizeof kv, "retry_ms=%llu err=\"%s\"", (unsigned long long)((ch->retry_ns - now) / NS_MS), why->text);
     h->log(h->ctx, at_once ? DRIVER_LOG_INFO : DRIVER_LOG_WARN, "connection lost", kv);
 }
 
@@ -259,7 +258,7 @@ static void come_up(struct mb_channel *ch)
         if (ch->lost_told || ch->groups[i]->slot.due_ns < now) poll_move(&ch->queue, &ch->groups[i]->slot, now);
     if (!ch->lost_told) mb_refresh_state(ch);
     if (ch->ngroups == 0) mb_state(ch, DRIVER_UP, NULL);
-    snprintf(kv, sizeof kv, "channel=%s host=%s port=%u", h->name ? h->name : "", ch->cfg.host, ch->cfg.port);
+    snprintf(kv, sizeof kv, "host=%s port=%u", ch->cfg.host, ch->cfg.port);
     h->log(h->ctx, DRIVER_LOG_INFO, "connected", kv);
 }
 
