@@ -229,7 +229,8 @@ describe('times', () => {
 
 describe('numbers', () => {
   it('have as many digits as mean something', () => {
-    expect([0, 12, 3.14159, 123.456, 12345.678, 1e12, 0.00001234, 0.5].map((v) => formatNumber(v))).toEqual(['0', '12', '3.14', '123.5', '12345.7', '1.000e+12', '1.234e-5', '0.500']);
+    expect([0, 12, 3.14159, 123.456, 12345.678, 1e12, 0.00001234, 0.5].map((v) => formatNumber(v))).toEqual(['0', '12', '3.14', '123.5', '12345.7', '1000000000000', '0.0000123', '0.500']);
+    expect([3000000000, -4294967295, 3000000000.5, 1e15, 9e-7, 1e-6].map((v) => formatNumber(v))).toEqual(['3000000000', '-4294967295', '3000000000.5', '1.000e+15', '9.000e-7', '0.00000100']);
     expect(formatNumber(2, 1)).toBe('2.0');
     expect([null, true, '运行', NaN].map((v) => formatValue(v))).toEqual(['—', '1', '运行', '—']);
     expect([unitText('Cel'), unitText('m3/h'), unitText('t/h'), unitText(''), unitText('mg/Nm3'), unitText('um/s2')]).toEqual(['°C', 'm³/h', 't/h', '', 'mg/Nm³', 'μm/s²']);

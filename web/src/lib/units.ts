@@ -3,8 +3,8 @@ export function formatNumber(v: number, decimals?: number): string {
   if (!Number.isFinite(v)) return '—';
   if (decimals !== undefined) return v.toFixed(decimals);
   const abs = Math.abs(v);
-  if (Number.isInteger(v) && abs < 1e9) return String(v);
-  if (abs !== 0 && (abs >= 1e9 || abs < 1e-4)) return v.toExponential(3);
+  if (abs !== 0 && (abs >= 1e15 || abs < 1e-6)) return v.toExponential(3);
+  if (Number.isInteger(v)) return String(v);
   if (abs >= 1000) return v.toFixed(1);
   if (abs >= 100) return v.toFixed(1);
   if (abs >= 1) return v.toFixed(2);
