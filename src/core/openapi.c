@@ -335,9 +335,15 @@ static void write_paths(struct json_writer *w, const struct op *ops, size_t n)
 #define ENVELOPE_IN "code?:string;name?:string;org?:string;labels?:{*:string|null};"
 #define ENVELOPE_OUT \
     "kind:string;id:string;num?:integer;code:string;name:string;org:string;labels:{*:string};" \
-    "refs?:{*:{id:string;code:string;name:string}};state:string;rev:integer;origin:string;created_by:string;" \
+    "refs?:{*:Link|Link[]};state:string;rev:integer;origin:string;created_by:string;" \
     "created_at:time;updated_by:string;updated_at:time;deleted?:boolean;"
 #define LIST "{items:%s[];total:integer;page?:integer;size:integer;next:string|null}"
+
+#define FIELD \
+    "type:FieldType;title?:Text;help?:Text;required?:boolean;read_only?:boolean;unique?:boolean;index?:boolean;" \
+    "default?:any;example?:any;min?:number|string;max?:number|string;pattern?:string;format?:string;unit?:string;" \
+    "unit_field?:string;kind?:string;values?:{value:string;title?:Text}[];fields?:Field[];items?:FieldItem;" \
+    "max_items?:integer;show_if?:{field:string;in:any[]};"
 
 /* What many routes and the forms of the UI speak of. Resource: an envelope of any kind. */
 static const struct {
@@ -349,13 +355,12 @@ static const struct {
                "failed:integer;rows:ReportRow[]}"},
     {"ReportRow", "{line:integer;status:'created'|'updated'|'unchanged'|'deleted'|'failed';code:string;"
                   "errors?:Fault[]}"},
+    {"Link", "{id:string;code:string;name:string}"},
     {"Text", "{en:string;zh:string}"},
     {"FieldType", "'string'|'integer'|'number'|'boolean'|'enum'|'ref'|'duration'|'time'|'secret'|'object'|'array'|"
                   "'json'|'point'"},
-    {"Field", "{name:string;type:FieldType;title?:Text;help?:Text;required?:boolean;read_only?:boolean;unique?:boolean;"
-              "index?:boolean;default?:any;example?:any;min?:number|string;max?:number|string;pattern?:string;"
-              "format?:string;unit?:string;unit_field?:string;kind?:string;values?:{value:string;title?:Text}[];"
-              "fields?:Field[];items?:Field;max_items?:integer;show_if?:{field:string;in:any[]}}"},
+    {"Field", "{name:string;" FIELD "}"},
+    {"FieldItem", "{" FIELD "}"}, /* what a list holds */
     {"KindDoc", "{kind:string;plural:string;module?:string;title:Text;titles?:Text;help?:Text;icon?:string;"
                 "numbered?:boolean;code?:{required?:boolean;pattern?:string};fields:Field[];"
                 "lists?:{columns?:string[];sort?:string};form?:{groups?:{title?:Text;fields:string[]}[]};"

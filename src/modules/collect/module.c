@@ -11,7 +11,7 @@
 #define DEVICES \
     "devices:{id:string;code:string;name:string;state:" STATE ";reason:string;points:integer;bad:integer;" \
     "last_ok:time|null}[];"
-#define FRAMES "frames:{t:time|null;dir:'tx'|'rx';hex:string;words:Text;ok:boolean;error:string|null}[]"
+#define FRAMES "frames:{t:time;dir:'tx'|'rx';hex:string;words:Text;ok:boolean;error:string|null}[]"
 #define DRIVERS \
     "{items:{name:string;title:Text;help:Text;channel:Field[];device:Field[];point:Field[];address_help:Text;" \
     "examples:string[]}[]}"

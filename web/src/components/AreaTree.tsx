@@ -5,7 +5,7 @@ import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { get } from '@/lib/api';
 import { useApi } from '@/lib/resources';
-import type { TreeItem } from '@/lib/types';
+import type { TreeAnswer, TreeItem } from '@/lib/types';
 import { formatCount } from '@/lib/units';
 import './components.css';
 
@@ -36,7 +36,7 @@ function put(nodes: Node[], key: string, children: Node[]): Node[] {
 export function AreaTree({ value, onChange }: { value: string; onChange: (path: string) => void }) {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const roots = useApi<{ items: TreeItem[] }>('/points:tree', { parent: '' }, { every: 30000, keep: true });
+  const roots = useApi<TreeAnswer>('/points:tree', { parent: '' }, { every: 30000, keep: true });
   const [nodes, setNodes] = useState<Node[]>([]);
   const [find, setFind] = useState('');
   useEffect(() => {
@@ -45,7 +45,7 @@ export function AreaTree({ value, onChange }: { value: string; onChange: (path: 
   }, [roots.data]);
   const load = async (node: { key: string | number | bigint }) => {
     const parent = String(node.key);
-    const answer = await client.fetchQuery({ queryKey: ['/points:tree', { parent }], queryFn: ({ signal }) => get<{ items: TreeItem[] }>('/points:tree', { parent }, signal), staleTime: 10000 });
+    const answer = await client.fetchQuery({ queryKey: ['/points:tree', { parent }], queryFn: ({ signal }) => get<TreeAnswer>('/points:tree', { parent }, signal), staleTime: 10000 });
     setNodes((old) => put(old, parent, answer.items.map(nodeOf)));
   };
   return (

@@ -25,7 +25,7 @@ const fields: FieldDoc[] = [
   { name: 'password', type: 'secret' },
   { name: 'options', type: 'object', fields: [{ name: 'host', type: 'string', required: true, title: { en: 'Host', zh: '主机' } }, { name: 'port', type: 'integer', default: 502 }] },
   { name: 'extra', type: 'json' },
-  { name: 'pens', type: 'array', items: { name: '', type: 'object', fields: [{ name: 'point', type: 'string' }] } },
+  { name: 'pens', type: 'array', items: { type: 'object', fields: [{ name: 'point', type: 'string' }] } },
 ];
 
 describe('specs and forms', () => {
@@ -41,7 +41,7 @@ describe('specs and forms', () => {
     expect(fromForm(fields, { ...values, password: 's' }, true).password).toBe('s');
   });
   it('edit what fits no editor as JSON', () => {
-    const odd: FieldDoc[] = [{ name: 'grid', type: 'array', items: { name: '', type: 'array' } }, { name: 'any', type: 'object' }];
+    const odd: FieldDoc[] = [{ name: 'grid', type: 'array', items: { type: 'array' } }, { name: 'any', type: 'object' }];
     const form = toForm(odd, { grid: [[1, 2]], any: { x: 1 } }, false);
     expect(typeof form.grid).toBe('string');
     expect(fromForm(odd, form, true)).toEqual({ grid: [[1, 2]], any: { x: 1 } });

@@ -2,13 +2,12 @@
  * problem+json turned into ApiError. Network failures are ApiErrors too (status 0, code "offline"). */
 import i18n from 'i18next';
 import { netFailed, netOk } from './net';
+import type { Fault } from './types';
 
 export const BASE = '/api/v1';
 
-export interface FieldFault {
-  where?: string;
-  detail: string;
-}
+/* The server's; a fault of this side may have no place. */
+export type FieldFault = Partial<Pick<Fault, 'where'>> & Omit<Fault, 'where'>;
 
 export class ApiError extends Error {
   status: number;

@@ -2,7 +2,7 @@
  * every query whose path begins with that kind's plural stale (see watch.ts). */
 import { keepPreviousData, useMutation, useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { call, get, post, seg, type ApiError, type Query } from './api';
-import type { BulkReport, HistoryEntry, KindDoc, LText, Page, Resource, ResourceInput, Spec } from './types';
+import type { BulkBody, BulkReport, ChangesAnswer, KindDoc, KindsAnswer, LText, Page, Resource, ResourceInput, Spec } from './types';
 
 export function useApi<T>(path: string | null, query?: Query, opts: { every?: number; keep?: boolean; stale?: number } = {}) {
   return useQuery<T, ApiError>({
@@ -15,14 +15,10 @@ export function useApi<T>(path: string | null, query?: Query, opts: { every?: nu
   });
 }
 
-function itemsOf<T>(answer: T[] | { items: T[] }): T[] {
-  return Array.isArray(answer) ? answer : answer.items;
-}
-
 export function useKinds() {
   return useQuery<KindDoc[], ApiError>({
     queryKey: ['/kinds'],
-    queryFn: async ({ signal }) => itemsOf(await get<KindDoc[] | { items: KindDoc[] }>('/kinds', undefined, signal)),
+    queryFn: async ({ signal }) => (await get<KindsAnswer>('/kinds', undefined, signal)).items,
     staleTime: 10 * 60000,
   });
 }
@@ -47,7 +43,7 @@ export function useResource<S = Spec>(plural: string | undefined, id: string | u
 }
 
 export function useHistory(plural: string, id: string, page: number, size = 20) {
-  return useApi<{ items: HistoryEntry[]; total?: number }>(`/${plural}/${seg(id)}/history`, { page, size }, { keep: true });
+  return useApi<ChangesAnswer>(`/${plural}/${seg(id)}/history`, { page, size }, { keep: true });
 }
 
 /* Make everything that was read below /plural stale. */
@@ -92,15 +88,9 @@ export function useRollback(plural: string) {
   });
 }
 
-export interface BulkItem extends ResourceInput {
-  op: 'create' | 'upsert' | 'patch' | 'delete';
-  id?: string;
-  rev?: number;
-}
-
 export function useBulk(plural: string) {
   const client = useQueryClient();
-  return useMutation<BulkReport, ApiError, { items: BulkItem[]; dry_run?: boolean; skip_errors?: boolean }>({
+  return useMutation<BulkReport, ApiError, BulkBody>({
     mutationFn: (body) => post<BulkReport>(`/${plural}:bulk`, { dry_run: false, skip_errors: true, ...body }),
     onSuccess: () => staleKind(client, plural),
   });

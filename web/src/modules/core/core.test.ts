@@ -7,7 +7,7 @@ import { readText } from './resource/ImportWizard';
 import { labelsOf } from './resource/LabelsEditor';
 import type { KindDoc, Resource } from '@/lib/types';
 
-const resource = (spec: Record<string, unknown>, more: Partial<Resource> = {}): Resource => ({ kind: 'x', id: '1', code: 'A', name: 'a', labels: {}, rev: 1, spec, ...more });
+const resource = (spec: Record<string, unknown>, more: Partial<Resource> = {}): Resource => ({ kind: 'x', id: '1', code: 'A', name: 'a', labels: {}, rev: 1, spec, ...more }) as Resource;
 
 describe('permissions of a role', () => {
   it('become a matrix and rows again', () => {

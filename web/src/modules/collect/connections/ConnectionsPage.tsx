@@ -12,13 +12,13 @@ import { EmptyState, ErrorState, Loading } from '@/components/states';
 import { call, post, seg, type ApiError } from '@/lib/api';
 import { staleKind, useApi } from '@/lib/resources';
 import { useCan } from '@/lib/session';
-import type { ChannelStatus } from '@/lib/types';
+import type { ChannelStatus, ChannelsAnswer, TestAnswer } from '@/lib/types';
 import { formatCount } from '@/lib/units';
 import { ChannelEditor } from './ChannelEditor';
 import { DeleteChannel } from './DeleteChannel';
 import { Diagnostics } from './Diagnostics';
 import { matching, STATES } from './list';
-import { TestAlert, type TestAnswer } from './TestResult';
+import { TestAlert } from './TestResult';
 import './connections.css';
 
 type Doing = { what: 'edit' | 'copy' | 'delete'; channel: ChannelStatus } | null;
@@ -109,7 +109,7 @@ export function ConnectionsPage() {
   const [params, setParams] = useSearchParams();
   const [doing, setDoing] = useState<Doing>(null);
   const [tested, setTested] = useState<Tested | null>(null);
-  const { data, error, refetch } = useApi<{ items: ChannelStatus[] }>('/channels:status', undefined, { every: 2000, keep: true });
+  const { data, error, refetch } = useApi<ChannelsAnswer>('/channels:status', undefined, { every: 2000, keep: true });
   const itemsOf = useActions(setDoing, setTested);
   const [q, state, open] = ['q', 'state', 'open'].map((k) => params.get(k) ?? '');
   const set = (key: string, value: string) => setParams((p) => {

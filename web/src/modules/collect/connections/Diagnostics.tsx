@@ -10,21 +10,9 @@ import { RelativeTime } from '@/components/RelativeTime';
 import { EmptyState, ErrorState } from '@/components/states';
 import { copyText } from '@/lib/browser';
 import { useApi } from '@/lib/resources';
-import type { ChannelStatus } from '@/lib/types';
+import type { DeviceStatus, Diagnostics as DiagnosticsDoc, Frame } from '@/lib/types';
 import { formatCount } from '@/lib/units';
-import { framesText, frameTime, hexPairs, newestFirst, type DeviceDoc, type FrameDoc } from './frames';
-
-interface DiagnosticsDoc extends ChannelStatus {
-  frames: FrameDoc[];
-  devices: DeviceDoc[];
-  connections: number;
-  bytes_in?: number;
-  bytes_out?: number;
-  polls?: number;
-  late?: number;
-  writes?: number;
-  last_ok?: string | null;
-}
+import { framesText, frameTime, hexPairs, newestFirst } from './frames';
 
 function Figure({ label, children, bad }: { label: string; children: ReactNode; bad?: boolean }) {
   return <div className={`figure${bad ? ' bad' : ''}`}><span className="muted small">{label}</span><b className="num">{children}</b></div>;
@@ -49,7 +37,7 @@ function Counters({ d }: { d: DiagnosticsDoc }) {
   );
 }
 
-function Devices({ devices }: { devices: DeviceDoc[] }) {
+function Devices({ devices }: { devices: DeviceStatus[] }) {
   const { t } = useTranslation();
   if (devices.length === 0) return <div className="muted">{t('connections.diag.noDevices')}</div>;
   return (
@@ -72,7 +60,7 @@ function Devices({ devices }: { devices: DeviceDoc[] }) {
   );
 }
 
-function Frames({ frames, paused, onPause }: { frames: FrameDoc[]; paused: boolean; onPause: () => void }) {
+function Frames({ frames, paused, onPause }: { frames: Frame[]; paused: boolean; onPause: () => void }) {
   const { t, i18n } = useTranslation();
   const notify = useNotify();
   const [onlyBad, setOnlyBad] = useState(false);
@@ -108,7 +96,7 @@ function Frames({ frames, paused, onPause }: { frames: FrameDoc[]; paused: boole
 
 export function Diagnostics({ id, actions, note, onClose }: { id: string; actions: ReactNode; note: ReactNode; onClose: () => void }) {
   const { t } = useTranslation();
-  const [held, setHeld] = useState<FrameDoc[] | null>(null);
+  const [held, setHeld] = useState<Frame[] | null>(null);
   const { data: d, error, refetch } = useApi<DiagnosticsDoc>(`/channels/${encodeURIComponent(id)}/diagnostics`, undefined, { every: 1500, keep: true });
   const mine = d && (d.id === id || d.code === id) ? d : undefined;
   return (

@@ -4,13 +4,7 @@ import { Alert, Button } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { asError, post } from '@/lib/api';
-
-export interface TestAnswer {
-  ok: boolean;
-  ms: number;
-  code?: string | null;
-  detail: string;
-}
+import type { TestAnswer } from '@/lib/types';
 
 export function TestAlert({ answer, error, onClose }: { answer: TestAnswer | null; error: unknown; onClose?: () => void }) {
   const { t } = useTranslation();

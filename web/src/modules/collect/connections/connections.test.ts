@@ -1,12 +1,12 @@
 /* The list, the frames, the options of drivers. */
 import { describe, expect, it } from 'vitest';
-import type { ChannelStatus, FieldDoc } from '@/lib/types';
+import type { ChannelStatus, FieldDoc, Frame } from '@/lib/types';
 import { freeCode, nextCode, splitFields, suggestCode } from './drivers';
-import { framesText, hexPairs, newestFirst, type FrameDoc } from './frames';
+import { framesText, hexPairs, newestFirst } from './frames';
 import { matching } from './list';
 
 const channel = (code: string, state: ChannelStatus['state'], reason = '') => ({ code, name: '', driver: 'modbus_tcp', state, reason }) as ChannelStatus;
-const frame = (t: string, dir: 'tx' | 'rx', ok = true): FrameDoc => ({ t, dir, hex: '0001 00ff', words: { zh: '读', en: 'read' }, ok, error: ok ? null : 'bad CRC' });
+const frame = (t: string, dir: 'tx' | 'rx', ok = true): Frame => ({ t, dir, hex: '0001 00ff', words: { zh: '读', en: 'read' }, ok, error: ok ? null : 'bad CRC' });
 
 describe('list', () => {
   it('shows what is wrong first and searches in the reason', () => {

@@ -1,15 +1,12 @@
 /* Drivers with their option tables, and the options that people look at first. */
 import { useQuery } from '@tanstack/react-query';
 import { get, type ApiError } from '@/lib/api';
-import type { Driver, FieldDoc, Spec } from '@/lib/types';
+import type { Driver, DriversAnswer, FieldDoc, Spec } from '@/lib/types';
 
 export function useDrivers() {
   return useQuery<Driver[], ApiError>({
     queryKey: ['/drivers'],
-    queryFn: async ({ signal }) => {
-      const answer = await get<Driver[] | { items: Driver[] }>('/drivers', undefined, signal);
-      return Array.isArray(answer) ? answer : answer.items;
-    },
+    queryFn: async ({ signal }) => (await get<DriversAnswer>('/drivers', undefined, signal)).items,
     staleTime: 10 * 60000,
   });
 }

@@ -9,21 +9,7 @@ import { EmptyState, ErrorState } from '@/components/states';
 import { TimeRange, useRange } from '@/components/TimeRange';
 import { useApi } from '@/lib/resources';
 import { formatTime, resolveRange } from '@/lib/time';
-import type { Page } from '@/lib/types';
-
-interface AuditRow {
-  seq: number;
-  at: string;
-  class: string;
-  login: string;
-  peer: string;
-  action: string;
-  kind: string;
-  resource: string;
-  outcome: string;
-  status: number;
-  detail?: unknown;
-}
+import type { AuditAnswer, AuditRow } from '@/lib/types';
 
 const words = (v: unknown) => (v === undefined || v === null ? '' : typeof v === 'string' ? v : JSON.stringify(v));
 
@@ -36,7 +22,7 @@ export function AuditPage() {
   const size = Number(params.get('size') ?? 50);
   // "now" is pinned per range: a moving end would be a new query every render
   const abs = useMemo(() => resolveRange(range), [range.from, range.to]); // eslint-disable-line react/exhaustive-deps
-  const list = useApi<Page<AuditRow>>('/audit', { from: Math.round(abs.from), to: Math.round(abs.to), page, size }, { keep: true });
+  const list = useApi<AuditAnswer>('/audit', { from: Math.round(abs.from), to: Math.round(abs.to), page, size }, { keep: true });
   const columns: DataColumn<AuditRow>[] = [
     { key: 'at', title: t('audit.at'), width: 170, render: (_v, r) => formatTime(r.at) },
     { key: 'login', title: t('audit.by'), width: 120, dataIndex: 'login' },

@@ -4,13 +4,9 @@ import { Checkbox, Table } from 'antd';
 import { useTranslation } from 'react-i18next';
 import type { FieldEditorProps } from '@/app/module';
 import { textOf, useKinds } from '@/lib/resources';
+import type { Grant } from '@/lib/types';
 
-interface Grant {
-  kinds: string[];
-  actions: string[];
-}
-
-const ACTIONS = ['read', 'write', 'delete', 'control', 'admin'];
+const ACTIONS: Grant['actions'] = ['read', 'write', 'delete', 'control', 'admin'];
 
 export function grantsToMap(grants: Grant[] | undefined): Map<string, Set<string>> {
   const map = new Map<string, Set<string>>();
@@ -31,7 +27,7 @@ export function mapToGrants(map: Map<string, Set<string>>): Grant[] {
     const actions = ACTIONS.filter((a) => map.get(kind)?.has(a));
     if (actions.length === 0) continue;
     const key = `${kind === '*' ? '*' : ''}${actions.join()}`;
-    const row = rows.get(key) ?? { kinds: [], actions };
+    const row: Grant = rows.get(key) ?? { kinds: [], actions };
     row.kinds.push(kind);
     rows.set(key, row);
   }

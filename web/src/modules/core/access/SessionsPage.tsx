@@ -9,23 +9,13 @@ import { EmptyState, ErrorState } from '@/components/states';
 import { del, seg } from '@/lib/api';
 import { useApi } from '@/lib/resources';
 import { formatTime } from '@/lib/time';
-
-interface SessionRow {
-  id: string;
-  login: string;
-  peer?: string;
-  agent?: string;
-  created_at?: string;
-  seen_at?: string;
-  expires_at?: string;
-  current?: boolean;
-}
+import type { SessionRow, SessionsAnswer } from '@/lib/types';
 
 export function SessionsPage() {
   const { t } = useTranslation();
   const client = useQueryClient();
   const notify = useNotify();
-  const list = useApi<{ items: SessionRow[] }>('/sessions');
+  const list = useApi<SessionsAnswer>('/sessions');
   const end = async (id: string) => {
     try {
       await del(`/sessions/${seg(id)}`);

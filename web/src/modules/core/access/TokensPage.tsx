@@ -16,16 +16,7 @@ import { asError, del, post, seg, type ApiError } from '@/lib/api';
 import { copyText } from '@/lib/browser';
 import { useApi } from '@/lib/resources';
 import { formatTime } from '@/lib/time';
-
-interface Token {
-  id: string;
-  name: string;
-  roles: string[];
-  login?: string;
-  created_at?: string;
-  expires_at?: string;
-  used_at?: string;
-}
+import type { NewToken, Token, TokensAnswer } from '@/lib/types';
 
 function Created({ token, onClose }: { token: string; onClose: () => void }) {
   const { t } = useTranslation();
@@ -48,7 +39,7 @@ function Create({ onClose, onToken }: { onClose: () => void; onToken: (token: st
   const { t } = useTranslation();
   const client = useQueryClient();
   const [form] = Form.useForm<{ name: string; roles: string[]; expires_at?: Dayjs }>();
-  const create = useMutation<{ token: string }, ApiError, { name: string; roles: string[]; expires_at?: Dayjs }>({
+  const create = useMutation<NewToken, ApiError, { name: string; roles: string[]; expires_at?: Dayjs }>({
     mutationFn: (v) => post('/tokens', { name: v.name, roles: v.roles, expires_at: v.expires_at?.toISOString() }),
     onSuccess: (answer) => {
       void client.invalidateQueries({ queryKey: ['/tokens'] });
@@ -70,7 +61,7 @@ function Create({ onClose, onToken }: { onClose: () => void; onToken: (token: st
 export function TokensPage() {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const list = useApi<{ items: Token[] }>('/tokens');
+  const list = useApi<TokensAnswer>('/tokens');
   const [dialog, setDialog] = useState<'new' | null>(null);
   const [token, setToken] = useState('');
   const [doomed, setDoomed] = useState<Token | null>(null);

@@ -56,7 +56,7 @@ export function History({ kind, resource }: { kind: KindDoc; resource: Resource 
           <div className="panel-body"><DiffTable changes={e.diff ?? []} /></div>
         </div>
       ))}
-      {(items.length === 20 || page > 1) && <Pagination size="small" current={page} pageSize={20} total={history.data.total ?? page * 20 + (items.length === 20 ? 1 : 0)} onChange={setPage} />}
+      {(items.length === 20 || page > 1) && <Pagination size="small" current={page} pageSize={20} total={page * 20 + (items.length === 20 ? 1 : 0)} onChange={setPage} />}
       <Modal open={target !== null} width={720} title={t('history.rollbackTitle', { rev: target?.entry.rev })} okText={t('history.rollback')} cancelText={t('action.cancel')}
         onOk={() => void run()} onCancel={() => setTarget(null)} confirmLoading={rollback.isPending}>
         <p>{t('history.rollbackHelp')}</p>

@@ -9,7 +9,7 @@ import { textOf, useApi, useKind } from '@/lib/resources';
 import { seg } from '@/lib/api';
 import { compactDuration, formatTime } from '@/lib/time';
 import { formatNumber, unitText } from '@/lib/units';
-import type { FieldDoc, KindDoc, Resource } from '@/lib/types';
+import type { FieldDoc, KindDoc, Link as Linked, Resource } from '@/lib/types';
 
 export const ENVELOPE = ['code', 'name', 'num', 'org', 'state', 'rev', 'origin', 'created_by', 'created_at', 'updated_by', 'updated_at'];
 
@@ -21,10 +21,13 @@ function RefCell({ kind, id, known }: { kind: string; id: string; known?: { code
   return <Link to={pathOf(kind, doc.plural, id)} onClick={(e) => e.stopPropagation()}>{data ? data.code || data.name : '…'}</Link>;
 }
 
+/* Of a field that holds one reference. */
+const linkOf = (link: Linked | Linked[] | undefined) => (Array.isArray(link) ? undefined : link);
+
 export function FieldCell({ field, value, refs }: { field: FieldDoc; value: unknown; refs?: Resource['refs'] }) {
   const { t, i18n } = useTranslation();
   if (value === null || value === undefined || value === '') return <span className="muted">—</span>;
-  if (field.type === 'ref') return <RefCell kind={field.kind ?? ''} id={String(value)} known={refs?.[field.name]} />;
+  if (field.type === 'ref') return <RefCell kind={field.kind ?? ''} id={String(value)} known={linkOf(refs?.[field.name])} />;
   if (field.type === 'enum') return <>{textOf(field.values?.find((v) => v.value === value)?.title, i18n.language, String(value))}</>;
   if (field.type === 'boolean') return <>{value ? t('value.yes') : t('value.no')}</>;
   if (field.type === 'duration') return <>{compactDuration(String(value))}</>;

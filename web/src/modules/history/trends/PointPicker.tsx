@@ -5,7 +5,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { quote } from '@/lib/filter';
 import { useApi } from '@/lib/resources';
-import type { Page, Resource, TreeItem } from '@/lib/types';
+import type { Page, Resource, TreeAnswer, TreeItem } from '@/lib/types';
 import { unitText } from '@/lib/units';
 import { useDebounced } from '@/lib/useDebounced';
 
@@ -74,7 +74,7 @@ function Area({ item, ...pick }: PickProps & { item: TreeItem & { title?: string
 
 function Areas({ parent, ...pick }: PickProps & { parent: string }) {
   const { t } = useTranslation();
-  const { data } = useApi<{ items: TreeItem[] }>('/points:tree', { parent }, { stale: 60000 });
+  const { data } = useApi<TreeAnswer>('/points:tree', { parent }, { stale: 60000 });
   if (!data) return <Skeleton active title={false} paragraph={{ rows: 3 }} />;
   if (data.items.length === 0 && parent === '') return <div className="muted pick-more">{t('trends.pick.noAreas')}</div>;
   return <>{data.items.map((a) => <Area key={a.path} item={a} {...pick} />)}</>;

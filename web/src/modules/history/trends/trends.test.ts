@@ -11,7 +11,7 @@ import { laneScale, padded, penScales, rangeText, settle, ticks, tickText } from
 import { timeSplits, timeTicks } from './timeAxis';
 import { addPens, EMPTY, fromSpec, parseState, removePen, toSpec, writeState, type TrendState } from './state';
 
-const series = (code: string, t: number[], v: (number | null)[], q: number[] = t.map(() => 0), step = false): Series => ({ point: '1', code, name: '', step, t, v, q, r: t.map(() => 0) });
+const series = (code: string, t: number[], v: (number | null)[], q: number[] = t.map(() => 0), step = false): Series => ({ point: 1, code, name: '', unit: '', step, t, v, q, r: t.map(() => 0), truncated: false });
 const line = (t: number[], v: (number | null)[], q?: number[], step = false): Line => lineOf(series('p', t, v, q, step));
 const live = (t: number, v: number) => ({ t, v, q: 0, r: 0 });
 

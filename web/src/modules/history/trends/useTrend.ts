@@ -9,7 +9,7 @@ import { useNet } from '@/lib/net';
 import { useLive } from '@/lib/stream';
 import { tapTags } from '@/lib/tagStore';
 import { parseDuration } from '@/lib/time';
-import type { HistoryAnswer, Resource, Spec, SummaryRow } from '@/lib/types';
+import type { HistoryAnswer, Resource, Spec, SummaryAnswer } from '@/lib/types';
 import { cssColor, type ChartHandle } from './Chart';
 import { Engine } from './engine';
 import { gapOf } from './line';
@@ -170,7 +170,7 @@ export function useSummary(codes: string[], view: { from: number; to: number }, 
   return useQuery({
     queryKey: ['/history/summary', { points: codes.join(','), ...asked }],
     queryFn: async ({ signal }) => {
-      const a = await get<{ series: { code: string; rows: SummaryRow[] }[] }>('/history/summary', { points: codes.join(','), ...asked }, signal);
+      const a = await get<SummaryAnswer>('/history/summary', { points: codes.join(','), ...asked }, signal);
       return new Map(a.series.map((s) => [s.code, s.rows[0]]));
     },
     enabled: codes.length > 0,

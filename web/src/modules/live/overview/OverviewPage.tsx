@@ -10,7 +10,7 @@ import { EmptyState, ErrorState, Loading } from '@/components/states';
 import { codesFilter } from '@/lib/filter';
 import { useApi, useList } from '@/lib/resources';
 import { useLive } from '@/lib/stream';
-import type { AreaItem, ChannelStatus, HistoryAnswer, Resource, Series } from '@/lib/types';
+import type { AreaItem, AreasAnswer, ChannelStatus, ChannelsAnswer, HistoryAnswer, Resource, Series } from '@/lib/types';
 import { formatCount } from '@/lib/units';
 import { AreaCard } from './AreaCard';
 import { ChannelHealth } from './ChannelHealth';
@@ -57,8 +57,8 @@ function Totals({ areas, channels }: { areas: AreaItem[]; channels: ChannelStatu
 export function OverviewPage() {
   const { t } = useTranslation();
   const navigate = useNavigate();
-  const areas = useApi<{ items: AreaItem[] }>('/areas', undefined, { every: 5000, keep: true });
-  const channels = useApi<{ items: ChannelStatus[] }>('/channels:status', undefined, { every: 5000, keep: true });
+  const areas = useApi<AreasAnswer>('/areas', undefined, { every: 5000, keep: true });
+  const channels = useApi<ChannelsAnswer>('/channels:status', undefined, { every: 5000, keep: true });
   const items = useMemo(() => areas.data?.items ?? [], [areas.data]);
   useLive(useMemo(() => items.flatMap((a) => a.key.map((k) => k.num)), [items]));
   const sparks = useSparks(items);

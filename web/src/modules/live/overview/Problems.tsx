@@ -7,19 +7,15 @@ import { Shape } from '@/components/Shape';
 import { EmptyState } from '@/components/states';
 import { get, seg } from '@/lib/api';
 import { areaPath, connectionPath } from '@/lib/links';
-import type { AreaItem, ChannelState, ChannelStatus } from '@/lib/types';
+import type { AreaItem, ChannelStatus, Diagnostics } from '@/lib/types';
 
 interface Problem {
   key: string;
   bad: boolean;
   what: string;
   why: string;
-  since?: string;
+  since?: string | null;
   to: string;
-}
-
-interface Diagnostics {
-  devices: { code: string; state: ChannelState; reason: string; points: number; bad: number; last_ok?: string }[];
 }
 
 const LOOKED_AT = 6;

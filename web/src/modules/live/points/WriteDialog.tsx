@@ -7,18 +7,9 @@ import { LiveQuality, LiveValue } from '@/components/LiveValue';
 import { FaultList } from '@/components/states';
 import { asError, post, seg } from '@/lib/api';
 import { useLive } from '@/lib/stream';
-import type { Resource } from '@/lib/types';
+import type { Resource, WriteAnswer } from '@/lib/types';
 import { formatValue, unitText } from '@/lib/units';
 import { nameOf, specOf } from './query';
-
-interface Outcome {
-  command: string;
-  outcome: 'done' | 'refused' | 'failed' | 'unknown' | 'expired';
-  detail: string;
-  before: unknown;
-  readback: unknown;
-  ms: number;
-}
 
 interface Values {
   value: number | string;
@@ -27,7 +18,7 @@ interface Values {
 
 const EXPIRES_MS = 5000;
 
-function Result({ result, point }: { result: Outcome; point: Resource }) {
+function Result({ result, point }: { result: WriteAnswer; point: Resource }) {
   const { t } = useTranslation();
   const { unit, decimals } = specOf(point);
   const show = (v: unknown) => `${formatValue(v, decimals)} ${unitText(unit)}`.trim();
@@ -58,7 +49,7 @@ export function WriteDialog({ point, onClose }: { point: Resource; onClose: () =
   const [form] = Form.useForm<Values>();
   const [confirm, setConfirm] = useState<Values | null>(null);
   const [busy, setBusy] = useState(false);
-  const [result, setResult] = useState<Outcome | null>(null);
+  const [result, setResult] = useState<WriteAnswer | null>(null);
   const [error, setError] = useState<unknown>(null);
   useLive(point.num ? [point.num] : []);
   const lo = spec.write_lo ?? spec.lo;
@@ -67,7 +58,7 @@ export function WriteDialog({ point, onClose }: { point: Resource; onClose: () =
     setBusy(true);
     setError(null);
     try {
-      setResult(await post<Outcome>(`/points/${seg(point.id)}:write`, { ...values, confirm: true, expires_ms: EXPIRES_MS }));
+      setResult(await post<WriteAnswer>(`/points/${seg(point.id)}:write`, { ...values, confirm: true, expires_ms: EXPIRES_MS }));
     } catch (e) {
       setError(e);
     } finally {

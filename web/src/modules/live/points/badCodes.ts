@@ -3,7 +3,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { post } from '@/lib/api';
 import { all, quote } from '@/lib/filter';
-import type { CurrentItem } from '@/lib/types';
+import type { CurrentAnswer } from '@/lib/types';
 
 const MAX = 300;
 const PAGE = 1000;   /* of the server, in the order of the codes */
@@ -16,7 +16,7 @@ export function useBadCodes(enabled: boolean, filter: string): { codes: string[]
       const bad: string[] = [];
       let after = '';
       for (let page = 0; page < PAGES && bad.length <= MAX; page++) {
-        const { items } = await post<{ items: CurrentItem[] }>('/current', { filter: all(filter, after && `code>${quote(after)}`) || "code!=''" });
+        const { items } = await post<CurrentAnswer>('/current', { filter: all(filter, after && `code>${quote(after)}`) || "code!=''" });
         for (const i of items) if (i.q !== 'good') bad.push(i.code);
         if (items.length < PAGE) break;
         after = items[items.length - 1].code;

@@ -1,22 +1,6 @@
 /* What the points page asks for, from its URL. */
 import { all, areaFilter } from '@/lib/filter';
-import type { Resource, Spec } from '@/lib/types';
-
-export interface PointSpec extends Spec {
-  device?: string;
-  address?: string;
-  unit?: string;
-  decimals?: number;
-  lo?: number;
-  hi?: number;
-  writable?: boolean;
-  write_lo?: number;
-  write_hi?: number;
-  type?: string;
-  step?: boolean;
-  area?: string;
-  name_en?: string;
-}
+import type { PointSpec, Resource } from '@/lib/types';
 
 export const specOf = (r: Resource) => r.spec as PointSpec;
 

@@ -7,10 +7,10 @@ import { useTranslation } from 'react-i18next';
 import { QualityBadge } from '@/components/QualityBadge';
 import { textOf } from '@/lib/resources';
 import { QUALITY } from '@/lib/quality';
-import type { FieldDoc } from '@/lib/types';
+import type { FieldDoc, ReadItem } from '@/lib/types';
 import { formatValue } from '@/lib/units';
 import { readPaste, type Column, type Row } from './sheet';
-import type { ReadItem, ReadResult } from './reader';
+import type { ReadResult } from './reader';
 import type { Sheet } from './useSheet';
 
 const ROW = 34;

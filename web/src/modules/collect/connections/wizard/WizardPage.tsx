@@ -13,7 +13,7 @@ import { ApiError, get } from '@/lib/api';
 import { quote } from '@/lib/filter';
 import { staleKind, useApi, useKind, useResource } from '@/lib/resources';
 import { useNarrow } from '@/lib/useNarrow';
-import type { ChannelStatus, Driver, Page, Resource, Spec } from '@/lib/types';
+import type { ChannelStatus, ChannelsAnswer, Driver, Page, Resource, Spec } from '@/lib/types';
 import { channelInput, placeFaults, valuesOf, type ChannelValues } from '../ChannelForm';
 import { nextCode, useDrivers } from '../drivers';
 import { ChannelStep } from './ChannelStep';
@@ -157,7 +157,7 @@ export function WizardPage() {
   const [params] = useSearchParams();
   const [round, setRound] = useState(0);
   const drivers = useDrivers();
-  const status = useApi<{ items: ChannelStatus[] }>('/channels:status');
+  const status = useApi<ChannelsAnswer>('/channels:status');
   const error = drivers.error ?? (status.data ? null : status.error);
   return (
     <div className="page fixed wizard">

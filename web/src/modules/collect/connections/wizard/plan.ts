@@ -1,8 +1,7 @@
 /* Storing what the wizard gathered: channel, then device, then points in portions; each step remembers what
  * it made, so that after a failure the same button goes on where it stopped and nothing is made twice. */
 import { ApiError, asError } from '@/lib/api';
-import type { BulkItem } from '@/lib/resources';
-import type { BulkReport, Resource, ResourceInput, Spec } from '@/lib/types';
+import type { BulkItem, BulkReport, Resource, ResourceInput, Spec } from '@/lib/types';
 import { columnOfWhere, type Column } from './sheet';
 
 export interface Server {

@@ -1,16 +1,7 @@
 /* The test read: asks for the rows' addresses in portions. The server refuses a whole portion when one
  * address makes no sense; that row gets the error and the others are asked again. */
 import { ApiError, asError, post } from '@/lib/api';
-import type { Spec } from '@/lib/types';
-
-export interface ReadItem {
-  address: string;
-  value: number | string | boolean | null;
-  quality: 'good' | 'uncertain' | 'bad';
-  reason: string;
-  raw: string;
-  ms: number;
-}
+import type { ReadAnswer, ReadItem, Spec } from '@/lib/types';
 
 export type ReadResult = { item: ReadItem } | { fault: string };
 export type Ask = (points: Spec[]) => Promise<ReadItem[]>;
@@ -18,7 +9,7 @@ export type Ask = (points: Spec[]) => Promise<ReadItem[]>;
 const PORTION = 100;
 
 export function askServer(channel: string | Spec, device: string | Spec): Ask {
-  return async (points) => (await post<{ items: ReadItem[] }>('/channels:read', { channel, device, points })).items;
+  return async (points) => (await post<ReadAnswer>('/channels:read', { channel, device, points })).items;
 }
 
 /* "points[3].address" -> 3; a fault without a place belongs to all. */

@@ -1,10 +1,9 @@
 /* The logic of the wizard: pasted tables, address ranges, checks, storing with retries, test reads. */
 import { describe, expect, it, vi } from 'vitest';
 import { ApiError } from '@/lib/api';
-import type { BulkItem } from '@/lib/resources';
-import type { BulkReport, FieldDoc, Resource, ResourceInput } from '@/lib/types';
+import type { BulkItem, BulkReport, FieldDoc, ReadItem, Resource, ResourceInput } from '@/lib/types';
 import { carryOut, nothingMade, PORTION, type Server } from './plan';
-import { readAll, type ReadItem, type ReadResult } from './reader';
+import { readAll, type ReadResult } from './reader';
 import { checkRows, choiceOf, columnOf, columnOfWhere, fillPattern, isBlank, nextAddress, parseCells, rangeRows, readPaste, specOf, type Row } from './sheet';
 
 const fields: FieldDoc[] = [
@@ -89,7 +88,7 @@ function fakeServer() {
     bulk: vi.fn(async (items: BulkItem[]): Promise<BulkReport> => {
       const bad = items.filter((i) => i.spec?.address === 'bad' || (i.op === 'create' && store.has(`points/${i.code}`)));
       if (bad.length === 0) for (const i of items) store.set(`points/${i.code}`, { kind: 'points', id: `id-${i.code}`, code: i.code, spec: i.spec } as unknown as Resource);
-      return { created: items.length - bad.length, updated: 0, unchanged: 0, failed: bad.length, rows: bad.map((i) => ({ line: items.indexOf(i), status: 'failed', code: i.code, errors: [{ where: 'spec.address', detail: 'no address' }] })) };
+      return { dry_run: false, applied: true, created: items.length - bad.length, updated: 0, unchanged: 0, deleted: 0, failed: bad.length, rows: bad.map((i) => ({ line: items.indexOf(i), status: 'failed', code: i.code ?? '', errors: [{ where: 'spec.address', detail: 'no address' }] })) };
     }),
   };
   return { s: s satisfies Server, store };
