@@ -6,7 +6,7 @@ import dayjs from 'dayjs';
 import { useCallback, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
-import { formatTime, isLive, resolveRange, shiftStart, zoneLabel, type Range } from '@/lib/time';
+import { compactDuration, formatTime, isLive, resolveRange, shiftStart, zoneLabel, type Range } from '@/lib/time';
 
 const PRESETS = ['15m', '1h', '8h', '24h', '7d', '30d'];
 
@@ -23,9 +23,17 @@ export function useRange(fallback: Range): [Range, (r: Range) => void] {
   return [range, set];
 }
 
-export function rangeText(r: Range, t: (key: string, opts?: Record<string, unknown>) => string): string {
+type T = (key: string, opts?: Record<string, unknown>) => string;
+
+/* "5m" -> "5 分钟"; what is not one duration stays. */
+export function spanText(span: string, t: T): string {
+  const m = /^(\d+)(m|h|d)$/.exec(span) ?? /^(\d+)(ms|s|m|h|d)$/.exec(compactDuration(span));
+  return m ? t(`range.unit.${m[2]}`, { n: m[1] }) : span;
+}
+
+export function rangeText(r: Range, t: T): string {
   const m = /^now-(.+)$/.exec(r.from);
-  if (m && r.to === 'now') return t('range.last', { span: m[1] });
+  if (m && r.to === 'now') return t('range.last', { span: spanText(m[1], t) });
   const abs = resolveRange(r);
   return `${formatTime(abs.from)} – ${formatTime(abs.to)}`;
 }
@@ -58,7 +66,7 @@ export function TimeRange({ value, onChange }: { value: Range; onChange: (r: Ran
     : { from: String(Math.round(abs.from - span / 2)), to: String(Math.round(abs.to + span / 2)) });
   const content = (
     <div className="col range-pop">
-      <Space wrap>{PRESETS.map((p) => <Button key={p} size="small" onClick={() => pick({ from: `now-${p}`, to: 'now' })}>{p}</Button>)}</Space>
+      <Space wrap>{PRESETS.map((p) => <Button key={p} size="small" onClick={() => pick({ from: `now-${p}`, to: 'now' })}>{spanText(p, t)}</Button>)}</Space>
       <Space wrap>{named().map(([key, r]) => <Button key={key} size="small" onClick={() => pick(r)}>{t(key)}</Button>)}</Space>
       <DatePicker.RangePicker showTime value={[dayjs(abs.from), dayjs(abs.to)]} allowClear={false}
         onChange={(v) => v?.[0] && v[1] && pick({ from: String(v[0].valueOf()), to: String(v[1].valueOf()) })} />

@@ -9,8 +9,11 @@ import { fromForm, knownPath, pathOfWhere, shown, toForm } from './schema/conver
 import { faultOf } from './schema/rules';
 import { KindFields } from './schema/SchemaForm';
 import { sparkPath } from './Sparkline';
+import { spanText } from './TimeRange';
+import i18n from 'i18next';
 import { visibleRange, VirtualGrid } from './VirtualGrid';
 import { netFrame, useNet } from '@/lib/net';
+import { labelOf, nameOf } from '@/lib/names';
 import { putTags } from '@/lib/tagStore';
 import type { FieldDoc, KindDoc, Spec } from '@/lib/types';
 
@@ -134,6 +137,15 @@ describe('small things', () => {
     expect(sparkPath([0, 1, 2], [0, 1, 1], [0, 2, 0], false).match(/M/g)).toHaveLength(2);
     expect(sparkPath([0, 10], [0, 1], undefined, true)).toBe('M0.0 26.0L200.0 26.0L200.0 2.0');
     expect(sparkPath([], [], undefined, false)).toBe('');
+  });
+  it('spans of time and names are in the language of the page', () => {
+    const zh = i18n.getFixedT('zh');
+    const en = i18n.getFixedT('en');
+    expect(['5m', '1800s', '7d', '24h', '1h30m'].map((s) => spanText(s, zh))).toEqual(['5 分钟', '30 分钟', '7 天', '24 小时', '90 分钟']);
+    expect([spanText('8h', zh), spanText('5m', en), spanText('soon', zh)]).toEqual(['8 小时', '5 min', 'soon']);
+    const role = { id: 'i', code: 'viewer', name: 'Viewer', spec: { name_zh: '浏览者' } };
+    expect([nameOf(role, 'zh'), nameOf(role, 'en'), nameOf({ ...role, spec: {} }, 'zh'), zh('role.viewer')]).toEqual(['浏览者', 'Viewer', 'Viewer', '浏览者']);
+    expect([labelOf(role), labelOf({ ...role, code: 'i' }), labelOf({ id: 'i', code: 'i', name: '' })]).toEqual(['viewer', 'Viewer', 'i']);
   });
   it('differences are paths', () => {
     expect(diffOf({ a: 1, b: { c: [1], d: 2 } }, { a: 1, b: { c: [2], d: 2 }, e: 3 })).toEqual([{ path: 'b.c', before: [1], after: [2] }, { path: 'e', before: undefined, after: 3 }]);

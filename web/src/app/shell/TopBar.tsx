@@ -4,6 +4,7 @@ import { lazy, Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { setSettings, useSettings, type ThemeName } from '@/app/settings';
+import { useRoleName } from '@/lib/names';
 import { useSession, useSignOut } from '@/lib/session';
 import { NetState } from './NetState';
 
@@ -37,9 +38,10 @@ function UserMenu() {
   const { data } = useSession();
   const navigate = useNavigate();
   const signOut = useSignOut();
+  const roleName = useRoleName();
   const [password, setPassword] = useState(false);
   const items: MenuProps['items'] = [
-    { key: 'who', label: data ? `${data.user.name || data.user.login} (${data.user.roles.join(', ')})` : '', disabled: true },
+    { key: 'who', label: data ? `${data.user.name || data.user.login} (${data.user.roles.map(roleName).join(', ')})` : '', disabled: true },
     { type: 'divider' },
     { key: 'password', icon: <KeyOutlined />, label: t('user.password') },
     { key: 'sessions', icon: <LaptopOutlined />, label: t('user.sessions') },

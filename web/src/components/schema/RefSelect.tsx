@@ -4,6 +4,7 @@ import { useQuery, useQueries } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { get, seg } from '@/lib/api';
+import { coded, nameOf } from '@/lib/names';
 import { useKind } from '@/lib/resources';
 import { useDebounced } from '@/lib/useDebounced';
 import type { Page, Resource } from '@/lib/types';
@@ -20,10 +21,14 @@ interface Props {
   placeholder?: string;
 }
 
-const label = (r: Resource) => (r.name && r.name !== r.code ? `${r.code}  ${r.name}` : r.code);
+function label(r: Resource, lang: string): string {
+  const name = nameOf(r, lang);
+  if (!coded(r)) return name || r.id;
+  return name && name !== r.code ? `${r.code}  ${name}` : r.code;
+}
 
 export function RefSelect({ kind, value, onChange, by = 'id', multiple, disabled, filter, id, placeholder }: Props) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const doc = useKind(kind);
   const [text, setText] = useState('');
   const [open, setOpen] = useState(false);
@@ -45,8 +50,8 @@ export function RefSelect({ kind, value, onChange, by = 'id', multiple, disabled
     })),
   });
   const options = new Map<string, string>();
-  current.forEach((c, i) => options.set(chosen[i], c.data ? label(c.data) : chosen[i]));
-  for (const r of found.data?.items ?? []) options.set(by === 'id' ? r.id : r.code, label(r));
+  current.forEach((c, i) => options.set(chosen[i], c.data ? label(c.data, i18n.language) : chosen[i]));
+  for (const r of found.data?.items ?? []) options.set(by === 'id' ? r.id : r.code, label(r, i18n.language));
   return (
     <Select id={id} value={multiple ? chosen : chosen[0]} mode={multiple ? 'multiple' : undefined} disabled={disabled} allowClear
       showSearch={{ filterOption: false, onSearch: setText, searchValue: text }} open={open} onOpenChange={setOpen} loading={found.isFetching}

@@ -14,6 +14,7 @@ import { RefSelect } from '@/components/schema/RefSelect';
 import { EmptyState, ErrorState, FaultList } from '@/components/states';
 import { asError, del, post, seg, type ApiError } from '@/lib/api';
 import { copyText } from '@/lib/browser';
+import { useRoleName } from '@/lib/names';
 import { useApi } from '@/lib/resources';
 import { formatTime } from '@/lib/time';
 import type { NewToken, Token, TokensAnswer } from '@/lib/types';
@@ -60,6 +61,7 @@ function Create({ onClose, onToken }: { onClose: () => void; onToken: (token: st
 
 export function TokensPage() {
   const { t } = useTranslation();
+  const roleName = useRoleName();
   const client = useQueryClient();
   const list = useApi<TokensAnswer>('/tokens');
   const [dialog, setDialog] = useState<'new' | null>(null);
@@ -67,7 +69,7 @@ export function TokensPage() {
   const [doomed, setDoomed] = useState<Token | null>(null);
   const columns: DataColumn<Token>[] = [
     { key: 'name', title: t('envelope.name'), dataIndex: 'name', width: 200 },
-    { key: 'roles', title: t('tokens.roles'), width: 200, render: (_v, r) => (r.roles ?? []).map((x) => <Tag key={x}>{x}</Tag>) },
+    { key: 'roles', title: t('tokens.roles'), width: 200, render: (_v, r) => (r.roles ?? []).map((x) => <Tag key={x}>{roleName(x)}</Tag>) },
     { key: 'created_by', title: t('envelope.created_by'), dataIndex: 'login', width: 120 },
     { key: 'created_at', title: t('envelope.created_at'), width: 130, render: (_v, r) => <RelativeTime at={r.created_at} /> },
     { key: 'expires_at', title: t('tokens.expires'), width: 170, render: (_v, r) => (r.expires_at ? formatTime(r.expires_at) : t('tokens.never')) },

@@ -12,6 +12,7 @@ import { EmptyState, ErrorState, Loading } from '@/components/states';
 import { PasswordDialog } from '@/modules/core/login/PasswordDialog';
 import { pathOf } from '@/app/modules';
 import { textOf, useKind, useKinds, useRemove, useResource } from '@/lib/resources';
+import { coded, labelOf, nameOf } from '@/lib/names';
 import { useCan } from '@/lib/session';
 import type { KindDoc, Resource } from '@/lib/types';
 import { History } from './History';
@@ -24,7 +25,7 @@ function Actions({ kind, resource }: { kind: KindDoc; resource: Resource }) {
   const can = useCan();
   const remove = useRemove(kind.plural);
   const [dialog, setDialog] = useState<'delete' | 'password' | null>(null);
-  const label = resource.code || resource.name;
+  const label = labelOf(resource, i18n.language);
   const run = async () => {
     await remove.mutateAsync({ id: resource.id, rev: resource.rev });
     notify.done(t('detail.deleted', { what: label }));
@@ -66,7 +67,7 @@ function Existing({ kind, id }: { kind: KindDoc; id: string }) {
   const titles = textOf(kind.titles ?? kind.title, i18n.language);
   return (
     <div className="page">
-      <PageHeader title={resource.code || resource.name} sub={<><Link to={`/r/${kind.plural}`}>{titles}</Link> {resource.code ? resource.name : ''}</>} extra={<Actions kind={kind} resource={resource} />} />
+      <PageHeader title={labelOf(resource, i18n.language)} sub={<><Link to={`/r/${kind.plural}`}>{titles}</Link> {coded(resource) ? nameOf(resource, i18n.language) : ''}</>} extra={<Actions kind={kind} resource={resource} />} />
       <Facts resource={resource} />
       <Tabs activeKey={tab} onChange={(key) => setParams(key === 'form' ? {} : { tab: key }, { replace: true })} items={[
         { key: 'form', label: t('detail.form'), children: <ResourceForm kind={kind} resource={resource} readOnly={!can(kind.kind, 'write')} /> },

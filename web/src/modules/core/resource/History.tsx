@@ -53,7 +53,7 @@ export function History({ kind, resource }: { kind: KindDoc; resource: Resource 
             <span className="grow" />
             {e.rev !== resource.rev && can(kind.kind, 'write') && <Button size="small" onClick={() => void look(e)}>{t('history.rollback')}</Button>}
           </div>
-          <div className="panel-body"><DiffTable changes={e.diff ?? []} /></div>
+          <div className="panel-body"><DiffTable changes={e.diff ?? []} heads={[t('history.before'), t('history.after')]} /></div>
         </div>
       ))}
       {(items.length === 20 || page > 1) && <Pagination size="small" current={page} pageSize={20} total={page * 20 + (items.length === 20 ? 1 : 0)} onChange={setPage} />}

@@ -7,6 +7,7 @@ import type { DataColumn } from '@/components/DataTable';
 import { RelativeTime } from '@/components/RelativeTime';
 import { textOf, useApi, useKind } from '@/lib/resources';
 import { seg } from '@/lib/api';
+import { coded, labelOf, nameOf, useRoleName } from '@/lib/names';
 import { compactDuration, formatTime } from '@/lib/time';
 import { formatNumber, unitText } from '@/lib/units';
 import type { FieldDoc, KindDoc, Link as Linked, Resource } from '@/lib/types';
@@ -16,9 +17,11 @@ export const ENVELOPE = ['code', 'name', 'num', 'org', 'state', 'rev', 'origin',
 function RefCell({ kind, id, known }: { kind: string; id: string; known?: { code: string; name: string } }) {
   const doc = useKind(kind);
   const { data: found } = useApi<Resource>(doc && !known ? `/${doc.plural}/${seg(id)}` : null, undefined, { stale: 60000 });
-  const data = known ?? found;
+  const data = known ? { id, ...known } : found;
+  const role = useRoleName(kind === 'role');
+  const { i18n } = useTranslation();
   if (!doc) return <>{id}</>;
-  return <Link to={pathOf(kind, doc.plural, id)} onClick={(e) => e.stopPropagation()}>{data ? data.code || data.name : '…'}</Link>;
+  return <Link to={pathOf(kind, doc.plural, id)} onClick={(e) => e.stopPropagation()}>{kind === 'role' ? role(data?.code ?? id) : data ? labelOf(data, i18n.language) : '…'}</Link>;
 }
 
 /* Of a field that holds one reference. */
@@ -41,10 +44,10 @@ export function FieldCell({ field, value, refs }: { field: FieldDoc; value: unkn
   return <>{String(value)}</>;
 }
 
-function envelopeColumn(key: string, t: (k: string) => string, link: (r: Resource) => string): DataColumn<Resource> {
+function envelopeColumn(key: string, t: (k: string) => string, link: (r: Resource) => string, lang: string): DataColumn<Resource> {
   const base: DataColumn<Resource> = { key, title: t(`envelope.${key}`), dataIndex: key, sorter: !['num', 'origin', 'org', 'state'].includes(key), width: 160 };
-  if (key === 'code') return { ...base, width: 220, render: (v: string, r) => <Link to={link(r)}>{v || r.name}</Link> };
-  if (key === 'name') return { ...base, width: 220 };
+  if (key === 'code') return { ...base, width: 220, render: (_v, r) => (coded(r) ? <Link to={link(r)}>{r.code}</Link> : r.name ? <span className="muted" title={r.id}>—</span> : <Link to={link(r)}>{r.id}</Link>) };
+  if (key === 'name') return { ...base, width: 220, render: (_v, r) => (coded(r) || !r.name ? nameOf(r, lang) : <Link to={link(r)}>{nameOf(r, lang)}</Link>) };
   if (key.endsWith('_at')) return { ...base, width: 130, render: (v: string) => <RelativeTime at={v} /> };
   if (key === 'num' || key === 'rev') return { ...base, width: 80, align: 'right' };
   return { ...base, width: 130 };
@@ -57,7 +60,7 @@ export function columnsOf(kind: KindDoc, t: (k: string) => string, lang: string)
   const fields = new Map(kind.fields.map((f) => [f.name, f]));
   const column = (key: string): DataColumn<Resource> => {
     const f = fields.get(key);
-    if (ENVELOPE.includes(key) || !f) return envelopeColumn(key, t, link);
+    if (ENVELOPE.includes(key) || !f) return envelopeColumn(key, t, link, lang);
     const right = f.type === 'number' || f.type === 'integer';
     return {
       key, title: textOf(f.title, lang, key), width: f.type === 'boolean' ? 90 : 150, align: right ? 'right' : undefined,
