@@ -15,7 +15,7 @@ import type { Sheet } from './useSheet';
 
 const ROW = 34;
 const OVER = 8;
-const WIDTH: Record<Column, number> = { code: 170, name: 130, address: 100, type: 120, byte_order: 100, scale: 64, offset: 64, unit: 70, decimals: 84, lo: 76, hi: 76, period: 72, deadband: 76 };
+const WIDTH: Record<Column, number> = { code: 170, name: 130, address: 100, type: 120, byte_order: 100, scale: 64, offset: 64, unit: 70, decimals: 84, lo: 76, hi: 76, period: 72, deadband: 76, writable: 84 };
 
 interface Props {
   sheet: Sheet;
@@ -127,6 +127,17 @@ export function PointSheet({ sheet, columns, fields, reads, onPasted }: Props) {
         <select key={c} {...common}>
           {!known && <option value={row.cells[c] ?? ''}>{row.cells[c] ?? ''}</option>}
           {(f.values ?? []).map((v) => <option key={String(v.value)} value={String(v.value)}>{textOf(v.title, i18n.language, String(v.value))}</option>)}
+        </select>
+      );
+    }
+    if (c === 'writable') {
+      const text = row.cells[c] ?? '';
+      return (
+        <select key={c} {...common}>
+          {!['', 'true', 'false'].includes(text) && <option value={text}>{text}</option>}
+          <option value="" />
+          <option value="true">{t('value.yes')}</option>
+          <option value="false">{t('value.no')}</option>
         </select>
       );
     }

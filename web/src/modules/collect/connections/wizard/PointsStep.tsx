@@ -20,7 +20,7 @@ interface Props {
   source: () => { channel: string | Spec; device: string | Spec };
 }
 
-const SHORT: Column[] = ['code', 'name', 'address', 'type', 'scale', 'unit', 'lo', 'hi', 'period'];
+const SHORT: Column[] = ['code', 'name', 'address', 'type', 'scale', 'unit', 'lo', 'hi', 'period', 'writable'];
 
 function useReads(props: Props) {
   const [reads, setReads] = useState<Map<number, ReadResult>>(new Map());

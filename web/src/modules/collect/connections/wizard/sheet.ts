@@ -4,9 +4,9 @@
 import { parseDuration } from '@/lib/time';
 import type { FieldDoc, Spec } from '@/lib/types';
 
-export type Column = 'code' | 'name' | 'address' | 'type' | 'byte_order' | 'scale' | 'offset' | 'unit' | 'decimals' | 'lo' | 'hi' | 'period' | 'deadband';
+export type Column = 'code' | 'name' | 'address' | 'type' | 'byte_order' | 'scale' | 'offset' | 'unit' | 'decimals' | 'lo' | 'hi' | 'period' | 'deadband' | 'writable';
 
-export const COLUMNS: Column[] = ['code', 'name', 'address', 'type', 'byte_order', 'scale', 'offset', 'unit', 'decimals', 'lo', 'hi', 'period', 'deadband'];
+export const COLUMNS: Column[] = ['code', 'name', 'address', 'type', 'byte_order', 'scale', 'offset', 'unit', 'decimals', 'lo', 'hi', 'period', 'deadband', 'writable'];
 const NUMERIC: Column[] = ['scale', 'offset', 'decimals', 'lo', 'hi', 'deadband'];
 
 export interface Row {
@@ -34,6 +34,7 @@ const ALIASES: Record<Column, string[]> = {
   hi: ['hi', 'high', 'max', 'range to', '量程上限', '上限'],
   period: ['period', 'scan', 'interval', '采集周期', '周期'],
   deadband: ['deadband', '死区'],
+  writable: ['writable', 'write', 'may be written', 'access', '允许写入', '可写', '是否可写', '读写'],
 };
 
 export function columnOf(heading: string, fields: FieldDoc[] = []): Column | null {
@@ -95,7 +96,7 @@ export function readPaste(text: string, at: Column, fields: FieldDoc[] = []): Pa
     const row: Partial<Record<Column, string>> = {};
     line.forEach((text, i) => {
       const c = header ? columns[i] : (COLUMNS[start + i] ?? null);
-      if (c && text !== '') row[c] = choiceOf(fields.find((f) => f.name === c), text) ?? text;
+      if (c && text !== '') row[c] = cellOf(c, fields, text);
     });
     return row;
   });
@@ -178,8 +179,24 @@ export function choiceOf(field: FieldDoc | undefined, text: string): string | nu
   return word && (field?.values ?? []).some((v) => v.value === word) ? word : null;
 }
 
+const FLAG_WORDS: Record<'true' | 'false', string[]> = {
+  true: ['true', '1', 'yes', 'y', 'x', 'rw', 'r/w', 'w', '√', '✓', '是', '允许', '可写', '读写'],
+  false: ['false', '0', 'no', 'n', 'ro', 'r', '×', '否', '不允许', '只读'],
+};
+
+/* "yes", "读写" -> "true"; null when it says neither. */
+export function flagOf(text: string): 'true' | 'false' | null {
+  const want = text.trim().toLowerCase();
+  return FLAG_WORDS.true.includes(want) ? 'true' : FLAG_WORDS.false.includes(want) ? 'false' : null;
+}
+
+/* A pasted text as its cell keeps it. */
+function cellOf(column: Column, fields: FieldDoc[], text: string): string {
+  return (column === 'writable' ? flagOf(text) : choiceOf(fields.find((f) => f.name === column), text)) ?? text;
+}
+
 export function isBlank(row: Row): boolean {
-  return !COLUMNS.some((c) => (row.cells[c] ?? '').trim() !== '' && !['type', 'period', 'byte_order', 'scale'].includes(c));
+  return !COLUMNS.some((c) => (row.cells[c] ?? '').trim() !== '' && !['type', 'period', 'byte_order', 'scale', 'writable'].includes(c));
 }
 
 export function checkRows(rows: Row[], fields: FieldDoc[]): Map<number, Partial<Record<Column, Fault>>> {
@@ -197,6 +214,7 @@ export function checkRows(rows: Row[], fields: FieldDoc[]): Map<number, Partial<
     if (cell('period') !== '' && parseDuration(cell('period')) === null) faults.period = 'duration';
     if (!faults.lo && !faults.hi && cell('lo') !== '' && cell('hi') !== '' && Number(cell('lo')) >= Number(cell('hi'))) faults.hi = 'range';
     for (const c of ['type', 'byte_order'] as Column[]) if (cell(c) !== '' && choiceOf(fields.find((f) => f.name === c), cell(c)) === null) faults[c] = 'choice';
+    if (cell('writable') !== '' && flagOf(cell('writable')) === null) faults.writable = 'choice';
     if (Object.keys(faults).length > 0) out.set(row.key, faults);
   }
   return out;
@@ -209,6 +227,7 @@ export function specOf(row: Row, fields: FieldDoc[]): Spec {
     const text = (row.cells[c] ?? '').trim();
     if (text === '' || c === 'code' || c === 'name') continue;
     if (NUMERIC.includes(c)) spec[c] = Number(text);
+    else if (c === 'writable') spec[c] = flagOf(text) === 'true';
     else if (c === 'type' || c === 'byte_order') spec[c] = choiceOf(fields.find((f) => f.name === c), text) ?? text;
     else spec[c] = text;
   }

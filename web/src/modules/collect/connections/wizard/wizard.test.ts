@@ -68,8 +68,16 @@ describe('check', () => {
     expect(isBlank(row({ type: 'float', period: '1s' }))).toBe(true);
     expect(isBlank(row({ address: '1' }))).toBe(false);
   });
+  it('takes whether a point may be written, typed or pasted', () => {
+    const pasted = readPaste('code\taddress\t允许写入\nA\t1\t是\nB\t2\tno\nC\t3\t\nD\t4\tmaybe', 'code', fields).rows;
+    expect(pasted.map((r) => r.writable)).toEqual(['true', 'false', undefined, 'maybe']);
+    expect(readPaste('code\twritable\nA\tRW', 'code', fields).rows[0].writable).toBe('true');
+    expect(pasted.slice(0, 3).map((cells) => specOf(row(cells), fields).writable)).toEqual([true, false, undefined]);
+    expect(checkRows(pasted.map((cells, i) => row(cells, i)), fields)).toEqual(new Map([[3, { writable: 'choice' }]]));
+    expect(isBlank(row({ writable: 'true' }))).toBe(true);
+  });
   it('finds the cell of a server error', () => {
-    expect([columnOfWhere('spec.address'), columnOfWhere('items[2].spec.lo'), columnOfWhere('code'), columnOfWhere('spec.writable'), columnOfWhere(undefined)]).toEqual(['address', 'lo', 'code', 'row', 'row']);
+    expect([columnOfWhere('spec.address'), columnOfWhere('items[2].spec.lo'), columnOfWhere('code'), columnOfWhere('spec.writable'), columnOfWhere('spec.options'), columnOfWhere(undefined)]).toEqual(['address', 'lo', 'code', 'writable', 'row', 'row']);
   });
 });
 
