@@ -125,7 +125,7 @@ const pictures = {
   },
   diagnostics: async () => {
     await go(page, '/connections?open=LT-GRD');
-    await page.locator('.ant-drawer .figures').waitFor();
+    await page.locator('.ant-drawer .frame').first().waitFor(); // frames are kept from the moment that somebody looks
     await settled(page);
     await sleep(400); // the drawer slides in
     await picture('diagnostics');
