@@ -23,7 +23,6 @@ static const struct setting settings[] = {
     {"tls-cert", TEXT, AT(tls_cert), NULL, 0, 0, "certificate (PEM); with tls-key: HTTPS",
      "证书（PEM）；与 tls-key 一起启用 HTTPS"},
     {"tls-key", TEXT, AT(tls_key), NULL, 0, 0, "private key (PEM)", "私钥（PEM）"},
-    {"name", TEXT, AT(name), "bornite", 0, 0, "name of this node", "节点名称"},
     {"log", TEXT, AT(log), "info", 0, 0, "log level: debug, info, warn, error", "日志级别：debug、info、warn、error"},
     {"shards", NUMBER, AT(shards), "1", 1, 16, "threads of the sample path", "样本处理线程数"},
     {"workers", NUMBER, AT(workers), "4", 1, 64, "threads that answer requests", "请求处理线程数"},

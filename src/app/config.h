@@ -14,7 +14,6 @@ struct config {
     long shards, workers;
     long commit_ms;
     long journal_mb;
-    const char *name;        /* of the node */
     const char *sim_host;    /* where the demo group is played */
     long sim_port;
     bool demo;

@@ -199,12 +199,7 @@ int serve_main(const struct config *c)
     struct error e = {0};
     enum log_level level;
     s = (struct server){.cfg = c};
-    s.node = (struct node){.drivers = app_drivers,
-                           .clock = clock_real(),
-                           .rng = rng_real(),
-                           .data_dir = c->data,
-                           .name = c->name,
-                           .demo = c->demo};
+    s.node = (struct node){.drivers = app_drivers, .clock = clock_real(), .rng = rng_real()};
     if (log_level_parse(c->log, &level)) log_level_set(NULL, level);
     hash_seed_set(rng_u64(rng_real()));
     block_signals();

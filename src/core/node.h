@@ -14,7 +14,4 @@ struct node {
     struct bus *bus;
     struct ts_store *history;           /* the default store */
     struct fs *data;                    /* the data directory */
-    const char *data_dir;               /* its real path */
-    const char *name;
-    bool demo;
 };
