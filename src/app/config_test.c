@@ -36,12 +36,12 @@ TEST(an_argument_may_stand_in_one_word_or_two)
 {
     struct config c;
     struct error e;
-    CHECK_INT(READ(&c, &e, "--port=9000", "--name", "Werk 1", "--demo", "--commit-ms", "50"), 0);
+    CHECK_INT(READ(&c, &e, "--port=9000", "--sim-host", "Werk 1", "--demo", "--commit-ms", "50"), 0);
     CHECK(c.port == 9000 && c.demo && c.commit_ms == 50);
-    CHECK_Z(c.name, "Werk 1");
-    CHECK_INT(READ(&c, &e, "--demo=false", "--name="), 0);
+    CHECK_Z(c.sim_host, "Werk 1");
+    CHECK_INT(READ(&c, &e, "--demo=false", "--sim-host="), 0);
     CHECK(!c.demo);
-    CHECK_Z(c.name, "");
+    CHECK_Z(c.sim_host, "");
     CHECK_INT(READ(&c, &e, "--port", "1", "--port", "2"), 0);
     CHECK_INT(c.port, 2);
 }
@@ -52,7 +52,7 @@ TEST(arguments_before_environment_before_file)
     struct error e;
     char config[640];
     snprintf(config, sizeof config, "--config=%s",
-             file_with("{\"port\":1001,\"shards\":\"2\",\"workers\":3,\"demo\":true,\"name\":\"f\"}"));
+             file_with("{\"port\":1001,\"shards\":\"2\",\"workers\":3,\"demo\":true,\"sim-host\":\"f\"}"));
     setenv("BORNITE_SHARDS", "5", 1);
     setenv("BORNITE_PORT", "1002", 1);
     setenv("BORNITE_COMMIT_MS", "77", 1);
@@ -62,7 +62,7 @@ TEST(arguments_before_environment_before_file)
     CHECK_INT(c.workers, 3);
     CHECK_INT(c.commit_ms, 77);
     CHECK(c.demo);
-    CHECK_Z(c.name, "f");
+    CHECK_Z(c.sim_host, "f");
     setenv("BORNITE_CONFIG", config + 9, 1);
     CHECK_INT(READ(&c, &e), 0); /* the file named by the environment */
     CHECK(c.port == 1002 && c.workers == 3);
@@ -87,7 +87,7 @@ TEST(a_wrong_argument_is_named)
              {"serve", ""},
              {"-p", ""},
              {"--", ""},
-             {"--name", "name"},
+             {"--sim-host", "sim-host"},
              {"--commit-ms=5001", "commit-ms"}};
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         struct config c;
@@ -100,7 +100,7 @@ TEST(a_wrong_argument_is_named)
 TEST(a_wrong_file_is_told)
 {
     static const char *const texts[] = {
-        "{\"port\":\"x\"}", "{\"prot\":1}", "{\"port\":1", "[1]", "{\"name\":null}", "1"};
+        "{\"port\":\"x\"}", "{\"prot\":1}", "{\"port\":1", "[1]", "{\"sim-host\":null}", "1"};
     struct config c;
     struct error e;
     char config[640];
