@@ -1,10 +1,11 @@
 # One folder = one target with an include path of its own. The include path is a folder of links to just
 # the layers that the target may see, so that a forbidden #include does not compile.
 #
-#   bornite_target(NAME path DEPS layers... LIBS libraries... KINDS)
+#   bornite_target(path DEPS layers... LIBS libraries... PARTS subfolders/...)
 #     path    folder below src, "tsdb" or "modules/collect"
 #     layers  folders that it may include: base io proto model ... or "bornite" (public headers)
-# Sources are all *.c of the folder; *_test.c become one test program each, *_fuzz.c fuzz targets.
+#     PARTS   folders inside that belong to the same target, "api/"
+# Sources are all *.c of the folder and its parts; *_test.c become one test program each, *_fuzz.c fuzz targets.
 # Files in kinds/ are embedded as `const struct str <target>_kinds[]`.
 set(BORNITE_INC ${CMAKE_SOURCE_DIR}/build/inc)
 
@@ -45,12 +46,17 @@ function(bornite_embed target symbol)
 endfunction()
 
 function(bornite_target path)
-  cmake_parse_arguments(A "" "NAME" "DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(A "" "NAME" "DEPS;LIBS;PARTS" ${ARGN})
   string(REPLACE "/" "_" name ${path})
   set(dir ${CMAKE_SOURCE_DIR}/src/${path})
-  file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.c)
-  file(GLOB tests CONFIGURE_DEPENDS ${dir}/*_test.c)
-  file(GLOB fuzzers CONFIGURE_DEPENDS ${dir}/*_fuzz.c)
+  foreach(part IN ITEMS "" ${A_PARTS})
+    list(APPEND globs_all ${dir}/${part}*.c)
+    list(APPEND globs_test ${dir}/${part}*_test.c)
+    list(APPEND globs_fuzz ${dir}/${part}*_fuzz.c)
+  endforeach()
+  file(GLOB sources CONFIGURE_DEPENDS ${globs_all})
+  file(GLOB tests CONFIGURE_DEPENDS ${globs_test})
+  file(GLOB fuzzers CONFIGURE_DEPENDS ${globs_fuzz})
   file(GLOB kinds CONFIGURE_DEPENDS ${dir}/kinds/*.json)
   if(path STREQUAL "base")
     list(REMOVE_ITEM sources ${dir}/test_main.c)

@@ -1,5 +1,5 @@
 /* The order in which modules come up, and that a failure undoes what was done. */
-#include "core/api_test.h"
+#include "core/api/api_test.h"
 #include "core/module.h"
 #include "core/node.h"
 

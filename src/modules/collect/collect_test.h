@@ -3,7 +3,7 @@
  * else apply() makes the snapshot by hand, so that nothing depends on time. */
 #pragma once
 #include <uv.h>
-#include "core/api_test.h"
+#include "core/api/api_test.h"
 #include "modules/collect/collect.h"
 
 struct fake_channel {

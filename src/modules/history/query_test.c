@@ -1,6 +1,6 @@
 /* query_test.c - history requests through the handlers: what is refused and by which name, the export in
  * pieces, the summary's limit. */
-#include "core/api_test.h"
+#include "core/api/api_test.h"
 #include "modules/history/history.h"
 #include "modules/history/store_test.h"
 

@@ -1,0 +1,82 @@
+/* api_int.h - for the api*.c files only: the router's state and one request's. */
+#pragma once
+#include "core/api.h"
+#include "core/api/api_router.h"
+#include "core/audit/audit.h"
+#include "core/auth/auth.h"
+#include "core/auth/auth_backoff.h"
+
+struct idem;
+struct api_watch;
+struct api_metrics;
+
+#define API_HEALTH_MAX 32
+struct api {
+    struct api_config cfg;
+    struct kernel *kernel;
+    const struct clock *clock;
+    struct auth *auth;
+    struct audit *audit;
+    struct router *router;
+    struct pool *pools[LANES]; /* of the lanes; [LANE_COMMON] stays NULL: the server's */
+    struct buckets buckets;
+    struct idem *idem;
+    struct api_watch *watch;
+    struct api_metrics *metrics;
+    _Atomic(struct http_server *) server;
+    struct api_health health[API_HEALTH_MAX];
+    size_t nhealth;
+};
+
+/* A request on its way; `call` is what route_ctx and the handlers see. */
+struct api_exchange {
+    struct api_call call;
+    const struct route *route; /* NULL: a page */
+    const struct http_static *page;
+    const char *kind;     /* the kind of the permission; of "*" rows the one in the path */
+    struct principal who; /* valid when call.who points here */
+    struct str audit_resource, audit_detail;
+    struct error *faults; /* all faults of the body, beside the one returned */
+    size_t nfaults;
+};
+static inline struct api_exchange *exchange_of(struct api_call *c)
+{
+    return (struct api_exchange *)c;
+}
+
+/* The kernel's own routes, one table a file. */
+struct route_table {
+    const struct api_route *rows;
+    size_t n;
+};
+extern const struct route_table api_auth_routes, api_resource_routes, api_system_routes;
+
+/* After a change of users or roles: in effect before the answer goes out (the hooks come later). */
+void api_people_changed(struct api_call *c);
+
+/* Changes of users and roles need admin, whatever the row says. */
+enum api_action api_action_for(const char *kind, enum api_action act);
+
+/* Cookies. */
+void api_cookie_set(struct api_call *c, const char *secret, int64_t max_age_s); /* NULL: clear */
+
+/* api_idem.c: answers kept by (user, route, key). */
+int idem_new(struct sql *db, const struct clock *clock, struct idem **ret, struct error *e);
+void idem_free(struct idem *i);
+/* Run fn unless the key's answer is known. */
+void idem_run(struct idem *i, struct api_call *c, struct str key, void (*fn)(struct api_call *c));
+
+/* api_watch.c */
+int api_watch_new(struct api *api, struct api_watch **ret, struct error *e);
+void api_watch_free(struct api_watch *w);
+void api_watch_wake(struct api_watch *w);                            /* look again now: changes, rights */
+void api_watch_server(struct api_watch *w, struct http_server *srv); /* NULL: no more posts after it returns */
+extern const struct http_stream_ops api_watch_ops;
+
+/* api_metrics.c */
+int api_metrics_new(struct api_metrics **ret);
+void api_metrics_free(struct api_metrics *m);
+void api_metrics_count(struct api_metrics *m, const struct route *r, int status, uint64_t us);
+
+/* openapi.c */
+int openapi_write(struct api *api, struct arena *a, struct buf *out, struct error *e);

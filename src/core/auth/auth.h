@@ -1,0 +1,90 @@
+/* auth.h - who somebody is and what he may do: users and roles compiled from the resources, passwords,
+ * sessions, API tokens, the one-time link.
+ *
+ * Everything that a request needs stands in memory under one lock that is never held over SQL or hashing,
+ * so that auth_by_session and auth_by_token may run on a loop. SQL happens at start and on change; a
+ * change takes effect in memory before the call that made it returns (revocation is immediate). Users and
+ * roles are read again by the `changed` hooks of their kinds. Secrets are stored as digests only. */
+#pragma once
+#include "core/auth/auth_password.h"
+#include "base/time.h"
+#include "core/auth/auth_perm.h"
+
+struct auth;
+#define AUTH_TOKEN_CHARS 43                            /* 32 random bytes in base64url */
+#define AUTH_IDLE_US (12LL * 3600 * TIME_US_PER_S)     /* a session unused for so long ends */
+#define AUTH_ABSOLUTE_US (7LL * 86400 * TIME_US_PER_S) /* and in any case after this */
+#define AUTH_LINK_US (24LL * 3600 * TIME_US_PER_S)
+#define AUTH_SESSIONS_MAX 20000
+#define AUTH_SESSIONS_PER_USER 50 /* the one unused longest gives way */
+#define AUTH_TOKENS_MAX 10000
+
+struct auth_config {
+    struct kernel *kernel;
+    struct password_cost cost; /* all 0: the default */
+};
+/* Migrates its tables, creates the built-in roles where missing, loads all. The kinds user and role must
+ * be registered. */
+MUST_CHECK int auth_new(const struct auth_config *cfg, struct auth **ret, struct error *e);
+void auth_free(struct auth *a);
+int auth_reload(struct auth *a, struct error *e); /* users and roles again */
+
+/* Somebody recognised; everything lives in the arena given. */
+struct principal {
+    struct actor actor;
+    char id[37];     /* of the session or token */
+    uint8_t key[32]; /* and its digest, by which memory finds it */
+    bool by_session, must_set_password;
+    int64_t expires_us; /* when it ends if unused; 0: never */
+    struct str name;
+    struct str *roles; /* codes */
+    size_t nroles;
+};
+/* On any thread, also a loop. ERR_UNAUTHENTICATED; never blocks on SQL. */
+MUST_CHECK int auth_by_session(struct auth *a, struct arena *arena, struct str token, struct principal *ret);
+MUST_CHECK int auth_by_token(struct auth *a, struct arena *arena, struct str token, struct principal *ret);
+/* The same for long-lived streams, whose asking counts as use: is it still good, and what may it now do? */
+MUST_CHECK int auth_by_key(struct auth *a, struct arena *arena, const uint8_t key[32], bool session,
+                           struct principal *ret);
+
+/* Signing in; blocking (hash, SQL). `secret`: the new session's token. */
+struct auth_from {
+    const char *peer;
+    struct str agent;
+};
+MUST_CHECK int auth_login(struct auth *a, struct arena *arena, struct str login, struct str password,
+                          const struct auth_from *from, char secret[AUTH_TOKEN_CHARS + 1], struct principal *ret,
+                          unsigned *ret_wait_s, struct error *e);
+MUST_CHECK int auth_login_link(struct auth *a, struct arena *arena, struct str link, const struct auth_from *from,
+                               char secret[AUTH_TOKEN_CHARS + 1], struct principal *ret, struct error *e);
+MUST_CHECK int auth_first_link(struct auth *a, char ret[65], struct error *e);
+/* Passwords. own: checks `old` unless none is set. Other sessions of the user end. keep: session id or "". */
+MUST_CHECK int auth_password_own(struct auth *a, const struct principal *who, struct str old, struct str new_,
+                                 unsigned *ret_wait_s, struct error *e);
+MUST_CHECK int auth_password_set(struct auth *a, struct str user_id, struct str password, const char *keep,
+                                 struct error *e);
+
+/* Sessions. user_id {NULL,0}: of all. */
+struct session_info {
+    char id[37], user_id[37], login[64], peer[64];
+    struct str agent;
+    int64_t created_us, seen_us, expires_us;
+};
+MUST_CHECK int auth_sessions(struct auth *a, struct arena *arena, struct str user_id, struct session_info **ret,
+                             size_t *ret_n);
+MUST_CHECK int auth_session_kill(struct auth *a, struct str id, struct str only_user_id, struct error *e);
+void auth_seen(struct auth *a, const uint8_t key[32], bool session); /* worker: persists the use when due */
+
+/* API tokens. */
+struct token_info {
+    char id[37], user_id[37], login[64];
+    struct str name;
+    const struct json *roles;
+    int64_t created_us, expires_us, used_us; /* 0: never */
+};
+MUST_CHECK int auth_token_create(struct auth *a, struct arena *arena, const struct principal *by, struct str name,
+                                 const struct json *roles, int64_t expires_us, char ret_id[37],
+                                 char secret[AUTH_TOKEN_CHARS + 4], struct error *e);
+MUST_CHECK int auth_tokens(struct auth *a, struct arena *arena, struct str user_id, struct token_info **ret,
+                           size_t *ret_n);
+MUST_CHECK int auth_token_delete(struct auth *a, struct str id, struct str only_user_id, struct error *e);

@@ -1,0 +1,439 @@
+/* bus.c - sources, shards, subscribers. See bus.h for the path.
+ *
+ * A source's publish puts the batch into its ring of each shard concerned (all or nothing with one
+ * shard; with several, room is checked in all rings first - the source is their only producer, so room
+ * that is seen stays). A shard sleeps on a semaphore when all its rings are empty. Lists of sources and
+ * subscribers change under `lock`; the shard holds it while it works on one batch, so that after
+ * unsubscribe or close nothing runs any more. */
+#include <semaphore.h>
+#include "base/mem.h"
+#include "base/metric.h"
+#include "core/bus/bus_int.h"
+#include "io/log.h"
+
+#define SHARDS_MAX 16
+#define SUBSCRIBERS_MAX 32
+#define BATCH 4096
+
+METRIC(m_received, METRIC_COUNTER, "bornite_bus_received_total", "Samples taken from sources.");
+METRIC(m_refused, METRIC_COUNTER, "bornite_bus_refused_total", "Samples refused because a ring was full.");
+METRIC(m_filtered, METRIC_COUNTER, "bornite_bus_filtered_total", "Samples held back by the exception filter.");
+METRIC(m_passed, METRIC_COUNTER, "bornite_bus_passed_total", "Samples passed on to subscribers and history.");
+
+struct subscriber {
+    bus_fn *fn;
+    void *ctx;
+};
+
+struct command { /* a change of point settings, applied by the shard in order */
+    struct bus_point cfg;
+    bool remove;
+};
+
+struct shard {
+    struct bus *bus;
+    unsigned index;
+    pthread_t thread;
+    sem_t wake;
+    atomic_bool sleeping, stopping;
+    pthread_mutex_t lock; /* sources, subscribers, commands */
+    struct bus_source **sources;
+    size_t nsources, sources_cap;
+    struct subscriber subs[SUBSCRIBERS_MAX];
+    size_t nsubs;
+    struct command *commands;
+    size_t ncommands, commands_cap;
+    struct sample in[BATCH], out[2 * BATCH], hist[2 * BATCH];
+};
+
+struct bus {
+    struct bus_config cfg;
+    unsigned nshards;
+    struct shard *shard;
+    struct point_table table;
+    struct history *history;
+    _Atomic uint64_t received, refused, passed, filtered, unknown;
+};
+
+struct bus_source {
+    struct bus *bus;
+    char name[48];
+    struct ring ring[SHARDS_MAX];
+    struct sample *sorted; /* scratch of publish with several shards */
+    size_t sorted_cap;
+};
+
+/* ---- shards ---- */
+
+static void shard_wake(struct shard *s)
+{
+    if (atomic_exchange(&s->sleeping, false)) sem_post(&s->wake);
+}
+
+static void apply_commands(struct shard *s)
+{
+    for (size_t i = 0; i < s->ncommands; i++) {
+        const struct command *c = &s->commands[i];
+        struct point_slot *slot = point_slot(&s->bus->table, c->cfg.num, true);
+        if (slot) point_configure(slot, c->remove ? NULL : &c->cfg);
+    }
+    s->ncommands = 0;
+}
+
+struct outcome {
+    size_t out, hist;
+    uint64_t filtered, unknown;
+};
+
+static void take_sample(struct shard *s, const struct sample *v, struct outcome *o)
+{
+    static const struct bus_point unknown = {.deadband = -1, .archive = true};
+    struct point_slot *slot = point_slot(&s->bus->table, v->point, true);
+    struct bus_point cfg = unknown;
+    struct sample now;
+    if (!slot || !point_settings(slot, &cfg)) {
+        o->unknown++;
+        if (!slot) return;
+        cfg = unknown;
+    }
+    if (!point_value(slot, &now) || v->time_us >= now.time_us) point_publish(slot, v);
+    int n = point_filter(slot, &cfg, v, s->out + o->out);
+    if (n == 0) o->filtered++;
+    if (cfg.archive) {
+        memcpy(s->hist + o->hist, s->out + o->out, (size_t)n * sizeof *s->hist);
+        o->hist += (size_t)n;
+    }
+    o->out += (size_t)n;
+}
+
+static void take_batch(struct shard *s, size_t n)
+{
+    struct bus *b = s->bus;
+    struct outcome o = {0};
+    for (size_t i = 0; i < n; i++) take_sample(s, &s->in[i], &o);
+    for (size_t i = 0; i < s->nsubs && o.out; i++) s->subs[i].fn(s->subs[i].ctx, s->out, o.out);
+    if (b->history && o.hist) history_put(b->history, s->hist, o.hist);
+    atomic_fetch_add(&b->received, n);
+    atomic_fetch_add(&b->passed, o.out);
+    atomic_fetch_add(&b->filtered, o.filtered);
+    atomic_fetch_add(&b->unknown, o.unknown);
+    metric_add(&m_received, (int64_t)n);
+    metric_add(&m_passed, (int64_t)o.out);
+    metric_add(&m_filtered, (int64_t)o.filtered);
+}
+
+/* One walk over all sources; how many samples it found. */
+static size_t shard_round(struct shard *s)
+{
+    size_t total = 0;
+    pthread_mutex_lock(&s->lock);
+    apply_commands(s);
+    for (size_t i = 0; i < s->nsources; i++) {
+        size_t n = ring_take(&s->sources[i]->ring[s->index], s->in, BATCH);
+        if (n) take_batch(s, n);
+        total += n;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return total;
+}
+
+static void *shard_main(void *arg)
+{
+    struct shard *s = arg;
+    char name[16];
+    snprintf(name, sizeof name, "shard-%u", s->index);
+    pthread_setname_np(pthread_self(), name);
+    for (;;) {
+        if (shard_round(s)) continue;
+        atomic_store(&s->sleeping, true);
+        if (shard_round(s)) { /* put between the round and the flag */
+            atomic_store(&s->sleeping, false);
+            continue;
+        }
+        if (atomic_load(&s->stopping)) return NULL;
+        while (sem_wait(&s->wake) != 0) continue;
+    }
+}
+
+static int shard_start(struct bus *b, unsigned index)
+{
+    struct shard *s = &b->shard[index];
+    s->bus = b;
+    s->index = index;
+    sem_init(&s->wake, 0, 0);
+    pthread_mutex_init(&s->lock, NULL);
+    return pthread_create(&s->thread, NULL, shard_main, s) ? ERR_LIMIT : 0;
+}
+
+static void shard_stop(struct shard *s)
+{
+    atomic_store(&s->stopping, true);
+    atomic_store(&s->sleeping, false);
+    sem_post(&s->wake);
+    pthread_join(s->thread, NULL);
+    sem_destroy(&s->wake);
+    pthread_mutex_destroy(&s->lock);
+    mem_free(s->sources);
+    mem_free(s->commands);
+}
+
+/* ---- life ---- */
+
+static void bus_free(struct bus *b, unsigned started)
+{
+    for (unsigned i = 0; i < started; i++) shard_stop(&b->shard[i]);
+    history_stop(b->history);
+    point_table_fini(&b->table);
+    mem_free(b->shard);
+    mem_free(b);
+}
+
+int bus_start(const struct bus_config *cfg, struct bus **ret, struct error *e)
+{
+    struct bus *b = mem_calloc(1, sizeof *b);
+    if (!b) return error_set(e, ERR_NOMEM, "bus", "out of memory", "内存不足");
+    b->cfg = *cfg;
+    if (!b->cfg.clock) b->cfg.clock = clock_real();
+    if (!b->cfg.ring) b->cfg.ring = 65536;
+    b->nshards = cfg->shards ? cfg->shards : 1;
+    if (b->nshards > SHARDS_MAX) b->nshards = SHARDS_MAX;
+    b->shard = mem_calloc(b->nshards, sizeof *b->shard);
+    if (!b->shard) {
+        bus_free(b, 0);
+        return error_set(e, ERR_NOMEM, "bus", "out of memory", "内存不足");
+    }
+    int err = cfg->store ? history_start(&b->cfg, &b->history, e) : 0;
+    unsigned started = 0;
+    while (!err && started < b->nshards) {
+        err = shard_start(b, started);
+        if (err)
+            error_set(e, err, "bus", "cannot start a shard thread", "无法启动分片线程");
+        else
+            started++;
+    }
+    if (err) {
+        bus_free(b, started);
+        return err;
+    }
+    *ret = b;
+    return 0;
+}
+
+void bus_stop(struct bus *b)
+{
+    if (b) bus_free(b, b->nshards);
+}
+
+/* ---- points ---- */
+
+static int command_add(struct bus *b, const struct command *c)
+{
+    struct shard *s = &b->shard[c->cfg.num % b->nshards];
+    pthread_mutex_lock(&s->lock);
+    bool ok = mem_grow((void **)&s->commands, &s->commands_cap, s->ncommands + 1, sizeof *s->commands);
+    if (ok) s->commands[s->ncommands++] = *c;
+    pthread_mutex_unlock(&s->lock);
+    shard_wake(s);
+    return ok ? 0 : ERR_NOMEM;
+}
+
+int bus_point_set(struct bus *b, const struct bus_point *p, size_t n)
+{
+    int err = 0;
+    for (size_t i = 0; i < n && !err; i++) err = command_add(b, &(struct command){p[i], false});
+    return err;
+}
+
+int bus_point_remove(struct bus *b, const uint32_t *num, size_t n)
+{
+    int err = 0;
+    for (size_t i = 0; i < n && !err; i++) err = command_add(b, &(struct command){{.num = num[i]}, true});
+    return err;
+}
+
+bool bus_point_get(struct bus *b, uint32_t num, struct bus_point *ret)
+{
+    return point_settings(point_slot(&b->table, num, false), ret);
+}
+
+bool bus_current(struct bus *b, uint32_t num, struct sample *ret)
+{
+    return point_value(point_slot(&b->table, num, false), ret);
+}
+
+/* ---- sources ---- */
+
+static int refuse(struct bus *b, size_t n)
+{
+    atomic_fetch_add(&b->refused, n);
+    metric_add(&m_refused, (int64_t)n);
+    return ERR_AGAIN;
+}
+
+static size_t ring_room(const struct ring *r)
+{
+    return (size_t)r->mask + 1 - ring_count(r);
+}
+
+/* Several shards: sort by shard into scratch, check room everywhere, then put. */
+static int publish_sharded(struct bus_source *src, const struct sample *s, size_t n)
+{
+    struct bus *b = src->bus;
+    size_t count[SHARDS_MAX] = {0}, at[SHARDS_MAX];
+    if (!mem_grow((void **)&src->sorted, &src->sorted_cap, n, sizeof *src->sorted)) return refuse(b, n);
+    for (size_t i = 0; i < n; i++) count[s[i].point % b->nshards]++;
+    for (unsigned k = 0, sum = 0; k < b->nshards; k++) {
+        if (ring_room(&src->ring[k]) < count[k]) return refuse(b, n);
+        at[k] = sum;
+        sum += (unsigned)count[k];
+    }
+    for (size_t i = 0; i < n; i++) src->sorted[at[s[i].point % b->nshards]++] = s[i];
+    for (unsigned k = 0; k < b->nshards; k++) {
+        if (!count[k]) continue;
+        (void)!ring_put(&src->ring[k], src->sorted + at[k] - count[k], count[k]); /* room was there */
+        shard_wake(&b->shard[k]);
+    }
+    return 0;
+}
+
+static int source_publish(void *ctx, const struct sample *s, size_t n)
+{
+    struct bus_source *src = ctx;
+    struct bus *b = src->bus;
+    if (n == 0) return 0;
+    if (b->nshards > 1) return publish_sharded(src, s, n);
+    if (ring_put(&src->ring[0], s, n)) return refuse(b, n);
+    shard_wake(&b->shard[0]);
+    return 0;
+}
+
+static int source_intern(void *ctx, struct str s, uint64_t *ret_id)
+{
+    struct bus_source *src = ctx;
+    struct ts_store *store = src->bus->cfg.store;
+    if (!store) return ERR_UNAVAILABLE;
+    return store->ops->string_put(store, s, ret_id);
+}
+
+struct sink bus_source_sink(struct bus_source *s)
+{
+    return (struct sink){source_publish, source_intern, s};
+}
+
+static void source_free(struct bus_source *s)
+{
+    for (unsigned i = 0; i < s->bus->nshards; i++) ring_fini(&s->ring[i]);
+    mem_free(s->sorted);
+    mem_free(s);
+}
+
+static int source_attach(struct shard *sh, struct bus_source *s)
+{
+    pthread_mutex_lock(&sh->lock);
+    bool ok = mem_grow((void **)&sh->sources, &sh->sources_cap, sh->nsources + 1, sizeof(struct bus_source *));
+    if (ok) sh->sources[sh->nsources++] = s;
+    pthread_mutex_unlock(&sh->lock);
+    return ok ? 0 : ERR_NOMEM;
+}
+
+static void source_detach(struct shard *sh, struct bus_source *s)
+{
+    pthread_mutex_lock(&sh->lock);
+    apply_commands(sh);
+    for (size_t i = 0; i < sh->nsources; i++) {
+        if (sh->sources[i] != s) continue;
+        for (size_t n; (n = ring_take(&s->ring[sh->index], sh->in, BATCH));) take_batch(sh, n);
+        sh->sources[i] = sh->sources[--sh->nsources];
+        break;
+    }
+    pthread_mutex_unlock(&sh->lock);
+}
+
+int bus_source_open(struct bus *b, const char *name, struct bus_source **ret)
+{
+    struct bus_source *s = mem_calloc(1, sizeof *s);
+    if (!s) return ERR_NOMEM;
+    s->bus = b;
+    snprintf(s->name, sizeof s->name, "%s", name);
+    int err = 0;
+    for (unsigned i = 0; i < b->nshards && !err; i++) err = ring_init(&s->ring[i], sizeof(struct sample), b->cfg.ring);
+    for (unsigned i = 0; i < b->nshards && !err; i++) err = source_attach(&b->shard[i], s);
+    if (err) {
+        bus_source_close(s);
+        return err;
+    }
+    *ret = s;
+    return 0;
+}
+
+void bus_source_close(struct bus_source *s)
+{
+    if (!s) return;
+    for (unsigned i = 0; i < s->bus->nshards; i++) source_detach(&s->bus->shard[i], s);
+    source_free(s);
+}
+
+/* ---- subscribers, direct writes, figures ---- */
+
+int bus_subscribe(struct bus *b, bus_fn *fn, void *ctx)
+{
+    int err = 0;
+    for (unsigned i = 0; i < b->nshards; i++) {
+        struct shard *s = &b->shard[i];
+        pthread_mutex_lock(&s->lock);
+        if (s->nsubs == SUBSCRIBERS_MAX)
+            err = ERR_LIMIT;
+        else
+            s->subs[s->nsubs++] = (struct subscriber){fn, ctx};
+        pthread_mutex_unlock(&s->lock);
+    }
+    if (err) bus_unsubscribe(b, fn, ctx);
+    return err;
+}
+
+void bus_unsubscribe(struct bus *b, bus_fn *fn, void *ctx)
+{
+    for (unsigned i = 0; i < b->nshards; i++) {
+        struct shard *s = &b->shard[i];
+        pthread_mutex_lock(&s->lock);
+        for (size_t k = 0; k < s->nsubs; k++) {
+            if (s->subs[k].fn != fn || s->subs[k].ctx != ctx) continue;
+            s->subs[k] = s->subs[--s->nsubs];
+            break;
+        }
+        pthread_mutex_unlock(&s->lock);
+    }
+}
+
+/* Current values follow on the shard's side of the table only for points that the shard is not writing
+ * at this moment: take its lock, as it holds it while it works. */
+static void publish_written(struct bus *b, const struct sample *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct shard *sh = &b->shard[s[i].point % b->nshards];
+        struct sample now;
+        pthread_mutex_lock(&sh->lock);
+        struct point_slot *slot = point_slot(&b->table, s[i].point, true);
+        if (slot && (!point_value(slot, &now) || s[i].time_us >= now.time_us)) point_publish(slot, &s[i]);
+        for (size_t k = 0; k < sh->nsubs; k++) sh->subs[k].fn(sh->subs[k].ctx, &s[i], 1);
+        pthread_mutex_unlock(&sh->lock);
+    }
+}
+
+int bus_write(struct bus *b, const struct sample *s, size_t n, struct error *e)
+{
+    if (!b->history) return error_set(e, ERR_UNAVAILABLE, "history", "this node keeps no history", "本节点不保存历史");
+    int err = history_write(b->history, s, n, e);
+    if (!err) publish_written(b, s, n);
+    return err;
+}
+
+void bus_stats(struct bus *b, struct bus_stats *ret)
+{
+    *ret = (struct bus_stats){.received = atomic_load(&b->received),
+                              .refused = atomic_load(&b->refused),
+                              .passed = atomic_load(&b->passed),
+                              .filtered = atomic_load(&b->filtered),
+                              .unknown_point = atomic_load(&b->unknown)};
+    if (b->history) history_stats(b->history, ret);
+}
