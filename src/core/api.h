@@ -5,19 +5,11 @@
  * {type, title, status, code, detail, where, errors:[{where, detail}]} in the language asked for
  * (Accept-Language: zh… or en). */
 #pragma once
+#include "core/permission.h"
 #include "core/resource.h"
 #include "io/http_server.h"
 
 struct api;
-enum api_action {
-    ACT_READ,
-    ACT_WRITE,
-    ACT_DELETE,
-    ACT_CONTROL,
-    ACT_ADMIN,
-    ACT_LOGIN /* anyone, not signed in */,
-    ACT_SELF /* any signed-in user, on himself */
-};
 /* Who does the work: what may wait long has threads of its own, so that it holds up nothing else. */
 enum api_lane {
     LANE_COMMON,
@@ -27,9 +19,6 @@ enum api_lane {
 };
 #define LANES 4
 enum api_audit { AUDIT_NONE = 1 /* reads */, AUDIT_CHANGE, AUDIT_CONTROL, AUDIT_SECURITY };
-
-struct permissions; /* of one user: kind x action, from the roles */
-bool permitted(const struct permissions *p, const char *kind, enum api_action act); /* NULL: all */
 
 struct api_call {
     struct api *api;

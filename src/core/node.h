@@ -5,6 +5,8 @@
 #include "io/fs.h"
 #include "model/tsstore.h"
 struct driver;
+struct jobs;
+struct object_store;
 struct node {
     const struct driver *const *drivers; /* southbound drivers, NULL-terminated (app/drivers.c) */
     const struct clock *clock;
@@ -14,4 +16,6 @@ struct node {
     struct bus *bus;
     struct ts_store *history;           /* the default store */
     struct fs *data;                    /* the data directory */
+    struct jobs *jobs;                  /* core/job.h */
+    struct object_store *objects;       /* store/object.h: attachments, exports, models */
 };

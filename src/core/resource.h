@@ -7,15 +7,17 @@
 #pragma once
 #include "base/json.h"
 #include "io/clock.h"
+#include "core/permission.h"
 #include "model/kind.h"
 #include "store/sql.h"
 
 struct kernel;
+struct secrets; /* core/secret.h */
 
 struct resource {
     struct str kind, id;             /* id: UUIDv7 */
     uint32_t num;                    /* dense number of a numbered kind, else 0 */
-    struct str code, name, org, state, origin, created_by, updated_by;
+    struct str code, name, org, state, origin, created_by, updated_by; /* org: id of a resource of kind `org`, or "" */
     int64_t rev, created_us, updated_us;
     const struct json *labels, *spec; /* objects; secrets are in spec, resource_write gives null for them */
     const struct kind *schema;        /* of its kind; NULL when the kind is not registered */
@@ -27,7 +29,7 @@ enum change_op { CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE };
 struct change {                       /* what watchers get */
     int64_t seq;                      /* global, ascending */
     enum change_op op;
-    struct str kind, id, code;
+    struct str kind, id, code, org;
     uint32_t num;
     int64_t rev;
 };
@@ -50,11 +52,17 @@ struct actor {
 };
 extern const struct actor actor_system;
 
+/* May he read it: organisation and kind. */
+bool resource_visible(const struct actor *by, const struct resource *r);
+
 MUST_CHECK int kernel_open(struct sql *db, const struct clock *c, const struct rng *r, struct kernel **ret, struct error *e);
 void kernel_close(struct kernel *k);
 struct sql *kernel_sql(struct kernel *k);
 const struct clock *kernel_clock(struct kernel *k);
 const struct rng *kernel_rng(struct kernel *k);
+/* Secret fields are sealed in the store from then on and opened when read. Before the first resource is read. */
+void kernel_secrets_set(struct kernel *k, struct secrets *s);
+struct secrets *kernel_secrets(struct kernel *k);
 
 /* Kinds: registered at start from embedded documents, before anything else. */
 MUST_CHECK int kernel_kind_add(struct kernel *k, struct str document, struct error *e);
@@ -73,6 +81,8 @@ struct list_query {
     size_t offset, limit;             /* limit 0: 50; at most LIMIT_PAGE */
     struct str after;                 /* cursor of the page before instead of offset; needs sort by code or id */
     bool count;                       /* also the total */
+    const struct actor *by;           /* only what he may read; NULL: all */
+    bool deleted;                     /* the tombstones instead (bin) */
 };
 struct list_page { struct resource *items; size_t n; int64_t total; struct str next; /* cursor or NULL */ };
 MUST_CHECK int resource_list(struct kernel *k, struct arena *a, const struct list_query *q, struct list_page *ret, struct error *e);
@@ -118,10 +128,45 @@ MUST_CHECK int resource_import_csv(struct kernel *k, struct arena *a, const stru
 MUST_CHECK int resource_export_csv(struct kernel *k, const char *kind, const struct list_query *q /* limit ignored */, struct buf *out, struct error *e);
 
 /* History. */
-struct history_entry { int64_t rev, at_us; enum change_op op; struct str by; const struct json *diff; /* [{path, before, after}] */ };
+struct history_entry {
+    int64_t rev, at_us;
+    enum change_op op;
+    struct str by;
+    const struct json *diff;          /* [{path, before, after}] */
+    struct str transition, comment;   /* when a transition made it */
+};
 MUST_CHECK int resource_history(struct kernel *k, struct arena *a, const char *kind, struct str id_or_code, size_t offset, size_t limit, struct history_entry **ret, size_t *ret_n, struct error *e);
 MUST_CHECK int resource_at_rev(struct kernel *k, struct arena *a, const char *kind, struct str id_or_code, int64_t rev, struct resource *ret, struct error *e);
 MUST_CHECK int resource_rollback(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code, int64_t to_rev, int64_t expect_rev, struct resource *ret, struct error *e); /* also undeletes */
+
+/* Life cycle (kind.h): what may be done to it now, and doing it. */
+struct transition_offer {
+    const struct transition *t;
+    bool allowed;
+    struct error why_not;             /* permission, four eyes, a required field */
+};
+MUST_CHECK int resource_transitions(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code, struct transition_offer **ret, size_t *ret_n, struct error *e);
+MUST_CHECK int resource_transition(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code, struct str transition, struct str comment, int64_t expect_rev, struct resource *ret, struct error *e);
+
+/* Who refers to it: kind, code, name, path of the field. `by`: only what he may read; *ret_total counts all. */
+struct where_used { struct str kind, id, code, name, path; };
+MUST_CHECK int resource_where_used(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code, size_t offset, size_t limit, struct where_used **ret, size_t *ret_n, int64_t *ret_total, struct error *e);
+
+/* The one resource of a kind with "single": true; made with its defaults when it is not there. */
+MUST_CHECK int resource_single(struct kernel *k, struct arena *a, const char *kind, struct resource *ret, struct error *e);
+
+/* User kinds: made, changed and removed at run time; stored as resources of kind `user_kind` (code: the
+ * kind's name; spec.document: the kind document). A change moves the stored data with it, in the same
+ * transaction. The plan tells what would happen. */
+struct kind_change {
+    struct str path;                  /* "spec.supplier" */
+    struct str what_en, what_zh;      /* "text becomes number" */
+    int64_t affected, lost;           /* rows whose value changes; rows whose value cannot be kept */
+    const struct json *examples;      /* [{code, before, after}] at most 5 */
+};
+struct kind_plan { int64_t rows; struct kind_change *changes; size_t n; bool loses; };
+MUST_CHECK int user_kind_plan(struct kernel *k, struct arena *a, struct str document, const struct json *renames /* {"old": "new"} or NULL */, struct kind_plan *ret, struct error *e);
+MUST_CHECK int user_kinds_load(struct kernel *k, struct error *e); /* after all built-in kinds, before modules start */
 
 /* Watch: changes with seq > from, kept for the newest 1,000,000. ERR_RANGE when `from` is older than that. */
 MUST_CHECK int kernel_changes(struct kernel *k, struct arena *a, int64_t from, size_t max, struct change **ret, size_t *ret_n, struct error *e);

@@ -7,7 +7,18 @@
  *   "title": {"en": "Point", "zh": "测点"}, "titles": {"en": "Points", "zh": "测点"},
  *   "help": {"en": "…", "zh": "…"}, "icon": "…",
  *   "numbered": true,                      // gets a dense number `num` >= 1, never reused
- *   "code": {"required": true, "pattern": "…"},
+ *   "code": {"required": true, "pattern": "…", "lifelong": true},   // lifelong: never used again, even after deletion
+ *   "single": true,                        // exactly one resource, code "default": settings
+ *   "org_from": "device",                  // organisation follows that of the resource referred to
+ *   "lifecycle": {
+ *     "initial": "draft",
+ *     "states": [{"state": "draft", "title": {…}, "color": "blue", "edit": true, "delete": true}, …],  // both default true
+ *     "transitions": [{"name": "submit", "title": {…}, "from": ["draft"], "to": "pending",
+ *       "action": "write",                 // permission needed: write | approve | admin …; default write
+ *       "requires": ["supplier"],          // fields that must be filled
+ *       "comment": "none" | "optional" | "required",
+ *       "four_eyes": true,                 // not by whoever changed the content or made the transition before
+ *       "notify": true}, …]},              // event resource.transition
  *   "fields": [
  *     {"name": "device", "type": "ref", "kind": "device", "required": true,
  *      "title": {"en": "Device", "zh": "设备"}, "help": {…}},
@@ -25,7 +36,8 @@
  * Field types: string (max, min lengths, pattern, format: email|url|host|color|multiline|json|unit|path|locale),
  * integer, number (min, max, unit), boolean, enum (values), ref (kind), duration ("500ms"), time,
  * secret (never given out), object (fields), array (items), json (anything), point (reference to a
- * point by code). Common: required, default, read_only, unique, index, title, help, show_if
+ * point by code), file (id of an attachment; "accept": "image"). Common: required, default,
+ * sensitive (masked for whoever may not `sensitive` on the kind), read_only, unique, index, title, help, show_if
  * {"field": "x", "in": [..]} (a hint for forms; a hidden field is not required), example.
  * Spec members outside the schema are errors that name the nearest field. */
 #pragma once
@@ -33,14 +45,14 @@
 
 enum field_type {
     FIELD_STRING, FIELD_INTEGER, FIELD_NUMBER, FIELD_BOOLEAN, FIELD_ENUM, FIELD_REF, FIELD_DURATION,
-    FIELD_TIME, FIELD_SECRET, FIELD_OBJECT, FIELD_ARRAY, FIELD_JSON, FIELD_POINT,
+    FIELD_TIME, FIELD_SECRET, FIELD_OBJECT, FIELD_ARRAY, FIELD_JSON, FIELD_POINT, FIELD_FILE,
 };
 
 struct field {
     struct str name;
     enum field_type type;
     struct str title_en, title_zh, help_en, help_zh;
-    bool required, read_only, unique, index;
+    bool required, read_only, unique, index, sensitive;
     bool has_min, has_max;
     double min, max;                 /* numbers: value; strings, arrays: length; duration: microseconds */
     struct str pattern;              /* POSIX extended regular expression, anchored */
@@ -54,6 +66,28 @@ struct field {
     const void *regex;               /* compiled `pattern`; kind_free's */
 };
 
+#define STATES_MAX 32
+enum comment_rule { COMMENT_NONE, COMMENT_OPTIONAL, COMMENT_REQUIRED };
+struct state { struct str name, title_en, title_zh; bool editable, deletable; };
+struct transition {
+    struct str name, title_en, title_zh, action; /* action: name of a permission */
+    uint32_t from;                   /* bit i: from states[i] */
+    unsigned to;                     /* index of the state */
+    struct str *required;            /* names of fields */
+    size_t nrequired;
+    enum comment_rule comment;
+    bool four_eyes, notify;
+};
+struct lifecycle {
+    struct state *states;
+    size_t nstates;
+    struct transition *transitions;
+    size_t ntransitions;
+    unsigned initial;
+};
+const struct state *lifecycle_state(const struct lifecycle *l, struct str name);       /* NULL: unknown */
+const struct transition *lifecycle_transition(const struct lifecycle *l, struct str name);
+
 struct kind {
     struct str kind, plural, module, title_en, title_zh;
     bool numbered, code_required, builtin;
@@ -66,6 +100,10 @@ struct kind {
     const void *code_regex;          /* compiled code_pattern */
     void *regexes;                   /* all compiled ones, for kind_free */
     bool has_secret, has_ref;        /* somewhere in the schema */
+    bool single, code_lifelong, user; /* user: made at run time */
+    bool has_sensitive, has_file;
+    struct str org_from;             /* name of a ref field, or {NULL,0} */
+    const struct lifecycle *lifecycle; /* NULL: none */
 };
 
 /* Parse and check a kind document; errors name the place ("fields[3].min"). */

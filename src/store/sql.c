@@ -26,6 +26,11 @@ int sql_open(const char *url, struct sql **ret, struct error *e)
                      "“%s”不是数据库地址；可写为 sqlite:/路径/文件.db", url);
 }
 
+enum sql_dialect sql_dialect(const struct sql *db)
+{
+    return db->ops->dialect;
+}
+
 void sql_close(struct sql *db)
 {
     if (db) db->ops->close(db);

@@ -1,4 +1,4 @@
-/* sql.h - the relational store behind one interface: SQLite now, PostgreSQL next.
+/* sql.h - the relational store behind one interface: SQLite or PostgreSQL.
  *
  * SQL must be understood by both (docs: store/README.md): placeholders $1…$n, booleans as 0/1, times as
  * bigint microseconds, JSON as text read with -> and ->>, `insert … on conflict do update`, no
@@ -15,9 +15,19 @@ struct sql;      /* a database */
 struct sql_tx;   /* a transaction of this thread */
 struct sql_stmt; /* a running statement */
 
-/* url: "sqlite:/path/file.db" | "sqlite::memory:" | later "postgresql://…". */
+/* url: "sqlite:/path/file.db" | "sqlite::memory:" | "postgresql://…" (libpq). */
 MUST_CHECK int sql_open(const char *url, struct sql **ret, struct error *e);
 void sql_close(struct sql *db);
+
+/* For the few texts that differ (full-text search). */
+enum sql_dialect { SQL_SQLITE, SQL_POSTGRESQL };
+enum sql_dialect sql_dialect(const struct sql *db);
+
+/* Leases: what must run once although several processes share one database. Taken for `ttl_s`, renewed by
+ * taking it again; `owner` names the process. 1: mine now, 0: another's (*ret_owner tells, may be NULL). A
+ * SQLite database has one process: always mine. */
+MUST_CHECK int sql_lease(struct sql *db, const char *name, const char *owner, int ttl_s, char ret_owner[64], struct error *e);
+void sql_lease_drop(struct sql *db, const char *name, const char *owner);
 
 MUST_CHECK int sql_begin(struct sql *db, bool write, struct sql_tx **ret, struct error *e);
 MUST_CHECK int sql_commit(struct sql_tx *tx, struct error *e); /* ends tx in any case */

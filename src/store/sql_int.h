@@ -18,6 +18,7 @@ struct sql_value {
 };
 
 struct sql_ops {
+    enum sql_dialect dialect;
     void (*close)(struct sql *db); /* nothing may be running */
     int (*begin)(struct sql *db, bool write, struct sql_tx **ret, struct error *e);
     int (*end)(struct sql_tx *tx, bool commit, struct error *e); /* frees tx in any case */

@@ -590,6 +590,7 @@ static void lite_close(struct sql *db)
 }
 
 static const struct sql_ops lite_ops = {
+    .dialect = SQL_SQLITE,
     .close = lite_close,
     .begin = lite_begin,
     .end = lite_end,

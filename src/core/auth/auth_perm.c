@@ -3,8 +3,8 @@
 #include "base/mem.h"
 
 static const char *const action_names[] = {
-    [ACT_READ] = "read",       [ACT_WRITE] = "write", [ACT_DELETE] = "delete",
-    [ACT_CONTROL] = "control", [ACT_ADMIN] = "admin",
+    [ACT_READ] = "read",       [ACT_WRITE] = "write",         [ACT_DELETE] = "delete", [ACT_APPROVE] = "approve",
+    [ACT_CONTROL] = "control", [ACT_SENSITIVE] = "sensitive", [ACT_ADMIN] = "admin",
 };
 #define NACTIONS (sizeof(action_names) / sizeof(action_names[0]))
 #define BIT(act) (uint8_t)(1u << (act))
@@ -55,6 +55,34 @@ bool permitted(const struct permissions *p, const char *kind, enum api_action ac
 {
     if (!p || act == ACT_LOGIN || act == ACT_SELF) return true;
     return perm_mask(p, kind) & BIT(act);
+}
+
+bool permitted_at(const struct permissions *p, const char *kind, enum api_action act, struct str org)
+{
+    return permitted(p, kind, act);
+}
+
+bool permitted_field(const struct permissions *p, const char *kind, enum api_action act, struct str org,
+                     struct str field)
+{
+    return permitted(p, kind, act);
+}
+
+bool permitted_all_fields(const struct permissions *p, const char *kind, enum api_action act)
+{
+    return permitted(p, kind, act);
+}
+
+struct scope permitted_scope(const struct permissions *p, const char *kind, enum api_action act)
+{
+    return (struct scope){.all = permitted(p, kind, act)};
+}
+
+bool scope_has(const struct scope *s, struct str org)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (str_eq(s->orgs[i], org)) return true;
+    return s->all;
 }
 
 size_t perm_size(const struct permissions *p)

@@ -64,6 +64,7 @@ int kernel_open(struct sql *db, const struct clock *c, const struct rng *r, stru
     k->clock = c;
     k->rng = r;
     pthread_mutex_init(&k->lock, NULL);
+    pthread_rwlock_init(&k->events_lock, NULL);
     pthread_cond_init(&k->cond, NULL);
     int rc = sql_migrate(db, "core", migrations, sizeof migrations / sizeof *migrations, e);
     if (!rc) rc = load_seq(k, e);
@@ -80,6 +81,7 @@ void kernel_close(struct kernel *k)
     watch_stop(k);
     for (size_t i = 0; i < atomic_load(&k->nkinds); i++) kind_free(k->kinds[i]);
     pthread_mutex_destroy(&k->lock);
+    pthread_rwlock_destroy(&k->events_lock);
     pthread_cond_destroy(&k->cond);
     mem_free(k);
 }
@@ -95,6 +97,14 @@ const struct clock *kernel_clock(struct kernel *k)
 const struct rng *kernel_rng(struct kernel *k)
 {
     return k->rng;
+}
+void kernel_secrets_set(struct kernel *k, struct secrets *s)
+{
+    k->secrets = s;
+}
+struct secrets *kernel_secrets(struct kernel *k)
+{
+    return k->secrets;
 }
 
 /* ------------------------------------------------------------------ kinds */

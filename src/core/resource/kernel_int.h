@@ -5,15 +5,22 @@
 #include <stdatomic.h>
 #include "base/limits.h"
 #include "base/mem.h"
+#include "core/event.h"
 #include "core/resource.h"
 
 #define KINDS_MAX 1024
 #define HOOKS_MAX 256
 #define WATCHERS_MAX 64
+#define LISTENERS_MAX 32
 #define CHANGES_KEPT 1000000
 
 struct watcher {
     void (*fn)(void *ctx, int64_t newest_seq);
+    void *ctx;
+};
+
+struct listener {
+    event_fn *fn;
     void *ctx;
 };
 
@@ -32,6 +39,10 @@ struct kernel {
     int64_t seq, dispatched;
     bool closing, dispatching;
     pthread_t dispatcher;
+    struct secrets *secrets; /* NULL: stored as they are */
+    pthread_rwlock_t events_lock;
+    struct listener listeners[LISTENERS_MAX];
+    size_t nlisteners;
 };
 
 int kernel_nomem(struct error *e);
