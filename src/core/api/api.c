@@ -415,9 +415,11 @@ static int open_parts(struct api *api, struct error *e)
 
 static int own_routes(struct api *api, struct error *e)
 {
-    const struct route_table *tables[] = {&api_auth_routes, &api_system_routes, &api_resource_routes};
+    const struct route_table *tables[] = {&api_auth_routes, &api_system_routes, &api_resource_routes,
+                                          &api_import_routes};
     int rc = 0;
-    for (size_t i = 0; i < 3 && !rc; i++) rc = api_routes_add(api, tables[i]->rows, tables[i]->n, NULL, e);
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables) && !rc; i++)
+        rc = api_routes_add(api, tables[i]->rows, tables[i]->n, NULL, e);
     return rc;
 }
 

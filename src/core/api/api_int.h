@@ -50,9 +50,13 @@ struct route_table {
     size_t n;
 };
 extern const struct route_table api_auth_routes, api_resource_routes, api_system_routes;
+extern const struct route_table api_import_routes;
 
 /* After a change of users or roles: in effect before the answer goes out (the hooks come later). */
 void api_people_changed(struct api_call *c);
+
+/* api_import.c: the answer to many changes at once (bulk, import). */
+void api_report_answer(struct api_call *c, const struct bulk_report *r, bool dry_run, bool skip_errors);
 
 /* Changes of users and roles need admin, whatever the row says. */
 enum api_action api_action_for(const char *kind, enum api_action act);

@@ -1,10 +1,9 @@
 /* api_resource.c - the generic routes of every kind: list, create, get, replace, patch, delete, history,
- * rollback, bulk, import, export. One handler each; the kind is the first path parameter. */
+ * rollback, bulk. One handler each; the kind is the first path parameter. */
 #include "core/api/api_int.h"
 #include "base/time.h"
 #include "base/limits.h"
 
-#define ROWS_SHOWN 1000 /* of a report, besides the failed ones */
 #define FAULTS_MAX 50   /* of one body */
 
 static const char *kind_of(struct api_call *c)
@@ -343,58 +342,6 @@ static int bulk_items(struct api_call *c, const struct json *list_, struct bulk_
     return 0;
 }
 
-static void write_row(struct api_call *c, struct json_writer *w, const struct bulk_result *r)
-{
-    static const char *const status[] = {[BULK_CREATED] = "created",
-                                         [BULK_UPDATED] = "updated",
-                                         [BULK_UNCHANGED] = "unchanged",
-                                         [BULK_DELETED] = "deleted",
-                                         [BULK_FAILED] = "failed"};
-    jw_object(w);
-    jw_ki64(w, "line", (int64_t)r->line);
-    jw_kz(w, "status", status[r->status]);
-    jw_kstr(w, "code", r->code);
-    if (r->status == BULK_FAILED) {
-        jw_key(w, STR("errors"));
-        jw_array(w);
-        jw_object(w);
-        jw_kz(w, "where", r->err.where);
-        jw_kz(w, "detail", c->zh && r->err.text_zh[0] ? r->err.text_zh : r->err.text);
-        jw_end(w);
-        jw_end(w);
-    }
-    jw_end(w);
-}
-
-static void write_counts(struct json_writer *w, const struct bulk_report *r)
-{
-    jw_ki64(w, "created", (int64_t)r->created);
-    jw_ki64(w, "updated", (int64_t)r->updated);
-    jw_ki64(w, "unchanged", (int64_t)r->unchanged);
-    jw_ki64(w, "deleted", (int64_t)r->deleted);
-    jw_ki64(w, "failed", (int64_t)r->failed);
-}
-
-static void answer_report(struct api_call *c, const struct bulk_report *r, bool dry_run, bool skip_errors)
-{
-    size_t others = 0;
-    struct json_writer w = api_answer(c);
-    jw_object(&w);
-    jw_kbool(&w, "dry_run", dry_run);
-    jw_kbool(&w, "applied", !dry_run && (skip_errors || !r->failed));
-    write_counts(&w, r);
-    jw_key(&w, STR("rows"));
-    jw_array(&w);
-    for (size_t i = 0; i < r->nitems; i++)
-        if (r->items[i].status == BULK_FAILED || others++ < ROWS_SHOWN) write_row(c, &w, &r->items[i]);
-    jw_end(&w);
-    jw_end(&w);
-    if (!dry_run) api_people_changed(c);
-    char *detail = arena_printf(c->a, "{\"dry_run\":%s,\"created\":%zu,\"updated\":%zu,\"deleted\":%zu,\"failed\":%zu}",
-                                dry_run ? "true" : "false", r->created, r->updated, r->deleted, r->failed);
-    api_audit_note(c, STR(""), str_of(detail));
-}
-
 static int bulk(struct api_call *c, struct error *e)
 {
     struct json *body = NULL;
@@ -406,41 +353,8 @@ static int bulk(struct api_call *c, struct error *e)
     bool dry = json_bool(json_get(body, "dry_run"), false), skip = json_bool(json_get(body, "skip_errors"), false);
     size_t n = json_count(json_get(body, "items"));
     rc = resource_bulk(c->kernel, c->a, &c->actor, kind_of(c), items, n, dry, skip, &report, e);
-    if (!rc) answer_report(c, &report, dry, skip);
+    if (!rc) api_report_answer(c, &report, dry, skip);
     return rc;
-}
-
-static bool flag(struct api_call *c, const char *name)
-{
-    struct str s = http_query(c->req, name);
-    return str_is(s, "1") || str_is(s, "true");
-}
-
-static int import(struct api_call *c, struct error *e)
-{
-    struct bulk_report report = {0};
-    struct str type = http_header(c->req, "content-type"), media = str_trim(str_cut(&type, ';'));
-    if (!str_ieq(media, STR("text/csv")))
-        return error_set(e, ERR_MEDIA_TYPE, "", "the body must be text/csv, not '%.*s'",
-                         "请求内容须为 text/csv，而不是“%.*s”", STR_ARG(str_sub(media, 0, 60)));
-    bool dry = flag(c, "dry_run"), skip = flag(c, "skip_errors");
-    int rc = resource_import_csv(c->kernel, c->a, &c->actor, kind_of(c), c->req->body, dry, skip, &report, e);
-    if (!rc) answer_report(c, &report, dry, skip);
-    return rc;
-}
-
-static int export(struct api_call *c, struct error *e)
-{
-    struct list_query q = {.kind = kind_of(c),
-                           .filter = http_query(c->req, "filter"),
-                           .text = http_query(c->req, "q"),
-                           .sort = http_query(c->req, "sort")};
-    int rc = resource_export_csv(c->kernel, kind_of(c), &q, &c->res->body, e);
-    if (rc) return rc;
-    char *name = arena_printf(c->a, "attachment; filename=\"%.*s.csv\"", STR_ARG(c->param[0]));
-    if (name) http_set_header(c->res, "Content-Disposition", str_of(name));
-    c->res->content_type = "text/csv; charset=utf-8";
-    return 0;
 }
 
 #define PAGE_PARAMS "page:integer:Page, from 1;size:integer:Rows a page, at most 1000"
@@ -462,12 +376,6 @@ static const struct api_route rows[] = {
     API_DO("POST", "/api/v1/{plural}:bulk", "*", ACT_WRITE, AUDIT_CHANGE, bulk, .summary_en = "Many changes at once",
            .summary_zh = "批量更改", .body_max = LIMIT_BODY_IMPORT, .body_schema = BULK_BODY,
            .answer_schema = "report"),
-    API_DO("POST", "/api/v1/{plural}:import", "*", ACT_WRITE, AUDIT_CHANGE, import, .summary_en = "Import CSV",
-           .summary_zh = "导入 CSV", .body_max = LIMIT_BODY_IMPORT,
-           .params = "dry_run:boolean:Check only;skip_errors:boolean:Keep the good rows", .body_schema = "csv",
-           .answer_schema = "report"),
-    API_GET("/api/v1/{plural}:export", "*", AUDIT_NONE, export, .summary_en = "Export CSV", .summary_zh = "导出 CSV",
-            .params = LIST_PARAMS, .answer_schema = "csv"),
     API_GET(ONE, "*", AUDIT_NONE, get, .summary_en = "Get one", .summary_zh = "查看", .answer_schema = "kind:*"),
     API_DO("PUT", ONE, "*", ACT_WRITE, AUDIT_CHANGE, replace, .summary_en = "Replace", .summary_zh = "替换",
            .body_schema = "input:*", .answer_schema = "kind:*"),
