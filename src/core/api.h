@@ -105,6 +105,10 @@ struct api_ticket {
 void api_ticket_take(const struct api_call *c, struct api_ticket *ret);
 bool api_ticket_may(struct api *api, const struct api_ticket *t, const char *kind, enum api_action act);
 
+/* Tell open pages that something of this topic ("alarms", "notices", "jobs") is new, so that they ask
+ * again; cheap, gathered. Events of the kernel do it by themselves (api_watch.c). */
+void api_poke(struct api *api, const char *topic);
+
 /* Health: each check answers quickly whether its part works; text says what is wrong. For /healthz. */
 struct api_health {
     const char *name;

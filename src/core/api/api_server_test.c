@@ -5,6 +5,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 #include "core/api/api_test.h"
+#include "core/event.h"
 
 static int dial(unsigned port)
 {
@@ -103,6 +104,30 @@ TEST(changes_arrive_and_end_with_the_session)
     CHECK(read_until(fd, text, sizeof(text), "\"op\":\"update\""));
     CHECK_INT(rig_call(&r, "PATCH", "/api/v1/users/anna", "{\"spec\":{\"disabled\":true}}"), 200);
     CHECK(ends(fd));
+    close(fd);
+    api_server_stop(r.api);
+    rig_close(&r);
+}
+
+TEST(pokes_reach_who_asked_for_their_topic)
+{
+    struct rig r;
+    char text[8192];
+    REQUIRE(rig_open(&r, NULL) == 0);
+    rig_admin(&r);
+    struct http_server *srv = serve(&r);
+    int fd = dial(http_server_port(srv));
+    say(fd, "GET", "/api/v1/watch?from=0&kinds=role&topics=alarms,notices", r.cookie, "");
+    CHECK(read_until(fd, text, sizeof(text), "\"code\":\"viewer\"")); /* it listens */
+    struct event ev = {.topic = "alarm.raised", .title_en = STR("secret text"), .title_zh = STR("")};
+    kernel_event(r.kernel, &ev);
+    CHECK(read_until(fd, text, sizeof(text), "{\"topic\":\"notices\"}"));
+    CHECK(strstr(text, "event: poke") && strstr(text, "{\"topic\":\"alarms\"}") && !strstr(text, "secret text"));
+    sim_clock_advance(&r.clock, 1000000);
+    api_poke(r.api, "jobs"); /* not asked for */
+    api_poke(r.api, "alarms");
+    CHECK(read_until(fd, text, sizeof(text), "{\"topic\":\"alarms\"}"));
+    CHECK(!strstr(text, "jobs"));
     close(fd);
     api_server_stop(r.api);
     rig_close(&r);

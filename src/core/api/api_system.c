@@ -205,7 +205,7 @@ static const struct api_route rows[] = {
      .stream = &api_watch_ops,
      .summary_en = "Changes as they happen (SSE)",
      .summary_zh = "变更事件流",
-     .params = "from:integer:Changes after this seq;kinds:string:Kinds, comma",
+     .params = "from:integer:Changes after this seq;kinds:string:Kinds, comma;topics:string:Pokes of alarms, notices, jobs",
      .answer_schema = "sse"},
     API_DO("GET", "/healthz", "system", ACT_LOGIN, AUDIT_NONE, healthz, .rate = 600, .summary_en = "Is all well",
            .summary_zh = "健康检查", .answer_schema = HEALTH),

@@ -1,4 +1,6 @@
-/* api_watch.c - GET /watch: changes as server-sent events.
+/* api_watch.c - GET /watch: changes as server-sent events, and pokes: "something of this topic is new", so
+ * that a page has one stream for everything and asks again what it shows (browsers open six connections to
+ * a server, for all pages together). Pokes carry no content, and go out at most four times a second.
  *
  * One thread serves all watchers: woken by the kernel after commits and once a second, it reads for each
  * watcher what is new, within its kinds and what it may now read, and posts the text to the watcher's
@@ -9,10 +11,12 @@
 #include <errno.h>
 #include "base/mem.h"
 #include "base/metric.h"
+#include "core/event.h"
 
 #define WATCHERS_MAX 256
 #define CHUNK 500
 #define PING_S 15
+#define POKE_NS 250000000ull
 
 METRIC(watchers_gauge, METRIC_GAUGE, "bornite_api_watchers", "open change streams");
 
@@ -23,8 +27,9 @@ struct watcher {
     uint64_t stream;
     int64_t seq;
     unsigned idle_s;
-    bool busy, gone; /* under the lock */
-    char kinds[512]; /* ",point,channel,"; "": all */
+    bool busy, gone;        /* under the lock */
+    uint32_t topics, pokes; /* asked for; to be sent (under the lock): bits of poke_topics */
+    char kinds[512];        /* ",point,channel,"; "": all */
 };
 struct api_watch {
     struct api *api;
@@ -35,20 +40,42 @@ struct api_watch {
     size_t n;
     struct http_server *server; /* under the lock */
     bool started, stopping, news;
+    uint32_t pokes; /* since the last round, under the lock */
+    uint64_t poked_ns;
 };
+/* Events of the kernel poke by the beginning of their topic; every event may become a notice. */
+static const struct poke_topic {
+    const char *name, *events;
+} poke_topics[] = {{"alarms", "alarm."}, {"notices", ""}, {"jobs", "job."}};
+#define POKES (sizeof(poke_topics) / sizeof(poke_topics[0]))
+
 /* What is posted to a loop. */
 struct piece {
     struct watcher *w;
     bool close, ping, reset;
+    uint32_t pokes;
     int64_t seq;
     struct buf events; /* JSON lines */
 };
+
+static int send_pokes(struct http_stream *s, uint32_t pokes)
+{
+    int rc = 0;
+    for (size_t i = 0; i < POKES && !rc; i++) {
+        char data[64];
+        if (!(pokes & (1u << i))) continue;
+        snprintf(data, sizeof(data), "{\"topic\":\"%s\"}", poke_topics[i].name);
+        rc = http_sse_send(s, "poke", NULL, str_of(data));
+    }
+    return rc;
+}
 
 static void deliver(struct http_stream *s, struct piece *p)
 {
     struct str lines = buf_view(&p->events);
     int rc = 0;
     if (p->ping) rc = http_sse_send(s, "ping", NULL, STR("{}"));
+    if (p->pokes && !rc) rc = send_pokes(s, p->pokes);
     if (p->reset) {
         char data[48];
         snprintf(data, sizeof(data), "{\"seq\":%lld}", (long long)p->seq);
@@ -136,6 +163,11 @@ static void serve(struct api_watch *x, struct watcher *w, bool tick)
         buf_init(&p->events, 4 << 20);
         p->close = auth_by_key(x->api->auth, &arena, w->ticket.key, w->ticket.session, &who) != 0;
         send = p->close || collect(x->api, who.actor.may, w, p);
+        pthread_mutex_lock(&x->lock);
+        p->pokes = w->pokes;
+        w->pokes = 0;
+        pthread_mutex_unlock(&x->lock);
+        send = send || p->pokes;
         if (tick && ++w->idle_s >= PING_S) send = p->ping = true;
         if (send) w->idle_s = 0;
     }
@@ -182,25 +214,73 @@ static void round_of_all(struct api_watch *x, bool tick)
     }
 }
 
+/* Under the lock: hand what was poked to the watchers, unless that was just done. */
+static void spread_pokes(struct api_watch *x)
+{
+    uint64_t now = clock_mono_ns(x->api->clock);
+    if (!x->pokes || (x->poked_ns && now - x->poked_ns < POKE_NS)) return;
+    for (struct watcher *w = x->list; w; w = w->next) w->pokes |= x->pokes & w->topics;
+    x->pokes = 0;
+    x->poked_ns = now;
+}
+
+static void later(struct timespec *t, long ms)
+{
+    clock_gettime(CLOCK_REALTIME, t);
+    t->tv_nsec += ms * 1000000;
+    t->tv_sec += t->tv_nsec / 1000000000;
+    t->tv_nsec %= 1000000000;
+}
+
+static bool passed(const struct timespec *t)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec > t->tv_sec || (now.tv_sec == t->tv_sec && now.tv_nsec >= t->tv_nsec);
+}
+
 static void *run(void *arg)
 {
     struct api_watch *x = arg;
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    struct timespec second, soon;
+    later(&second, 1000);
     pthread_mutex_lock(&x->lock);
     while (!x->stopping) {
-        bool tick = false;
-        while (!x->news && !x->stopping && !tick)
-            tick = pthread_cond_timedwait(&x->wake, &x->lock, &until) == ETIMEDOUT;
+        bool due = false;
+        later(&soon, POKE_NS / 1000000);
+        while (!x->news && !x->stopping && !due) /* soon: pokes held back go out */
+            due = pthread_cond_timedwait(&x->wake, &x->lock, x->pokes ? &soon : &second) == ETIMEDOUT;
         x->news = false;
-        if (tick) {
-            clock_gettime(CLOCK_REALTIME, &until);
-            until.tv_sec++;
-        }
+        bool tick = passed(&second);
+        if (tick) later(&second, 1000);
+        spread_pokes(x);
         if (!x->stopping && x->server) round_of_all(x, tick);
     }
     pthread_mutex_unlock(&x->lock);
     return NULL;
+}
+
+static void poke(struct api_watch *x, uint32_t topics)
+{
+    pthread_mutex_lock(&x->lock);
+    x->news = x->news || (topics & ~x->pokes);
+    x->pokes |= topics;
+    pthread_cond_signal(&x->wake);
+    pthread_mutex_unlock(&x->lock);
+}
+
+void api_poke(struct api *api, const char *topic)
+{
+    for (size_t i = 0; i < POKES; i++)
+        if (strcmp(poke_topics[i].name, topic) == 0) poke(api->watch, 1u << i);
+}
+
+static void on_event(void *ctx, const struct event *ev)
+{
+    uint32_t topics = 0;
+    for (size_t i = 0; i < POKES; i++)
+        if (str_starts(str_of(ev->topic), str_of(poke_topics[i].events))) topics |= 1u << i;
+    poke(ctx, topics);
 }
 
 void api_watch_wake(struct api_watch *x)
@@ -237,6 +317,15 @@ static void set_kinds(struct api *api, struct watcher *w, struct str list)
     }
 }
 
+static void set_topics(struct watcher *w, struct str list)
+{
+    while (list.n) {
+        struct str part = str_trim(str_cut(&list, ','));
+        for (size_t i = 0; i < POKES; i++)
+            if (str_is(part, poke_topics[i].name)) w->topics |= 1u << i;
+    }
+}
+
 static void set_from(struct api *api, struct watcher *w, const struct http_request *q)
 {
     struct str s = http_header(q, "last-event-id");
@@ -257,6 +346,7 @@ static void on_open(struct http_stream *s, struct http_request *q)
         api_ticket_take(c, &w->ticket);
         set_kinds(c->api, w, http_query(q, "kinds"));
         set_from(c->api, w, q);
+        set_topics(w, http_query(q, "topics"));
     }
     pthread_mutex_lock(&x->lock);
     bool room = w && x->n < WATCHERS_MAX && !x->stopping;
@@ -293,6 +383,7 @@ int api_watch_new(struct api *api, struct api_watch **ret, struct error *e)
     pthread_mutex_init(&x->lock, NULL);
     pthread_cond_init(&x->wake, NULL);
     int rc = kernel_watch(api->kernel, on_change, x);
+    if (!rc) rc = kernel_event_subscribe(api->kernel, on_event, x);
     if (!rc && pthread_create(&x->thread, NULL, run, x) != 0)
         rc = error_set(e, ERR_NOMEM, "", "no thread for the change stream", NULL);
     x->started = rc == 0;
@@ -307,6 +398,7 @@ void api_watch_free(struct api_watch *x)
 {
     if (!x) return;
     kernel_unwatch(x->api->kernel, on_change, x);
+    kernel_event_unsubscribe(x->api->kernel, on_event, x);
     pthread_mutex_lock(&x->lock);
     x->stopping = true;
     pthread_cond_signal(&x->wake);
