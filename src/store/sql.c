@@ -31,6 +31,26 @@ enum sql_dialect sql_dialect(const struct sql *db)
     return db->ops->dialect;
 }
 
+bool sql_shared(const struct sql *db)
+{
+    return db->ops->shared;
+}
+
+int sql_lease(struct sql *db, const char *name, const char *owner, int ttl_s, char ret_owner[64], struct error *e)
+{
+    char holder[64] = "";
+    assert(ttl_s > 0 && strlen(owner) < sizeof holder);
+    int rc = db->ops->lease(db, name, owner, ttl_s, holder, e);
+    if (rc >= 0 && ret_owner) memcpy(ret_owner, holder, sizeof holder);
+    return rc;
+}
+
+void sql_lease_drop(struct sql *db, const char *name, const char *owner)
+{
+    char holder[64];
+    (void)db->ops->lease(db, name, owner, 0, holder, NULL); /* else it runs out by itself */
+}
+
 void sql_close(struct sql *db)
 {
     if (db) db->ops->close(db);

@@ -22,6 +22,8 @@ void sql_close(struct sql *db);
 /* For the few texts that differ (full-text search). */
 enum sql_dialect { SQL_SQLITE, SQL_POSTGRESQL };
 enum sql_dialect sql_dialect(const struct sql *db);
+/* Other processes may write to it while it is open (PostgreSQL). */
+bool sql_shared(const struct sql *db);
 
 /* Leases: what must run once although several processes share one database. Taken for `ttl_s`, renewed by
  * taking it again; `owner` names the process. 1: mine now, 0: another's (*ret_owner tells, may be NULL). A

@@ -19,6 +19,7 @@ struct sql_value {
 
 struct sql_ops {
     enum sql_dialect dialect;
+    bool shared;                   /* other processes may write to it while it is open */
     void (*close)(struct sql *db); /* nothing may be running */
     int (*begin)(struct sql *db, bool write, struct sql_tx **ret, struct error *e);
     int (*end)(struct sql_tx *tx, bool commit, struct error *e); /* frees tx in any case */
@@ -29,6 +30,8 @@ struct sql_ops {
     void (*done)(struct sql_stmt *s);
     int (*script)(struct sql_tx *tx, const char *text, struct error *e); /* several statements, no arguments */
     int (*backup)(struct sql *db, const char *suffix, struct error *e);  /* a consistent copy "<file><suffix>" */
+    /* See sql_lease; ttl_s 0 gives it back. ret_owner is never NULL. */
+    int (*lease)(struct sql *db, const char *name, const char *owner, int ttl_s, char ret_owner[64], struct error *e);
 };
 
 struct sql {

@@ -367,3 +367,16 @@ TEST(every_allocation_may_fail)
     CHECK_INT(rc, 0);
     CHECK(failures > 20);
 }
+
+TEST(a_lease_of_a_file_is_always_mine)
+{
+    struct sql *db = open_db("");
+    char owner[64] = "";
+    REQUIRE(db);
+    CHECK_INT(sql_lease(db, "digest", "node-1", 30, owner, NULL), 1);
+    CHECK_STR(str_of(owner), "node-1");
+    CHECK_INT(sql_lease(db, "digest", "node-1", 30, NULL, NULL), 1);
+    sql_lease_drop(db, "digest", "node-1");
+    CHECK(sql_dialect(db) == SQL_SQLITE && !sql_shared(db));
+    sql_close(db);
+}

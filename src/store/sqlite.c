@@ -577,6 +577,14 @@ static int lite_backup(struct sql *db, const char *suffix, struct error *e)
     return rc;
 }
 
+/* The file belongs to one process: whoever asks has it. */
+static int lite_lease(struct sql *db, const char *name, const char *owner, int ttl_s, char ret_owner[64],
+                      struct error *e)
+{
+    str_to_cstr(str_of(owner), ret_owner, 64);
+    return 1;
+}
+
 static void lite_close(struct sql *db)
 {
     struct lite *l = (struct lite *)db;
@@ -601,6 +609,7 @@ static const struct sql_ops lite_ops = {
     .done = lite_done,
     .script = lite_script,
     .backup = lite_backup,
+    .lease = lite_lease,
 };
 
 /* The file is made with mode 0600 before SQLite sees it; -wal and -shm take its mode. */
