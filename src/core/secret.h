@@ -17,7 +17,8 @@ struct secrets_config {
     const struct clock *clock;
     const struct rng *rng;
     const char *key_file;       /* made when missing and no data key exists; ERR_CORRUPT when empty, short or wrong */
-    const char *passphrase;     /* instead of the file */
+    const char *passphrase;     /* instead of the file; at least 12 characters */
+    bool cheap;                 /* tests only: argon2id at its smallest cost */
 };
 MUST_CHECK int secrets_open(const struct secrets_config *cfg, struct secrets **ret, struct error *e);
 void secrets_close(struct secrets *s); /* NULL allowed */
@@ -29,3 +30,8 @@ bool secret_is_sealed(struct str s);
 bool secret_is_current(struct secrets *s, struct str sealed); /* under the newest data key */
 MUST_CHECK int secrets_rotate(struct secrets *s, struct error *e);                      /* a new data key */
 MUST_CHECK int secrets_rekey(struct secrets *s, const struct secrets_config *to, struct error *e); /* another master key */
+/* What there is, oldest first: how many there are, up to `max` of them in ret. */
+struct secret_key_info { int64_t number, created_us; };
+size_t secrets_keys(struct secrets *s, struct secret_key_info *ret, size_t max);
+int64_t secret_key_number(struct str sealed); /* 0: not sealed */
+bool secrets_by_passphrase(struct secrets *s);
