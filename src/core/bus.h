@@ -53,6 +53,7 @@ bool bus_current(struct bus *b, uint32_t num, struct sample *ret);
 /* Subscribers get what passed the filter, as batches, on the shard's thread; must not block. */
 typedef void bus_fn(void *ctx, const struct sample *s, size_t n);
 int bus_subscribe(struct bus *b, bus_fn *fn, void *ctx);   /* ERR_LIMIT past 32 */
+int bus_subscribe_all(struct bus *b, bus_fn *fn, void *ctx); /* every sample, also those that the filter holds back */
 void bus_unsubscribe(struct bus *b, bus_fn *fn, void *ctx);/* after return fn is not running and will not be called */
 
 /* Synchronous write with acknowledgement: filtered nothing, durable in the store on return. For the API. */

@@ -445,6 +445,7 @@ void api_server_set(struct api *api, struct http_server *srv)
 {
     api->server = srv;
     api_watch_server(api->watch, srv);
+    feeds_server(api->feeds, srv);
 }
 
 void api_server_stop(struct api *api)

@@ -6,6 +6,7 @@
 #include "core/auth/auth.h"
 #include "core/auth/auth_backoff.h"
 
+struct feed;
 struct idem;
 struct api_watch;
 struct api_metrics;
@@ -24,6 +25,7 @@ struct api {
     struct api_watch *watch;
     struct api_metrics *metrics;
     _Atomic(struct http_server *) server;
+    struct feed *feeds; /* core/feed.h; linked while modules start and end */
     struct api_health health[API_HEALTH_MAX];
     size_t nhealth;
 };
@@ -76,6 +78,9 @@ void api_watch_free(struct api_watch *w);
 void api_watch_wake(struct api_watch *w);                            /* look again now: changes, rights */
 void api_watch_server(struct api_watch *w, struct http_server *srv); /* NULL: no more posts after it returns */
 extern const struct http_stream_ops api_watch_ops;
+
+/* api_feed.c */
+void feeds_server(struct feed *first, struct http_server *srv); /* as api_watch_server, for all of the list */
 
 /* api_metrics.c */
 int api_metrics_new(struct api_metrics **ret);

@@ -23,6 +23,7 @@ METRIC(m_passed, METRIC_COUNTER, "bornite_bus_passed_total", "Samples passed on 
 struct subscriber {
     bus_fn *fn;
     void *ctx;
+    bool all; /* also what the filter holds back */
 };
 
 struct command { /* a change of point settings, applied by the shard in order */
@@ -111,7 +112,13 @@ static void take_batch(struct shard *s, size_t n)
     struct bus *b = s->bus;
     struct outcome o = {0};
     for (size_t i = 0; i < n; i++) take_sample(s, &s->in[i], &o);
-    for (size_t i = 0; i < s->nsubs && o.out; i++) s->subs[i].fn(s->subs[i].ctx, s->out, o.out);
+    for (size_t i = 0; i < s->nsubs; i++) {
+        const struct subscriber *sub = &s->subs[i];
+        if (sub->all)
+            sub->fn(sub->ctx, s->in, n);
+        else if (o.out)
+            sub->fn(sub->ctx, s->out, o.out);
+    }
     if (b->history && o.hist) history_put(b->history, s->hist, o.hist);
     atomic_fetch_add(&b->received, n);
     atomic_fetch_add(&b->passed, o.out);
@@ -375,7 +382,7 @@ void bus_source_close(struct bus_source *s)
 
 /* ---- subscribers, direct writes, figures ---- */
 
-int bus_subscribe(struct bus *b, bus_fn *fn, void *ctx)
+static int subscribe(struct bus *b, const struct subscriber *sub)
 {
     int err = 0;
     for (unsigned i = 0; i < b->nshards; i++) {
@@ -384,11 +391,21 @@ int bus_subscribe(struct bus *b, bus_fn *fn, void *ctx)
         if (s->nsubs == SUBSCRIBERS_MAX)
             err = ERR_LIMIT;
         else
-            s->subs[s->nsubs++] = (struct subscriber){fn, ctx};
+            s->subs[s->nsubs++] = *sub;
         pthread_mutex_unlock(&s->lock);
     }
-    if (err) bus_unsubscribe(b, fn, ctx);
+    if (err) bus_unsubscribe(b, sub->fn, sub->ctx);
     return err;
+}
+
+int bus_subscribe(struct bus *b, bus_fn *fn, void *ctx)
+{
+    return subscribe(b, &(struct subscriber){fn, ctx, false});
+}
+
+int bus_subscribe_all(struct bus *b, bus_fn *fn, void *ctx)
+{
+    return subscribe(b, &(struct subscriber){fn, ctx, true});
 }
 
 void bus_unsubscribe(struct bus *b, bus_fn *fn, void *ctx)

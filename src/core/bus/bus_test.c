@@ -320,18 +320,21 @@ TEST(subscribers_see_what_passed)
 {
     struct memory_store m;
     struct bus_source *src;
-    struct seen seen = {0};
+    struct seen seen = {0}, all = {0};
     memory_init(&m);
     struct bus *b = start(&m, NULL, 1);
     struct bus_point cfg = {.num = 1, .deadband = 0, .archive = false, .step = true};
     CHECK_INT(bus_point_set(b, &cfg, 1), 0);
     CHECK_INT(bus_subscribe(b, count, &seen), 0);
+    CHECK_INT(bus_subscribe_all(b, count, &all), 0);
     REQUIRE(bus_source_open(b, "test", &src) == 0);
     struct sink sink = bus_source_sink(src);
     for (int64_t t = 1; t <= 10; t++) publish(&sink, 1, t, (double)(t > 5));
     bus_source_close(src);
     CHECK_INT(seen.n, 2);
+    CHECK_INT(all.n, 10);
     bus_unsubscribe(b, count, &seen);
+    bus_unsubscribe(b, count, &all);
     struct bus_point got;
     CHECK(bus_point_get(b, 1, &got) && got.step && !got.archive);
     bus_stop(b);
