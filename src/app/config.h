@@ -10,6 +10,7 @@ struct config {
     const char *listen;      /* address */
     long port;
     const char *tls_cert, *tls_key;
+    const char *secret_key_file, *secret_passphrase_file; /* core/secret.h; key file NULL: <data>/secret.key */
     const char *log;         /* level */
     long shards, workers;
     long commit_ms;

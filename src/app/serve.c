@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 #include "app/demo.h"
+#include "app/keys.h"
 #include "app/tables.h"
 #include "base/mem.h"
 #include "drivers/common/registry.h"
@@ -17,6 +18,7 @@ struct server {
     const struct config *cfg;
     struct node node;
     struct sql *sql;
+    struct secrets *secrets;
     struct http_server *http;
     void *module_ctx[MODULES_MAX];
 };
@@ -41,9 +43,20 @@ static void close_sql(struct server *s)
     sql_close(s->sql);
 }
 
+static int open_secrets(struct server *s, struct error *e)
+{
+    return app_secrets_open(s->cfg, s->sql, &s->secrets, e);
+}
+static void close_secrets(struct server *s)
+{
+    secrets_close(s->secrets);
+}
+
 static int open_kernel(struct server *s, struct error *e)
 {
-    return kernel_open(s->sql, s->node.clock, s->node.rng, &s->node.kernel, e);
+    int err = kernel_open(s->sql, s->node.clock, s->node.rng, &s->node.kernel, e);
+    if (!err) kernel_secrets_set(s->node.kernel, s->secrets);
+    return err;
 }
 static void close_kernel(struct server *s)
 {
@@ -139,11 +152,17 @@ static const struct step {
     int (*open)(struct server *s, struct error *e);
     void (*close)(struct server *s);
 } steps[] = {
-    {"data", open_data, close_data},         {"relational store", open_sql, close_sql},
-    {"kernel", open_kernel, close_kernel},   {"history", open_history, close_history},
-    {"sample path", open_bus, close_bus},    {"api", open_api, close_api},
-    {"modules", init_modules, fini_modules}, {"demo", set_up_demo, nothing},
-    {"start", start_modules, stop_modules},  {"http", open_http, close_http},
+    {"data", open_data, close_data},
+    {"relational store", open_sql, close_sql},
+    {"secrets", open_secrets, close_secrets},
+    {"kernel", open_kernel, close_kernel},
+    {"history", open_history, close_history},
+    {"sample path", open_bus, close_bus},
+    {"api", open_api, close_api},
+    {"modules", init_modules, fini_modules},
+    {"demo", set_up_demo, nothing},
+    {"start", start_modules, stop_modules},
+    {"http", open_http, close_http},
 };
 #define STEPS (sizeof steps / sizeof *steps)
 
