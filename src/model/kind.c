@@ -25,7 +25,7 @@ static const char *const type_names[] = {
     [FIELD_STRING] = "string", [FIELD_INTEGER] = "integer", [FIELD_NUMBER] = "number",     [FIELD_BOOLEAN] = "boolean",
     [FIELD_ENUM] = "enum",     [FIELD_REF] = "ref",         [FIELD_DURATION] = "duration", [FIELD_TIME] = "time",
     [FIELD_SECRET] = "secret", [FIELD_OBJECT] = "object",   [FIELD_ARRAY] = "array",       [FIELD_JSON] = "json",
-    [FIELD_POINT] = "point",
+    [FIELD_POINT] = "point",   [FIELD_FILE] = "file",
 };
 #define TYPES (sizeof type_names / sizeof *type_names)
 
@@ -34,7 +34,7 @@ const char *field_type_name(enum field_type t)
     return type_names[t];
 }
 
-static int nomem(struct error *e)
+int kind_nomem(struct error *e)
 {
     return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
 }
@@ -55,14 +55,14 @@ static int need_bool(struct parse *p, const struct json *v, bool *ret)
     return 0;
 }
 
-static int need_texts(struct parse *p, const struct json *v, struct str *en, struct str *zh)
+int kind_texts(const struct json *v, struct str *en, struct str *zh, struct error *e)
 {
     if (v->type != JSON_OBJECT)
-        return error_set(p->e, ERR_INVALID, "", "must be {\"en\": …, \"zh\": …}", "应为 {\"en\": …, \"zh\": …}");
+        return error_set(e, ERR_INVALID, "", "must be {\"en\": …, \"zh\": …}", "应为 {\"en\": …, \"zh\": …}");
     for
         json_each (m, v)
             if (m->type != JSON_STRING || (!str_is(m->key, "en") && !str_is(m->key, "zh")))
-                return error_set(p->e, ERR_INVALID, "", "has texts \"en\" and \"zh\" only",
+                return error_set(e, ERR_INVALID, "", "has texts \"en\" and \"zh\" only",
                                  "只能有 \"en\" 和 \"zh\" 两个文本");
     *en = json_str(json_get(v, "en"), STR_NULL);
     *zh = json_str(json_get(v, "zh"), *en);
@@ -77,11 +77,11 @@ static int parse_field(struct parse *p, const struct json *v, bool named, struct
 
 static int read_title(struct parse *p, struct field *f, const struct json *v)
 {
-    return need_texts(p, v, &f->title_en, &f->title_zh);
+    return kind_texts(v, &f->title_en, &f->title_zh, p->e);
 }
 static int read_help(struct parse *p, struct field *f, const struct json *v)
 {
-    return need_texts(p, v, &f->help_en, &f->help_zh);
+    return kind_texts(v, &f->help_en, &f->help_zh, p->e);
 }
 static int read_required(struct parse *p, struct field *f, const struct json *v)
 {
@@ -98,6 +98,17 @@ static int read_unique(struct parse *p, struct field *f, const struct json *v)
 static int read_index(struct parse *p, struct field *f, const struct json *v)
 {
     return need_bool(p, v, &f->index);
+}
+static int read_sensitive(struct parse *p, struct field *f, const struct json *v)
+{
+    int rc = need_bool(p, v, &f->sensitive);
+    if (f->sensitive) p->k->has_sensitive = true;
+    return rc;
+}
+static int read_accept(struct parse *p, struct field *f, const struct json *v)
+{
+    struct str s;
+    return need_string(p, v, &s); /* the form reads it from the document */
 }
 static int read_unit(struct parse *p, struct field *f, const struct json *v)
 {
@@ -184,7 +195,7 @@ static int read_members(struct parse *p, struct field *f, const struct json *v)
 static int read_items(struct parse *p, struct field *f, const struct json *v)
 {
     f->fields = arena_calloc(p->a, 1, sizeof *f->fields);
-    if (!f->fields) return nomem(p->e);
+    if (!f->fields) return kind_nomem(p->e);
     f->nfields = 1;
     return parse_field(p, v, false, f->fields);
 }
@@ -217,10 +228,11 @@ static const struct attribute {
     {"title", ANY, read_title},
     {"help", ANY, read_help},
     {"required", ANY, read_required},
-    {"default", ANY & ~(T(SECRET) | T(REF)), read_default},
+    {"default", ANY & ~(T(SECRET) | T(REF) | T(FILE)), read_default},
+    {"sensitive", ANY & ~T(SECRET), read_sensitive},
     {"read_only", ANY, read_read_only},
-    {"unique", ANY & ~(T(OBJECT) | T(ARRAY) | T(JSON) | T(SECRET) | T(BOOLEAN)), read_unique},
-    {"index", ANY & ~(T(OBJECT) | T(ARRAY) | T(JSON) | T(SECRET)), read_index},
+    {"unique", ANY & ~(T(OBJECT) | T(ARRAY) | T(JSON) | T(SECRET) | T(BOOLEAN) | T(FILE)), read_unique},
+    {"index", ANY & ~(T(OBJECT) | T(ARRAY) | T(JSON) | T(SECRET) | T(FILE)), read_index},
     {"show_if", ANY, read_show_if},
     {"example", ANY, read_free},
     {"placeholder", ANY, read_free},
@@ -241,6 +253,7 @@ static const struct attribute {
     {"values", T(ENUM), read_values},
     {"fields", T(OBJECT), read_members},
     {"items", T(ARRAY), read_items},
+    {"accept", T(FILE), read_accept},
 };
 #define ATTRIBUTES (sizeof attributes / sizeof *attributes)
 
@@ -319,6 +332,7 @@ static int complete_field(struct parse *p, struct field *f)
     if (f->has_min && f->has_max && f->min > f->max)
         return error_set(p->e, ERR_INVALID, "min", "is greater than max", "大于 max");
     if (f->type == FIELD_SECRET) p->k->has_secret = true;
+    if (f->type == FIELD_FILE) p->k->has_file = true;
     if (!f->title_en.p) f->title_en = f->title_zh = f->name;
     if (!f->def || f->def->type == JSON_NULL) {
         f->def = NULL;
@@ -360,7 +374,7 @@ static int parse_fields(struct parse *p, const struct json *v, struct field **re
         return error_set(p->e, ERR_INVALID, "", "must be a list of at most %d fields", "应为最多 %d 个字段的列表",
                          FIELDS_MAX);
     struct field *fields = arena_calloc(p->a, n ? n : 1, sizeof *fields);
-    if (!fields) return nomem(p->e);
+    if (!fields) return kind_nomem(p->e);
     size_t i = 0;
     for
         json_each (it, v) {
@@ -383,6 +397,12 @@ static int parse_fields(struct parse *p, const struct json *v, struct field **re
 
 static int doc_code(struct parse *p, const struct json *v)
 {
+    const struct json *lifelong = json_get(v, "lifelong");
+    int rc = lifelong ? need_bool(p, lifelong, &p->k->code_lifelong) : 0;
+    if (rc) {
+        error_prefix(p->e, "lifelong");
+        return rc;
+    }
     p->k->code_required = json_bool(json_get(v, "required"), false);
     p->k->code_pattern = json_str(json_get(v, "pattern"), STR_NULL);
     if (!p->k->code_pattern.p) return 0;
@@ -398,7 +418,7 @@ static int doc_fields(struct parse *p, const struct json *v)
 }
 static int doc_title(struct parse *p, const struct json *v)
 {
-    return need_texts(p, v, &p->k->title_en, &p->k->title_zh);
+    return kind_texts(v, &p->k->title_en, &p->k->title_zh, p->e);
 }
 static int doc_kind(struct parse *p, const struct json *v)
 {
@@ -415,6 +435,18 @@ static int doc_module(struct parse *p, const struct json *v)
 static int doc_numbered(struct parse *p, const struct json *v)
 {
     return need_bool(p, v, &p->k->numbered);
+}
+static int doc_single(struct parse *p, const struct json *v)
+{
+    return need_bool(p, v, &p->k->single);
+}
+static int doc_org_from(struct parse *p, const struct json *v)
+{
+    return need_string(p, v, &p->k->org_from);
+}
+static int doc_lifecycle(struct parse *p, const struct json *v)
+{
+    return lifecycle_parse(p->k, v, p->e);
 }
 static int doc_api(struct parse *p, const struct json *v)
 {
@@ -443,10 +475,11 @@ static const struct doc_member {
     const char *name;
     int (*read)(struct parse *p, const struct json *v);
 } members[] = {
-    {"kind", doc_kind},   {"plural", doc_plural}, {"module", doc_module},  {"title", doc_title},
-    {"titles", doc_free}, {"help", doc_free},     {"icon", doc_free},      {"numbered", doc_numbered},
-    {"code", doc_code},   {"name", doc_free},     {"fields", doc_fields},  {"lists", doc_lists},
-    {"form", doc_free},   {"share", doc_share},   {"lifecycle", doc_free}, {"api", doc_api},
+    {"kind", doc_kind},           {"plural", doc_plural}, {"module", doc_module}, {"title", doc_title},
+    {"titles", doc_free},         {"help", doc_free},     {"icon", doc_free},     {"numbered", doc_numbered},
+    {"code", doc_code},           {"name", doc_free},     {"fields", doc_fields}, {"lists", doc_lists},
+    {"form", doc_free},           {"share", doc_share},   {"single", doc_single}, {"org_from", doc_org_from},
+    {"lifecycle", doc_lifecycle}, {"api", doc_api},
 };
 #define MEMBERS (sizeof members / sizeof *members)
 
@@ -468,6 +501,32 @@ static int read_member(struct parse *p, const struct json *v)
     return for_ui(v->key) ? 0 : unknown_attribute(p, names, MEMBERS, v->key);
 }
 
+static int complete_org_from(struct parse *p)
+{
+    const struct kind *k = p->k;
+    if (!k->org_from.p) return 0;
+    for (size_t i = 0; i < k->nfields; i++)
+        if (str_eq(k->fields[i].name, k->org_from) && k->fields[i].type == FIELD_REF) return 0;
+    return error_set(p->e, ERR_INVALID, "org_from", "'%.*s' is no field of type ref", "“%.*s”不是引用（ref）字段",
+                     STR_ARG(k->org_from));
+}
+
+/* The one resource is made when it is first asked for, so that nothing may be missing. */
+static int complete_single(struct parse *p)
+{
+    const struct kind *k = p->k;
+    for (size_t i = 0; k->single && i < k->nfields; i++) {
+        const struct field *f = &k->fields[i];
+        char where[48];
+        snprintf(where, sizeof where, "fields[%zu].default", i);
+        if (f->required && !f->def)
+            return error_set(p->e, ERR_INVALID, where,
+                             "a kind with \"single\" needs a default for the required field '%.*s'",
+                             "单例类型的必填字段“%.*s”需要默认值", STR_ARG(f->name));
+    }
+    return 0;
+}
+
 static int complete_kind(struct parse *p)
 {
     struct kind *k = p->k;
@@ -478,14 +537,16 @@ static int complete_kind(struct parse *p)
         return error_set(p->e, ERR_INVALID, "plural", "needs a name of a-z, 0-9, _ and - that begins with a letter",
                          "需要由 a-z、0-9、_、- 组成并以字母开头的名称");
     if (!k->title_en.p) k->title_en = k->title_zh = k->kind;
-    return 0;
+    int rc = complete_org_from(p);
+    if (!rc) rc = complete_single(p);
+    return rc ? rc : lifecycle_complete(k, p->e);
 }
 
 static int parse_document(struct parse *p, struct str text)
 {
     struct str own = arena_str(p->a, text);
     struct json *doc;
-    if (!own.p) return nomem(p->e);
+    if (!own.p) return kind_nomem(p->e);
     int rc = json_parse(p->a, own, &doc, p->e);
     if (rc) return rc;
     if (doc->type != JSON_OBJECT)
@@ -500,10 +561,10 @@ int kind_parse(struct str text, struct kind **ret, struct error *e)
     struct error own = {0};
     if (!e) e = &own;
     struct arena *a = mem_alloc(sizeof *a);
-    if (!a) return nomem(e);
+    if (!a) return kind_nomem(e);
     arena_init(a, DOC_MAX);
     struct kind *k = arena_calloc(a, 1, sizeof *k);
-    int rc = k ? 0 : nomem(e);
+    int rc = k ? 0 : kind_nomem(e);
     if (k) {
         k->arena = a;
         struct parse p = {.a = a, .k = k, .e = e};

@@ -207,6 +207,13 @@ static struct json *check_ref(struct check *c, const struct field *f, const stru
     return made(c, json_copy(c->a, v));
 }
 
+static struct json *check_file(struct check *c, const struct field *f, const struct json *v)
+{
+    if (v->type != JSON_STRING || !v->s.n || v->s.n > 64)
+        return wrong_type(c, v, "the id of an attachment; upload the file first", "附件的标识；请先上传文件");
+    return made(c, json_copy(c->a, v));
+}
+
 static struct json *check_duration(struct check *c, const struct field *f, const struct json *v)
 {
     int64_t us, ms;
@@ -246,7 +253,7 @@ static check_fn *const checks[] = {
     [FIELD_BOOLEAN] = check_boolean,   [FIELD_ENUM] = check_enum,       [FIELD_REF] = check_ref,
     [FIELD_DURATION] = check_duration, [FIELD_TIME] = check_time,       [FIELD_SECRET] = check_string,
     [FIELD_OBJECT] = check_object,     [FIELD_ARRAY] = check_array,     [FIELD_JSON] = check_any,
-    [FIELD_POINT] = check_string,
+    [FIELD_POINT] = check_string,      [FIELD_FILE] = check_file,
 };
 
 static struct json *check_value(struct check *c, const struct field *f, const struct json *v)

@@ -17,3 +17,10 @@ void regex_drop_all(struct kind *k);
 bool field_shown(const struct field *f, const struct field *siblings, size_t n, const struct json *obj);
 
 bool kind_name_ok(struct str s, bool dash); /* [a-z][a-z0-9_]{0,62}, with '-' when dash */
+
+int kind_nomem(struct error *e);
+/* {"en": …, "zh": …}; a missing one is the other. */
+int kind_texts(const struct json *v, struct str *en, struct str *zh, struct error *e);
+/* kind_lifecycle.c: `where` begins inside "lifecycle"; the second once all fields are known. */
+int lifecycle_parse(struct kind *k, const struct json *v, struct error *e);
+int lifecycle_complete(const struct kind *k, struct error *e);

@@ -5,7 +5,7 @@ static const char *const json_types[] = {
     [FIELD_STRING] = "string", [FIELD_INTEGER] = "integer", [FIELD_NUMBER] = "number",   [FIELD_BOOLEAN] = "boolean",
     [FIELD_ENUM] = "string",   [FIELD_REF] = "string",      [FIELD_DURATION] = "string", [FIELD_TIME] = "string",
     [FIELD_SECRET] = "string", [FIELD_OBJECT] = "object",   [FIELD_ARRAY] = "array",     [FIELD_JSON] = NULL,
-    [FIELD_POINT] = "string",
+    [FIELD_POINT] = "string",  [FIELD_FILE] = "string",
 };
 
 static struct json *schema_of(struct arena *a, const struct field *f);
@@ -43,7 +43,7 @@ static bool limits(struct arena *a, struct json *o, const struct field *f)
         const char *min, *max;
     } names[] = {[FIELD_STRING] = {"minLength", "maxLength"}, [FIELD_SECRET] = {"minLength", "maxLength"},
                  [FIELD_INTEGER] = {"minimum", "maximum"},    [FIELD_NUMBER] = {"minimum", "maximum"},
-                 [FIELD_ARRAY] = {"minItems", "maxItems"},    [FIELD_POINT] = {NULL, NULL}};
+                 [FIELD_ARRAY] = {"minItems", "maxItems"},    [FIELD_FILE] = {NULL, NULL}};
     if (!names[f->type].min) return true;
     return (!f->has_min || put(a, o, names[f->type].min, number(a, f->min))) &&
            (!f->has_max || put(a, o, names[f->type].max, number(a, f->max)));
@@ -67,6 +67,7 @@ static bool details(struct arena *a, struct json *o, const struct field *f)
     case FIELD_TIME: return put_str(a, o, "format", STR("date-time"));
     case FIELD_SECRET: return put(a, o, "writeOnly", json_new_bool(a, true));
     case FIELD_DURATION: return put_str(a, o, "format", STR("bornite-duration"));
+    case FIELD_FILE: return put_str(a, o, "format", STR("bornite-file"));
     case FIELD_REF: return put_str(a, o, "x-kind", f->ref_kind);
     default: return put_str(a, o, "format", f->format);
     }
@@ -80,6 +81,7 @@ static struct json *schema_of(struct arena *a, const struct field *f)
               put_str(a, o, "description", f->help_en) && put_str(a, o, "pattern", f->pattern) &&
               put_str(a, o, "x-unit", f->unit) && limits(a, o, f) && details(a, o, f);
     if (ok && f->read_only) ok = put(a, o, "readOnly", json_new_bool(a, true));
+    if (ok && f->sensitive) ok = put(a, o, "x-sensitive", json_new_bool(a, true));
     if (ok && f->def) ok = put(a, o, "default", json_copy(a, f->def));
     return ok ? o : NULL;
 }

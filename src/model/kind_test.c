@@ -110,6 +110,98 @@ static const char *parsed(const char *text)
     return out;
 }
 
+#define STATES \
+    "\"states\":[{\"state\":\"draft\"},{\"state\":\"pending\",\"edit\":false,\"delete\":false," \
+    "\"title\":{\"en\":\"Pending\",\"zh\":\"待审\"}},{\"state\":\"ok\",\"edit\":false}]"
+#define CYCLE(transitions) \
+    "{\"kind\":\"a\",\"plural\":\"as\",\"lifecycle\":{" STATES ",\"transitions\":[" transitions \
+    "]},\"fields\":[{\"name\":\"who\",\"type\":\"string\"}]}"
+#define SUBMIT \
+    "{\"name\":\"submit\",\"from\":[\"draft\"],\"to\":\"pending\",\"requires\":[\"who\"],\"comment\":" \
+    "\"optional\"}"
+#define APPROVE \
+    "{\"name\":\"approve\",\"from\":[\"pending\"],\"to\":\"ok\",\"action\":\"approve\",\"four_eyes\":true," \
+    "\"notify\":true}"
+
+TEST(a_life_cycle_is_read)
+{
+    struct kind *k = NULL;
+    struct error e = {0};
+    REQUIRE(kind_parse(str_of(CYCLE(SUBMIT "," APPROVE)), &k, &e) == 0);
+    const struct lifecycle *l = k->lifecycle;
+    REQUIRE(l != NULL);
+    CHECK_INT(l->nstates, 3);
+    CHECK_INT(l->ntransitions, 2);
+    CHECK_INT(l->initial, 0);
+    CHECK(l->states[0].editable && l->states[0].deletable);
+    CHECK(!l->states[1].editable && !l->states[1].deletable && !l->states[2].editable && l->states[2].deletable);
+    CHECK_STR(l->states[1].title_zh, "待审");
+    const struct transition *t = lifecycle_transition(l, STR("approve"));
+    REQUIRE(t != NULL);
+    CHECK(t->four_eyes && t->notify && t->comment == COMMENT_NONE && t->from == 2 && t->to == 2);
+    CHECK_STR(t->action, "approve");
+    t = lifecycle_transition(l, STR("submit"));
+    REQUIRE(t && t->nrequired == 1);
+    CHECK_STR(t->action, "write");
+    CHECK(t->comment == COMMENT_OPTIONAL && !t->four_eyes);
+    CHECK_STR(t->required[0], "who");
+    CHECK(!lifecycle_transition(l, STR("x")) && !lifecycle_state(l, STR("x")) && !lifecycle_state(NULL, STR("ok")));
+    kind_free(k);
+}
+
+TEST(life_cycles_that_make_no_sense)
+{
+    CHECK_Z(parsed(CYCLE(SUBMIT)), "lifecycle.states[2]: no transition leads to 'ok'; add one or remove the state");
+    CHECK_Z(parsed(CYCLE("{\"name\":\"x\",\"from\":[\"darft\"],\"to\":\"ok\"}")),
+            "lifecycle.transitions[0].from[0]: there is no state 'darft'; did you mean 'draft'?");
+    CHECK_Z(parsed(CYCLE("{\"name\":\"x\",\"from\":[\"draft\"],\"to\":\"zzzzzz\"}")),
+            "lifecycle.transitions[0].to: there is no state 'zzzzzz'");
+    CHECK_Z(parsed(CYCLE("{\"name\":\"x\",\"from\":[],\"to\":\"ok\"}")),
+            "lifecycle.transitions[0].from: must be a list of states");
+    CHECK_Z(parsed(CYCLE("{\"name\":\"x\",\"from\":[\"draft\"],\"to\":\"ok\",\"action\":\"aprove\"}")),
+            "lifecycle.transitions[0].action: there is no action 'aprove'; did you mean 'approve'?");
+    CHECK_Z(parsed(CYCLE(SUBMIT "," APPROVE ",{\"name\":\"x\",\"from\":[\"ok\"],\"to\":\"draft\",\"requires\":["
+                                "\"woh\"]}")),
+            "lifecycle.transitions[2].requires[0]: there is no field 'woh'; did you mean 'who'?");
+    CHECK_Z(parsed(CYCLE(SUBMIT "," SUBMIT)), "lifecycle.transitions[1].name: 'submit' is there twice");
+    CHECK_Z(parsed(CYCLE("{\"name\":\"x\",\"form\":[]}")),
+            "lifecycle.transitions[0]: there is no attribute 'form'; did you mean 'from'?");
+    CHECK_Z(parsed(CYCLE("{\"name\":\"x\",\"from\":[\"draft\"],\"to\":\"ok\",\"comment\":true}")),
+            "lifecycle.transitions[0].comment: must be none, optional or required");
+    CHECK_Z(parsed("{\"kind\":\"a\",\"plural\":\"as\",\"lifecycle\":{}}"),
+            "lifecycle.states: must be a list of 1 to 32 states");
+    CHECK_Z(parsed("{\"kind\":\"a\",\"plural\":\"as\",\"lifecycle\":{\"initial\":\"b\",\"states\":[{\"state\":\"a\"}"
+                   "]}}"),
+            "lifecycle.initial: there is no state 'b'; did you mean 'a'?");
+    CHECK_Z(parsed("{\"kind\":\"a\",\"plural\":\"as\",\"lifecycle\":{\"states\":[{\"state\":\"a\",\"edit\":1}]}}"),
+            "lifecycle.states[0].edit: must be true or false");
+    CHECK_Z(parsed("{\"kind\":\"a\",\"plural\":\"as\",\"lifecycle\":[]}"), "lifecycle: must be an object {…}");
+}
+
+TEST(kinds_of_one_resource_and_files_and_organisations)
+{
+#define KIND(rest) "{\"kind\":\"a\",\"plural\":\"as\"," rest "}"
+    CHECK_Z(parsed(KIND("\"single\":true,\"fields\":[{\"name\":\"x\",\"type\":\"integer\",\"required\":true}]")),
+            "fields[0].default: a kind with \"single\" needs a default for the required field 'x'");
+    CHECK_Z(parsed(KIND("\"org_from\":\"x\",\"fields\":[{\"name\":\"x\",\"type\":\"string\"}]")),
+            "org_from: 'x' is no field of type ref");
+    CHECK_Z(parsed(KIND("\"fields\":[{\"name\":\"x\",\"type\":\"secret\",\"sensitive\":true}]")),
+            "fields[0].sensitive: a field of type secret has no 'sensitive'");
+    CHECK_Z(parsed(KIND("\"code\":{\"lifelong\":1}")), "code.lifelong: must be true or false");
+    struct kind *k = NULL;
+    struct error e = {0};
+    const char *text = KIND("\"org_from\":\"d\",\"code\":{\"lifelong\":true},\"fields\":["
+                            "{\"name\":\"d\",\"type\":\"ref\",\"kind\":\"b\"},"
+                            "{\"name\":\"photo\",\"type\":\"file\",\"accept\":\"image\"},"
+                            "{\"name\":\"pay\",\"type\":\"number\",\"sensitive\":true}]");
+    REQUIRE(kind_parse(str_of(text), &k, &e) == 0);
+    CHECK(k->code_lifelong && k->has_file && k->has_sensitive && !k->single && !k->user);
+    CHECK_STR(k->org_from, "d");
+    CHECK(kind_field(k, STR("photo"))->type == FIELD_FILE && kind_field(k, STR("pay"))->sensitive);
+    CHECK_Z(field_type_name(FIELD_FILE), "file");
+    kind_free(k);
+}
+
 TEST(documents_are_checked)
 {
 #define HEAD "{\"kind\":\"a\",\"plural\":\"as\",\"fields\":["

@@ -99,7 +99,7 @@ static text_fn *const readers[] = {
     [FIELD_BOOLEAN] = text_boolean, [FIELD_ENUM] = text_enum,       [FIELD_REF] = text_string,
     [FIELD_DURATION] = text_string, [FIELD_TIME] = text_string,     [FIELD_SECRET] = text_string,
     [FIELD_OBJECT] = text_json,     [FIELD_ARRAY] = text_array,     [FIELD_JSON] = text_json,
-    [FIELD_POINT] = text_string,
+    [FIELD_POINT] = text_string,    [FIELD_FILE] = text_string,
 };
 
 int field_from_text(const struct field *f, struct arena *a, struct str text, struct json **ret, struct error *e)

@@ -343,7 +343,7 @@ static void write_paths(struct json_writer *w, const struct op *ops, size_t n)
     "type:FieldType;title?:Text;help?:Text;required?:boolean;read_only?:boolean;unique?:boolean;index?:boolean;" \
     "default?:any;example?:any;min?:number|string;max?:number|string;pattern?:string;format?:string;unit?:string;" \
     "unit_field?:string;kind?:string;values?:{value:string;title?:Text}[];fields?:Field[];items?:FieldItem;" \
-    "max_items?:integer;show_if?:{field:string;in:any[]};"
+    "max_items?:integer;show_if?:{field:string;in:any[]};sensitive?:boolean;accept?:string;"
 
 /* What many routes and the forms of the UI speak of. Resource: an envelope of any kind. */
 static const struct {
@@ -358,13 +358,17 @@ static const struct {
     {"Link", "{id:string;code:string;name:string}"},
     {"Text", "{en:string;zh:string}"},
     {"FieldType", "'string'|'integer'|'number'|'boolean'|'enum'|'ref'|'duration'|'time'|'secret'|'object'|'array'|"
-                  "'json'|'point'"},
+                  "'json'|'point'|'file'"},
     {"Field", "{name:string;" FIELD "}"},
     {"FieldItem", "{" FIELD "}"}, /* what a list holds */
     {"KindDoc", "{kind:string;plural:string;module?:string;title:Text;titles?:Text;help?:Text;icon?:string;"
-                "numbered?:boolean;code?:{required?:boolean;pattern?:string};fields:Field[];"
+                "numbered?:boolean;code?:{required?:boolean;pattern?:string;lifelong?:boolean};fields:Field[];"
                 "lists?:{columns?:string[];sort?:string};form?:{groups?:{title?:Text;fields:string[]}[]};"
-                "share?:string}"},
+                "share?:string;single?:boolean;org_from?:string;lifecycle?:Lifecycle}"},
+    {"Lifecycle", "{initial?:string;states:LifecycleState[];transitions?:LifecycleTransition[]}"},
+    {"LifecycleState", "{state:string;title?:Text;color?:string;edit?:boolean;delete?:boolean}"},
+    {"LifecycleTransition", "{name:string;title?:Text;from:string[];to:string;action?:string;requires?:string[];"
+                            "comment?:'none'|'optional'|'required';four_eyes?:boolean;notify?:boolean}"},
     {"Resource", "{" ENVELOPE_OUT "spec:object}"},
     {"ResourceInput", "{" ENVELOPE_IN "spec?:object}"},
 };
