@@ -11,19 +11,22 @@
 
 static const struct engine {
     const char *scheme;
-    int (*open)(const char *rest, struct sql **ret, struct error *e);
+    int (*open)(const char *url, struct sql **ret, struct error *e);
 } engines[] = {
     {"sqlite:", sqlite_open_url},
+    {"postgresql:", postgres_open_url},
+    {"postgres:", postgres_open_url},
 };
 
 int sql_open(const char *url, struct sql **ret, struct error *e)
 {
     for (size_t i = 0; i < sizeof engines / sizeof *engines; i++) {
-        size_t n = strlen(engines[i].scheme);
-        if (strncmp(url, engines[i].scheme, n) == 0) return engines[i].open(url + n, ret, e);
+        if (strncmp(url, engines[i].scheme, strlen(engines[i].scheme)) == 0) return engines[i].open(url, ret, e);
     }
-    return error_set(e, ERR_UNSUPPORTED, "database", "'%s' is no database URL; write for example sqlite:/path/file.db",
-                     "“%s”不是数据库地址；可写为 sqlite:/路径/文件.db", url);
+    return error_set(
+        e, ERR_UNSUPPORTED, "database",
+        "'%s' is no database URL; write for example sqlite:/path/file.db or postgresql://user@host/database",
+        "“%s”不是数据库地址；可写为 sqlite:/路径/文件.db 或 postgresql://用户@主机/数据库", url);
 }
 
 enum sql_dialect sql_dialect(const struct sql *db)
@@ -43,6 +46,11 @@ int sql_lease(struct sql *db, const char *name, const char *owner, int ttl_s, ch
     int rc = db->ops->lease(db, name, owner, ttl_s, holder, e);
     if (rc >= 0 && ret_owner) memcpy(ret_owner, holder, sizeof holder);
     return rc;
+}
+
+int sql_alone(struct sql *db, struct error *e)
+{
+    return db->ops->alone(db, e);
 }
 
 void sql_lease_drop(struct sql *db, const char *name, const char *owner)

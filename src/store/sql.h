@@ -30,6 +30,8 @@ bool sql_shared(const struct sql *db);
  * SQLite database has one process: always mine. */
 MUST_CHECK int sql_lease(struct sql *db, const char *name, const char *owner, int ttl_s, char ret_owner[64], struct error *e);
 void sql_lease_drop(struct sql *db, const char *name, const char *owner);
+/* From now until sql_close no other process uses it: ERR_AGAIN when one does; whoever opens it is refused. */
+MUST_CHECK int sql_alone(struct sql *db, struct error *e);
 
 MUST_CHECK int sql_begin(struct sql *db, bool write, struct sql_tx **ret, struct error *e);
 MUST_CHECK int sql_commit(struct sql_tx *tx, struct error *e); /* ends tx in any case */

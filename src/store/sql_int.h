@@ -32,6 +32,7 @@ struct sql_ops {
     int (*backup)(struct sql *db, const char *suffix, struct error *e);  /* a consistent copy "<file><suffix>" */
     /* See sql_lease; ttl_s 0 gives it back. ret_owner is never NULL. */
     int (*lease)(struct sql *db, const char *name, const char *owner, int ttl_s, char ret_owner[64], struct error *e);
+    int (*alone)(struct sql *db, struct error *e); /* see sql_alone */
 };
 
 struct sql {
@@ -48,4 +49,5 @@ struct sql_stmt {
     struct sql_tx *tx;
 };
 
-int sqlite_open_url(const char *rest, struct sql **ret, struct error *e); /* what follows "sqlite:" */
+int sqlite_open_url(const char *url, struct sql **ret, struct error *e);
+int postgres_open_url(const char *url, struct sql **ret, struct error *e);

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/buf.h"
@@ -56,6 +57,7 @@ struct tx {
 struct lite {
     struct sql base;
     char *path;
+    int in_use; /* descriptor of "<file>-lock"; -1: none */
     bool memory;
     unsigned wait_ms;
     pthread_mutex_t lock;
@@ -591,10 +593,35 @@ static void lite_close(struct sql *db)
     assert(!l->writing && l->nidle == l->nreaders);
     for (unsigned i = 0; i < l->nidle; i++) conn_close(l->idle[i]);
     conn_close(l->writer);
+    if (l->in_use >= 0) close(l->in_use);
     pthread_mutex_destroy(&l->lock);
     pthread_cond_destroy(&l->freed);
     mem_free(l->path);
     mem_free(l);
+}
+
+/* "<file>-lock": everybody who has the database open holds a shared flock on it, sql_alone an exclusive one.
+ * A file of its own, because closing any descriptor of the database itself would drop SQLite's locks. */
+static int open_lock(struct lite *l, struct error *e)
+{
+    char path[4096];
+    if (snprintf(path, sizeof path, "%s-lock", l->path) >= (int)sizeof path)
+        return error_set(e, ERR_TOO_LARGE, "database", "the path is too long", "路径过长");
+    l->in_use = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (l->in_use < 0)
+        return error_set(e, error_from_errno(errno), "database", "cannot open %s: %s", "无法打开 %s：%s", path,
+                         strerror(errno));
+    if (flock(l->in_use, LOCK_SH | LOCK_NB) == 0) return 0;
+    return error_set(e, ERR_UNAVAILABLE, "database", "the database is being moved by another process (bornite migrate)",
+                     "数据库正被另一进程迁移（bornite migrate）");
+}
+
+static int lite_alone(struct sql *db, struct error *e)
+{
+    struct lite *l = (struct lite *)db;
+    if (l->memory || flock(l->in_use, LOCK_EX | LOCK_NB) == 0) return 0;
+    return error_set(e, ERR_AGAIN, "", "another process has the database %s open; stop it first",
+                     "另有进程正在使用数据库 %s，请先停止", l->path);
 }
 
 static const struct sql_ops lite_ops = {
@@ -610,6 +637,7 @@ static const struct sql_ops lite_ops = {
     .script = lite_script,
     .backup = lite_backup,
     .lease = lite_lease,
+    .alone = lite_alone,
 };
 
 /* The file is made with mode 0600 before SQLite sees it; -wal and -shm take its mode. */
@@ -639,21 +667,23 @@ static int parse_rest(struct lite *l, const char *rest, struct error *e)
     return 0;
 }
 
-int sqlite_open_url(const char *rest, struct sql **ret, struct error *e)
+int sqlite_open_url(const char *url, struct sql **ret, struct error *e)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, configure);
     struct lite *l = mem_calloc(1, sizeof *l);
     if (!l) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     l->base.ops = &lite_ops;
+    l->in_use = -1;
     pthread_condattr_t ca;
     pthread_condattr_init(&ca);
     pthread_condattr_setclock(&ca, CLOCK_MONOTONIC);
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->freed, &ca);
     pthread_condattr_destroy(&ca);
-    int rc = parse_rest(l, rest, e);
+    int rc = parse_rest(l, url + strlen("sqlite:"), e);
     if (!rc && !l->memory) rc = make_private(l->path, e);
+    if (!rc && !l->memory) rc = open_lock(l, e);
     if (!rc) rc = conn_open(l->path, true, &l->writer, e);
     if (rc)
         lite_close(&l->base);
