@@ -1,4 +1,4 @@
-/* api_test.h - for tests of handlers: a kernel and an API on a memory database with a simulated clock, and
+/* api_test.h - for tests of handlers: a kernel and an API on a fresh database with a simulated clock, and
  * requests run synchronously through api_route and the handler, without a socket. One thread. */
 #pragma once
 #include "base/encode.h"
@@ -6,6 +6,7 @@
 #include "base/test.h"
 #include "core/api.h"
 #include "core/auth/auth.h"
+#include "store/sql_fixture.h"
 
 struct rig {
     struct sim_clock clock;
@@ -14,6 +15,8 @@ struct rig {
     struct kernel *kernel;
     struct api *api;
     struct arena arena; /* of all requests */
+    char url[800];
+    bool fresh; /* a database that nobody opens again */
     /* what the next request carries */
     char cookie[64], bearer[64], peer[64];
     const char *language, *if_match, *idempotency, *origin, *accept, *content_type, *forwarded;
@@ -26,6 +29,7 @@ struct rig {
     struct json *json; /* of the body, NULL when it is none */
 };
 
+/* url: "sqlite:…/name.db", which may be opened again, or ":memory:"; a schema each with BORNITE_TEST_SQL. */
 static inline int rig_open_at(struct rig *r, const char *url, const struct http_static *(*asset)(struct str path))
 {
     struct error e = {0};
@@ -34,7 +38,11 @@ static inline int rig_open_at(struct rig *r, const char *url, const struct http_
     sim_rng_init(&r->rng, 42);
     arena_init(&r->arena, 256 << 20);
     snprintf(r->peer, sizeof(r->peer), "10.0.0.7");
-    int rc = sql_open(url, &r->db, &e);
+    const char *slash = strrchr(url, '/');
+    r->fresh = !slash;
+    snprintf(r->url, sizeof(r->url), "%s", url);
+    if (sql_fixture_shared()) sql_fixture_url(slash ? slash + 1 : NULL, r->url, sizeof(r->url));
+    int rc = sql_open(r->url, &r->db, &e);
     if (!rc) rc = kernel_open(r->db, &r->clock.clock, &r->rng.rng, &r->kernel, &e);
     struct api_config cfg = {.kernel = r->kernel, .asset = asset, .cheap_hash = true, .version = "1.2.3"};
     if (!rc) rc = api_new(&cfg, &r->api, &e);
@@ -50,6 +58,7 @@ static inline void rig_close(struct rig *r)
 {
     api_free(r->api);
     kernel_close(r->kernel);
+    if (r->fresh) sql_fixture_drop(r->db, r->url);
     sql_close(r->db);
     arena_fini(&r->arena);
 }

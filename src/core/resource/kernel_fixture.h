@@ -2,6 +2,7 @@
 #pragma once
 #include "base/test.h"
 #include "core/resource.h"
+#include "store/sql_fixture.h"
 
 static const char fixture_device[] =
     "{\"kind\":\"device\",\"plural\":\"devices\",\"title\":{\"en\":\"Device\",\"zh\":\"设备\"},\"code\":{\"required\":"
@@ -37,16 +38,15 @@ struct fixture {
     struct sim_rng rng;
     struct arena a;
     struct error e;
-    char url[600];
+    char url[800];
+    bool fresh; /* nobody opens it again */
 };
 
-/* `name` NULL: in memory. */
+/* `name` NULL: in memory. With BORNITE_TEST_SQL both are schemas on that server. */
 static inline bool fixture_open(struct fixture *f, const char *name)
 {
-    if (name)
-        snprintf(f->url, sizeof f->url, "sqlite:%.500s/%s", test_tmpdir(), name);
-    else
-        snprintf(f->url, sizeof f->url, "sqlite::memory:");
+    sql_fixture_url(name, f->url, sizeof f->url);
+    f->fresh = !name;
     arena_init(&f->a, 64 << 20);
     sim_clock_init(&f->clock, 1790000000000000LL);
     sim_rng_init(&f->rng, 1);
@@ -61,6 +61,7 @@ static inline bool fixture_open(struct fixture *f, const char *name)
 static inline void fixture_close(struct fixture *f)
 {
     kernel_close(f->k);
+    if (f->fresh) sql_fixture_drop(f->db, f->url);
     sql_close(f->db);
     arena_fini(&f->a);
     *f = (struct fixture){.db = NULL};
