@@ -11,7 +11,7 @@ static inline bool sql_fixture_shared(void)
     return getenv("BORNITE_TEST_SQL") != NULL;
 }
 
-/* `name` NULL: a fresh one; else the same again for the same name within a test. */
+/* `name` NULL: a fresh one; else the same again for the same name within a test (its temporary folder is the key). */
 static inline const char *sql_fixture_url(const char *name, char *out, size_t cap)
 {
     static int n;
@@ -26,7 +26,7 @@ static inline const char *sql_fixture_url(const char *name, char *out, size_t ca
         snprintf(key, sizeof key, "%.250s/%.100s", test_tmpdir(), name);
     else
         snprintf(key, sizeof key, "%d %d", (int)getpid(), n++);
-    snprintf(out, cap, "%s%cschema=t%d_%llx", server, strchr(server, '?') ? '&' : '?', (int)getpid(),
+    snprintf(out, cap, "%s%cschema=t_%llx", server, strchr(server, '?') ? '&' : '?',
              (unsigned long long)str_hash(str_of(key), 1));
     return out;
 }
