@@ -60,6 +60,16 @@ export function seed() {
   create('role', { code: 'operator', name: 'Operator', spec: { name_zh: '操作员', description: '查看与操作', permissions: [{ kinds: ['*'], actions: ['read'] }, { kinds: ['point'], actions: ['control'] }] } });
   const admin = all('role').find((r) => r.code === 'admin');
   create('user', { code: 'admin', name: '管理员', spec: { display_name: '管理员', roles: [admin.id] } });
+  for (const [code, name, parent, type] of [['LT', '龙铜集团', '', 'group'], ['LT-MINE', '龙潭铜矿', 'LT', 'plant'], ['LT-CON', '选矿车间', 'LT-MINE', 'workshop'], ['LT-SM', '冶炼厂', 'LT', 'plant'], ['LT-ERF', '电解车间', 'LT-SM', 'workshop']]) {
+    create('org', { code, name, spec: { type, parent: all('org').find((o) => o.code === parent)?.id } });
+  }
+  const words = ['轴承', '联轴器', '密封圈', '变频器', '热电偶', '压力变送器', '滤布', '衬板'];
+  for (let i = 1; i <= 120; i++) {
+    create('spare_part', { code: `SP-${String(i).padStart(5, '0')}`, name: `${words[i % words.length]} ${i}`, org: all('org')[i % 5].id, labels: { shelf: `A${i % 9}` }, spec: {
+      category: ['mechanical', 'electrical', 'instrument'][i % 3], model: `M-${1000 + i}`, quantity: (i * 37) % 90, price: Math.round(noise(i, 3) * 90000) / 10, supplier: i % 4 ? '洛阳轴研' : undefined, size: { length: i * 3, width: i } } });
+  }
+  create('code_rule', { code: 'spare', name: '备件编码', spec: { kind: 'spare_part', pattern: 'SP-{yyyy}-{n:5}{check}', check: 'luhn' } });
+  create('user_kind', { code: 'spare_part', name: '备件', spec: { document: kindOf('spare_part') } });
   const pens = ['LT.GRD.GRD01.TI', 'LT.GRD.GRD01.JI', 'LT.GRD.GRD01.RUN'].map((point) => ({ point }));
   if (kindOf('trend')) create('trend', { code: 'grinding', name: '磨矿一号机', spec: { from: '*-1h', to: '*', live: true, axes: 'own', pens } });
 }

@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { more, sparePart } from './mock-kinds.mjs';
 
 const src = fileURLToPath(new URL('../../src/', import.meta.url));
 
@@ -12,6 +13,7 @@ function kindFiles(dir) {
 }
 
 export const kinds = kindFiles(src).map((f) => JSON.parse(readFileSync(f, 'utf8'))).filter((k) => k.kind && k.plural);
+kinds.push(...[...more, sparePart].filter((k) => !kinds.some((o) => o.kind === k.kind)));
 const tables = new Map(kinds.map((k) => [k.kind, new Map()]));
 const codes = new Map(kinds.map((k) => [k.kind, new Map()]));
 const watchers = new Set();
@@ -88,13 +90,13 @@ function diff(a, b, path = '') {
 }
 const content = (r) => ({ code: r.code, name: r.name, labels: r.labels, spec: r.spec });
 
-function commit(k, slot, op, by, dry) {
+function commit(k, slot, op, by, dry, more = {}) {
   if (dry) return;
   const r = slot.now;
   tables.get(k.kind).set(r.id, slot);
   if (r.code) codes.get(k.kind).set(r.code, r.id);
   const before = slot.history.at(-1)?.r;
-  slot.history.push({ rev: r.rev, at: r.updated_at, by, op, r: clone(r), diff: diff(before ? content(before) : {}, op === 'delete' ? {} : content(r)) });
+  slot.history.push({ rev: r.rev, at: r.updated_at, by, op, ...more, r: clone(r), diff: diff(before ? content(before) : {}, op === 'delete' ? {} : content(r)) });
   const change = { seq: seq++, op, kind: k.kind, id: r.id, code: r.code, rev: r.rev };
   for (const fn of watchers) fn(change);
 }
@@ -104,8 +106,8 @@ export function create(kind, input, by = 'system', dry = false) {
   const now = new Date().toISOString();
   const num = k.numbered ? (nums.get(kind) ?? 0) + 1 : 0;
   const r = {
-    kind, id: newId(), num, code: input.code ?? '', name: input.name ?? '', org: '', labels: merge({}, input.labels ?? {}), spec: merge({}, input.spec ?? {}),
-    state: 'active', rev: 1, origin: '', created_by: by, created_at: now, updated_by: by, updated_at: now,
+    kind, id: newId(), num, code: input.code ?? '', name: input.name ?? '', org: input.org ?? '', labels: merge({}, input.labels ?? {}), spec: merge({}, input.spec ?? {}),
+    state: k.lifecycle?.initial ?? 'active', rev: 1, origin: '', created_by: by, created_at: now, updated_by: by, updated_at: now,
   };
   validate(k, r);
   if (!dry && num) nums.set(kind, num);
@@ -157,28 +159,46 @@ export function rollback(kind, id, rev, by) {
 
 // filter: (a='x' and b~'y') or c<5
 function parseFilter(text) {
-  const tokens = [...text.matchAll(/\s*('(?:[^']|'')*'|[()]|<=|>=|!=|[=<>~]|[^\s()=<>~!']+)/gy)].map((m) => m[1]);
+  const tokens = [...text.matchAll(/\s*('(?:[^']|'')*'|[(),]|<=|>=|!=|[=<>~]|[^\s(),=<>~!']+)/gy)].map((m) => m[1]);
   let at = 0;
   const value = (t) => (t?.startsWith("'") ? t.slice(1, -1).replaceAll("''", "'") : /^-?\d+(\.\d+)?$/.test(t) ? Number(t) : t === 'true' ? true : t === 'false' ? false : t);
+  const values = () => {
+    const out = [];
+    for (at++; tokens[at] !== ')' && at < tokens.length; at++) if (tokens[at] !== ',') out.push(String(value(tokens[at])));
+    at++;
+    return out;
+  };
   const term = () => {
+    if (tokens[at] === 'not' && tokens[at + 1] !== undefined) {
+      at++;
+      const inner = term();
+      return (r) => !inner(r);
+    }
+    const isIn = tokens[at + 1] === 'in';
+    if (isIn || (tokens[at + 1] === 'not' && tokens[at + 2] === 'in')) {
+      const left = tokens[at].replace(/^spec\./, '');
+      at += isIn ? 2 : 3;
+      const wanted = values();
+      return (r) => wanted.includes(String(left in r ? r[left] : left.split('.').reduce((v, k) => v?.[k], r.spec))) === isIn;
+    }
     if (tokens[at] === '(') {
       at++;
       const inner = or();
       at++;
       return inner;
     }
-    const [name, op, raw] = [tokens[at], tokens[at + 1], tokens[at + 2]];
-    if (raw === undefined || !['=', '!=', '<', '>', '<=', '>=', '~'].includes(op)) throw new Problem(400, 'invalid', `筛选条件在“${name ?? ''}”处无法理解，例如 device='BM01'`, [{ where: 'filter', detail: '语法错误' }]);
+    const [name, op, raw] = [tokens[at]?.replace(/^spec\./, ''), tokens[at + 1], tokens[at + 2]];
+    if (raw === undefined || !['=', '!=', '<', '>', '<=', '>=', '~'].includes(op)) throw new Problem(400, 'invalid', `筛选条件在“${name ?? ''}”处无法理解，例如 device='BM01'`, [{ where: 'filter', detail: `第 ${text.indexOf(name ?? '') + 1} 个字符处：语法错误` }]);
     at += 3;
     const want = value(raw);
     return (r) => {
-      let have = name.startsWith('labels.') ? r.labels[name.slice(7)] : name in r ? r[name] : name.split('.').reduce((v, k) => v?.[k], r.spec);
+      let have = name.startsWith('labels.') ? r.labels[name.slice(7)] : name !== 'kind' && name in r ? r[name] : name.split('.').reduce((v, k) => v?.[k], r.spec);
       if (have !== undefined && op === '=' && typeof want === 'string' && String(have).startsWith('0193') && !want.startsWith('0193')) {
         have = [...tables.values()].map((t) => t.get(have)).find(Boolean)?.now.code;
       }
       switch (op) {
-        case '=': return String(have) === String(want);
-        case '!=': return String(have) !== String(want);
+        case '=': if (want === 'null') return have === undefined || have === ''; return String(have) === String(want);
+        case '!=': if (want === 'null') return have !== undefined && have !== ''; return String(have) !== String(want);
         case '~': return String(have ?? '').toLowerCase().includes(String(want).toLowerCase());
         case '<': return have < want;
         case '>': return have > want;
@@ -219,4 +239,40 @@ export function list(kind, query) {
   const get = (r) => (key in r ? r[key] : r.spec[key]) ?? '';
   rows.sort((a, b) => (get(a) < get(b) ? -1 : get(a) > get(b) ? 1 : 0) * (sort.startsWith('-') ? -1 : 1));
   return rows;
+}
+
+export const bin = (kind) => [...(tables.get(kind)?.values() ?? [])].filter((x) => x.deleted).map((x) => ({ ...x.now, deleted: true }));
+
+function replace(kind, slot, change, op, by, more) {
+  slot.now = { ...clone(slot.now), ...change, rev: slot.now.rev + 1, updated_by: by, updated_at: new Date().toISOString() };
+  commit(kindOf(kind), slot, op, by, false, more);
+  return slot.now;
+}
+
+export const setState = (kind, id, state, by, more) => replace(kind, need(kind, id), { state }, 'update', by, more);
+
+export function restore(kind, id, by) {
+  const slot = tables.get(kind).get(id);
+  if (!slot?.deleted) throw new Problem(404, 'not_found', '回收站中没有它');
+  slot.deleted = false;
+  return replace(kind, slot, {}, 'update', by);
+}
+
+export function copy(kind, id, input, by) {
+  const from = need(kind, id).now;
+  return create(kind, { ...clone(from), code: input.code ?? `${from.code}-COPY`, name: input.name ?? from.name }, by);
+}
+
+export function addKind(k) {
+  const at = kinds.findIndex((o) => o.kind === k.kind);
+  if (at < 0) kinds.push(k);
+  else kinds[at] = k;
+  for (const map of [tables, codes]) if (!map.has(k.kind)) map.set(k.kind, new Map());
+}
+
+export function removeKind(kind) {
+  const at = kinds.findIndex((o) => o.kind === kind);
+  if (at >= 0) kinds.splice(at, 1);
+  const rule = find('user_kind', kind);
+  if (rule) rule.deleted = true;
 }

@@ -7,10 +7,11 @@ import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { all, create, find, kindOf, kinds, list, need, patch, Problem, remove, rollback, watch } from './mock-store.mjs';
 import { areaName, dyn, seed, valueAt, write } from './mock-plant.mjs';
+import { more } from './mock-more.mjs';
 import { accept, reader, send } from './mock-ws.mjs';
 
 const port = Number(process.argv[2] ?? process.env.PORT ?? 8090);
-const dist = fileURLToPath(new URL('../dist/', import.meta.url));
+const dist = process.env.MOCK_DIST ?? fileURLToPath(new URL('../dist/', import.meta.url)); // ends with a slash
 const CSP = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; media-src 'self' blob: data:; font-src 'self'; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const QN = ['good', 'uncertain', 'bad'];
 const state = { mustSetPassword: true, tokens: [], audit: [] };
@@ -25,11 +26,12 @@ const problem = (res, e) => {
   res.writeHead(status, { 'Content-Type': 'application/problem+json' });
   res.end(JSON.stringify({ type: 'about:blank', title: status === 412 ? '版本冲突' : status === 404 ? '未找到' : '请求有误', status, code: e.code ?? 'internal', detail: e.message, errors: e.errors ?? [] }));
 };
-const bodyOf = async (req) => {
+const rawOf = async (req) => {
   const parts = [];
   for await (const p of req) parts.push(p);
-  return Buffer.concat(parts).toString('utf8');
+  return Buffer.concat(parts);
 };
+const bodyOf = async (req) => (await rawOf(req)).toString('utf8');
 const time = (text, fallback) => {
   if (!text) return fallback;
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
@@ -38,7 +40,7 @@ const time = (text, fallback) => {
   return Date.parse(text);
 };
 const pointsOf = (text) => (text ?? '').split(',').filter(Boolean).map((p) => need('point', p).now);
-const session = () => ({ user: { id: find('user', 'admin').now.id, login: 'admin', name: '管理员', roles: ['admin'] }, permissions: [{ kind: '*', actions: ['read', 'write', 'delete', 'control', 'admin'] }], must_set_password: state.mustSetPassword, expires_at: new Date(Date.now() + 864e5).toISOString() });
+const session = () => ({ user: { id: find('user', 'admin').now.id, login: 'admin', name: '管理员', roles: ['admin'] }, permissions: [{ kind: '*', actions: ['read', 'write', 'delete', 'approve', 'control', 'sensitive', 'admin'] }], must_set_password: state.mustSetPassword, expires_at: new Date(Date.now() + 864e5).toISOString() });
 const page = (rows, q) => {
   const size = Math.min(1000, Number(q.get('size') ?? 50));
   const at = Number(q.get('page') ?? 1);
@@ -224,14 +226,12 @@ async function fixed(req, res, path, q) {
   }
 }
 
-async function resources(req, res, path, q) {
+async function resources(req, res, path, q, text) {
   const m = /^\/([a-z0-9-]+)(?:\/([^/:]+))?(?:\/history(?:\/(\d+))?)?(?::([a-z]+))?$/.exec(path);
   const k = m && kindOf(m[1]);
   if (!k) throw new Problem(404, 'not_found', `没有 ${path}`);
   const [, , rawId, rev, verb] = m;
   const id = rawId && decodeURIComponent(rawId);
-  const text = ['POST', 'PUT', 'PATCH'].includes(req.method) ? await bodyOf(req) : '';
-  if (text && req.headers['x-bornite'] !== '1') throw new Problem(403, 'forbidden', 'X-Bornite 缺失');
   const body = () => JSON.parse(text || '{}');
   const ifMatch = req.headers['if-match'] ? Number(req.headers['if-match'].replaceAll('"', '')) : undefined;
   if (path.includes('/history')) {
@@ -293,7 +293,12 @@ const server = createServer(async (req, res) => {
     const diag = /^\/channels\/([^/]+)\/diagnostics$/.exec(path);
     if (diag) return diagnostics(res, decodeURIComponent(diag[1]));
     if (path.startsWith('/tokens/')) { state.tokens = state.tokens.filter((t) => !path.endsWith(t.id)); return json(res, 200, null); }
-    return await resources(req, res, path, url.searchParams);
+    const raw = ['POST', 'PUT', 'PATCH'].includes(req.method) ? await rawOf(req) : Buffer.alloc(0);
+    if (req.method !== 'GET' && req.headers['x-bornite'] !== '1') throw new Problem(403, 'forbidden', 'X-Bornite 缺失');
+    const answered = await more({ method: req.method, path, q: url.searchParams, raw, text: () => raw.toString('utf8'), by: 'admin', bulk, json: (status, body) => { json(res, status, body); return true; } });
+    if (answered?.content !== undefined) return res.writeHead(200, { 'Content-Type': answered.type }).end(answered.content);
+    if (answered) return undefined;
+    return await resources(req, res, path, url.searchParams, raw.toString('utf8'));
   } catch (e) {
     if (!(e instanceof Problem)) console.error(req.method, req.url, e);
     return problem(res, e);

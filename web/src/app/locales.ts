@@ -1,18 +1,8 @@
 /* The locale files of the app and of every module, merged by their top-level keys. */
-import en from './locales/en.json';
-import zh from './locales/zh.json';
-import coreEn from '@/modules/core/locales/en.json';
-import coreZh from '@/modules/core/locales/zh.json';
-import collectEn from '@/modules/collect/locales/en.json';
-import collectZh from '@/modules/collect/locales/zh.json';
-import connectionsEn from '@/modules/collect/connections/locales/en.json';
-import connectionsZh from '@/modules/collect/connections/locales/zh.json';
-import historyEn from '@/modules/history/locales/en.json';
-import historyZh from '@/modules/history/locales/zh.json';
-import liveEn from '@/modules/live/locales/en.json';
-import liveZh from '@/modules/live/locales/zh.json';
+const zh = import.meta.glob<object>('/src/**/locales/zh.json', { import: 'default', eager: true });
+const en = import.meta.glob<object>('/src/**/locales/en.json', { import: 'default', eager: true });
 
 export const locales = {
-  zh: { ...zh, ...coreZh, ...collectZh, ...connectionsZh, ...historyZh, ...liveZh },
-  en: { ...en, ...coreEn, ...collectEn, ...connectionsEn, ...historyEn, ...liveEn },
+  zh: Object.assign({}, ...Object.values(zh)) as object,
+  en: Object.assign({}, ...Object.values(en)) as object,
 };

@@ -7,7 +7,7 @@ import { forgetTags } from './tagStore';
 import type { Session } from './types';
 
 export const SESSION_KEY = ['/session'];
-export type Action = 'read' | 'write' | 'delete' | 'control' | 'admin';
+export type Action = 'read' | 'write' | 'delete' | 'approve' | 'control' | 'sensitive' | 'admin';
 
 export function useSession() {
   return useQuery({

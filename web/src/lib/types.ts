@@ -1,10 +1,10 @@
 /* The names that the UI gives to the API's types. The types themselves are generated (api.gen.ts); here is
  * only what TypeScript adds: the envelope with a spec of choice, a page of anything. */
 import type * as api from './api.gen';
+import type { KindDoc } from './pending';
 
 export type {
-  Fault, Field as FieldDoc, FieldItem, FieldType, KindDoc, Link, PointSpec, Report as BulkReport, ReportRow as BulkRow,
-  Text as LText, GetKindsAnswer as KindsAnswer, GetSessionAnswer as Session, GetSessionsAnswer as SessionsAnswer,
+  Fault, Link, PointSpec, Report as BulkReport, ReportRow as BulkRow, Text as LText, GetSessionAnswer as Session, GetSessionsAnswer as SessionsAnswer,
   GetTokensAnswer as TokensAnswer, PostTokensAnswer as NewToken, GetAuditAnswer as AuditAnswer,
   GetCurrentAnswer as CurrentAnswer, GetHistoryPlotAnswer as HistoryAnswer, GetHistorySummaryAnswer as SummaryAnswer,
   GetAreasAnswer as AreasAnswer, GetPointsTreeAnswer as TreeAnswer, GetDriversAnswer as DriversAnswer,
@@ -12,9 +12,14 @@ export type {
   GetPointsIdHistoryAnswer as ChangesAnswer, PostChannelsTestAnswer as TestAnswer,
   PostChannelsReadAnswer as ReadAnswer, PostPointsBulkBody as BulkBody, PostPointsIdWriteAnswer as WriteAnswer,
 } from './api.gen';
+export type { FieldDoc, FieldType, KindDoc } from './pending';
+
+export interface KindsAnswer {
+  items: KindDoc[];
+}
 
 export type Spec = Record<string, unknown>;
-export type Resource<S = Spec> = Omit<api.Resource, 'spec'> & { spec: S };
+export type Resource<S = Spec> = Omit<api.Resource, 'spec'> & { spec: S; org_ref?: api.Link };
 export type ResourceInput<S = Spec> = Omit<api.ResourceInput, 'spec'> & { spec?: Partial<S> };
 export type Page<T> = Omit<api.PointList, 'items'> & { items: T[] };
 export type BulkItem = api.PostPointsBulkBody['items'][number];

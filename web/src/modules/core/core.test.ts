@@ -3,7 +3,7 @@ import { grantsToMap, mapToGrants } from './access/PermissionMatrix';
 import { safeTarget } from './login/LoginPage';
 import { columnsOf } from './resource/cells';
 import { conflictRows } from './resource/Conflict';
-import { readText } from './resource/ImportWizard';
+import { readText } from './resource/import/mapping';
 import { labelsOf } from './resource/LabelsEditor';
 import type { KindDoc, Resource } from '@/lib/types';
 
