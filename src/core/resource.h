@@ -52,6 +52,8 @@ struct actor {
 };
 extern const struct actor actor_system;
 
+/* Inside validate hooks: who makes the change of this thread; NULL elsewhere. */
+const struct actor *resource_changer(void);
 /* May he read it: organisation and kind. */
 bool resource_visible(const struct actor *by, const struct resource *r);
 

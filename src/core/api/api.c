@@ -164,22 +164,17 @@ static int recognise(struct api *api, const struct http_request *q, struct princ
     return cookie.n ? auth_by_session(api->auth, q->arena, cookie, who) : ERR_UNAUTHENTICATED;
 }
 
-static bool people(const char *kind)
-{
-    return strcmp(kind, "user") == 0 || strcmp(kind, "role") == 0;
-}
-
 void api_people_changed(struct api_call *c)
 {
     struct error e = {0};
-    if (!people(exchange_of(c)->kind)) return;
-    if (auth_reload(c->api->auth, &e)) log_error("auth", "users and roles cannot be read again", "err=\"%s\"", e.text);
+    if (!perm_people(str_of(exchange_of(c)->kind))) return;
+    if (auth_refresh(c->api->auth, &e)) log_error("auth", "users and roles cannot be read again", "err=\"%s\"", e.text);
     api_watch_wake(c->api->watch);
 }
 
 enum api_action api_action_for(const char *kind, enum api_action act)
 {
-    return people(kind) && (act == ACT_WRITE || act == ACT_DELETE) ? ACT_ADMIN : act;
+    return perm_people(str_of(kind)) && (act == ACT_WRITE || act == ACT_DELETE) ? ACT_ADMIN : act;
 }
 
 static int check_permission(struct api_exchange *x, struct error *e)

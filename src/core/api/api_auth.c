@@ -79,7 +79,7 @@ static int session_delete(struct api_call *c, struct error *e)
 {
     api_cookie_set(c, NULL, 0);
     c->res->status = 204;
-    return auth_session_kill(c->api->auth, str_of(c->who->id), str_of(c->actor.user_id), e);
+    return auth_session_kill(c->api->auth, str_of(c->who->id), &c->actor, e);
 }
 
 static int password_own(struct api_call *c, struct error *e)
@@ -107,17 +107,11 @@ static int password_of(struct api_call *c, struct error *e)
     return rc;
 }
 
-/* Own ones; whoever administers users sees and ends all. */
-static struct str only_user(const struct api_call *c)
-{
-    return permitted(c->actor.may, "user", ACT_ADMIN) ? STR_NULL : str_of(c->actor.user_id);
-}
-
 static int sessions_get(struct api_call *c, struct error *e)
 {
     struct session_info *s = NULL;
     size_t n = 0;
-    int rc = auth_sessions(c->api->auth, c->a, only_user(c), &s, &n);
+    int rc = auth_sessions(c->api->auth, c->a, &c->actor, &s, &n);
     if (rc) return rc;
     struct json_writer w = api_answer(c);
     jw_object(&w);
@@ -144,7 +138,7 @@ static int sessions_get(struct api_call *c, struct error *e)
 
 static int session_kill(struct api_call *c, struct error *e)
 {
-    int rc = auth_session_kill(c->api->auth, c->param[0], only_user(c), e);
+    int rc = auth_session_kill(c->api->auth, c->param[0], &c->actor, e);
     if (!rc) c->res->status = 204;
     return rc;
 }
@@ -167,9 +161,13 @@ static int token_post(struct api_call *c, struct error *e)
     int64_t expires = 0;
     int rc = api_body_json(c, &body, e);
     if (!rc) rc = token_expiry(body, &expires, e);
-    if (!rc)
-        rc = auth_token_create(c->api->auth, c->a, c->who, json_str(json_get(body, "name"), STR("")),
-                               json_get(body, "roles"), expires, id, secret, e);
+    struct token_request q = {.by = c->who,
+                              .name = json_str(json_get(body, "name"), STR("")),
+                              .user = json_str(json_get(body, "user"), STR_NULL),
+                              .roles = json_get(body, "roles"),
+                              .orgs = json_get(body, "orgs"),
+                              .expires_us = expires};
+    if (!rc) rc = auth_token_create(c->api->auth, c->a, &q, id, secret, e);
     if (rc) return rc;
     api_audit_note(c, arena_str(c->a, str_of(id)), STR_NULL);
     struct json_writer w = api_answer(c);
@@ -184,7 +182,7 @@ static int tokens_get(struct api_call *c, struct error *e)
 {
     struct token_info *t = NULL;
     size_t n = 0;
-    int rc = auth_tokens(c->api->auth, c->a, only_user(c), &t, &n);
+    int rc = auth_tokens(c->api->auth, c->a, &c->actor, &t, &n);
     if (rc) return rc;
     struct json_writer w = api_answer(c);
     jw_object(&w);
@@ -201,6 +199,9 @@ static int tokens_get(struct api_call *c, struct error *e)
             jw_json(&w, t[i].roles);
         else
             jw_raw(&w, STR("[]"));
+        jw_key(&w, STR("orgs"));
+        jw_json(&w, t[i].orgs);
+        jw_kz(&w, "created_by", t[i].created_by);
         write_time(&w, "created_at", t[i].created_us);
         write_time(&w, "expires_at", t[i].expires_us);
         write_time(&w, "used_at", t[i].used_us);
@@ -214,7 +215,7 @@ static int tokens_get(struct api_call *c, struct error *e)
 
 static int token_delete(struct api_call *c, struct error *e)
 {
-    int rc = auth_token_delete(c->api->auth, c->param[0], only_user(c), e);
+    int rc = auth_token_delete(c->api->auth, c->param[0], &c->actor, e);
     if (!rc) c->res->status = 204;
     return rc;
 }
@@ -222,7 +223,7 @@ static int token_delete(struct api_call *c, struct error *e)
 #define LOGIN_BODY "{login?:string;password?:string;link?:string}"
 #define OWN_BODY "{old?:string;new:string}"
 #define SET_BODY "{password:string}"
-#define TOKEN_BODY "{name:string;roles:string[];expires_at?:time|null}"
+#define TOKEN_BODY "{name:string;roles:string[];orgs?:string[]|null;user?:string|null;expires_at?:time|null}"
 #define TOKEN_ANSWER "{id:string;token:string}"
 #define SESSION_ANSWER \
     "{user:{id:string;login:string;name:string;roles:string[]};permissions:{kind:string;actions:string[]}[];" \
@@ -231,8 +232,8 @@ static int token_delete(struct api_call *c, struct error *e)
     "{items:{id:string;user_id:string;login:string;peer:string;agent:string;created_at:time|null;seen_at:time|null;" \
     "expires_at:time|null;current:boolean}[];total:integer}"
 #define TOKENS \
-    "{items:{id:string;name:string;user_id:string;login:string;roles:string[];created_at:time|null;" \
-    "expires_at:time|null;used_at:time|null}[];total:integer}"
+    "{items:{id:string;name:string;user_id:string;login:string;roles:string[];orgs:string[];" \
+    "created_by:string;created_at:time|null;expires_at:time|null;used_at:time|null}[];total:integer}"
 #define SELF(method_, path_, audit_, handler_, ...) \
     API_DO(method_, "/api/v1/" path_, "session", ACT_SELF, audit_, handler_, __VA_ARGS__)
 

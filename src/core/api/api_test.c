@@ -518,7 +518,7 @@ TEST(health_metrics_version)
     CHECK_INT(rig_call(&r, "GET", "/api/v1/version", NULL), 200);
     CHECK_STR(rig_str(&r, "version"), "1.2.3");
     CHECK_INT(rig_call(&r, "GET", "/api/v1/kinds", NULL), 200);
-    CHECK_INT(json_count(json_get(r.json, "items")), 4);
+    CHECK(json_count(json_get(r.json, "items")) >= 9);
     CHECK_INT(rig_call(&r, "GET", "/api/v1/kinds/thing", NULL), 200);
     CHECK_STR(rig_str(&r, "plural"), "things");
     CHECK_INT(rig_call(&r, "GET", "/api/v1/watch?from=0&kinds=thing", NULL), 0);

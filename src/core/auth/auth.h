@@ -9,6 +9,7 @@
 #include "core/auth/auth_password.h"
 #include "base/time.h"
 #include "core/auth/auth_perm.h"
+#include "core/resource.h"
 
 struct auth;
 #define AUTH_TOKEN_CHARS 43                            /* 32 random bytes in base64url */
@@ -18,6 +19,7 @@ struct auth;
 #define AUTH_SESSIONS_MAX 20000
 #define AUTH_SESSIONS_PER_USER 50 /* the one unused longest gives way */
 #define AUTH_TOKENS_MAX 10000
+#define AUTH_USERS_MAX 200000
 
 struct auth_config {
     struct kernel *kernel;
@@ -27,7 +29,9 @@ struct auth_config {
  * be registered. */
 MUST_CHECK int auth_new(const struct auth_config *cfg, struct auth **ret, struct error *e);
 void auth_free(struct auth *a);
-int auth_reload(struct auth *a, struct error *e); /* users and roles again */
+int auth_reload(struct auth *a, struct error *e);  /* users, groups, roles, organisations, settings again */
+int auth_refresh(struct auth *a, struct error *e); /* just what has changed since */
+MUST_CHECK int auth_user_refresh(struct auth *a, struct str user_id, struct error *e);
 
 /* Somebody recognised; everything lives in the arena given. */
 struct principal {
@@ -35,7 +39,9 @@ struct principal {
     char id[37];     /* of the session or token */
     uint8_t key[32]; /* and its digest, by which memory finds it */
     bool by_session, must_set_password;
-    int64_t expires_us; /* when it ends if unused; 0: never */
+    bool password_expired, must_add_factor; /* nothing else is allowed until that is done */
+    bool second_factor;                     /* has one */
+    int64_t expires_us;                     /* when it ends if unused; 0: never */
     struct str name;
     struct str *roles; /* codes */
     size_t nroles;
@@ -46,6 +52,17 @@ MUST_CHECK int auth_by_token(struct auth *a, struct arena *arena, struct str tok
 /* The same for long-lived streams, whose asking counts as use: is it still good, and what may it now do? */
 MUST_CHECK int auth_by_key(struct auth *a, struct arena *arena, const uint8_t key[32], bool session,
                            struct principal *ret);
+
+/* Somebody by his id, with what he may now: for work done later on his behalf. ERR_NOT_FOUND: gone or
+ * disabled. Any thread; never blocks on SQL. */
+MUST_CHECK int auth_actor(struct auth *a, struct arena *arena, struct str user_id, struct actor *ret);
+/* All users, until fn answers false: under the lock, so fn is quick and asks nothing of auth. */
+struct auth_person {
+    const char *id, *login, *org, *roles; /* roles: codes, comma-separated */
+    bool disabled, service;
+    const struct permissions *may;
+};
+MUST_CHECK int auth_users_each(struct auth *a, bool (*fn)(void *ctx, const struct auth_person *who), void *ctx);
 
 /* Signing in; blocking (hash, SQL). `secret`: the new session's token. */
 struct auth_from {
@@ -70,21 +87,27 @@ struct session_info {
     struct str agent;
     int64_t created_us, seen_us, expires_us;
 };
-MUST_CHECK int auth_sessions(struct auth *a, struct arena *arena, struct str user_id, struct session_info **ret,
+/* Own ones, and those of users that `by` administers. */
+MUST_CHECK int auth_sessions(struct auth *a, struct arena *arena, const struct actor *by, struct session_info **ret,
                              size_t *ret_n);
-MUST_CHECK int auth_session_kill(struct auth *a, struct str id, struct str only_user_id, struct error *e);
+MUST_CHECK int auth_session_kill(struct auth *a, struct str id, const struct actor *by, struct error *e);
 void auth_seen(struct auth *a, const uint8_t key[32], bool session); /* worker: persists the use when due */
 
 /* API tokens. */
 struct token_info {
-    char id[37], user_id[37], login[64];
+    char id[37], user_id[37], login[64], created_by[64];
     struct str name;
-    const struct json *roles;
+    const struct json *roles, *orgs;
     int64_t created_us, expires_us, used_us; /* 0: never */
 };
-MUST_CHECK int auth_token_create(struct auth *a, struct arena *arena, const struct principal *by, struct str name,
-                                 const struct json *roles, int64_t expires_us, char ret_id[37],
+struct token_request {
+    const struct principal *by;
+    struct str name, user; /* user: whose, id or login; {NULL,0}: one's own */
+    const struct json *roles, *orgs;
+    int64_t expires_us;
+};
+MUST_CHECK int auth_token_create(struct auth *a, struct arena *arena, const struct token_request *q, char ret_id[37],
                                  char secret[AUTH_TOKEN_CHARS + 4], struct error *e);
-MUST_CHECK int auth_tokens(struct auth *a, struct arena *arena, struct str user_id, struct token_info **ret,
+MUST_CHECK int auth_tokens(struct auth *a, struct arena *arena, const struct actor *by, struct token_info **ret,
                            size_t *ret_n);
-MUST_CHECK int auth_token_delete(struct auth *a, struct str id, struct str only_user_id, struct error *e);
+MUST_CHECK int auth_token_delete(struct auth *a, struct str id, const struct actor *by, struct error *e);

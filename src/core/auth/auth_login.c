@@ -83,9 +83,9 @@ int auth_login(struct auth *a, struct arena *arena, struct str login, struct str
 
 /* --- the one-time link --- */
 
-static bool can_administer(const struct auth_user *u)
+static bool can_administer(struct auth *a, struct auth_user *u)
 {
-    return u->has_password && !u->disabled && auth_is_admin(u->may);
+    return u->has_password && !u->disabled && !u->service && !user_compile(a, u) && auth_is_admin(u->may);
 }
 
 int auth_first_link(struct auth *a, char ret[65], struct error *e)
@@ -94,7 +94,8 @@ int auth_first_link(struct auth *a, char ret[65], struct error *e)
     char secret[AUTH_TOKEN_CHARS + 1];
     auth_secret(a->rng, secret);
     pthread_mutex_lock(&a->lock);
-    for (size_t i = 0; i < a->users->nusers; i++) set |= can_administer(&a->users->users[i]);
+    struct auth_user *u;
+    auth_map_each(&a->users, i, u) set = set || can_administer(a, u);
     if (!set) {
         auth_digest(str_of(secret), a->link_key);
         a->link_until_us = clock_now_us(a->clock) + AUTH_LINK_US;
@@ -125,20 +126,22 @@ static int make_admin(struct auth *a, struct arena *arena, char id[37], struct e
     struct json *spec = NULL;
     struct resource r;
     pthread_mutex_lock(&a->lock);
-    const struct auth_user *u = auth_user_by_login(a, STR("admin"));
-    bool ready = u && !u->disabled && auth_is_admin(u->may);
+    struct auth_user *u = auth_user_by_login(a, STR("admin"));
+    bool ready = u && !u->disabled && !user_compile(a, u) && auth_is_admin(u->may);
+    bool separate = a->rules->settings.separate_admins;
     if (ready) snprintf(id, 37, "%s", u->id);
     pthread_mutex_unlock(&a->lock);
     if (ready) return 0;
-    int rc = json_parse(
-        arena, STR("{\"display_name\":\"Administrator\",\"roles\":[\"administrator\"],\"disabled\":false}"), &spec, e);
+    char *text = arena_printf(arena, "{\"display_name\":\"Administrator\",\"roles\":[\"%s\"],\"disabled\":false}",
+                              separate ? "security_admin" : "administrator");
+    int rc = text ? json_parse(arena, str_of(text), &spec, e) : ERR_NOMEM;
     if (rc) return rc;
     struct resource_input in = {.code = STR("admin"), .name = STR("Administrator"), .spec = spec};
     rc = resource_create(a->kernel, arena, &actor_system, "user", &in, &r, e);
     if (rc == ERR_EXISTS) rc = resource_patch(a->kernel, arena, &actor_system, "user", STR("admin"), -1, &in, &r, e);
     if (rc) return rc;
     str_to_cstr(r.id, id, 37);
-    return auth_reload(a, e); /* the hook does it too, later */
+    return auth_refresh(a, e); /* the hook does it too, later */
 }
 
 int auth_login_link(struct auth *a, struct arena *arena, struct str link, const struct auth_from *from,
@@ -175,8 +178,7 @@ int auth_password_set(struct auth *a, struct str user, struct str password, cons
 {
     char hash[PASSWORD_HASH_MAX], login[64] = "", id[37] = "";
     pthread_mutex_lock(&a->lock);
-    const struct auth_user *u = auth_user_by_id(a, user);
-    if (!u) u = auth_user_by_login(a, user);
+    const struct auth_user *u = auth_user_find(a, user);
     if (u) snprintf(login, sizeof(login), "%s", u->login);
     if (u) snprintf(id, sizeof(id), "%s", u->id);
     pthread_mutex_unlock(&a->lock);
@@ -189,7 +191,7 @@ int auth_password_set(struct auth *a, struct str user, struct str password, cons
     pthread_mutex_lock(&a->lock);
     a->link_until_us = 0; /* a way in without a password is over */
     pthread_mutex_unlock(&a->lock);
-    return auth_reload(a, e);
+    return auth_user_refresh(a, str_of(id), e);
 }
 
 int auth_password_own(struct auth *a, const struct principal *who, struct str old, struct str new_,

@@ -1,213 +1,289 @@
-/* auth_perm.c - see auth_perm.h. Pure; any thread. */
-#include "core/auth/auth_perm.h"
-#include "base/mem.h"
+/* auth_perm.c - asking compiled permissions (core/permission.h) and showing them. The block's layout stands
+ * in auth_perm_int.h. Pure; any thread; no allocation. */
+#include "core/auth/auth_perm_int.h"
 
-static const char *const action_names[] = {
+static const char *const action_names[PERM_ACTIONS] = {
     [ACT_READ] = "read",       [ACT_WRITE] = "write",         [ACT_DELETE] = "delete", [ACT_APPROVE] = "approve",
     [ACT_CONTROL] = "control", [ACT_SENSITIVE] = "sensitive", [ACT_ADMIN] = "admin",
 };
-#define NACTIONS (sizeof(action_names) / sizeof(action_names[0]))
 #define BIT(act) (uint8_t)(1u << (act))
 
 int perm_action(struct str name)
 {
-    for (size_t i = 0; i < NACTIONS; i++)
+    for (size_t i = 0; i < PERM_ACTIONS; i++)
         if (str_is(name, action_names[i])) return (int)i;
     return ERR_INVALID;
 }
 
 const char *perm_action_name(enum api_action act)
 {
-    return act < NACTIONS ? action_names[act] : "";
+    return act < PERM_ACTIONS ? action_names[act] : "";
 }
 
-bool perm_protected(const char *kind)
+/* Changing these changes who may do what (people), and "*" alone does not reach the protected ones. */
+static const struct {
+    const char *kind;
+    bool people, protected;
+} special[] = {
+    {"audit", false, true},      {"audit_settings", false, true}, {"group", true, true},
+    {"ldap_server", true, true}, {"oidc_provider", true, true},   {"org", true, false},
+    {"role", true, true},        {"secret", false, true},         {"security_settings", true, true},
+    {"user", true, true},
+};
+#define NSPECIAL (sizeof(special) / sizeof(special[0]))
+
+bool perm_protected(struct str kind)
 {
-    static const char *const names[] = {"user", "role", "audit"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcmp(kind, names[i]) == 0) return true;
+    for (size_t i = 0; i < NSPECIAL; i++)
+        if (special[i].protected && str_is(kind, special[i].kind)) return true;
     return false;
 }
 
-/* Index of the row, or -(place to insert) - 1. */
-static int find_row(const struct permissions *p, const char *kind)
+bool perm_people(struct str kind)
 {
-    int lo = 0, hi = (int)p->n - 1;
-    while (lo <= hi) {
-        int mid = (lo + hi) / 2, c = strcmp(p->rows[mid].kind, kind);
-        if (c == 0) return mid;
+    for (size_t i = 0; i < NSPECIAL; i++)
+        if (special[i].people && str_is(kind, special[i].kind)) return true;
+    return false;
+}
+
+static const struct perm_entry *entry_of(const struct permissions *p, const char *kind)
+{
+    const struct perm_entry *rows = perm_entries(p);
+    size_t lo = PERM_FIRST, hi = p->nrows;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        int c = strcmp(rows[mid].kind, kind);
+        if (c == 0) return &rows[mid];
         if (c < 0)
             lo = mid + 1;
         else
-            hi = mid - 1;
+            hi = mid;
     }
-    return -lo - 1;
+    return &rows[perm_protected(str_of(kind)) ? PERM_STAR_PROTECTED : PERM_STAR];
 }
 
-uint8_t perm_mask(const struct permissions *p, const char *kind)
+static struct scope scope_of(const struct permissions *p, uint16_t set)
 {
-    int i = find_row(p, kind);
-    uint8_t base = perm_protected(kind) ? p->any_protected : p->any;
-    return i < 0 ? base : (uint8_t)(base | p->rows[i].mask);
+    if (set == PERM_NOWHERE) return (struct scope){.all = false};
+    if (set == PERM_EVERYWHERE) return (struct scope){.all = true};
+    const struct perm_set *s = &perm_sets(p)[set - PERM_SET0];
+    return (struct scope){.orgs = perm_orgs(p) + s->first, .n = s->n};
+}
+
+bool scope_has(const struct scope *s, struct str org)
+{
+    if (s->all) return true;
+    size_t lo = 0, hi = s->n;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        int c = str_cmp(s->orgs[mid], org);
+        if (c == 0) return true;
+        if (c < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return false;
+}
+
+/* A platform-wide resource is read by whoever may read its kind anywhere. */
+static bool set_has(const struct permissions *p, uint16_t set, enum api_action act, struct str org)
+{
+    if (set == PERM_NOWHERE) return false;
+    if (!org.n && act == ACT_READ) return true;
+    struct scope s = scope_of(p, set);
+    return scope_has(&s, org);
 }
 
 bool permitted(const struct permissions *p, const char *kind, enum api_action act)
 {
     if (!p || act == ACT_LOGIN || act == ACT_SELF) return true;
-    return perm_mask(p, kind) & BIT(act);
+    return entry_of(p, kind)->any[act] != PERM_NOWHERE;
 }
 
 bool permitted_at(const struct permissions *p, const char *kind, enum api_action act, struct str org)
 {
-    return permitted(p, kind, act);
+    if (!p || act == ACT_LOGIN || act == ACT_SELF) return true;
+    return set_has(p, entry_of(p, kind)->any[act], act, org);
+}
+
+/* The names of a grant stand one after the other, each ended by a newline. */
+static bool named(struct str names, struct str field)
+{
+    while (names.n)
+        if (str_eq(str_cut(&names, '\n'), field)) return true;
+    return false;
+}
+
+static struct str grant_names(const struct permissions *p, const struct perm_grant *g)
+{
+    return str_make((const char *)p + p->names_at + g->name_first, g->name_n);
+}
+
+static bool field_in(const struct permissions *p, const struct perm_entry *row, enum api_action act, struct str org,
+                     struct str field)
+{
+    if (set_has(p, row->full[act], act, org)) return true;
+    const struct perm_grant *g = perm_grants(p) + row->grant_first;
+    for (size_t i = 0; i < row->ngrants; i++)
+        if ((g[i].mask & BIT(act)) && set_has(p, g[i].set, act, org) && named(grant_names(p, &g[i]), field))
+            return true;
+    return false;
 }
 
 bool permitted_field(const struct permissions *p, const char *kind, enum api_action act, struct str org,
                      struct str field)
 {
-    return permitted(p, kind, act);
+    if (!p || act > ACT_WRITE) return permitted_at(p, kind, act, org);
+    return field_in(p, entry_of(p, kind), act, org, field);
 }
 
 bool permitted_all_fields(const struct permissions *p, const char *kind, enum api_action act)
 {
-    return permitted(p, kind, act);
+    if (!p || act > ACT_WRITE) return permitted(p, kind, act);
+    const struct perm_entry *row = entry_of(p, kind);
+    return row->any[act] != PERM_NOWHERE && row->any[act] == row->full[act];
 }
 
 struct scope permitted_scope(const struct permissions *p, const char *kind, enum api_action act)
 {
-    return (struct scope){.all = permitted(p, kind, act)};
-}
-
-bool scope_has(const struct scope *s, struct str org)
-{
-    for (size_t i = 0; i < s->n; i++)
-        if (str_eq(s->orgs[i], org)) return true;
-    return s->all;
+    if (!p || act == ACT_LOGIN || act == ACT_SELF) return (struct scope){.all = true};
+    return scope_of(p, entry_of(p, kind)->any[act]);
 }
 
 size_t perm_size(const struct permissions *p)
 {
-    return sizeof(*p) + p->n * sizeof(p->rows[0]);
+    return p->size;
 }
 
-static int make_room(struct permissions **p, size_t rows)
+const char *perm_kind_at(const struct permissions *p, size_t i)
 {
-    if (rows > PERM_ROWS_MAX) return ERR_LIMIT;
-    bool fresh = !*p;
-    struct permissions *q = mem_realloc(*p, sizeof(*q) + rows * sizeof(q->rows[0]));
-    if (!q) return ERR_NOMEM;
-    if (fresh) memset(q, 0, sizeof(*q));
-    *p = q;
-    return 0;
+    return i < p->nrows - PERM_FIRST ? perm_entries(p)[PERM_FIRST + i].kind : NULL;
 }
 
-static int add_bits(struct permissions **p, const char *kind, uint8_t mask)
+bool perm_fields_at(const struct permissions *p, const char *kind, size_t i, uint8_t *ret_mask, struct scope *ret_scope,
+                    struct str *ret_names)
 {
-    int rc = make_room(p, *p ? (size_t)(*p)->n + 1 : 1);
-    if (rc) return rc;
-    struct permissions *q = *p;
-    int i = find_row(q, kind);
-    if (i >= 0) {
-        q->rows[i].mask |= mask;
-        return 0;
+    const struct perm_entry *row = entry_of(p, kind);
+    if (i >= row->ngrants) return false;
+    const struct perm_grant *g = perm_grants(p) + row->grant_first + i;
+    *ret_mask = g->mask;
+    *ret_scope = scope_of(p, g->set);
+    *ret_names = grant_names(p, g);
+    return true;
+}
+
+/* --- one within another --- */
+
+static bool set_within(const struct permissions *a, uint16_t inner_set, const struct permissions *b, uint16_t outer_set)
+{
+    struct scope inner = scope_of(a, inner_set), outer = scope_of(b, outer_set);
+    if (outer.all || inner_set == PERM_NOWHERE) return true;
+    if (inner.all) return false;
+    for (size_t i = 0; i < inner.n; i++)
+        if (!scope_has(&outer, inner.orgs[i])) return false;
+    return true;
+}
+
+/* \x01 is no organisation: only a grant for everywhere has it. */
+static bool field_within(const struct permissions *inner, const struct perm_grant *g, const struct permissions *outer,
+                         const struct perm_entry *out, enum api_action act, struct str field)
+{
+    struct scope s = scope_of(inner, g->set);
+    if (s.all) return field_in(outer, out, act, STR("\x01"), field);
+    for (size_t i = 0; i < s.n; i++)
+        if (!field_in(outer, out, act, s.orgs[i], field)) return false;
+    return true;
+}
+
+static bool grants_within(const struct permissions *inner, const struct perm_entry *in, const struct permissions *outer,
+                          const struct perm_entry *out)
+{
+    const struct perm_grant *g = perm_grants(inner) + in->grant_first;
+    for (size_t i = 0; i < in->ngrants; i++) {
+        struct str names = grant_names(inner, &g[i]);
+        while (names.n) {
+            struct str field = str_cut(&names, '\n');
+            for (enum api_action act = ACT_READ; act <= ACT_WRITE; act++)
+                if ((g[i].mask & BIT(act)) && !field_within(inner, &g[i], outer, out, act, field)) return false;
+        }
     }
-    size_t at = (size_t)(-i - 1);
-    memmove(&q->rows[at + 1], &q->rows[at], (q->n - at) * sizeof(q->rows[0]));
-    memset(&q->rows[at], 0, sizeof(q->rows[at]));
-    snprintf(q->rows[at].kind, PERM_KIND_MAX, "%s", kind);
-    q->rows[at].mask = mask;
-    q->n++;
-    return 0;
+    return true;
 }
 
-static uint8_t mask_of(const struct json *actions)
+static bool entry_within(const struct permissions *inner, const struct perm_entry *in, const struct permissions *outer,
+                         const struct perm_entry *out)
 {
-    uint8_t mask = 0;
-    for
-        json_each (a, actions) {
-            int act = perm_action(json_str(a, STR_NULL));
-            if (act >= 0) mask |= BIT(act);
-        }
-    return mask;
-}
-
-static int add_kind(struct permissions **p, struct str kind, uint8_t mask)
-{
-    char name[PERM_KIND_MAX];
-    if (!str_is(kind, "*")) return str_to_cstr(kind, name, sizeof(name)) ? add_bits(p, name, mask) : 0;
-    int rc = make_room(p, *p ? (*p)->n : 0);
-    if (rc) return rc;
-    (*p)->any |= mask;
-    if (mask & BIT(ACT_ADMIN)) (*p)->any_protected |= mask;
-    return 0;
-}
-
-int perm_add_role(struct permissions **p, const struct json *permissions)
-{
-    int rc = make_room(p, *p ? (*p)->n : 0);
-    for
-        json_each (row, permissions) {
-            uint8_t mask = mask_of(json_get(row, "actions"));
-        for
-            json_each (k, json_get(row, "kinds"))
-                if (!rc) rc = add_kind(p, json_str(k, STR_NULL), mask);
-        }
-    return rc;
-}
-
-int perm_union(struct permissions **p, const struct permissions *more)
-{
-    int rc = make_room(p, *p ? (*p)->n : 0);
-    if (rc) return rc;
-    (*p)->any |= more->any;
-    (*p)->any_protected |= more->any_protected;
-    for (size_t i = 0; i < more->n && !rc; i++) rc = add_bits(p, more->rows[i].kind, more->rows[i].mask);
-    return rc;
-}
-
-int perm_intersect(struct permissions **p, const struct permissions *with)
-{
-    /* Rows that only the other side has count too: the left side may reach that kind by its "*". */
-    int rc = make_room(p, *p ? (*p)->n : 0);
-    for (size_t i = 0; i < with->n && !rc; i++) rc = add_bits(p, with->rows[i].kind, 0);
-    if (rc) return rc;
-    struct permissions *q = *p;
-    for (size_t i = 0; i < q->n; i++)
-        q->rows[i].mask = perm_mask(q, q->rows[i].kind) & perm_mask(with, q->rows[i].kind);
-    q->any &= with->any;
-    q->any_protected &= with->any_protected;
-    return 0;
+    for (size_t act = 0; act < PERM_ACTIONS; act++) {
+        bool by_field = act <= ACT_WRITE;
+        uint16_t want = by_field ? in->full[act] : in->any[act], have = by_field ? out->full[act] : out->any[act];
+        if (!set_within(inner, want, outer, have)) return false;
+    }
+    return grants_within(inner, in, outer, out);
 }
 
 bool perm_covers(const struct permissions *a, const struct permissions *b)
 {
+    const char *kind;
     if (!a) return true;
-    if ((b->any & ~a->any) || (b->any_protected & ~a->any_protected)) return false;
-    for (size_t i = 0; i < b->n; i++)
-        if (perm_mask(b, b->rows[i].kind) & ~perm_mask(a, b->rows[i].kind)) return false;
+    for (size_t i = 0; i < PERM_FIRST; i++)
+        if (!entry_within(b, &perm_entries(b)[i], a, &perm_entries(a)[i])) return false;
+    for (size_t i = 0; (kind = perm_kind_at(b, i)); i++)
+        if (!entry_within(b, entry_of(b, kind), a, entry_of(a, kind))) return false;
+    for (size_t i = 0; (kind = perm_kind_at(a, i)); i++)
+        if (!entry_within(b, entry_of(b, kind), a, entry_of(a, kind))) return false;
     return true;
 }
 
-static void write_row(struct json_writer *w, const char *kind, uint8_t mask)
+static bool entry_reaches(const struct perm_entry *a, const struct perm_entry *b)
+{
+    for (size_t act = 0; act < PERM_ACTIONS; act++)
+        if (b->any[act] != PERM_NOWHERE && a->any[act] == PERM_NOWHERE) return false;
+    return true;
+}
+
+bool perm_reaches(const struct permissions *a, const struct permissions *b)
+{
+    const char *kind;
+    for (size_t i = 0; i < PERM_FIRST; i++)
+        if (!entry_reaches(&perm_entries(a)[i], &perm_entries(b)[i])) return false;
+    for (size_t i = 0; (kind = perm_kind_at(b, i)); i++)
+        if (!entry_reaches(entry_of(a, kind), entry_of(b, kind))) return false;
+    for (size_t i = 0; (kind = perm_kind_at(a, i)); i++)
+        if (!entry_reaches(entry_of(a, kind), entry_of(b, kind))) return false;
+    return true;
+}
+
+/* --- shown --- */
+
+static bool anything(const struct perm_entry *row)
+{
+    for (size_t i = 0; i < PERM_ACTIONS; i++)
+        if (row->any[i] != PERM_NOWHERE) return true;
+    return false;
+}
+
+static void write_row(struct json_writer *w, const char *kind, const struct perm_entry *row)
 {
     jw_object(w);
     jw_kz(w, "kind", kind);
     jw_key(w, STR("actions"));
     jw_array(w);
-    for (size_t i = 0; i < NACTIONS; i++)
-        if (mask & BIT(i)) jw_str(w, str_of(action_names[i]));
+    for (size_t i = 0; i < PERM_ACTIONS; i++)
+        if (row->any[i] != PERM_NOWHERE) jw_str(w, str_of(action_names[i]));
     jw_end(w);
     jw_end(w);
 }
 
 void perm_write(struct json_writer *w, const struct permissions *p)
 {
-    static const char *const protected_kinds[] = {"audit", "role", "user"};
+    const char *kind;
     jw_array(w);
-    if (p->any) write_row(w, "*", p->any);
+    if (anything(&perm_entries(p)[PERM_STAR])) write_row(w, "*", &perm_entries(p)[PERM_STAR]);
     /* The protected kinds are told one by one, because "*" may or may not reach them. */
-    for (size_t i = 0; i < 3; i++) write_row(w, protected_kinds[i], perm_mask(p, protected_kinds[i]));
-    for (size_t i = 0; i < p->n; i++)
-        if (!perm_protected(p->rows[i].kind)) write_row(w, p->rows[i].kind, perm_mask(p, p->rows[i].kind));
+    for (size_t i = 0; i < NSPECIAL; i++)
+        if (special[i].protected) write_row(w, special[i].kind, entry_of(p, special[i].kind));
+    for (size_t i = 0; (kind = perm_kind_at(p, i)); i++)
+        if (!perm_protected(str_of(kind))) write_row(w, kind, entry_of(p, kind));
     jw_end(w);
 }

@@ -10,7 +10,7 @@ static struct permissions *role(const char *json)
     struct permissions *p = NULL;
     arena_init(&a, 1 << 20);
     CHECK(json_parse(&a, str_of(json), &v, NULL) == 0);
-    CHECK(perm_add_role(&p, v) == 0);
+    CHECK(perm_of_role(v, &p) == 0);
     return p;
 }
 
@@ -25,17 +25,6 @@ TEST(permissions_star_and_protected)
     AUTO_FREE struct permissions *all = role("[{\"kinds\":[\"*\"],\"actions\":[\"read\",\"admin\"]}]");
     CHECK(permitted(all, "user", ACT_READ) && permitted(all, "user", ACT_ADMIN) && !permitted(all, "user", ACT_WRITE));
     CHECK(permitted(NULL, "user", ACT_ADMIN));
-}
-
-TEST(permissions_intersect_and_cover)
-{
-    AUTO_FREE struct permissions *wide = role("[{\"kinds\":[\"*\"],\"actions\":[\"read\",\"write\"]}]");
-    AUTO_FREE struct permissions *narrow = role("[{\"kinds\":[\"point\"],\"actions\":[\"read\",\"delete\"]}]");
-    CHECK(!perm_covers(wide, narrow));
-    CHECK(perm_intersect(&narrow, wide) == 0);
-    CHECK(permitted(narrow, "point", ACT_READ) && !permitted(narrow, "point", ACT_DELETE) &&
-          !permitted(narrow, "channel", ACT_READ));
-    CHECK(perm_covers(wide, narrow) && !perm_covers(narrow, wide));
 }
 
 TEST(password_rules_table)

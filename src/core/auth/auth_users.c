@@ -1,307 +1,290 @@
-/* auth_users.c - users and roles as the requests need them: a snapshot compiled from the resources.
+/* auth_users.c - users as the requests need them: one block each, found by id and by login.
  *
- * The snapshot is built off the lock from resource_each over both kinds and the credentials, and
- * swapped in whole; the old one is freed at once because readers copy what they need under the lock. */
-#include "core/auth/auth_int.h"
+ * A block is made off the lock from the resource and the tables of credentials, and put in place of the
+ * old one under it; readers copy what they need under the lock, so the old one is freed at once. */
 #include "base/mem.h"
-#include "io/log.h"
+#include "core/auth/auth_int.h"
 
-#define USERS_ARENA (64u << 20)
-
-/* Built-in roles, created when missing; what people make of the others later is theirs. */
-static const struct {
-    const char *code, *name, *spec;
-} builtin[] = {
-    {"administrator", "Administrator",
-     "{\"name_zh\":\"管理员\",\"description\":\"Everything, including users, roles and the audit log\","
-     "\"permissions\":[{\"kinds\":[\"*\"],\"actions\":[\"read\",\"write\",\"delete\",\"control\",\"admin\"]}]}"},
-    {"engineer", "Engineer",
-     "{\"name_zh\":\"工程师\",\"description\":\"Configures everything but users and roles\","
-     "\"permissions\":[{\"kinds\":[\"*\"],\"actions\":[\"read\",\"write\",\"delete\",\"control\"]}]}"},
-    {"operator", "Operator",
-     "{\"name_zh\":\"操作员\",\"description\":\"Sees everything, writes to equipment, keeps own trends\","
-     "\"permissions\":[{\"kinds\":[\"*\"],\"actions\":[\"read\",\"control\"]},"
-     "{\"kinds\":[\"trend\"],\"actions\":[\"read\",\"write\",\"delete\"]}]}"},
-    {"viewer", "Viewer",
-     "{\"name_zh\":\"浏览者\",\"description\":\"Sees everything, changes nothing\","
-     "\"permissions\":[{\"kinds\":[\"*\"],\"actions\":[\"read\"]}]}"},
-};
-
-static int create_role(struct auth *a, size_t i, struct error *e)
+static void user_free(void *p)
 {
-    AUTO_ARENA arena;
-    arena_init(&arena, 1 << 20);
-    struct resource r;
-    int rc = resource_get(a->kernel, &arena, "role", str_of(builtin[i].code), &r, NULL);
-    if (rc != ERR_NOT_FOUND) return rc;
-    struct json *spec = NULL;
-    rc = json_parse(&arena, str_of(builtin[i].spec), &spec, e);
-    if (rc) return rc;
-    struct resource_input in = {.code = str_of(builtin[i].code), .name = str_of(builtin[i].name), .spec = spec};
-    return resource_create(a->kernel, &arena, &actor_system, "role", &in, &r, e);
-}
-
-int auth_roles_builtin(struct auth *a, struct error *e)
-{
-    int rc = 0;
-    for (size_t i = 0; i < sizeof(builtin) / sizeof(builtin[0]) && !rc; i++) rc = create_role(a, i, e);
-    return rc;
-}
-
-void auth_users_free(struct auth_users *u)
-{
+    struct auth_user *u = p;
     if (!u) return;
-    for (size_t i = 0; i < u->nusers; i++) mem_free(u->users[i].may);
-    for (size_t i = 0; i < u->nroles; i++) mem_free(u->roles[i].may);
-    mem_free(u->users);
+    mem_free(u->login);
+    mem_free(u->name);
+    mem_free(u->access);
+    mem_free(u->external);
+    mem_free(u->may);
     mem_free(u->roles);
-    arena_fini(&u->arena);
     mem_free(u);
 }
 
-static int by_code(const void *a, const void *b)
+void auth_users_free(struct auth *a)
 {
-    return strcmp(((const struct auth_role *)a)->code, ((const struct auth_role *)b)->code);
-}
-static int by_id(const void *a, const void *b)
-{
-    return strcmp(((const struct auth_user *)a)->id, ((const struct auth_user *)b)->id);
+    struct auth_map logins = a->logins;
+    auth_map_fini(&a->users, user_free);
+    mem_free(logins.slots);
+    a->logins = (struct auth_map){0};
 }
 
-static int take_role(void *ctx, const struct resource *r)
+static char *copy_text(struct str s)
 {
-    struct auth_users *u = ctx;
-    if (!mem_grow((void **)&u->roles, &u->roles_cap, u->nroles + 1, sizeof(*u->roles))) return ERR_NOMEM;
-    struct auth_role role = {.id = arena_strdup(&u->arena, r->id), .code = arena_strdup(&u->arena, r->code)};
-    if (!role.id || !role.code) return ERR_NOMEM;
-    int rc = perm_add_role(&role.may, json_get(r->spec, "permissions"));
-    if (rc) {
-        mem_free(role.may);
-        return rc;
+    char *p = mem_calloc(1, s.n + 1);
+    if (p && s.n) memcpy(p, s.p, s.n);
+    return p;
+}
+
+static char *access_of(const struct json *spec)
+{
+    static const char *const names[] = {"roles", "grants", "groups"};
+    struct buf b;
+    buf_init(&b, LIMIT_SPEC);
+    struct json_writer w = json_writer(&b);
+    jw_object(&w);
+    for (size_t i = 0; i < 3; i++) {
+        const struct json *v = json_get(spec, names[i]);
+        if (!v || v->type != JSON_ARRAY) continue;
+        jw_key(&w, str_of(names[i]));
+        jw_json(&w, v);
     }
-    u->roles[u->nroles++] = role;
-    return 0;
+    jw_end(&w);
+    char *text = b.err ? NULL : copy_text(buf_view(&b));
+    buf_fini(&b);
+    return text;
 }
 
-/* References to roles hold the id or the code; auth_role_find takes both. */
-static int user_roles(struct auth_users *u, const struct json *refs, struct auth_user *user)
+static struct auth_user *user_of(const struct resource *r)
 {
-    user->roles = arena_calloc(&u->arena, json_count(refs) + 1, sizeof(*user->roles));
-    if (!user->roles) return ERR_NOMEM;
-    int rc = perm_add_role(&user->may, NULL);
-    for
-        json_each (ref, refs) {
-            const struct auth_role *role = auth_role_find(u, json_str(ref, STR_NULL));
-            if (!role || rc) continue;
-            user->roles[user->nroles++] = role->code;
-            rc = perm_union(&user->may, role->may);
-        }
-    return rc;
-}
-
-struct user_load {
-    struct auth_users *users;
-    struct arena *arena;
-    struct json **roles; /* of users[i], until the roles are joined */
-    size_t cap;
-};
-
-static int take_user(void *ctx, const struct resource *r)
-{
-    struct user_load *x = ctx;
-    struct auth_users *u = x->users;
-    if (!mem_grow((void **)&u->users, &u->users_cap, u->nusers + 1, sizeof(*u->users))) return ERR_NOMEM;
-    if (!mem_grow((void **)&x->roles, &x->cap, u->nusers + 1, sizeof(*x->roles))) return ERR_NOMEM;
+    struct auth_user *u = mem_calloc(1, sizeof(*u));
+    if (!u) return NULL;
     struct str shown = json_str(json_get(r->spec, "display_name"), r->name);
-    struct auth_user user = {
-        .id = arena_strdup(&u->arena, r->id),
-        .login = arena_strdup(&u->arena, r->code),
-        .name = arena_strdup(&u->arena, shown.n ? shown : r->code),
-        .disabled = json_bool(json_get(r->spec, "disabled"), false),
-    };
-    if (!user.id || !user.login || !user.name) return ERR_NOMEM;
-    x->roles[u->nusers] = json_copy(x->arena, json_get(r->spec, "roles"));
-    u->users[u->nusers++] = user;
-    return 0;
-}
-
-static int load_users(struct auth *a, struct auth_users *u, struct error *e)
-{
-    AUTO_ARENA arena;
-    arena_init(&arena, USERS_ARENA);
-    struct user_load x = {.users = u, .arena = &arena};
-    int rc = resource_each(a->kernel, "user", take_user, &x, e);
-    for (size_t i = 0; i < u->nusers && !rc; i++) rc = user_roles(u, x.roles[i], &u->users[i]);
-    mem_free(x.roles);
-    if (!rc && u->nusers) qsort(u->users, u->nusers, sizeof(*u->users), by_id);
-    return rc;
-}
-
-static struct auth_user *find_user(const struct auth_users *u, struct str id)
-{
-    size_t lo = 0, hi = u->nusers;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        int c = str_cmp(str_of(u->users[mid].id), id);
-        if (c == 0) return &u->users[mid];
-        if (c < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
+    str_to_cstr(r->id, u->id, sizeof(u->id));
+    str_to_cstr(r->org, u->org, sizeof(u->org));
+    u->login = copy_text(r->code);
+    u->name = copy_text(shown.n ? shown : r->code);
+    u->access = access_of(r->spec);
+    u->disabled = json_bool(json_get(r->spec, "disabled"), false);
+    u->service = json_bool(json_get(r->spec, "service"), false);
+    if (u->login && u->name && u->access) return u;
+    user_free(u);
     return NULL;
 }
 
-static int load_credentials(struct auth *a, struct auth_users *u, struct error *e)
+static void login_key(struct str login, uint8_t key[DIGEST])
+{
+    auth_digest(login, key);
+}
+
+/* Under the lock. Takes u over; what a change of the resource does not touch goes on. */
+static int put_user(struct auth *a, struct auth_user *u)
+{
+    uint8_t key[DIGEST], name[DIGEST];
+    login_key(str_of(u->id), key);
+    struct auth_user *old = auth_map_take(&a->users, key);
+    if (old) {
+        login_key(str_of(old->login), name);
+        if (auth_map_get(&a->logins, name) == old) (void)auth_map_take(&a->logins, name);
+    }
+    login_key(str_of(u->login), name);
+    int rc = auth_map_put(&a->users, key, u);
+    if (!rc && !auth_map_get(&a->logins, name)) rc = auth_map_put(&a->logins, name, u);
+    user_free(old);
+    return rc;
+}
+
+static void drop_user(struct auth *a, struct str id)
+{
+    uint8_t key[DIGEST], name[DIGEST];
+    login_key(id, key);
+    struct auth_user *u = auth_map_take(&a->users, key);
+    if (!u) return;
+    login_key(str_of(u->login), name);
+    if (auth_map_get(&a->logins, name) == u) (void)auth_map_take(&a->logins, name);
+    user_free(u);
+}
+
+/* --- what the tables know: password, second factor, lock, groups from outside --- */
+
+static const struct {
+    const char *all, *one;
+} state_sql = {
+    "select user_id, changed_us, 0, '' from api_credential"
+    " union all select user_id, 0, 1, '' from api_second_factor where confirmed_us > 0"
+    " union all select user_id, locked_us, 2 + failures * 10, '' from api_lock"
+    " union all select user_id, 0, 3, groups from api_external",
+    "select user_id, changed_us, 0, '' from api_credential where user_id = $1"
+    " union all select user_id, 0, 1, '' from api_second_factor where confirmed_us > 0 and user_id = $1"
+    " union all select user_id, locked_us, 2 + failures * 10, '' from api_lock where user_id = $1"
+    " union all select user_id, 0, 3, groups from api_external where user_id = $1",
+};
+
+static int take_state(struct auth_user *u, struct sql_stmt *s)
+{
+    int64_t what = sql_i64(s, 2);
+    switch (what % 10) {
+    case 0:
+        u->has_password = true;
+        u->password_us = sql_i64(s, 1);
+        return 0;
+    case 1: u->has_totp = true; return 0;
+    case 2:
+        u->locked_us = sql_i64(s, 1);
+        u->failures = (unsigned)(what / 10);
+        return 0;
+    default:
+        mem_free(u->external);
+        u->external = copy_text(sql_str(s, 3));
+        return u->external ? 0 : ERR_NOMEM;
+    }
+}
+
+static int read_states(struct auth *a, struct str id, struct auth_user *(*find)(void *ctx, struct str id), void *ctx,
+                       struct error *e)
 {
     struct sql_tx *tx = NULL;
     struct sql_stmt *s = NULL;
     int rc = sql_begin(a->db, false, &tx, e);
     if (rc) return rc;
-    rc = sql_prepare(tx, "select user_id from api_credential", &s, e);
+    rc = sql_prepare(tx, id.p ? state_sql.one : state_sql.all, &s, e);
+    if (!rc && id.p) sql_bind_str(s, 1, id);
     while (!rc && (rc = sql_step(s, e)) == 1) {
-        struct auth_user *user = find_user(u, sql_str(s, 0));
-        if (user) user->has_password = true;
-        rc = 0;
-        continue;
+        struct auth_user *u = find(ctx, sql_str(s, 0));
+        rc = u ? take_state(u, s) : 0;
     }
     sql_done(s);
     sql_rollback(tx);
     return rc;
 }
 
-int auth_users_load(struct auth *a, struct auth_users **ret, struct error *e)
+static struct auth_user *the_one(void *ctx, struct str id)
 {
-    struct auth_users *u = mem_calloc(1, sizeof(*u));
+    return ctx;
+}
+
+int auth_user_load(struct auth *a, struct str id, struct error *e)
+{
+    AUTO_ARENA arena;
+    struct resource r;
+    arena_init(&arena, 4 << 20);
+    int rc = resource_get(a->kernel, &arena, "user", id, &r, e);
+    if (rc == ERR_NOT_FOUND) {
+        pthread_mutex_lock(&a->lock);
+        drop_user(a, id);
+        pthread_mutex_unlock(&a->lock);
+        return 0;
+    }
+    if (rc) return rc;
+    struct auth_user *u = user_of(&r);
     if (!u) return ERR_NOMEM;
-    arena_init(&u->arena, USERS_ARENA);
-    int rc = resource_each(a->kernel, "role", take_role, u, e);
-    if (!rc && u->nroles) qsort(u->roles, u->nroles, sizeof(*u->roles), by_code);
-    if (!rc) rc = load_users(a, u, e);
-    if (!rc) rc = load_credentials(a, u, e);
+    rc = read_states(a, r.id, the_one, u, e);
     if (rc) {
-        auth_users_free(u);
+        user_free(u);
         return rc;
     }
-    *ret = u;
+    pthread_mutex_lock(&a->lock);
+    rc = put_user(a, u);
+    pthread_mutex_unlock(&a->lock);
+    return rc;
+}
+
+/* --- all of them --- */
+
+static int take_user(void *ctx, const struct resource *r)
+{
+    struct auth *fresh = ctx;
+    struct auth_user *u = user_of(r);
+    return u ? put_user(fresh, u) : ERR_NOMEM;
+}
+
+static struct auth_user *among(void *ctx, struct str id)
+{
+    return auth_user_by_id(ctx, id);
+}
+
+int auth_users_load(struct auth *a, struct error *e)
+{
+    struct auth *fresh = mem_calloc(1, sizeof(*fresh)); /* only its maps are used */
+    if (!fresh) return ERR_NOMEM;
+    fresh->db = a->db;
+    auth_map_init(&fresh->users, AUTH_USERS_MAX);
+    auth_map_init(&fresh->logins, AUTH_USERS_MAX);
+    int rc = resource_each(a->kernel, "user", take_user, fresh, e);
+    if (!rc) rc = read_states(a, STR_NULL, among, fresh, e);
+    if (!rc) {
+        struct auth_map users = a->users, logins = a->logins;
+        pthread_mutex_lock(&a->lock);
+        a->users = fresh->users;
+        a->logins = fresh->logins;
+        fresh->users = users;
+        fresh->logins = logins;
+        pthread_mutex_unlock(&a->lock);
+    }
+    auth_users_free(fresh);
+    mem_free(fresh);
+    return rc;
+}
+
+/* --- finding --- */
+
+struct auth_user *auth_user_by_id(const struct auth *a, struct str id)
+{
+    uint8_t key[DIGEST];
+    login_key(id, key);
+    return auth_map_get(&a->users, key);
+}
+
+struct auth_user *auth_user_by_login(const struct auth *a, struct str login)
+{
+    uint8_t key[DIGEST];
+    login_key(login, key);
+    return auth_map_get(&a->logins, key);
+}
+
+struct auth_user *auth_user_find(const struct auth *a, struct str id_or_login)
+{
+    struct auth_user *u = auth_user_by_id(a, id_or_login);
+    return u ? u : auth_user_by_login(a, id_or_login);
+}
+
+bool auth_sees(const struct auth *a, const struct actor *by, const char *user_id)
+{
+    if (strcmp(by->user_id, user_id) == 0) return true;
+    const struct auth_user *u = auth_user_by_id(a, str_of(user_id));
+    return permitted_at(by->may, "user", ACT_ADMIN, str_of(u ? u->org : ""));
+}
+
+static int split_roles(const char *codes, struct arena *arena, struct principal *p)
+{
+    struct str all = arena_str(arena, str_of(codes));
+    size_t n = all.n > 0;
+    for (size_t i = 0; i < all.n; i++) n += all.p[i] == ',';
+    p->roles = arena_calloc(arena, n + 1, sizeof(*p->roles));
+    if (!all.p || !p->roles) return ERR_NOMEM;
+    for (p->nroles = 0; all.n;) p->roles[p->nroles++] = str_cut(&all, ',');
     return 0;
 }
 
-const struct auth_user *auth_user_by_id(const struct auth *a, struct str id)
+static bool password_old(const struct auth *a, const struct auth_user *u)
 {
-    return find_user(a->users, id);
+    int64_t days = a->rules->settings.password_days;
+    return days && u->has_password && clock_now_us(a->clock) - u->password_us > days * 86400 * TIME_US_PER_S;
 }
 
-const struct auth_user *auth_user_by_login(const struct auth *a, struct str login)
+int auth_principal(struct auth *a, struct auth_user *u, const struct permissions *may, struct arena *arena,
+                   struct principal *p)
 {
-    for (size_t i = 0; i < a->users->nusers; i++)
-        if (str_is(login, a->users->users[i].login)) return &a->users->users[i];
-    return NULL;
-}
-
-const struct auth_role *auth_role_find(const struct auth_users *u, struct str id_or_code)
-{
-    for (size_t i = 0; i < u->nroles; i++)
-        if (str_is(id_or_code, u->roles[i].code) || str_is(id_or_code, u->roles[i].id)) return &u->roles[i];
-    return NULL;
-}
-
-int auth_principal(const struct auth_user *u, const struct permissions *may, struct arena *arena, struct principal *p)
-{
+    int rc = user_compile(a, u);
+    if (rc) return rc;
     if (!may) may = u->may;
     struct permissions *copy = arena_alloc(arena, perm_size(may));
-    p->roles = arena_calloc(arena, u->nroles + 1, sizeof(*p->roles));
     p->name = arena_str(arena, str_of(u->name));
-    if (!copy || !p->roles || !p->name.p) return ERR_NOMEM;
+    if (!copy || !p->name.p) return ERR_NOMEM;
     memcpy(copy, may, perm_size(may));
     p->actor.may = copy;
-    snprintf(p->actor.user_id, sizeof(p->actor.user_id), "%s", u->id);
-    snprintf(p->actor.login, sizeof(p->actor.login), "%s", u->login);
-    p->must_set_password = !u->has_password;
-    p->nroles = u->nroles;
-    for (size_t i = 0; i < u->nroles; i++) p->roles[i] = arena_str(arena, str_of(u->roles[i]));
-    return 0;
-}
-
-/* --- hooks: the last administrator stays; whoever changes a user or a role reloads the snapshot --- */
-
-bool auth_is_admin(const struct permissions *p)
-{
-    return p && (perm_mask(p, "user") & (1u << ACT_ADMIN));
-}
-
-static bool other_admin(struct auth *a, struct str id)
-{
-    bool found = false, any = false;
-    pthread_mutex_lock(&a->lock);
-    for (size_t i = 0; i < a->users->nusers && !found; i++) {
-        const struct auth_user *u = &a->users->users[i];
-        if (u->disabled || !auth_is_admin(u->may)) continue;
-        if (str_is(id, u->id))
-            any = true;
-        else
-            found = true;
-    }
-    pthread_mutex_unlock(&a->lock);
-    return found || !any; /* who is no administrator cannot be the last one */
-}
-
-static bool keeps_admin(struct auth *a, const struct json *spec)
-{
-    if (json_bool(json_get(spec, "disabled"), false)) return false;
-    bool admin = false;
-    pthread_mutex_lock(&a->lock);
-    for
-        json_each (ref, json_get(spec, "roles")) {
-            const struct auth_role *role = auth_role_find(a->users, json_str(ref, STR_NULL));
-            if (role && auth_is_admin(role->may)) admin = true;
-        }
-    pthread_mutex_unlock(&a->lock);
-    return admin;
-}
-
-static int validate_user(void *ctx, struct kernel *k, struct sql_tx *tx, struct arena *arena,
-                         const struct resource *old, const struct resource *new_, struct error *e)
-{
-    struct auth *a = ctx;
-    if (!old || (new_ && keeps_admin(a, new_->spec)) || other_admin(a, old->id)) return 0;
-    return error_set(e, ERR_REFERENCED, "",
-                     "%.*s is the last user who may administer users; make another one administrator first",
-                     "%.*s 是最后一个可管理用户的账号，请先指定另一位管理员", STR_ARG(old->code));
-}
-
-static int validate_role(void *ctx, struct kernel *k, struct sql_tx *tx, struct arena *arena,
-                         const struct resource *old, const struct resource *new_, struct error *e)
-{
-    struct permissions *p = NULL;
-    if (!old || !str_is(old->code, "administrator")) return 0;
-    bool ok = new_ && str_is(new_->code, "administrator") &&
-              perm_add_role(&p, json_get(new_->spec, "permissions")) == 0 &&
-              p->any_protected == (1u << (ACT_ADMIN + 1)) - 1;
-    mem_free(p);
-    if (ok) return 0;
-    return error_set(e, ERR_REFERENCED, "", "the role administrator keeps its code and all permissions",
-                     "administrator 角色须保留其编码和全部权限");
-}
-
-static void changed(void *ctx, struct kernel *k, const struct change *c, size_t n)
-{
-    struct auth *a = ctx;
-    struct error e = {0};
-    if (auth_reload(a, &e)) log_error("auth", "users and roles cannot be read again", "err=\"%s\"", e.text);
-    for (size_t i = 0; i < n; i++) {
-        if (c[i].op != CHANGE_DELETE || !str_is(c[i].kind, "user")) continue;
-        sessions_drop_user(a, c[i].id, "");
-        tokens_drop_user(a, c[i].id);
-    }
-}
-
-int auth_hooks_add(struct auth *a, struct error *e)
-{
-    struct kind_hooks user = {.kind = "user", .validate = validate_user, .changed = changed, .ctx = a};
-    struct kind_hooks role = {.kind = "role", .validate = validate_role, .changed = changed, .ctx = a};
-    int rc = kernel_hooks_add(a->kernel, &user);
-    if (!rc) rc = kernel_hooks_add(a->kernel, &role);
-    if (rc) return error_set(e, rc, "", "the hooks of users and roles cannot be added", NULL);
-    return 0;
+    str_to_cstr(str_of(u->id), p->actor.user_id, sizeof(p->actor.user_id));
+    str_to_cstr(str_of(u->login), p->actor.login, sizeof(p->actor.login));
+    p->must_set_password = p->by_session && !u->has_password && !u->external;
+    p->password_expired = p->by_session && password_old(a, u);
+    p->second_factor = u->has_totp;
+    p->must_add_factor = p->by_session && u->needs_totp && !u->has_totp;
+    return split_roles(u->roles, arena, p);
 }

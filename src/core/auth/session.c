@@ -14,9 +14,11 @@ void session_free(void *s)
     mem_free(s);
 }
 
-static int64_t session_end(const struct session *s)
+/* Under the lock. */
+static int64_t session_end(const struct auth *a, const struct session *s)
 {
-    int64_t idle = s->seen_us + AUTH_IDLE_US, absolute = s->created_us + AUTH_ABSOLUTE_US;
+    const struct auth_settings *set = &a->rules->settings;
+    int64_t idle = s->seen_us + set->idle_us, absolute = s->created_us + set->absolute_us;
     return idle < absolute ? idle : absolute;
 }
 
@@ -43,24 +45,11 @@ int sessions_load(struct auth *a, struct error *e)
     int64_t now = clock_now_us(a->clock);
     int rc = sql_begin(a->db, true, &tx, e);
     if (rc) return rc;
-    rc = sql_exec(tx, e, "delete from api_session where seen_us < $1 or created_us < $2", "ii", now - AUTH_IDLE_US,
-                  now - AUTH_ABSOLUTE_US);
+    rc = sql_exec(tx, e, "delete from api_session where seen_us < $1 or created_us < $2", "ii",
+                  now - a->rules->settings.idle_us, now - a->rules->settings.absolute_us);
     if (!rc) rc = sql_prepare(tx, "select id, hash, user_id, created_us, seen_us, peer, agent from api_session", &s, e);
     while (!rc && (rc = sql_step(s, e)) == 1) rc = take_row(a, s);
     sql_done(s);
-    if (rc) {
-        sql_rollback(tx);
-        return rc;
-    }
-    return sql_commit(tx, e);
-}
-
-static int sql_one(struct auth *a, struct error *e, const char *text, struct str id)
-{
-    struct sql_tx *tx = NULL;
-    int rc = sql_begin(a->db, true, &tx, e);
-    if (rc) return rc;
-    rc = sql_exec(tx, e, text, "s", id);
     if (rc) {
         sql_rollback(tx);
         return rc;
@@ -81,7 +70,7 @@ static void make_room(struct auth *a, struct str user_id, char evicted[37])
         if (!oldest || s->seen_us < oldest->seen_us) oldest = s;
     }
     evicted[0] = 0;
-    if (n < AUTH_SESSIONS_PER_USER) return;
+    if (!oldest || (int64_t)n < a->rules->settings.session_count) return;
     memcpy(evicted, oldest->id, 37);
     session_free(auth_map_take(&a->sessions, oldest->key));
 }
@@ -91,7 +80,7 @@ static void sweep(struct auth *a, int64_t now)
     struct session *s;
     for (size_t i = 0; i < a->sessions.cap;) {
         s = a->sessions.slots[i].value;
-        if (s && session_end(s) <= now)
+        if (s && session_end(a, s) <= now)
             session_free(auth_map_take(&a->sessions, s->key));
         else
             i++;
@@ -103,10 +92,13 @@ static int session_insert(struct auth *a, const struct session *s, const char *e
     char hex[2 * DIGEST + 1];
     struct sql_tx *tx = NULL;
     auth_digest_hex(s->key, hex);
+    pthread_mutex_lock(&a->lock);
+    const struct auth_settings limits = a->rules->settings;
+    pthread_mutex_unlock(&a->lock);
     int rc = sql_begin(a->db, true, &tx, e);
     if (rc) return rc;
     rc = sql_exec(tx, e, "delete from api_session where seen_us < $1 or created_us < $2", "ii",
-                  s->created_us - AUTH_IDLE_US - KEEP_LATE_US, s->created_us - AUTH_ABSOLUTE_US);
+                  s->created_us - limits.idle_us - KEEP_LATE_US, s->created_us - limits.absolute_us);
     if (!rc && evicted[0]) rc = sql_exec(tx, e, "delete from api_session where id = $1", "s", str_of(evicted));
     if (!rc)
         rc = sql_exec(tx, e,
@@ -156,14 +148,14 @@ int session_open(struct auth *a, struct str user_id, const struct auth_from *fro
 static int session_principal(struct auth *a, struct session *s, struct arena *arena, struct principal *ret)
 {
     int64_t now = clock_now_us(a->clock);
-    const struct auth_user *u = auth_user_by_id(a, str_of(s->user_id));
-    if (!u || u->disabled || session_end(s) <= now) return ERR_UNAUTHENTICATED;
+    struct auth_user *u = auth_user_by_id(a, str_of(s->user_id));
+    if (!u || u->disabled || u->service || session_end(a, s) <= now) return ERR_UNAUTHENTICATED;
     *ret = (struct principal){.by_session = true};
     if (now > s->seen_us) s->seen_us = now;
     memcpy(ret->id, s->id, sizeof(ret->id));
     memcpy(ret->key, s->key, sizeof(ret->key));
-    ret->expires_us = session_end(s);
-    return auth_principal(u, NULL, arena, ret);
+    ret->expires_us = session_end(a, s);
+    return auth_principal(a, u, NULL, arena, ret);
 }
 
 int auth_by_session(struct auth *a, struct arena *arena, struct str token, struct principal *ret)
@@ -200,12 +192,7 @@ int auth_by_key(struct auth *a, struct arena *arena, const uint8_t key[DIGEST], 
 
 static void save_seen(struct auth *a, const char *text, int64_t at_us, const char *id)
 {
-    struct sql_tx *tx = NULL;
-    if (sql_begin(a->db, true, &tx, NULL)) return;
-    if (sql_exec(tx, NULL, text, "is", at_us, str_of(id)))
-        sql_rollback(tx);
-    else if (sql_commit(tx, NULL))
-        return;
+    if (auth_sql(a, NULL, text, "is", at_us, str_of(id))) return; /* the next use tries again */
 }
 
 void auth_seen(struct auth *a, const uint8_t key[DIGEST], bool session)
@@ -229,7 +216,7 @@ void auth_seen(struct auth *a, const uint8_t key[DIGEST], bool session)
 static void info_of(const struct auth *a, const struct session *s, struct arena *arena, struct session_info *ret)
 {
     const struct auth_user *u = auth_user_by_id(a, str_of(s->user_id));
-    *ret = (struct session_info){.created_us = s->created_us, .seen_us = s->seen_us, .expires_us = session_end(s)};
+    *ret = (struct session_info){.created_us = s->created_us, .seen_us = s->seen_us, .expires_us = session_end(a, s)};
     memcpy(ret->id, s->id, sizeof(ret->id));
     memcpy(ret->user_id, s->user_id, sizeof(ret->user_id));
     memcpy(ret->peer, s->peer, sizeof(ret->peer));
@@ -243,7 +230,7 @@ static int newest_first(const void *a, const void *b)
     return x->seen_us == y->seen_us ? strcmp(x->id, y->id) : x->seen_us < y->seen_us ? 1 : -1;
 }
 
-int auth_sessions(struct auth *a, struct arena *arena, struct str user_id, struct session_info **ret, size_t *ret_n)
+int auth_sessions(struct auth *a, struct arena *arena, const struct actor *by, struct session_info **ret, size_t *ret_n)
 {
     int64_t now = clock_now_us(a->clock);
     struct session *s;
@@ -253,7 +240,7 @@ int auth_sessions(struct auth *a, struct arena *arena, struct str user_id, struc
     if (list) {
         auth_map_each(&a->sessions, i, s)
         {
-            if (session_end(s) > now && (!user_id.p || str_is(user_id, s->user_id))) info_of(a, s, arena, &list[n++]);
+            if (session_end(a, s) > now && auth_sees(a, by, s->user_id)) info_of(a, s, arena, &list[n++]);
         }
     }
     pthread_mutex_unlock(&a->lock);
@@ -264,17 +251,17 @@ int auth_sessions(struct auth *a, struct arena *arena, struct str user_id, struc
     return 0;
 }
 
-int auth_session_kill(struct auth *a, struct str id, struct str only_user_id, struct error *e)
+int auth_session_kill(struct auth *a, struct str id, const struct actor *by, struct error *e)
 {
     char text[37];
     if (!str_to_cstr(id, text, sizeof(text))) text[0] = 0;
     pthread_mutex_lock(&a->lock);
     struct session *s = by_id(a, text);
-    if (s && only_user_id.p && !str_is(only_user_id, s->user_id)) s = NULL;
+    if (s && !auth_sees(a, by, s->user_id)) s = NULL;
     if (s) session_free(auth_map_take(&a->sessions, s->key));
     pthread_mutex_unlock(&a->lock);
     if (!s) return error_set(e, ERR_NOT_FOUND, "id", "there is no session %.*s", "没有会话 %.*s", STR_ARG(id));
-    return sql_one(a, e, "delete from api_session where id = $1", str_of(text));
+    return auth_sql(a, e, "delete from api_session where id = $1", "s", str_of(text));
 }
 
 void sessions_drop_user(struct auth *a, struct str user_id, const char *keep)
@@ -288,10 +275,6 @@ void sessions_drop_user(struct auth *a, struct str user_id, const char *keep)
             i++;
     }
     pthread_mutex_unlock(&a->lock);
-    struct sql_tx *tx = NULL;
-    if (sql_begin(a->db, true, &tx, NULL)) return;
-    if (sql_exec(tx, NULL, "delete from api_session where user_id = $1 and id <> $2", "ss", user_id, str_of(keep)))
-        sql_rollback(tx);
-    else if (sql_commit(tx, NULL))
-        return;
+    if (auth_sql(a, NULL, "delete from api_session where user_id = $1 and id <> $2", "ss", user_id, str_of(keep)))
+        return; /* memory has forgotten them; the table is swept at start */
 }

@@ -10,7 +10,16 @@ void token_free(void *p)
 {
     struct token *t = p;
     mem_free(t->roles_json);
+    mem_free(t->orgs_json);
+    mem_free(t->may);
     mem_free(t);
+}
+
+static char *copy_text(struct str s)
+{
+    char *p = mem_calloc(1, s.n + 1);
+    if (p && s.n) memcpy(p, s.p, s.n);
+    return p;
 }
 
 static int take_row(struct auth *a, struct sql_stmt *st)
@@ -20,13 +29,13 @@ static int take_row(struct auth *a, struct sql_stmt *st)
     str_to_cstr(sql_str(st, 0), t->id, sizeof(t->id));
     str_to_cstr(sql_str(st, 2), t->user_id, sizeof(t->user_id));
     str_to_cstr(sql_str(st, 3), t->name, sizeof(t->name));
-    struct str roles = sql_str(st, 4);
-    t->roles_json = mem_calloc(1, roles.n + 1);
-    if (t->roles_json) memcpy(t->roles_json, roles.p, roles.n);
+    t->roles_json = copy_text(sql_str(st, 4));
+    t->orgs_json = copy_text(sql_str(st, 8));
+    str_to_cstr(sql_str(st, 9), t->created_by, sizeof(t->created_by));
     t->created_us = sql_i64(st, 5);
     t->expires_us = sql_i64(st, 6);
     t->used_us = t->saved_us = sql_i64(st, 7);
-    int rc = t->roles_json ? auth_digest_parse(sql_str(st, 1), t->key) : ERR_NOMEM;
+    int rc = t->roles_json && t->orgs_json ? auth_digest_parse(sql_str(st, 1), t->key) : ERR_NOMEM;
     if (!rc) rc = auth_map_put(&a->tokens, t->key, t);
     if (rc) token_free(t);
     return rc;
@@ -38,41 +47,26 @@ int tokens_load(struct auth *a, struct error *e)
     struct sql_stmt *s = NULL;
     int rc = sql_begin(a->db, false, &tx, e);
     if (rc) return rc;
-    rc =
-        sql_prepare(tx, "select id, hash, user_id, name, roles, created_us, expires_us, used_us from api_token", &s, e);
+    rc = sql_prepare(tx,
+                     "select id, hash, user_id, name, roles, created_us, expires_us, used_us, orgs, created_by"
+                     " from api_token",
+                     &s, e);
     while (!rc && (rc = sql_step(s, e)) == 1) rc = take_row(a, s);
     sql_done(s);
     sql_rollback(tx);
     return rc;
 }
 
-/* Under the lock: the permissions of the roles named in `roles`, within those of `owner`. */
-static int compile(struct auth *a, const struct json *roles, const struct auth_user *owner, struct permissions **ret)
-{
-    int rc = perm_add_role(ret, NULL);
-    for
-        json_each (ref, roles) {
-            const struct auth_role *role = auth_role_find(a->users, json_str(ref, STR_NULL));
-            if (role && !rc) rc = perm_union(ret, role->may);
-        }
-    return rc ? rc : perm_intersect(ret, owner->may);
-}
-
 int token_principal(struct auth *a, struct token *t, struct arena *arena, struct principal *ret)
 {
     int64_t now = clock_now_us(a->clock);
-    const struct auth_user *u = auth_user_by_id(a, str_of(t->user_id));
+    struct auth_user *u = auth_user_by_id(a, str_of(t->user_id));
     if (!u || u->disabled || (t->expires_us && t->expires_us <= now)) return ERR_UNAUTHENTICATED;
-    struct json *roles = NULL;
-    struct permissions *may = NULL;
-    int rc = json_parse(arena, str_of(t->roles_json), &roles, NULL);
-    if (!rc) rc = compile(a, roles, u, &may);
+    int rc = token_compile(a, t, u);
     *ret = (struct principal){.expires_us = t->expires_us};
     memcpy(ret->id, t->id, sizeof(ret->id));
     memcpy(ret->key, t->key, sizeof(ret->key));
-    if (!rc) rc = auth_principal(u, may, arena, ret);
-    ret->must_set_password = false;
-    mem_free(may);
+    if (!rc) rc = auth_principal(a, u, t->may, arena, ret);
     t->used_us = now;
     return rc;
 }
@@ -89,90 +83,173 @@ int auth_by_token(struct auth *a, struct arena *arena, struct str token, struct 
     return rc;
 }
 
-/* Every role must be there and within what the creator may do. */
-static int roles_allowed(struct auth *a, const struct principal *by, const struct json *roles, struct error *e)
+/* Roles and organisations must be there; what it may do is cut to what its owner may in any case, and who
+ * makes it for somebody else cannot give what he has not himself. */
+static int check_roles(const struct auth_rules *r, const struct json *roles, struct error *e)
 {
-    int rc = 0;
     if (!roles || roles->type != JSON_ARRAY || !json_count(roles))
         return error_set(e, ERR_INVALID, "roles", "'roles' is a list of role codes with at least one",
                          "“roles”须为至少含一个角色编码的列表");
-    pthread_mutex_lock(&a->lock);
     for
         json_each (ref, roles) {
-            struct str code = json_str(ref, STR_NULL);
-            const struct auth_role *role = auth_role_find(a->users, code);
-            if (!role)
-                rc = error_set(e, ERR_INVALID, "roles", "there is no role '%.*s'", "没有角色“%.*s”", STR_ARG(code));
-            else if (!perm_covers(by->actor.may, role->may))
-                rc = error_set(e, ERR_FORBIDDEN, "roles", "the role '%.*s' allows more than you may do yourself",
-                               "角色“%.*s”的权限超出了您自己的权限", STR_ARG(code));
-            if (rc) break;
+            struct str code = json_str(ref, STR("?"));
+            if (!auth_role_find(r, code))
+                return error_set(e, ERR_INVALID, "roles", "there is no role '%.*s'", "没有角色“%.*s”",
+                                 STR_ARG(str_sub(code, 0, 80)));
         }
-    pthread_mutex_unlock(&a->lock);
+    return 0;
+}
+
+/* Codes become ids, so that a token stays where it was meant. */
+static int check_orgs(const struct auth_rules *r, struct arena *arena, const struct json *orgs, struct json **ret,
+                      struct error *e)
+{
+    if (orgs && orgs->type != JSON_NULL && orgs->type != JSON_ARRAY)
+        return error_set(e, ERR_INVALID, "orgs", "'orgs' is a list of organisations", "“orgs”须为组织列表");
+    *ret = json_new_array(arena);
+    for
+        json_each (ref, orgs) {
+            struct str code = json_str(ref, STR("?"));
+            const struct auth_org *o = auth_org_find(r, code);
+            if (!o)
+                return error_set(e, ERR_INVALID, "orgs", "there is no organisation '%.*s'", "没有组织“%.*s”",
+                                 STR_ARG(str_sub(code, 0, 80)));
+            if (!json_push(*ret, json_new_str(arena, str_of(o->id)))) return ERR_NOMEM;
+        }
+    return *ret ? 0 : ERR_NOMEM;
+}
+
+/* Under the lock, of a token that is not in the map yet. */
+static int within_giver(struct auth *a, const struct principal *by, struct token *t, struct auth_user *owner,
+                        struct error *e)
+{
+    int rc = token_compile(a, t, owner);
+    if (rc || perm_covers(by->actor.may, t->may)) return rc;
+    return error_set(e, ERR_FORBIDDEN, "roles", "the roles allow more than %s may do himself",
+                     "这些角色的权限超出 %s 本人的权限", by->actor.login);
+}
+
+/* A role that the owner does not cover would promise what the token cannot do. */
+static int within_owner(struct auth *a, const struct json *roles, struct auth_user *owner, struct error *e)
+{
+    int rc = user_compile(a, owner);
+    for
+        json_each (ref, roles) {
+            struct str code = json_str(ref, STR(""));
+            const struct auth_role *role = auth_role_find(a->rules, code);
+            struct permissions *p = NULL;
+            bool within = false;
+            if (rc || !role) continue;
+            rc = perm_of_role(role->permissions, &p);
+            if (!rc) within = perm_reaches(owner->may, p);
+            mem_free(p);
+            if (!rc && !within)
+                rc = error_set(e, ERR_FORBIDDEN, "roles", "the role %.*s allows more than %s may do himself",
+                               "角色 %.*s 的权限超出 %s 本人的权限", STR_ARG(code), owner->login);
+        }
     return rc;
 }
 
 static int insert(struct auth *a, const struct token *t, struct error *e)
 {
     char hex[2 * DIGEST + 1];
-    struct sql_tx *tx = NULL;
     auth_digest_hex(t->key, hex);
-    int rc = sql_begin(a->db, true, &tx, e);
-    if (rc) return rc;
-    rc = sql_exec(tx, e,
-                  "insert into api_token(id, hash, user_id, name, roles, created_us, expires_us, used_us)"
-                  " values($1,$2,$3,$4,$5,$6,$7,$8)",
-                  "sssssiii", str_of(t->id), str_of(hex), str_of(t->user_id), str_of(t->name), str_of(t->roles_json),
-                  t->created_us, t->expires_us, (int64_t)0);
-    if (rc) {
-        sql_rollback(tx);
-        return rc;
-    }
-    return sql_commit(tx, e);
+    return auth_sql(a, e,
+                    "insert into api_token(id, hash, user_id, name, roles, created_us, expires_us, used_us, orgs,"
+                    " created_by) values($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
+                    "sssssiiiss", str_of(t->id), str_of(hex), str_of(t->user_id), str_of(t->name),
+                    str_of(t->roles_json), t->created_us, t->expires_us, (int64_t)0, str_of(t->orgs_json),
+                    str_of(t->created_by));
 }
 
-static int fill(struct auth *a, struct arena *arena, const struct principal *by, struct str name,
-                const struct json *roles, int64_t expires_us, struct token *t, struct error *e)
+static int check_expiry(struct auth *a, const struct auth_rules *r, int64_t now, int64_t *expires_us, struct error *e)
 {
-    int64_t now = clock_now_us(a->clock);
-    if (expires_us && expires_us <= now)
+    int64_t days = r->settings.token_days, last = now + days * 86400 * TIME_US_PER_S;
+    if (*expires_us && *expires_us <= now)
         return error_set(e, ERR_INVALID, "expires_at", "'expires_at' lies in the past", "“expires_at”早于当前时间");
-    if (!name.n || !str_to_cstr(name, t->name, sizeof(t->name)))
+    if (days && (!*expires_us || *expires_us > last))
+        return error_set(e, ERR_INVALID, "expires_at", "a token may live %lld days at most; give 'expires_at'",
+                         "令牌最长有效 %lld 天，请填写“expires_at”", (long long)days);
+    return 0;
+}
+
+static int fill(struct auth *a, struct arena *arena, const struct token_request *q, const struct json *orgs,
+                struct token *t, struct error *e)
+{
+    if (!q->name.n || !str_to_cstr(q->name, t->name, sizeof(t->name)))
         return error_set(e, ERR_INVALID, "name", "a token needs a name of 1 to %d bytes",
                          "令牌名称长度须为 1 到 %d 字节", LIMIT_NAME);
-    struct str text = json_text(arena, roles);
-    t->roles_json = mem_calloc(1, text.n + 1);
-    if (!text.p || !t->roles_json) return ERR_NOMEM;
-    memcpy(t->roles_json, text.p, text.n);
-    memcpy(t->user_id, by->actor.user_id, sizeof(t->user_id));
-    t->created_us = now;
-    t->expires_us = expires_us;
+    struct str roles = json_text(arena, q->roles), text = json_text(arena, orgs);
+    if (!roles.p || !text.p) return ERR_NOMEM;
+    t->roles_json = copy_text(roles);
+    t->orgs_json = copy_text(text);
+    if (!t->roles_json || !t->orgs_json) return ERR_NOMEM;
+    t->created_us = clock_now_us(a->clock);
+    t->expires_us = q->expires_us;
     uuid7(a->clock, a->rng, t->id);
     return 0;
 }
 
-int auth_token_create(struct auth *a, struct arena *arena, const struct principal *by, struct str name,
-                      const struct json *roles, int64_t expires_us, char ret_id[37], char secret[AUTH_TOKEN_CHARS + 4],
-                      struct error *e)
+/* Whose it is to be: one's own, or that of a service account that one may administer. */
+static int owner_of(struct auth *a, const struct token_request *q, struct auth_user **ret, struct error *e)
 {
-    int rc = roles_allowed(a, by, roles, e);
+    struct str want = q->user.n ? q->user : str_of(q->by->actor.user_id);
+    struct auth_user *u = auth_user_find(a, want);
+    bool own = u && str_is(str_of(u->id), q->by->actor.user_id);
+    if (!u || (!own && !permitted_at(q->by->actor.may, "user", ACT_READ, str_of(u->org))))
+        return error_set(e, ERR_NOT_FOUND, "user", "there is no user '%.*s'", "没有用户“%.*s”", STR_ARG(want));
+    if (!own && (!u->service || !permitted_at(q->by->actor.may, "user", ACT_ADMIN, str_of(u->org))))
+        return error_set(e, ERR_FORBIDDEN, "user",
+                         "tokens of others are made for service accounts only, by who administers users",
+                         "只有用户管理员可为服务账号创建令牌");
+    *ret = u;
+    return 0;
+}
+
+static int prepare(struct auth *a, struct arena *arena, const struct token_request *q, struct token *t, struct error *e)
+{
+    struct auth_user *owner = NULL;
+    struct json *orgs = NULL;
+    int rc = check_roles(a->rules, q->roles, e);
+    if (!rc) rc = check_orgs(a->rules, arena, q->orgs, &orgs, e);
+    if (!rc) rc = owner_of(a, q, &owner, e);
+    int64_t expires = q->expires_us;
+    if (!rc) rc = check_expiry(a, a->rules, clock_now_us(a->clock), &expires, e);
+    if (!rc) rc = fill(a, arena, q, orgs, t, e);
     if (rc) return rc;
+    memcpy(t->user_id, owner->id, sizeof(t->user_id));
+    memcpy(t->created_by, q->by->actor.login, sizeof(t->created_by));
+    rc = within_owner(a, q->roles, owner, e);
+    bool all = permitted_at(q->by->actor.may, "role", ACT_ADMIN, STR(""));
+    return rc || all ? rc : within_giver(a, q->by, t, owner, e);
+}
+
+static int keep(struct auth *a, struct token *t, struct error *e)
+{
+    int rc = insert(a, t, e);
+    if (rc) return rc;
+    pthread_mutex_lock(&a->lock);
+    rc = auth_map_put(&a->tokens, t->key, t);
+    pthread_mutex_unlock(&a->lock);
+    if (rc == ERR_LIMIT)
+        error_set(e, rc, "", "there are %d API tokens; delete some first", "已有 %d 个 API 令牌，请先删除一些",
+                  AUTH_TOKENS_MAX);
+    return rc;
+}
+
+int auth_token_create(struct auth *a, struct arena *arena, const struct token_request *q, char ret_id[37],
+                      char secret[AUTH_TOKEN_CHARS + 4], struct error *e)
+{
     struct token *t = mem_calloc(1, sizeof(*t));
     if (!t) return ERR_NOMEM;
     memcpy(secret, PREFIX, PREFIX_N);
     auth_secret(a->rng, secret + PREFIX_N);
     auth_digest(str_of(secret), t->key);
-    rc = fill(a, arena, by, name, roles, expires_us, t, e);
-    if (!rc) rc = insert(a, t, e);
-    if (!rc) {
-        memcpy(ret_id, t->id, sizeof(t->id));
-        pthread_mutex_lock(&a->lock);
-        rc = auth_map_put(&a->tokens, t->key, t);
-        pthread_mutex_unlock(&a->lock);
-        if (rc == ERR_LIMIT)
-            error_set(e, rc, "", "there are %d API tokens; delete some first", "已有 %d 个 API 令牌，请先删除一些",
-                      AUTH_TOKENS_MAX);
-    }
+    pthread_mutex_lock(&a->lock);
+    int rc = prepare(a, arena, q, t, e);
+    pthread_mutex_unlock(&a->lock);
+    if (!rc) memcpy(ret_id, t->id, sizeof(t->id));
+    if (!rc) rc = keep(a, t, e);
     if (rc) token_free(t);
     return rc;
 }
@@ -182,20 +259,38 @@ static int newest_first(const void *a, const void *b)
     return strcmp(((const struct token_info *)b)->id, ((const struct token_info *)a)->id);
 }
 
+static const struct json *parsed(struct arena *arena, const char *text)
+{
+    struct json *v = NULL;
+    return json_parse(arena, arena_str(arena, str_of(text)), &v, NULL) == 0 ? v : NULL;
+}
+
+/* Codes for people; what is gone keeps its id. */
+static const struct json *org_codes(const struct auth *a, struct arena *arena, const char *text)
+{
+    struct json *list = json_new_array(arena);
+    for
+        json_each (ref, parsed(arena, text)) {
+            const struct auth_org *o = auth_org_find(a->rules, json_str(ref, STR("")));
+            (void)json_push(list, json_new_str(arena, o ? arena_str(arena, str_of(o->code)) : ref->s));
+        }
+    return list;
+}
+
 static void info_of(const struct auth *a, const struct token *t, struct arena *arena, struct token_info *ret)
 {
     const struct auth_user *u = auth_user_by_id(a, str_of(t->user_id));
-    struct json *roles = NULL;
     *ret = (struct token_info){.created_us = t->created_us, .expires_us = t->expires_us, .used_us = t->used_us};
     memcpy(ret->id, t->id, sizeof(ret->id));
     memcpy(ret->user_id, t->user_id, sizeof(ret->user_id));
     str_to_cstr(str_of(u ? u->login : ""), ret->login, sizeof(ret->login));
     ret->name = arena_str(arena, str_of(t->name));
-    struct str text = arena_str(arena, str_of(t->roles_json));
-    if (json_parse(arena, text, &roles, NULL) == 0) ret->roles = roles;
+    ret->roles = parsed(arena, t->roles_json);
+    ret->orgs = org_codes(a, arena, t->orgs_json);
+    memcpy(ret->created_by, t->created_by, sizeof(ret->created_by));
 }
 
-int auth_tokens(struct auth *a, struct arena *arena, struct str user_id, struct token_info **ret, size_t *ret_n)
+int auth_tokens(struct auth *a, struct arena *arena, const struct actor *by, struct token_info **ret, size_t *ret_n)
 {
     struct token *t;
     size_t n = 0;
@@ -204,7 +299,7 @@ int auth_tokens(struct auth *a, struct arena *arena, struct str user_id, struct 
     if (list) {
         auth_map_each(&a->tokens, i, t)
         {
-            if (!user_id.p || str_is(user_id, t->user_id)) info_of(a, t, arena, &list[n++]);
+            if (auth_sees(a, by, t->user_id)) info_of(a, t, arena, &list[n++]);
         }
     }
     pthread_mutex_unlock(&a->lock);
@@ -215,32 +310,19 @@ int auth_tokens(struct auth *a, struct arena *arena, struct str user_id, struct 
     return 0;
 }
 
-static int sql_delete(struct auth *a, const char *text, struct str id, struct error *e)
-{
-    struct sql_tx *tx = NULL;
-    int rc = sql_begin(a->db, true, &tx, e);
-    if (rc) return rc;
-    rc = sql_exec(tx, e, text, "s", id);
-    if (rc) {
-        sql_rollback(tx);
-        return rc;
-    }
-    return sql_commit(tx, e);
-}
-
-int auth_token_delete(struct auth *a, struct str id, struct str only_user_id, struct error *e)
+int auth_token_delete(struct auth *a, struct str id, const struct actor *by, struct error *e)
 {
     struct token *t, *found = NULL;
     pthread_mutex_lock(&a->lock);
     auth_map_each(&a->tokens, i, t)
     {
-        if (str_is(id, t->id) && (!only_user_id.p || str_is(only_user_id, t->user_id))) found = t;
+        if (str_is(id, t->id) && auth_sees(a, by, t->user_id)) found = t;
     }
     if (found) token_free(auth_map_take(&a->tokens, found->key));
     pthread_mutex_unlock(&a->lock);
     if (!found)
         return error_set(e, ERR_NOT_FOUND, "id", "there is no API token %.*s", "没有 API 令牌 %.*s", STR_ARG(id));
-    return sql_delete(a, "delete from api_token where id = $1", id, e);
+    return auth_sql(a, e, "delete from api_token where id = $1", "s", id);
 }
 
 void tokens_drop_user(struct auth *a, struct str user_id)
@@ -254,5 +336,5 @@ void tokens_drop_user(struct auth *a, struct str user_id)
             i++;
     }
     pthread_mutex_unlock(&a->lock);
-    if (sql_delete(a, "delete from api_token where user_id = $1", user_id, NULL)) return;
+    if (auth_sql(a, NULL, "delete from api_token where user_id = $1", "s", user_id)) return; /* swept at start */
 }

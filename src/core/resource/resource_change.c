@@ -36,6 +36,13 @@ static struct str num_name(const struct changer *c, char out[80])
     return str_make(out, (size_t)n);
 }
 
+static _Thread_local const struct actor *changing;
+
+const struct actor *resource_changer(void)
+{
+    return changing;
+}
+
 int changer_begin(struct kernel *k, const char *kind, const struct actor *by, struct changer *c, struct error *e)
 {
     *c = (struct changer){.k = k, .by = by};
@@ -43,6 +50,7 @@ int changer_begin(struct kernel *k, const char *kind, const struct actor *by, st
     if (!rc) rc = sql_begin(k->db, true, &c->tx, e);
     if (rc) return rc;
     arena_init(&c->refs_arena, 64 << 20);
+    changing = by;
     c->now_us = clock_now_us(k->clock);
     rc = read_sequence(c, STR("change"), &c->seq, e);
     c->first_seq = c->seq;
@@ -69,6 +77,7 @@ int changer_end(struct changer *c, bool commit, struct error *e)
 {
     bool any = c->seq != c->first_seq;
     int rc = commit && any ? finish(c, e) : 0;
+    changing = NULL;
     if (commit && any && !rc)
         rc = sql_commit(c->tx, e);
     else
