@@ -22,7 +22,8 @@ struct resource {
     const struct json *labels, *spec; /* objects; secrets are in spec, resource_write gives null for them */
     const struct kind *schema;        /* of its kind; NULL when the kind is not registered */
     const struct json *refs;          /* {"device": {"id","code","name"}}, lists for lists; get and list fill it */
-    bool deleted;                     /* a tombstone (resource_at_rev only) */
+    const struct json *org_ref;       /* {"id","code","name"} of its organisation; get and list fill it, or NULL */
+    bool deleted;                     /* a tombstone (resource_at_rev, resource_find, the bin) */
 };
 
 enum change_op { CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE };
@@ -65,6 +66,11 @@ const struct rng *kernel_rng(struct kernel *k);
 /* Secret fields are sealed in the store from then on and opened when read. Before the first resource is read. */
 void kernel_secrets_set(struct kernel *k, struct secrets *s);
 struct secrets *kernel_secrets(struct kernel *k);
+/* Seal all secret fields again that are not under the newest data key, revisions of the past too; in batches.
+ * go_on (may be NULL) is told after each batch and may end it: ERR_CANCELLED. */
+MUST_CHECK int kernel_secrets_reseal(struct kernel *k, bool (*go_on)(void *ctx, size_t seen), void *ctx, size_t *ret_changed, struct error *e);
+/* How many stored secrets stand under each data key: counts[i][0] the number (0: not sealed), [1] is added to. */
+MUST_CHECK int kernel_secrets_count(struct kernel *k, int64_t (*counts)[2], size_t n, struct error *e);
 
 /* Kinds: registered at start from embedded documents, before anything else. */
 MUST_CHECK int kernel_kind_add(struct kernel *k, struct str document, struct error *e);
@@ -74,6 +80,9 @@ const struct kind *kernel_kind_at(struct kernel *k, size_t i);               /* 
 
 /* Reads. id_or_code: UUID or code. */
 MUST_CHECK int resource_get(struct kernel *k, struct arena *a, const char *kind, struct str id_or_code, struct resource *ret, struct error *e);
+/* As `by` sees it: what he may not read is ERR_NOT_FOUND; a code that several organisations have and that he
+ * may read in more than one of them is ERR_CONFLICT. `deleted`: tombstones too. */
+MUST_CHECK int resource_find(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code, bool deleted, struct resource *ret, struct error *e);
 MUST_CHECK int resource_by_num(struct kernel *k, struct arena *a, const char *kind, uint32_t num, struct resource *ret, struct error *e);
 struct list_query {
     const char *kind;
@@ -141,6 +150,12 @@ MUST_CHECK int resource_history(struct kernel *k, struct arena *a, const char *k
 MUST_CHECK int resource_at_rev(struct kernel *k, struct arena *a, const char *kind, struct str id_or_code, int64_t rev, struct resource *ret, struct error *e);
 MUST_CHECK int resource_rollback(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code, int64_t to_rev, int64_t expect_rev, struct resource *ret, struct error *e); /* also undeletes */
 
+/* The bin: bring a deleted one back with its newest content. */
+MUST_CHECK int resource_restore(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code, int64_t expect_rev, struct resource *ret, struct error *e);
+/* A new one with the same content: without secrets, files, unique and read_only fields; code and name may be
+ * empty (a code rule's next, or the old one with a number; the old name). */
+MUST_CHECK int resource_copy(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code, struct str code, struct str name, struct resource *ret, struct error *e);
+
 /* Life cycle (kind.h): what may be done to it now, and doing it. */
 struct transition_offer {
     const struct transition *t;
@@ -185,3 +200,7 @@ void kernel_hooks_stop(struct kernel *k);
 
 /* The envelope as JSON (times RFC 3339), and "refs" when they are resolved. */
 void resource_write(struct json_writer *w, const struct resource *r);
+/* The same as `by` may see it: sensitive fields as "***", without fields and names that he may not read. */
+void resource_write_for(struct json_writer *w, const struct resource *r, const struct actor *by);
+/* Differences as he may see them (history_entry.diff of a resource of that kind and organisation). */
+void resource_diff_write(struct json_writer *w, const struct kind *kd, struct str org, const struct json *diff, const struct actor *by);

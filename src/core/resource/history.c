@@ -9,11 +9,12 @@ struct version {
     int64_t rev, at_us;
     enum change_op op;
     bool deleted;
-    struct str by, code, name, org, state;
+    struct str by, code, name, org, state, transition, comment;
     const struct json *labels, *spec;
 };
 
-#define VERSION_COLUMNS "rev, updated_us, op, deleted, updated_by, code, name, org, state, labels, spec"
+#define VERSION_COLUMNS \
+    "rev, updated_us, op, deleted, updated_by, code, name, org, state, labels, spec, transition, comment"
 
 static int read_json(struct sql_stmt *s, int col, struct arena *a, const struct json **ret, struct error *e)
 {
@@ -36,6 +37,9 @@ static int read_version(struct sql_stmt *s, struct arena *a, struct version *v, 
         *texts[i] = arena_str(a, sql_str(s, 4 + (int)i));
         CATCH_NOMEM(texts[i]->p, e);
     }
+    v->transition = arena_str(a, sql_str(s, 11));
+    v->comment = arena_str(a, sql_str(s, 12));
+    CATCH_NOMEM(v->transition.p && v->comment.p, e);
     int rc = read_json(s, 9, a, &v->labels, e);
     return rc ? rc : read_json(s, 10, a, &v->spec, e);
 }
@@ -168,6 +172,8 @@ static int entries(struct arena *a, const struct kind *kd, const struct version 
     for (size_t i = 0; i < m; i++) {
         const struct version *before = i + 1 < n ? &v[i + 1] : NULL;
         out[i] = (struct history_entry){.rev = v[i].rev, .at_us = v[i].at_us, .op = v[i].op, .by = v[i].by};
+        out[i].transition = v[i].transition;
+        out[i].comment = v[i].comment;
         out[i].diff = diff_of(a, kd, before, &v[i]);
         CATCH_NOMEM(out[i].diff, e);
     }
@@ -192,6 +198,7 @@ int resource_history(struct kernel *k, struct arena *a, const char *kind, struct
     size_t n = 0;
     rc = row_find(k, tx, a, kd, id_or_code, true, &now, e);
     if (!rc) rc = read_versions(tx, a, now.id, offset, limit + 1, v, &n, e);
+    for (size_t i = 0; i < n && !rc; i++) rc = spec_open(k, kd, a, now.id, v[i].spec, e);
     sql_rollback(tx);
     return rc ? rc : entries(a, kd, v, n, limit, ret, ret_n, e);
 }
@@ -210,8 +217,8 @@ static void apply(struct resource *r, const struct version *v)
     r->deleted = v->deleted;
 }
 
-static int at_rev(struct sql_tx *tx, struct arena *a, const struct resource *now, int64_t rev, struct resource *ret,
-                  struct error *e)
+static int at_rev(struct kernel *k, struct sql_tx *tx, struct arena *a, const struct resource *now, int64_t rev,
+                  struct resource *ret, struct error *e)
 {
     *ret = *now;
     if (rev == now->rev) return 0;
@@ -222,7 +229,8 @@ static int at_rev(struct sql_tx *tx, struct arena *a, const struct resource *now
     sql_bind_str(s, 1, now->id);
     sql_bind_i64(s, 2, rev);
     rc = sql_step(s, e);
-    if (rc == 1 && (rc = read_version(s, a, &v, e)) == 0)
+    if (rc == 1 && (rc = read_version(s, a, &v, e)) == 0 &&
+        (rc = spec_open(k, now->schema, a, now->id, v.spec, e)) == 0)
         apply(ret, &v);
     else if (rc == 0)
         rc = error_set(e, ERR_NOT_FOUND, "rev", "'%.*s' has no revision %lld; it has 1 to %lld",
@@ -241,35 +249,77 @@ int resource_at_rev(struct kernel *k, struct arena *a, const char *kind, struct 
     if (rc) return rc;
     struct resource now, then;
     rc = row_find(k, tx, a, kd, id_or_code, true, &now, e);
-    if (!rc) rc = at_rev(tx, a, &now, rev, &then, e);
+    if (!rc) rc = at_rev(k, tx, a, &now, rev, &then, e);
     sql_rollback(tx);
     if (!rc) *ret = then;
     return rc;
 }
 
-static int rollback(struct changer *c, struct arena *a, struct str key, int64_t to_rev, int64_t expect_rev,
-                    struct resource *ret, struct error *e)
+/* ------------------------------------------------------------------ back to a revision */
+
+/* Fields that the kind had then and has no more are left out. */
+static struct json *known_members(struct arena *a, const struct field *fields, size_t n, const struct json *v)
 {
-    struct resource now, then;
-    int rc = row_find(c->k, c->tx, a, c->kd, key, true, &now, e);
-    if (!rc && expect_rev >= 0 && expect_rev != now.rev)
+    struct json *out = json_new_object(a);
+    for (size_t i = 0; out && i < n; i++) {
+        const struct json *m = json_get_str(v, fields[i].name);
+        bool inner = m && m->type == JSON_OBJECT && fields[i].type == FIELD_OBJECT;
+        struct json *copy = inner ? known_members(a, fields[i].fields, fields[i].nfields, m)
+                            : m   ? json_copy(a, m)
+                                  : NULL;
+        if (m && (!copy || !json_set(out, a, fields[i].name, copy))) return NULL;
+    }
+    return out;
+}
+
+struct going_back {
+    struct str key;
+    int64_t to_rev, expect_rev; /* to_rev 0: the newest content of a deleted one */
+};
+
+static int content_then(struct changer *c, struct arena *a, const struct going_back *g, struct resource *now,
+                        struct resource *then, struct error *e)
+{
+    const struct row_view view = {.by = c->by, .dead = true};
+    int rc = row_find_for(c->k, c->tx, a, c->kd, g->key, &view, now, e);
+    if (!rc && g->expect_rev >= 0 && g->expect_rev != now->rev)
         rc = error_set(e, ERR_CONFLICT, "rev", "it is at revision %lld, you expected %lld; read it again",
-                       "当前为修订 %lld，期望为 %lld；请重新读取", (long long)now.rev, (long long)expect_rev);
-    if (!rc) rc = at_rev(c->tx, a, &now, to_rev, &then, e);
-    if (!rc && then.deleted)
+                       "当前为修订 %lld，期望为 %lld；请重新读取", (long long)now->rev, (long long)g->expect_rev);
+    if (rc) return rc;
+    if (!g->to_rev) {
+        *then = *now;
+        return now->deleted ? 0 : error_set(e, ERR_INVALID, "", "it is not deleted", "该资源未被删除");
+    }
+    rc = at_rev(c->k, c->tx, a, now, g->to_rev, then, e);
+    if (!rc && then->deleted)
         rc = error_set(e, ERR_INVALID, "rev", "revision %lld is the deletion; choose an earlier one",
-                       "修订 %lld 是删除操作；请选择更早的修订", (long long)to_rev);
+                       "修订 %lld 是删除操作；请选择更早的修订", (long long)g->to_rev);
+    return rc;
+}
+
+/* The state comes back only with the content that it was reached with: when the newest is restored. */
+static int go_back(struct changer *c, struct arena *a, void *ctx, struct resource *ret, struct error *e)
+{
+    const struct going_back *g = ctx;
+    struct resource now, then;
+    int rc = content_then(c, a, g, &now, &then, e);
     if (rc) return rc;
     struct resource next = now;
     next.code = then.code;
     next.name = then.name;
     next.org = then.org;
-    next.state = then.state;
+    if (!c->kd->lifecycle)
+        next.state = then.state;
+    else if (now.deleted && g->to_rev)
+        next.state = state_of(c->kd, STR(""));
     next.labels = then.labels;
-    next.spec = then.spec;
+    next.spec = known_members(a, c->kd->fields, c->kd->nfields, then.spec);
+    CATCH_NOMEM(next.spec, e);
     next.deleted = false;
-    rc = changer_check(c, a, &now, &next, NULL, e);
+    rc = input_keep(c, a, &now, &next, e);
+    if (!rc) rc = changer_check(c, a, &now, &next, NULL, e);
     if (!rc) rc = changer_store(c, a, &now, &next, now.deleted ? CHANGE_CREATE : CHANGE_UPDATE, e);
+    if (!rc) rc = changer_follow(c, a, now.deleted ? NULL : &now, &next, e);
     if (!rc) *ret = next;
     return rc;
 }
@@ -277,14 +327,15 @@ static int rollback(struct changer *c, struct arena *a, struct str key, int64_t 
 int resource_rollback(struct kernel *k, struct arena *a, const struct actor *by, const char *kind,
                       struct str id_or_code, int64_t to_rev, int64_t expect_rev, struct resource *ret, struct error *e)
 {
-    struct changer c;
-    struct resource r;
-    int rc = changer_begin(k, kind, by, &c, e);
-    if (rc) return rc;
-    rc = rollback(&c, a, id_or_code, to_rev, expect_rev, &r, e);
-    if (!rc) rc = row_refs(k, c.tx, a, c.kd, &r, 1, e);
-    int end = changer_end(&c, rc == 0, rc ? NULL : e);
-    if (!rc) rc = end;
-    if (!rc) *ret = r;
-    return rc;
+    struct going_back g = {id_or_code, to_rev, expect_rev};
+    if (to_rev < 1)
+        return error_set(e, ERR_INVALID, "rev", "a revision is a whole number from 1 on", "版本号须为从 1 开始的整数");
+    return change_run(k, a, by, kind, go_back, &g, ret, e);
+}
+
+int resource_restore(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code,
+                     int64_t expect_rev, struct resource *ret, struct error *e)
+{
+    struct going_back g = {id_or_code, 0, expect_rev};
+    return change_run(k, a, by, kind, go_back, &g, ret, e);
 }

@@ -8,7 +8,8 @@
  *   resource_change   the change log, newest 1,000,000
  *   sequence          last number given out per name: 'change', 'num:<kind>'; never goes back
  *   resource_index    indices made for fields, by name, with their definition
- * Kinds and hooks are added at start and never removed; readers take no lock. */
+ *   code_used         codes of kinds whose codes are never used again, with the resource that had them
+ * Hooks are added at start and never removed; readers take no lock. Kinds: kernel_kinds.c. */
 #include "core/resource/kernel_int.h"
 #include <assert.h>
 
@@ -33,6 +34,15 @@ static const struct sql_migration migrations[] = {
         " code text not null, num int not null, rev int not null) strict;"
         "create table sequence(name text primary key, value int not null) strict;"
         "create table resource_index(name text primary key, definition text not null) strict;"},
+    {2, "alter table resource add column transition text not null default '';"
+        "alter table resource add column comment text not null default '';"
+        "alter table resource_history add column transition text not null default '';"
+        "alter table resource_history add column comment text not null default '';"
+        "alter table resource_change add column org text not null default '';"
+        "create index resource_dead on resource(kind, code) where deleted = 1;"
+        "create index resource_org on resource(org) where org <> '' and deleted = 0;"
+        "create table code_used(kind text not null, org text not null, code text not null, id text not null,"
+        " primary key(kind, org, code)) strict;"},
 };
 
 int kernel_nomem(struct error *e)
@@ -64,6 +74,7 @@ int kernel_open(struct sql *db, const struct clock *c, const struct rng *r, stru
     k->clock = c;
     k->rng = r;
     pthread_mutex_init(&k->lock, NULL);
+    pthread_mutex_init(&k->kinds_lock, NULL);
     pthread_rwlock_init(&k->events_lock, NULL);
     pthread_cond_init(&k->cond, NULL);
     int rc = sql_migrate(db, "core", migrations, sizeof migrations / sizeof *migrations, e);
@@ -79,8 +90,9 @@ void kernel_close(struct kernel *k)
 {
     if (!k) return;
     watch_stop(k);
-    for (size_t i = 0; i < atomic_load(&k->nkinds); i++) kind_free(k->kinds[i]);
+    kinds_free(k);
     pthread_mutex_destroy(&k->lock);
+    pthread_mutex_destroy(&k->kinds_lock);
     pthread_rwlock_destroy(&k->events_lock);
     pthread_cond_destroy(&k->cond);
     mem_free(k);
@@ -107,61 +119,7 @@ struct secrets *kernel_secrets(struct kernel *k)
     return k->secrets;
 }
 
-/* ------------------------------------------------------------------ kinds */
-
-const struct kind *kernel_kind_at(struct kernel *k, size_t i)
-{
-    return i < atomic_load_explicit(&k->nkinds, memory_order_acquire) ? k->kinds[i] : NULL;
-}
-
-const struct kind *kernel_kind(struct kernel *k, struct str name)
-{
-    const struct kind *kd;
-    for (size_t i = 0; (kd = kernel_kind_at(k, i)); i++)
-        if (str_eq(kd->kind, name) || str_eq(kd->plural, name)) return kd;
-    return NULL;
-}
-
-int kind_need(struct kernel *k, const char *name, const struct kind **ret, struct error *e)
-{
-    struct str names[KINDS_MAX], want = str_of(name);
-    size_t n = 0;
-    if ((*ret = kernel_kind(k, want))) return 0;
-    for (const struct kind *kd; (kd = kernel_kind_at(k, n)); n++) names[n] = kd->kind;
-    struct str near = name_nearest(want, names, n);
-    if (near.p)
-        return error_set(e, ERR_NOT_FOUND, "kind", "there is no kind '%s'; did you mean '%.*s'?",
-                         "没有类型“%s”；是否想写“%.*s”？", name, STR_ARG(near));
-    return error_set(e, ERR_NOT_FOUND, "kind", "there is no kind '%s'", "没有类型“%s”", name);
-}
-
-static int kind_publish(struct kernel *k, struct kind *kd, struct error *e)
-{
-    size_t n = atomic_load(&k->nkinds);
-    if (kernel_kind(k, kd->kind) || kernel_kind(k, kd->plural))
-        return error_set(e, ERR_EXISTS, "kind", "the kind '%.*s' is there already", "类型“%.*s”已存在",
-                         STR_ARG(kd->kind));
-    if (n == KINDS_MAX)
-        return error_set(e, ERR_LIMIT, "kind", "there are %d kinds already", "类型数量已达上限 %d", KINDS_MAX);
-    int rc = unique_prepare(k, kd, e);
-    if (rc) return rc;
-    k->kinds[n] = kd;
-    atomic_store_explicit(&k->nkinds, n + 1, memory_order_release);
-    return 0;
-}
-
-int kernel_kind_add(struct kernel *k, struct str document, struct error *e)
-{
-    struct kind *kd = NULL;
-    int rc = kind_parse(document, &kd, e);
-    if (rc) return rc;
-    kd->builtin = true;
-    pthread_mutex_lock(&k->lock);
-    rc = kind_publish(k, kd, e);
-    pthread_mutex_unlock(&k->lock);
-    if (rc) kind_free(kd);
-    return rc;
-}
+/* ------------------------------------------------------------------ hooks */
 
 int kernel_hooks_add(struct kernel *k, const struct kind_hooks *h)
 {

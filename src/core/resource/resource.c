@@ -1,21 +1,41 @@
 /* resource.c - create, replace, patch, delete and bulk: transactions around resource_change.c. */
 #include "core/resource/kernel_int.h"
 
-static int change_one(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, enum verb verb,
-                      struct str key, int64_t expect_rev, const struct resource_input *in, struct resource *ret,
-                      struct error *e)
+int change_run(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, change_fn *fn, void *ctx,
+               struct resource *ret, struct error *e)
 {
     struct changer c;
-    struct resource r;
-    enum bulk_status status;
+    struct resource r = {.deleted = true};
     int rc = changer_begin(k, kind, by, &c, e);
     if (rc) return rc;
-    rc = changer_apply(&c, a, verb, key, expect_rev, in, &r, &status, e);
-    if (!rc && verb != VERB_DELETE) rc = row_refs(k, c.tx, a, c.kd, &r, 1, e);
+    rc = fn(&c, a, ctx, &r, e);
+    if (!rc && !r.deleted) rc = row_refs(k, c.tx, a, c.kd, &r, 1, e);
     int end = changer_end(&c, rc == 0, rc ? NULL : e);
     if (!rc) rc = end;
     if (!rc && ret) *ret = r;
     return rc;
+}
+
+struct one {
+    enum verb verb;
+    struct str key;
+    int64_t expect_rev;
+    const struct resource_input *in;
+};
+
+static int apply_one(struct changer *c, struct arena *a, void *ctx, struct resource *ret, struct error *e)
+{
+    const struct one *x = ctx;
+    enum bulk_status status;
+    return changer_apply(c, a, x->verb, x->key, x->expect_rev, x->in, ret, &status, e);
+}
+
+static int change_one(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, enum verb verb,
+                      struct str key, int64_t expect_rev, const struct resource_input *in, struct resource *ret,
+                      struct error *e)
+{
+    struct one x = {verb, key, expect_rev, in};
+    return change_run(k, a, by, kind, apply_one, &x, ret, e);
 }
 
 int resource_create(struct kernel *k, struct arena *a, const struct actor *by, const char *kind,

@@ -7,13 +7,14 @@
 #include "core/resource/kernel_int.h"
 #include "base/time.h"
 #include "base/utf8.h"
+#include "io/log.h"
 
 /* ------------------------------------------------------------------ begin and end */
 
-static int read_sequence(struct changer *c, struct str name, int64_t *ret, struct error *e)
+int sequence_read(struct sql_tx *tx, struct str name, int64_t *ret, struct error *e)
 {
     struct sql_stmt *s;
-    int rc = sql_prepare(c->tx, "select value from sequence where name = $1", &s, e);
+    int rc = sql_prepare(tx, "select value from sequence where name = $1", &s, e);
     if (rc) return rc;
     sql_bind_str(s, 1, name);
     rc = sql_step(s, e);
@@ -22,9 +23,9 @@ static int read_sequence(struct changer *c, struct str name, int64_t *ret, struc
     return rc < 0 ? rc : 0;
 }
 
-static int write_sequence(struct changer *c, struct str name, int64_t value, struct error *e)
+int sequence_write(struct sql_tx *tx, struct str name, int64_t value, struct error *e)
 {
-    return sql_exec(c->tx, e,
+    return sql_exec(tx, e,
                     "insert into sequence(name, value) values($1, $2) on conflict(name) do update set value = "
                     "excluded.value",
                     "si", name, value);
@@ -34,6 +35,24 @@ static struct str num_name(const struct changer *c, char out[80])
 {
     int n = snprintf(out, 80, "num:%.*s", STR_ARG(c->kd->kind));
     return str_make(out, (size_t)n);
+}
+
+void changer_as(struct changer *c, const struct kind *kd)
+{
+    c->kd = kd;
+    str_to_cstr(kd->kind, c->kind, sizeof c->kind);
+}
+
+/* Kinds that changed since they were read here (by another process, or just now by another thread) are
+ * taken over first, so that what is written fits what is stored. */
+static int settle_kind(struct changer *c, const char *kind, struct error *e)
+{
+    const struct kind *kd;
+    int rc = sequence_read(c->tx, STR("kinds"), &c->kinds_gen, e);
+    if (!rc) rc = kinds_refresh(c->k, c->tx, c->kinds_gen, e);
+    if (!rc) rc = kind_need(c->k, kind, &kd, e);
+    if (!rc) changer_as(c, kd);
+    return rc;
 }
 
 static _Thread_local const struct actor *changing;
@@ -52,8 +71,9 @@ int changer_begin(struct kernel *k, const char *kind, const struct actor *by, st
     arena_init(&c->refs_arena, 64 << 20);
     changing = by;
     c->now_us = clock_now_us(k->clock);
-    rc = read_sequence(c, STR("change"), &c->seq, e);
+    rc = sequence_read(c->tx, STR("change"), &c->seq, e);
     c->first_seq = c->seq;
+    if (!rc) rc = settle_kind(c, kind, e);
     if (rc) (void)!changer_end(c, false, NULL);
     return rc;
 }
@@ -67,10 +87,24 @@ static int prune(struct changer *c, struct error *e)
 static int finish(struct changer *c, struct error *e)
 {
     char name[80];
-    int rc = write_sequence(c, STR("change"), c->seq, e);
-    if (!rc && c->num_moved) rc = write_sequence(c, num_name(c, name), c->num, e);
+    int rc = sequence_write(c->tx, STR("change"), c->seq, e);
+    if (!rc && c->num_moved) rc = sequence_write(c->tx, num_name(c, name), c->num, e);
+    if (!rc && c->kinds_moved) rc = sequence_write(c->tx, STR("kinds"), c->kinds_gen, e);
     if (!rc) rc = prune(c, e);
     return rc;
+}
+
+/* Committed: others that write wait for nothing, they look for themselves (settle_kind). */
+static void take_kinds(struct kernel *k, int64_t gen)
+{
+    struct sql_tx *tx;
+    struct error e = {0};
+    int rc = sql_begin(k->db, false, &tx, &e);
+    if (!rc) {
+        rc = kinds_refresh(k, tx, gen, &e);
+        sql_rollback(tx);
+    }
+    if (rc) log_error("core", "changed kinds cannot be read; the next change tries again", "err=%s", e.text);
 }
 
 int changer_end(struct changer *c, bool commit, struct error *e)
@@ -83,7 +117,9 @@ int changer_end(struct changer *c, bool commit, struct error *e)
     else
         sql_rollback(c->tx);
     changer_refs_forget(c);
+    code_rules_forget(c);
     arena_fini(&c->refs_arena);
+    if (commit && any && !rc && c->kinds_moved) take_kinds(c->k, c->kinds_gen);
     if (commit && any && !rc) watch_committed(c->k, c->seq);
     return rc;
 }
@@ -92,7 +128,7 @@ static int next_num(struct changer *c, uint32_t *ret, struct error *e)
 {
     char name[80];
     if (!c->num_loaded) {
-        int rc = read_sequence(c, num_name(c, name), &c->num, e);
+        int rc = sequence_read(c->tx, num_name(c, name), &c->num, e);
         if (rc) return rc;
         c->num_loaded = true;
     }
@@ -144,10 +180,11 @@ static int check_name(struct str name, const char *where, struct error *e)
 
 static int check_code_free(struct changer *c, const struct resource *next, struct error *e)
 {
+    static const char *const texts[] = {
+        "select id from resource where kind = $1 and code = $2 and org = $3 and deleted = 0 and id <> $4",
+        "select id from resource where kind = $1 and code = $2 and $3 = $3 and deleted = 0 and id <> $4"};
     struct sql_stmt *s;
-    int rc = sql_prepare(
-        c->tx, "select id from resource where kind = $1 and code = $2 and org = $3 and deleted = 0 and id <> $4", &s,
-        e);
+    int rc = sql_prepare(c->tx, texts[of_itself(c->kd)], &s, e);
     if (rc) return rc;
     sql_bind_str(s, 1, c->kd->kind);
     sql_bind_str(s, 2, next->code);
@@ -161,10 +198,31 @@ static int check_code_free(struct changer *c, const struct resource *next, struc
                      "已有%.0s%s“%.*s”；请换一个编码或修改已有的", t.en, t.zh, STR_ARG(next->code));
 }
 
+struct same_ref {
+    struct str path, id;
+    bool same;
+};
+
+static int is_same_ref(void *ctx, const struct field *f, struct str path, struct json *v)
+{
+    struct same_ref *x = ctx;
+    if (f->type == FIELD_REF && v->type == JSON_STRING && str_eq(path, x->path)) x->same = str_eq(v->s, x->id);
+    return x->same;
+}
+
+/* What he may not read is not there for him, but what stood there before may stay. */
 static int ref_found(void *ctx, const struct field *f, struct str path, struct str target, struct error *e)
 {
-    struct str id;
-    return changer_ref(ctx, f->ref_kind, target, &id, e);
+    struct changer *c = ctx;
+    struct str id, org;
+    char kind[KIND_NAME_MAX];
+    int rc = changer_ref_org(c, f->ref_kind, target, &id, &org, e);
+    if (rc || !c->by->may) return rc;
+    str_to_cstr(f->ref_kind, kind, sizeof kind);
+    if (permitted_at(c->by->may, kind, ACT_READ, org)) return 0;
+    struct same_ref x = {path, id, false};
+    if (c->old) (void)kind_walk(c->kd, (struct json *)c->old->spec, is_same_ref, &x);
+    return x.same ? 0 : no_such_ref(c, f->ref_kind, target, e);
 }
 
 struct setting {
@@ -198,8 +256,8 @@ static int check_spec(struct changer *c, struct arena *a, struct resource *next,
     return rc;
 }
 
-static int run_hooks(struct changer *c, struct arena *a, const struct resource *old, const struct resource *next,
-                     struct error *e)
+int changer_hooks(struct changer *c, struct arena *a, const struct resource *old, const struct resource *next,
+                  struct error *e)
 {
     size_t n = atomic_load_explicit(&c->k->nhooks, memory_order_acquire);
     for (size_t i = 0; i < n; i++) {
@@ -217,146 +275,64 @@ static bool same(const struct resource *a, const struct resource *b)
            str_eq(a->state, b->state) && json_equal(a->labels, b->labels) && json_equal(a->spec, b->spec);
 }
 
-int changer_check(struct changer *c, struct arena *a, const struct resource *old, struct resource *next,
-                  const struct resource_input *in, struct error *e)
+static int check_code(struct changer *c, const struct resource *next, struct error *e)
 {
+    if (str_eq(next->code, next->id) && !c->kd->code_required) return 0; /* no code given: the id stands in */
     int rc = kind_check_code(c->kd, next->code, e);
-    bool own = !rc && !c->kd->code_required && str_eq(next->code, next->id);
-    if (rc && str_eq(next->code, next->id)) rc = 0, own = true; /* no code given: the id stands in */
-    if (!rc && !own) rc = check_name(next->code, "code", e);
-    if (!rc) rc = check_name(next->name, "name", e);
+    return rc ? rc : check_name(next->code, "code", e);
+}
+
+/* What the kernel itself knows of some kinds. */
+static int check_own(struct changer *c, struct arena *a, const struct resource *old, struct resource *next,
+                     struct error *e)
+{
+    if (str_is(c->kd->kind, "user_kind")) return user_kind_check(c, a, old, next, e);
+    if (str_is(c->kd->kind, "code_rule")) return code_rule_check(c, a, old, next, e);
+    return 0;
+}
+
+/* Texts, then the spec, because organisation and code may follow from it. */
+static int check_content(struct changer *c, struct arena *a, const struct resource *old, struct resource *next,
+                         const struct resource_input *in, struct error *e)
+{
+    int rc = check_name(next->name, "name", e);
     if (!rc) rc = check_name(next->org, "org", e);
     if (!rc) rc = check_labels(next->labels, e);
+    if (!rc && next->code.n) rc = check_code(c, next, e);
     if (!rc) rc = check_spec(c, a, next, in, e);
-    if (!rc && old && !old->deleted && same(old, next)) return 0;
-    if (!rc && (!old || old->deleted || !str_eq(old->code, next->code) || !str_eq(old->org, next->org)))
-        rc = check_code_free(c, next, e);
-    if (!rc) rc = unique_check(c, a, next, e);
-    if (!rc) rc = run_hooks(c, a, old && !old->deleted ? old : NULL, next, e);
+    if (!rc) rc = scope_org(c, a, old, next, in, e);
+    if (rc || next->code.n) return rc;
+    rc = code_give(c, a, next, e);
+    if (!rc && !next->code.n && !c->kd->code_required) next->code = next->id;
+    if (!rc) rc = check_code(c, next, e);
+    if (!rc && !next->name.n) next->name = next->code;
     return rc;
 }
 
-/* ------------------------------------------------------------------ what the input means */
-
-static struct json *member_at(const struct json *v, struct str part, bool is_index)
+int changer_check(struct changer *c, struct arena *a, const struct resource *old, struct resource *next,
+                  const struct resource_input *in, struct error *e)
 {
-    if (!is_index) return json_get_str(v, part);
-    int64_t i;
-    return str_to_i64(part, &i) ? NULL : json_at(v, (size_t)i);
-}
-
-/* The object that holds the last member of `path` ("a.b[2].c"), and that member's name. */
-static struct json *holder_of(struct json *v, struct str path, struct str *ret_leaf)
-{
-    bool index = false;
-    for (;;) {
-        size_t n = 0;
-        while (n < path.n && path.p[n] != '.' && path.p[n] != '[' && path.p[n] != ']') n++;
-        struct str part = str_sub(path, 0, n), rest = str_sub(path, n, path.n);
-        if (index && rest.n) rest = str_sub(rest, 1, rest.n); /* ']' */
-        if (!rest.n) {
-            *ret_leaf = part;
-            return index || !v || v->type != JSON_OBJECT ? NULL : v;
-        }
-        v = member_at(v, part, index);
-        index = rest.p[0] == '[';
-        path = str_sub(rest, 1, rest.n);
-        if (!v) return NULL;
+    bool dead = old && old->deleted;
+    c->org = next->org.n ? next->org : STR_NULL;
+    c->old = old;
+    int rc = old && !dead ? scope_may(c, ACT_WRITE, old->org, e) : 0;
+    if (!rc) rc = check_content(c, a, old, next, in, e);
+    if (!rc && old && !dead && same(old, next)) return 0;
+    if (!rc) rc = scope_change(c, dead ? NULL : old, next, e);
+    if (!rc && old && !dead) rc = state_may_edit(c, old, next, e);
+    if (!rc && (!old || dead || !str_eq(old->code, next->code) || !str_eq(old->org, next->org))) {
+        rc = check_code_free(c, next, e);
+        if (!rc) rc = code_unused(c, next, e);
     }
-}
-
-struct keeping {
-    struct arena *a;
-    struct json *next;
-    const struct kind *kd;
-};
-
-static int keep_secret(void *ctx, const struct field *f, struct str path, struct json *v)
-{
-    struct keeping *k = ctx;
-    struct str leaf;
-    if (f->type != FIELD_SECRET) return 0;
-    struct json *holder = holder_of(k->next, path, &leaf);
-    if (!holder) return 0;
-    const struct json *now = json_get_str(holder, leaf);
-    if (now && now->type != JSON_NULL) return 0;
-    struct str key = arena_str(k->a, leaf);
-    struct json *copy = json_copy(k->a, v);
-    return key.p && copy && json_set(holder, k->a, key, copy) ? 0 : ERR_NOMEM;
-}
-
-/* Secrets that come back as null or not at all stay as they are; fields that only the system writes
- * stay too when a user sends something else. */
-static int keep_old(struct changer *c, struct arena *a, const struct resource *old, struct resource *next,
-                    struct error *e)
-{
-    bool user = c->by->may != NULL, locked = false;
-    for (size_t i = 0; user && i < c->kd->nfields; i++) locked = locked || c->kd->fields[i].read_only;
-    if ((!c->kd->has_secret && !locked) || next->spec->type != JSON_OBJECT) return 0;
-    struct json *spec = json_copy(a, next->spec);
-    CATCH_NOMEM(spec, e);
-    next->spec = spec;
-    struct keeping k = {a, spec, c->kd};
-    if (old && c->kd->has_secret && kind_walk(c->kd, (struct json *)old->spec, keep_secret, &k)) return kernel_nomem(e);
-    for (size_t i = 0; locked && i < c->kd->nfields; i++) {
-        const struct field *f = &c->kd->fields[i];
-        const struct json *v = old ? json_get_str(old->spec, f->name) : NULL;
-        if (!f->read_only) continue;
-        if (v)
-            CATCH_NOMEM(json_set(spec, a, f->name, json_copy(a, v)), e);
-        else
-            (void)json_remove(spec, f->name);
-    }
-    return 0;
-}
-
-static int content_create(struct changer *c, struct arena *a, const struct resource_input *in, struct resource *next,
-                          struct error *e)
-{
-    char *id = arena_alloc(a, 37);
-    CATCH_NOMEM(id, e);
-    uuid7(c->k->clock, c->k->rng, id);
-    *next = (struct resource){.kind = c->kd->kind,
-                              .id = str_of(id),
-                              .schema = c->kd,
-                              .org = in->org.p ? in->org : STR(""),
-                              .state = STR(""),
-                              .origin = STR(""),
-                              .labels = in->labels ? in->labels : json_new_object(a),
-                              .spec = in->spec ? in->spec : json_new_object(a)};
-    next->code = in->code.n ? in->code : c->kd->code_required ? STR("") : next->id;
-    next->name = in->name.n ? in->name : next->code;
-    if (!next->labels || !next->spec) return kernel_nomem(e);
-    return 0;
-}
-
-static int content_replace(struct arena *a, const struct resource *old, const struct resource_input *in,
-                           struct resource *next, struct error *e)
-{
-    *next = *old;
-    if (in->code.n) next->code = in->code;
-    next->name = in->name.n ? in->name : next->code;
-    if (in->org.p) next->org = in->org;
-    next->labels = in->labels ? in->labels : json_new_object(a);
-    next->spec = in->spec ? in->spec : json_new_object(a);
-    return next->labels && next->spec ? 0 : kernel_nomem(e);
-}
-
-static int content_patch(struct arena *a, const struct resource *old, const struct resource_input *in,
-                         struct resource *next, struct error *e)
-{
-    *next = *old;
-    if (in->code.p) next->code = in->code;
-    if (in->name.p) next->name = in->name.n ? in->name : next->code;
-    if (in->org.p) next->org = in->org;
-    if (in->labels) next->labels = json_merge_patch(a, old->labels, in->labels);
-    if (in->spec) next->spec = json_merge_patch(a, old->spec, in->spec);
-    return next->labels && next->spec ? 0 : kernel_nomem(e);
+    if (!rc) rc = unique_check(c, a, next, e);
+    if (!rc) rc = check_own(c, a, dead ? NULL : old, next, e);
+    if (!rc) rc = changer_hooks(c, a, dead ? NULL : old, next, e);
+    return rc;
 }
 
 /* ------------------------------------------------------------------ one change */
 
-static int check_rev(const struct resource *old, int64_t expect, struct error *e)
+int changer_revision(const struct resource *old, int64_t expect, struct error *e)
 {
     char at[TIME_TEXT_MAX];
     if (expect < 0 || expect == old->rev) return 0;
@@ -367,14 +343,32 @@ static int check_rev(const struct resource *old, int64_t expect, struct error *e
                      (long long)expect, STR_ARG(old->updated_by), time_format(old->updated_us, at));
 }
 
+/* After it is stored: what else has to move with it. */
+int changer_follow(struct changer *c, struct arena *a, const struct resource *old, const struct resource *next,
+                   struct error *e)
+{
+    int rc = old && !str_eq(old->org, next->org) ? scope_follow(c, a, next, e) : 0;
+    if (!rc && str_is(c->kd->kind, "user_kind")) rc = user_kind_changed(c, a, old, next, e);
+    if (str_is(c->kd->kind, "code_rule")) code_rules_forget(c);
+    return rc;
+}
+
+static int one_only(struct changer *c, struct error *e)
+{
+    return error_set(e, ERR_EXISTS, "", "there is just one resource of this kind, 'default'; change that one",
+                     "该类型只有一个资源“default”；请修改它");
+}
+
 static int create(struct changer *c, struct arena *a, const struct resource_input *in, struct resource *ret,
                   struct error *e)
 {
     struct resource next;
-    int rc = content_create(c, a, in, &next, e);
-    if (!rc && c->by->may) rc = keep_old(c, a, NULL, &next, e);
+    int rc = input_create(c, a, in, &next, e);
+    if (!rc && c->kd->single && !str_is(next.code, "default")) rc = one_only(c, e);
+    if (!rc && c->by->may) rc = input_keep(c, a, NULL, &next, e);
     if (!rc) rc = changer_check(c, a, NULL, &next, in, e);
     if (!rc) rc = changer_store(c, a, NULL, &next, CHANGE_CREATE, e);
+    if (!rc) rc = changer_follow(c, a, NULL, &next, e);
     if (!rc) *ret = next;
     return rc;
 }
@@ -383,14 +377,32 @@ static int update(struct changer *c, struct arena *a, enum verb verb, const stru
                   const struct resource_input *in, struct resource *ret, enum bulk_status *status, struct error *e)
 {
     struct resource next;
-    int rc = verb == VERB_REPLACE ? content_replace(a, old, in, &next, e) : content_patch(a, old, in, &next, e);
-    if (!rc) rc = keep_old(c, a, old, &next, e);
+    int rc = verb == VERB_REPLACE ? input_replace(a, old, in, &next, e) : input_patch(a, old, in, &next, e);
+    if (!rc && c->kd->single && !str_eq(old->code, next.code)) rc = one_only(c, e);
+    if (!rc) rc = input_keep(c, a, old, &next, e);
     if (!rc) rc = changer_check(c, a, old, &next, in, e);
     if (rc) return rc;
     bool unchanged = same(old, &next);
     *status = unchanged ? BULK_UNCHANGED : BULK_UPDATED;
     if (!unchanged) rc = changer_store(c, a, old, &next, CHANGE_UPDATE, e);
+    if (!rc && !unchanged) rc = changer_follow(c, a, old, &next, e);
     if (!rc) *ret = unchanged ? *old : next;
+    return rc;
+}
+
+/* The first of them that he may see, and how many there are. */
+static int name_users(struct changer *c, struct sql_stmt *s, struct buf *b, int64_t *total, struct error *e)
+{
+    int rc, shown = 0;
+    while ((rc = sql_step(s, e)) == 1) {
+        char kind[KIND_NAME_MAX];
+        str_to_cstr(sql_str(s, 0), kind, sizeof kind);
+        ++*total;
+        if (shown == 3 || !permitted_at(c->by->may, kind, ACT_READ, sql_str(s, 2))) continue;
+        buf_printf(b, "%s%s %.*s", shown++ ? ", " : "", kind, STR_ARG(sql_str(s, 1)));
+    }
+    if (!shown && *total) buf_z(b, "…");
+    if (*total > shown) buf_printf(b, "%s (%lld)", shown ? " …" : "", (long long)*total);
     return rc;
 }
 
@@ -398,39 +410,63 @@ static int check_unreferenced(struct changer *c, const struct resource *old, str
 {
     struct sql_stmt *s;
     int64_t total = 0;
-    int rc =
-        sql_prepare(c->tx,
-                    "select r.kind, r.code, count(*) over () from resource_ref f join resource r on r.id = f.from_id "
-                    "where f.to_id = $1 and f.from_id <> $1 order by r.kind, r.code limit 3",
-                    &s, e);
+    const char *text = of_itself(c->kd) ? "select kind, code, org from resource where org = $1 and deleted = 0 and id "
+                                          "<> $1 order by kind, code limit 1000"
+                                        : "select r.kind, r.code, r.org from resource_ref f join resource r on r.id = "
+                                          "f.from_id where f.to_id = $1 and f.from_id <> $1 order by r.kind, r.code";
+    int rc = sql_prepare(c->tx, text, &s, e);
     if (rc) return rc;
     struct buf b;
     buf_init(&b, 1024);
     sql_bind_str(s, 1, old->id);
-    for (int i = 0; (rc = sql_step(s, e)) == 1; i++) {
-        total = sql_i64(s, 2);
-        buf_printf(&b, "%s%.*s %.*s", i ? ", " : "", STR_ARG(sql_str(s, 0)), STR_ARG(sql_str(s, 1)));
-    }
-    if (total > 3) buf_printf(&b, " … (%lld)", (long long)total);
+    rc = name_users(c, s, &b, &total, e);
+    sql_done(s);
     if (!rc && total)
         rc = error_set(e, ERR_REFERENCED, "", "it is still used by %s; change or delete those first",
                        "仍被 %s 引用；请先修改或删除它们", buf_cstr(&b));
-    sql_done(s);
     buf_fini(&b);
+    return rc;
+}
+
+static int may_erase(struct changer *c, const struct resource *old, struct error *e)
+{
+    int rc = scope_may(c, ACT_DELETE, old->org, e);
+    if (!rc && c->kd->single)
+        rc = error_set(e, ERR_INVALID, "", "the one resource of this kind cannot be deleted; change it instead",
+                       "该类型唯一的资源不能删除；请修改它");
+    if (!rc) rc = state_may_delete(c, old, e);
+    if (!rc) rc = check_unreferenced(c, old, e);
     return rc;
 }
 
 static int erase(struct changer *c, struct arena *a, const struct resource *old, struct resource *ret, struct error *e)
 {
-    int rc = check_unreferenced(c, old, e);
-    if (!rc) rc = run_hooks(c, a, old, NULL, e);
+    int rc = may_erase(c, old, e);
+    if (!rc) rc = changer_hooks(c, a, old, NULL, e);
     if (rc) return rc;
     struct resource next = *old;
     next.deleted = true;
     rc = changer_store(c, a, old, &next, CHANGE_DELETE, e);
+    if (!rc) rc = changer_follow(c, a, old, &next, e);
     if (!rc) *ret = next;
     changer_refs_forget(c); /* what is gone must not be found any more */
     return rc;
+}
+
+/* A row of a table that is matched by its own code means the one of the organisation that it names. */
+static int find_old(struct changer *c, struct arena *a, enum verb verb, struct str key, const struct resource_input *in,
+                    struct resource *ret, struct error *e)
+{
+    struct row_view view = {.by = c->by};
+    bool own = in && in->org.n && (key.p == in->code.p || (verb == VERB_UPSERT && str_eq(key, in->code)));
+    int rc = 0;
+    if (own && org_known(c->k))
+        rc = changer_ref(c, STR("org"), in->org, &view.org, NULL);
+    else if (own)
+        view.org = in->org;
+    view.only = own;
+    if (rc == ERR_INVALID || rc == ERR_NOT_FOUND) view = (struct row_view){.by = c->by}; /* told by the check */
+    return row_find_for(c->k, c->tx, a, c->kd, key, &view, ret, e);
 }
 
 int changer_apply(struct changer *c, struct arena *a, enum verb verb, struct str key, int64_t expect_rev,
@@ -441,12 +477,12 @@ int changer_apply(struct changer *c, struct arena *a, enum verb verb, struct str
         *ret_status = BULK_CREATED;
         return create(c, a, in, ret, e);
     }
-    int rc = row_find(c->k, c->tx, a, c->kd, key, false, &old, e);
+    int rc = find_old(c, a, verb, key, in, &old, e);
     if (rc == ERR_NOT_FOUND && verb == VERB_UPSERT) {
         *ret_status = BULK_CREATED;
         return create(c, a, in, ret, e);
     }
-    if (!rc) rc = check_rev(&old, expect_rev, e);
+    if (!rc) rc = changer_revision(&old, expect_rev, e);
     if (rc) return rc;
     if (verb != VERB_DELETE) return update(c, a, verb, &old, in, ret, ret_status, e);
     *ret_status = BULK_DELETED;

@@ -52,71 +52,115 @@ int row_read(struct kernel *k, struct sql_stmt *s, struct arena *a, struct resou
     int rc = parse_column(s, 15, a, &r.labels, e);
     if (!rc) rc = parse_column(s, 16, a, &r.spec, e);
     r.schema = kernel_kind(k, r.kind);
+    r.state = state_of(r.schema, r.state);
+    if (!rc) rc = spec_open(k, r.schema, a, r.id, r.spec, e);
     if (!rc) *ret = r;
     return rc;
 }
 
 static int ambiguous(const struct kind *kd, struct str key, struct error *e)
 {
-    return error_set(e, ERR_INVALID, "code", "several organisations have a %s%.0s '%.*s'; use its id",
+    return error_set(e, ERR_CONFLICT, "code", "several organisations have a %s%.0s '%.*s'; use its id",
                      "多个组织都有%.0s%s“%.*s”；请使用标识 id", kind_titles(kd).en, kind_titles(kd).zh, STR_ARG(key));
 }
 
-static int find_by(struct kernel *k, struct sql_tx *tx, struct arena *a, const struct kind *kd, const char *text,
-                   struct str key, struct resource *ret, struct error *e)
+struct finding {
+    struct kernel *k;
+    struct sql_tx *tx;
+    struct arena *a;
+    const struct kind *kd;
+    struct str key;
+    const struct row_view *view;
+    bool by_code, several, exact; /* several: codes that he may read; exact: of view->org */
+};
+
+/* One more row with that key. */
+static int consider(struct finding *f, struct sql_stmt *s, bool *found, struct resource *ret, struct error *e)
+{
+    struct resource r;
+    struct str org = sql_str(s, 5);
+    char kind[KIND_NAME_MAX];
+    bool same_org = f->view->org.p && str_eq(f->view->org, org);
+    str_to_cstr(f->kd->kind, kind, sizeof kind);
+    if (f->view->by && !permitted_at(f->view->by->may, kind, ACT_READ, org)) return 0;
+    if (f->by_code && f->view->only && f->view->org.p && !same_org) return 0;
+    if (*found && f->by_code && !same_org) {
+        f->several = true;
+        return 0;
+    }
+    int rc = row_read(f->k, s, f->a, &r, e);
+    if (rc) return rc;
+    f->several = f->by_code && *found;
+    f->exact = same_org;
+    *found = true;
+    *ret = r;
+    return 0;
+}
+
+static int find_by(struct finding *f, const char *text, bool by_code, struct resource *ret, struct error *e)
 {
     struct sql_stmt *s;
-    int rc = sql_prepare(tx, text, &s, e);
+    bool found = false;
+    int rc = sql_prepare(f->tx, text, &s, e);
     if (rc) return rc;
-    sql_bind_str(s, 1, kd->kind);
-    sql_bind_str(s, 2, key);
-    rc = sql_step(s, e);
-    int found = rc;
-    if (found == 1) rc = row_read(k, s, a, ret, e);
-    if (found == 1 && !rc && !ret->deleted && str_eq(ret->code, key) && !str_eq(ret->id, key)) {
-        rc = sql_step(s, e);
-        if (rc == 1 && sql_i64(s, 13) == 0)
-            rc = ambiguous(kd, key, e);
-        else if (rc == 1)
-            rc = 0;
+    f->by_code = by_code;
+    f->several = f->exact = false;
+    sql_bind_str(s, 1, f->kd->kind);
+    sql_bind_str(s, 2, f->key);
+    while ((rc = sql_step(s, e)) == 1 && (rc = consider(f, s, &found, ret, e)) == 0) {
     }
     sql_done(s);
-    return rc < 0 ? rc : found;
+    if (!rc && f->several && !f->exact) return ambiguous(f->kd, f->key, e);
+    return rc ? rc : found;
 }
 
 #define SELECT "select " ROW_COLUMNS " from resource r where r.kind = $1 and "
-int row_find(struct kernel *k, struct sql_tx *tx, struct arena *a, const struct kind *kd, struct str key, bool dead,
-             struct resource *ret, struct error *e)
+int row_find_for(struct kernel *k, struct sql_tx *tx, struct arena *a, const struct kind *kd, struct str key,
+                 const struct row_view *view, struct resource *ret, struct error *e)
 {
+    struct finding f = {.k = k, .tx = tx, .a = a, .kd = kd, .key = key, .view = view};
     int rc = 0;
     if (uuid_like(key))
-        rc = find_by(k, tx, a, kd, dead ? SELECT "r.id = $2" : SELECT "r.id = $2 and r.deleted = 0", key, ret, e);
-    if (!rc) rc = find_by(k, tx, a, kd, SELECT "r.code = $2 and r.deleted = 0 limit 2", key, ret, e);
-    if (!rc && dead)
-        rc = find_by(k, tx, a, kd, SELECT "r.code = $2 and r.deleted = 1 order by r.updated_us desc limit 1", key, ret,
-                     e);
+        rc = find_by(&f, view->dead ? SELECT "r.id = $2" : SELECT "r.id = $2 and r.deleted = 0", false, ret, e);
+    if (!rc) rc = find_by(&f, SELECT "r.code = $2 and r.deleted = 0", true, ret, e);
+    if (!rc && view->dead)
+        rc = find_by(&f, SELECT "r.code = $2 and r.deleted = 1 order by r.updated_us limit 1000", false, ret, e);
     if (rc < 0) return rc;
     if (rc) return 0;
     return error_set(e, ERR_NOT_FOUND, "", "there is no %s%.0s '%.*s'", "没有%.0s%s“%.*s”", kind_titles(kd).en,
                      kind_titles(kd).zh, STR_ARG(key));
 }
 
+int row_find(struct kernel *k, struct sql_tx *tx, struct arena *a, const struct kind *kd, struct str key, bool dead,
+             struct resource *ret, struct error *e)
+{
+    const struct row_view view = {.dead = dead};
+    return row_find_for(k, tx, a, kd, key, &view, ret, e);
+}
+
 /* ------------------------------------------------------------------ one */
 
-int resource_get(struct kernel *k, struct arena *a, const char *kind, struct str id_or_code, struct resource *ret,
-                 struct error *e)
+int resource_find(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code,
+                  bool deleted, struct resource *ret, struct error *e)
 {
     const struct kind *kd;
     struct sql_tx *tx;
+    const struct row_view view = {.by = by, .dead = deleted};
     int rc = kind_need(k, kind, &kd, e);
     if (!rc) rc = sql_begin(k->db, false, &tx, e);
     if (rc) return rc;
     struct resource r;
-    rc = row_find(k, tx, a, kd, id_or_code, false, &r, e);
+    rc = row_find_for(k, tx, a, kd, id_or_code, &view, &r, e);
     if (!rc) rc = row_refs(k, tx, a, kd, &r, 1, e);
     sql_rollback(tx);
     if (!rc) *ret = r;
     return rc;
+}
+
+int resource_get(struct kernel *k, struct arena *a, const char *kind, struct str id_or_code, struct resource *ret,
+                 struct error *e)
+{
+    return resource_find(k, a, NULL, kind, id_or_code, false, ret, e);
 }
 
 static int by_num(struct kernel *k, struct sql_tx *tx, struct arena *a, const struct kind *kd, uint32_t num,

@@ -7,8 +7,8 @@ static int keep_history(struct changer *c, const struct resource *old, struct er
     return sql_exec(
         c->tx, e,
         "insert into resource_history(id, rev, op, deleted, updated_by, updated_us, code, name, org, state,"
-        " labels, spec) select id, rev, op, deleted, updated_by, updated_us, code, name, org, state, labels,"
-        " spec from resource where id = $1",
+        " labels, spec, transition, comment) select id, rev, op, deleted, updated_by, updated_us, code, name, org,"
+        " state, labels, spec, transition, comment from resource where id = $1",
         "s", old->id);
 }
 
@@ -27,9 +27,11 @@ static int update_row(struct changer *c, const struct resource *r, enum change_o
 {
     return sql_exec(c->tx, e,
                     "update resource set code = $2, name = $3, org = $4, state = $5, rev = $6, op = $7, deleted = $8,"
-                    " updated_by = $9, updated_us = $10, labels = $11, spec = $12 where id = $1",
-                    "sssssiiisiss", r->id, r->code, r->name, r->org, r->state, r->rev, (int64_t)op, (int64_t)r->deleted,
-                    r->updated_by, r->updated_us, labels, spec);
+                    " updated_by = $9, updated_us = $10, labels = $11, spec = $12, transition = $13, comment = $14"
+                    " where id = $1",
+                    "sssssiiisissss", r->id, r->code, r->name, r->org, r->state, r->rev, (int64_t)op,
+                    (int64_t)r->deleted, r->updated_by, r->updated_us, labels, spec,
+                    c->transition.p ? c->transition : STR(""), c->comment.p ? c->comment : STR(""));
 }
 
 static int add_ref(void *ctx, const struct field *f, struct str path, struct json *v)
@@ -60,8 +62,9 @@ static int write_refs(struct changer *c, const struct resource *old, const struc
 static int log_change(struct changer *c, const struct resource *r, enum change_op op, struct error *e)
 {
     return sql_exec(c->tx, e,
-                    "insert into resource_change(seq, op, kind, id, code, num, rev) values($1, $2, $3, $4, $5, $6, $7)",
-                    "iisssii", ++c->seq, (int64_t)op, r->kind, r->id, r->code, (int64_t)r->num, r->rev);
+                    "insert into resource_change(seq, op, kind, id, code, num, rev, org) values($1, $2, $3, $4, $5, $6,"
+                    " $7, $8)",
+                    "iisssiis", ++c->seq, (int64_t)op, r->kind, r->id, r->code, (int64_t)r->num, r->rev, r->org);
 }
 
 static int stamp(struct changer *c, struct arena *a, const struct resource *old, struct resource *next, struct error *e)
@@ -79,14 +82,18 @@ static int stamp(struct changer *c, struct arena *a, const struct resource *old,
 int changer_store(struct changer *c, struct arena *a, const struct resource *old, struct resource *next,
                   enum change_op op, struct error *e)
 {
-    struct str labels = json_text(a, next->labels), spec = json_text(a, next->spec);
+    const struct json *stored;
+    int rc = spec_seal(c->k, c->kd, a, next->id, next->spec, &stored, e);
+    if (rc) return rc;
+    struct str labels = json_text(a, next->labels), spec = json_text(a, stored);
     CATCH_NOMEM(labels.p && spec.p, e);
     if (spec.n > LIMIT_SPEC)
         return error_set(e, ERR_TOO_LARGE, "spec", "is larger than %d KiB", "超过 %d KiB", LIMIT_SPEC / 1024);
-    int rc = stamp(c, a, old, next, e);
+    rc = stamp(c, a, old, next, e);
     if (!rc && old) rc = keep_history(c, old, e);
     if (!rc) rc = old ? update_row(c, next, op, labels, spec, e) : insert_row(c, next, labels, spec, e);
     if (!rc) rc = write_refs(c, old, next, e);
+    if (!rc && !next->deleted) rc = code_used(c, next, e);
     if (!rc) rc = log_change(c, next, op, e);
     return rc;
 }

@@ -32,8 +32,15 @@ static int make(struct sql_tx *tx, const char *name, const char *definition, str
     return rc;
 }
 
+/* Names of user kinds and their fields are free, long, and may read alike when joined: a digest stands for
+ * them. */
 static void name_of(const struct kind *kd, const struct field *f, char *out, size_t cap)
 {
+    if (kd->user) {
+        unsigned long long h = str_hash(kd->kind, 1) * 31 + str_hash(f->name, 2);
+        snprintf(out, cap, "resource_u_%016llx", h);
+        return;
+    }
     snprintf(out, cap, "resource_x_%.*s_%.*s", STR_ARG(kd->kind), STR_ARG(f->name));
     for (char *c = out; *c; c++)
         if (*c == '-') *c = '_';
@@ -49,38 +56,48 @@ static bool define(const struct kind *kd, const struct field *f, const char *nam
     return !b->err;
 }
 
-static int prepare_field(struct kernel *k, const struct kind *kd, const struct field *f, struct error *e)
+static int prepare_field(struct sql_tx *tx, const struct kind *kd, const struct field *f, struct error *e)
 {
     char name[160];
     struct buf b;
-    struct sql_tx *tx;
     buf_init(&b, 4096);
     name_of(kd, f, name, sizeof name);
     int rc = define(kd, f, name, &b) ? 0 : kernel_nomem(e);
-    if (!rc) rc = sql_begin(k->db, true, &tx, e);
-    if (rc) {
-        buf_fini(&b);
-        return rc;
-    }
-    rc = known(tx, str_of(name), buf_view(&b), e);
-    if (rc == 0) {
+    if (!rc) rc = known(tx, str_of(name), buf_view(&b), e);
+    if (!rc)
         rc = make(tx, name, buf_cstr(&b), e);
-        if (!rc)
-            rc = sql_commit(tx, e);
-        else
-            sql_rollback(tx);
-    } else {
-        sql_rollback(tx);
-    }
+    else if (rc == 1)
+        rc = 0;
     buf_fini(&b);
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
-int unique_prepare(struct kernel *k, const struct kind *kd, struct error *e)
+int unique_prepare(struct sql_tx *tx, const struct kind *kd, struct error *e)
 {
     int rc = 0;
     for (size_t i = 0; !rc && i < kd->nfields; i++)
-        if (kd->fields[i].unique || kd->fields[i].index) rc = prepare_field(k, kd, &kd->fields[i], e);
+        if (kd->fields[i].unique || kd->fields[i].index) rc = prepare_field(tx, kd, &kd->fields[i], e);
+    return rc;
+}
+
+static bool indexed(const struct kind *kd, struct str name)
+{
+    for (size_t i = 0; kd && i < kd->nfields; i++)
+        if (str_eq(kd->fields[i].name, name)) return kd->fields[i].unique || kd->fields[i].index;
+    return false;
+}
+
+int unique_remove(struct sql_tx *tx, const struct kind *from, const struct kind *to, struct error *e)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < from->nfields; i++) {
+        char name[160], drop[200];
+        if (!indexed(from, from->fields[i].name) || indexed(to, from->fields[i].name)) continue;
+        name_of(from, &from->fields[i], name, sizeof name);
+        snprintf(drop, sizeof drop, "drop index if exists %s", name);
+        rc = sql_exec(tx, e, drop, "");
+        if (!rc) rc = sql_exec(tx, e, "delete from resource_index where name = $1", "s", str_of(name));
+    }
     return rc;
 }
 
@@ -91,7 +108,7 @@ static int taken(struct changer *c, struct arena *a, const struct resource *next
 {
     struct buf b;
     buf_init(&b, 4096);
-    buf_printf(&b, "select code from resource where kind = '%.*s' and deleted = 0 and id <> $1 and ",
+    buf_printf(&b, "select code, org from resource where kind = '%.*s' and deleted = 0 and id <> $1 and ",
                STR_ARG(c->kd->kind));
     field_expression(&b, "", f->name, f);
     buf_z(&b, " = $2 limit 1");
@@ -109,8 +126,10 @@ static int taken(struct changer *c, struct arena *a, const struct resource *next
     if (rc == 1) {
         char where[ERROR_WHERE_MAX];
         snprintf(where, sizeof where, "spec.%.*s", STR_ARG(f->name));
+        bool hidden = c->by->may && !permitted_at(c->by->may, c->kind, ACT_READ, sql_str(s, 1));
+        struct str code = hidden ? STR("another") : sql_str(s, 0);
         rc = error_set(e, ERR_EXISTS, where, "must be unique; '%.*s' has this value already",
-                       "必须唯一；“%.*s”已使用该值", STR_ARG(sql_str(s, 0)));
+                       "必须唯一；“%.*s”已使用该值", STR_ARG(code));
     }
     sql_done(s);
     return rc;

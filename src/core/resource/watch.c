@@ -71,8 +71,9 @@ static int read_change(struct sql_stmt *s, struct arena *a, struct change *c, st
                          .id = arena_str(a, sql_str(s, 3)),
                          .code = arena_str(a, sql_str(s, 4)),
                          .num = (uint32_t)sql_i64(s, 5),
-                         .rev = sql_i64(s, 6)};
-    return c->kind.p && c->id.p && c->code.p ? 0 : kernel_nomem(e);
+                         .rev = sql_i64(s, 6),
+                         .org = arena_str(a, sql_str(s, 7))};
+    return c->kind.p && c->id.p && c->code.p && c->org.p ? 0 : kernel_nomem(e);
 }
 
 static int read_changes(struct sql_tx *tx, struct arena *a, int64_t from, size_t max, struct change *out, size_t *n,
@@ -80,7 +81,7 @@ static int read_changes(struct sql_tx *tx, struct arena *a, int64_t from, size_t
 {
     struct sql_stmt *s;
     int rc = sql_prepare(tx,
-                         "select seq, op, kind, id, code, num, rev from resource_change where seq > $1 order by seq "
+                         "select seq, op, kind, id, code, num, rev, org from resource_change where seq > $1 order by seq "
                          "limit $2",
                          &s, e);
     if (rc) return rc;
