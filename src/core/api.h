@@ -5,6 +5,7 @@
  * {type, title, status, code, detail, where, errors:[{where, detail}]} in the language asked for
  * (Accept-Language: zh… or en). */
 #pragma once
+#include "core/auth/point_scope.h"
 #include "core/permission.h"
 #include "core/resource.h"
 #include "io/http_server.h"
@@ -77,6 +78,8 @@ int api_route(void *api, struct http_request *q, struct http_route *ret, struct 
 void api_finished(void *api, const struct http_request *q, int status, uint64_t bytes, uint64_t us);
 void api_server_set(struct api *api, struct http_server *srv); /* after http_server_start; ended by api_server_stop */
 struct http_server *api_server(struct api *api);
+struct auth;
+struct auth *api_auth(struct api *api); /* who somebody is: core/auth/auth.h */
 /* Stops serving, in the right order: no more streams' posts, http_server_stop of the server that was set
  * (may be none), no more `changed` hooks. Instead of http_server_stop, before modules_stop. */
 void api_server_stop(struct api *api);
@@ -95,6 +98,14 @@ int api_problem(struct api_call *c, const struct error *e, const struct error *m
  * request's arena; {NULL,0}: leave). Without it the record names the last path parameter. */
 void api_audit_note(struct api_call *c, struct str resource, struct str detail_json);
 
+/* A resource as the caller may see and use it: what he may not read is ERR_NOT_FOUND, what he may read but not
+ * `act` on is ERR_FORBIDDEN. */
+MUST_CHECK int api_find(struct api_call *c, const char *kind, struct str id_or_code, enum api_action act,
+                        struct resource *ret, struct error *e);
+/* Points by number (core/auth/point_scope.h). */
+struct point_scope *api_points(struct api *api);
+bool api_may_point(struct api_call *c, enum api_action act, uint32_t num);
+
 /* A long-lived stream outlives its request: take a ticket in open() and ask at least once a second whether
  * it still holds; when not, close the stream (revocation). Any thread, quick, never SQL. */
 struct api_ticket {
@@ -104,6 +115,8 @@ struct api_ticket {
 };
 void api_ticket_take(const struct api_call *c, struct api_ticket *ret);
 bool api_ticket_may(struct api *api, const struct api_ticket *t, const char *kind, enum api_action act);
+/* The same with the points that its owner may see now; true: close the view (quickly) after looking. */
+bool api_ticket_points(struct api *api, const struct api_ticket *t, enum api_action act, struct point_view *ret);
 
 /* Tell open pages that something of this topic ("alarms", "notices", "jobs") is new, so that they ask
  * again; cheap, gathered. Events of the kernel do it by themselves (api_watch.c). */

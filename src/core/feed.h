@@ -13,8 +13,9 @@ struct feed_config {
     const char *name; /* of the thread */
     const char *kind; /* who may listen: `action` on this kind */
     enum api_action action;
-    /* On the feed's thread. *cursor is -1 when the stream has just been opened. Events go out by feed_event. */
-    void (*fill)(void *ctx, const struct actor *who, int64_t *cursor, struct buf *out);
+    /* On the feed's thread. *cursor is -1 when the stream has just been opened; zh: the language that the
+     * listener asked for. Events go out by feed_event. */
+    void (*fill)(void *ctx, const struct actor *who, bool zh, int64_t *cursor, struct buf *out);
     void *ctx;
 };
 MUST_CHECK int feed_new(const struct feed_config *cfg, struct feed **ret, struct error *e);

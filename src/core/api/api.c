@@ -400,6 +400,7 @@ static int open_parts(struct api *api, struct error *e)
     for (const struct str *doc = core_kinds; doc->p && !rc; doc++) rc = kernel_kind_add(api->kernel, *doc, e);
     if (!rc) rc = audit_new(db, api->clock, &api->audit, e);
     if (!rc) rc = auth_new(&auth, &api->auth, e);
+    if (!rc) rc = point_scope_new(api->kernel, &api->points, e);
     if (!rc) rc = idem_new(db, api->clock, &api->idem, e);
     if (!rc) rc = open_lanes(api);
     if (!rc) rc = api_metrics_new(&api->metrics);
@@ -455,6 +456,11 @@ struct http_server *api_server(struct api *api)
 {
     return api->server;
 }
+
+struct auth *api_auth(struct api *api)
+{
+    return api->auth;
+}
 int api_first_link(struct api *api, char ret[65], struct error *e)
 {
     return auth_first_link(api->auth, ret, e);
@@ -470,6 +476,7 @@ void api_free(struct api *api)
     api_metrics_free(api->metrics);
     router_free(api->router);
     idem_free(api->idem);
+    point_scope_free(api->points);
     auth_free(api->auth);
     audit_free(api->audit);
     buckets_fini(&api->buckets);

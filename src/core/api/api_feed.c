@@ -18,7 +18,7 @@ struct listener {
     uint64_t stream;
     int64_t cursor;
     unsigned idle_s;
-    bool busy, gone, due;
+    bool busy, gone, due, zh;
 };
 struct feed {
     struct feed *next; /* of the API's list */
@@ -89,6 +89,7 @@ void feed_open(struct feed *f, struct http_stream *s, struct http_request *q)
     struct listener *l = mem_calloc(1, sizeof *l);
     if (l) {
         *l = (struct listener){.feed = f, .stream = http_stream_id(s), .cursor = -1, .due = true};
+        l->zh = ((struct api_call *)q->route_ctx)->zh;
         api_ticket_take(q->route_ctx, &l->ticket);
     }
     pthread_mutex_lock(&f->lock);
@@ -131,7 +132,7 @@ static struct piece *make_piece(struct feed *f, struct listener *l, bool tick, b
     buf_init(&p->lines, PIECE_MAX);
     p->close = auth_by_key(f->cfg.api->auth, &arena, l->ticket.key, l->ticket.session, &who) != 0 ||
                !permitted(who.actor.may, f->cfg.kind, f->cfg.action);
-    if (due && !p->close) f->cfg.fill(f->cfg.ctx, &who.actor, &l->cursor, &p->lines);
+    if (due && !p->close) f->cfg.fill(f->cfg.ctx, &who.actor, l->zh, &l->cursor, &p->lines);
     if (tick && ++l->idle_s >= PING_S) p->ping = true;
     if (p->close || p->ping || p->lines.n) {
         l->idle_s = 0;

@@ -18,7 +18,7 @@ static void render(void *ctx, struct buf *out)
         st.points, (unsigned long long)st.dropped, (unsigned long long)st.ignored);
 }
 
-static void fill(void *ctx, const struct actor *who, int64_t *cursor, struct buf *out)
+static void fill(void *ctx, const struct actor *who, bool zh, int64_t *cursor, struct buf *out)
 {
     book_news(((struct alarms *)ctx)->book, who->may, cursor, 500, out);
 }
