@@ -17,6 +17,7 @@ struct api {
     struct kernel *kernel;
     const struct clock *clock;
     struct auth *auth;
+    struct point_scope *points;
     struct audit *audit;
     struct router *router;
     struct pool *pools[LANES]; /* of the lanes; [LANE_COMMON] stays NULL: the server's */

@@ -109,7 +109,7 @@ static bool wants(const struct permissions *may, const struct watcher *w, const 
     if (!str_to_cstr(c->kind, kind, sizeof(kind))) return false;
     snprintf(marked, sizeof(marked), ",%s,", kind);
     if (w->kinds[0] && !strstr(w->kinds, marked)) return false;
-    return permitted(may, kind, ACT_READ);
+    return permitted_at(may, kind, ACT_READ, c->org);
 }
 
 static void write_change(struct buf *out, const struct change *c)

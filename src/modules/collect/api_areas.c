@@ -78,11 +78,13 @@ static struct str title_of(const struct plant *p, const struct area *a, bool zh)
     return STR("");
 }
 
-static void gather(struct node *n, const struct plant *p, struct str parent, bool zh, struct areas *out)
+static void gather(struct node *n, const struct plant *p, const struct point_view *v, struct str parent, bool zh,
+                   struct areas *out)
 {
     int64_t now = clock_now_us(n->clock);
     for (size_t i = 0; i < p->npoints; i++) {
         bool deeper = false;
+        if (!point_view_has(v, p->points[i].num)) continue;
         struct str path = child_of(parent, p->points[i].area, &deeper);
         struct area *a = path.n ? area_get(out, path, parent.n) : NULL;
         if (!a) continue;
@@ -133,7 +135,10 @@ static int answer_areas(struct api_call *c, struct str parent, bool keys, struct
         plant_unref(p);
         return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     }
-    if (p) gather(collect_of(c)->node, p, parent, c->zh, a);
+    struct point_view v;
+    int err = point_view_open(api_points(c->api), c->actor.may, ACT_READ, &v);
+    if (p && !err) gather(collect_of(c)->node, p, &v, parent, c->zh, a);
+    point_view_close(&v);
     struct json_writer w = api_answer(c);
     jw_object(&w);
     jw_key(&w, STR("items"));
@@ -149,7 +154,7 @@ static int answer_areas(struct api_call *c, struct str parent, bool keys, struct
     jw_end(&w);
     mem_free(a);
     plant_unref(p);
-    return 0;
+    return err;
 }
 
 int get_tree(struct api_call *c, struct error *e)

@@ -109,6 +109,7 @@ int get_status(struct api_call *c, struct error *e)
     jw_key(&w, STR("items"));
     jw_array(&w);
     for (size_t i = 0; p && i < p->nchannels; i++) {
+        if (!permitted_at(c->actor.may, "channel", ACT_READ, p->channels[i].org)) continue;
         jw_object(&w);
         write_channel(c, &w, p, &p->channels[i]);
         jw_end(&w);
@@ -185,7 +186,7 @@ int get_diagnostics(struct api_call *c, struct error *e)
 {
     struct plant *p = collect_plant(collect_of(c));
     const struct p_channel *ch = p ? plant_channel(p, c->param[0]) : NULL;
-    if (!ch) {
+    if (!ch || !permitted_at(c->actor.may, "channel", ACT_READ, ch->org)) {
         plant_unref(p);
         return error_set(e, ERR_NOT_FOUND, "id", "there is no channel '%.*s'", "没有通道 '%.*s'", STR_ARG(c->param[0]));
     }

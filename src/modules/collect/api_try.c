@@ -54,7 +54,7 @@ int post_test_saved(struct api_call *c, struct error *e)
     struct options o;
     struct call_result r;
     struct chan_view v;
-    int err = resource_get(c->kernel, c->a, "channel", c->param[0], &res, e);
+    int err = api_find(c, "channel", c->param[0], ACT_WRITE, &res, e);
     if (!err) err = channel_spec(c, res.spec, &d, &o, e);
     if (err) return err;
     bool runs = run_view(collect_of(c)->run, res.id, &v);
@@ -79,7 +79,7 @@ static int read_channel(struct api_call *c, const struct json *v, struct reading
     struct resource res;
     struct chan_view view;
     if (v && v->type == JSON_OBJECT) return channel_spec(c, v, &rc->driver, &rc->channel, e);
-    int err = resource_get(c->kernel, c->a, "channel", json_str(v, STR("")), &res, e);
+    int err = api_find(c, "channel", json_str(v, STR("")), ACT_WRITE, &res, e);
     if (!err) err = channel_spec(c, res.spec, &rc->driver, &rc->channel, e);
     if (!err && run_view(collect_of(c)->run, res.id, &view)) rc->running = res.id;
     return err;
@@ -91,7 +91,7 @@ static int read_device(struct api_call *c, const struct json *v, struct reading_
     const struct json *options = json_get(v, "options");
     int err = 0;
     if (v && v->type == JSON_STRING) {
-        err = resource_get(c->kernel, c->a, "device", v->s, &res, e);
+        err = api_find(c, "device", v->s, ACT_READ, &res, e);
         if (!err) options = json_get(res.spec, "options");
     }
     if (!err) err = options_check(rc->driver->device_options, c->a, options, &rc->device_options, NULL, 0, NULL, e);

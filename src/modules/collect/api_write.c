@@ -26,7 +26,7 @@ struct command {
 static int find_target(struct api_call *c, const struct plant *p, struct command *cmd, struct error *e)
 {
     struct resource r;
-    int err = resource_get(c->kernel, c->a, "point", c->param[0], &r, e);
+    int err = api_find(c, "point", c->param[0], ACT_CONTROL, &r, e);
     if (err) return err;
     cmd->pt = p ? plant_point(p, r.num) : NULL;
     if (!cmd->pt)

@@ -123,6 +123,7 @@ static int load_channel(void *ctx, const struct resource *r)
                             .id = keep(&p->arena, r->id),
                             .code = keep(&p->arena, r->code),
                             .name = keep(&p->arena, r->name),
+                            .org = keep(&p->arena, r->org),
                             .enabled = json_bool(json_get(r->spec, "enabled"), true),
                             .driver = drivers_find(l->node->drivers, name)};
     if (!c->driver) {

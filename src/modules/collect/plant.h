@@ -12,7 +12,7 @@
 
 struct p_channel {
     uint32_t num;
-    struct str id, code, name;
+    struct str id, code, name, org;
     bool enabled;
     const struct driver *driver;    /* NULL: see problem */
     struct options options;

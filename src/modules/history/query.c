@@ -9,7 +9,7 @@ static int add_point(struct node *n, struct api_call *c, struct str name, struct
     if (q->npoints == LIMIT_QUERY_POINTS)
         return error_set(e, ERR_LIMIT, "points", "at most %d points in one query", "一次查询最多 %d 个测点",
                          LIMIT_QUERY_POINTS);
-    int err = resource_get(n->kernel, c->a, "point", name, &r, e);
+    int err = api_find(c, "point", name, ACT_READ, &r, e);
     if (err == ERR_NOT_FOUND)
         return error_set(e, err, "points", "there is no point '%.*s'", "没有测点 '%.*s'", STR_ARG(name));
     if (err) return err;

@@ -34,14 +34,15 @@ static void write_value(struct node *n, struct json_writer *w, const struct samp
         jw_null(w);
 }
 
-static void write_item(struct node *n, struct json_writer *w, uint32_t num, struct str code, int64_t now)
+/* num 0: one that has no value; shown as `as`. */
+static void write_item(struct node *n, struct json_writer *w, uint32_t num, uint32_t as, struct str code, int64_t now)
 {
     struct sample s;
     char t[TIME_TEXT_MAX];
     jw_object(w);
-    jw_ki64(w, "point", num);
+    jw_ki64(w, "point", as);
     jw_kstr(w, "code", code);
-    if (bus_current(n->bus, num, &s)) {
+    if (num && bus_current(n->bus, num, &s)) {
         jw_kz(w, "t", time_format(s.time_us, t));
         write_value(n, w, &s);
         jw_kz(w, "q", quality_name(s.quality));
@@ -57,25 +58,32 @@ static void write_item(struct node *n, struct json_writer *w, uint32_t num, stru
     jw_end(w);
 }
 
+/* A number that the caller may not see has no value, as one that no point has. */
+static void write_number(struct api_call *c, struct json_writer *w, const struct point_view *v, uint32_t num)
+{
+    struct node *n = node_of(c);
+    write_item(n, w, point_view_has(v, num) ? num : 0, num, STR(""), clock_now_us(n->clock));
+}
+
 static int current_named(struct api_call *c, struct json_writer *w, struct str name, struct error *e)
 {
     struct node *n = node_of(c);
     struct resource r;
-    int err = resource_get(n->kernel, c->a, "point", name, &r, e);
+    int err = api_find(c, "point", name, ACT_READ, &r, e);
     if (err == ERR_NOT_FOUND)
         return error_set(e, err, "points", "there is no point '%.*s'", "没有测点 '%.*s'", STR_ARG(name));
-    if (!err) write_item(n, w, r.num, r.code, clock_now_us(n->clock));
+    if (!err) write_item(n, w, r.num, r.num, r.code, clock_now_us(n->clock));
     return err;
 }
 
 static int current_filtered(struct api_call *c, struct json_writer *w, struct str filter, struct error *e)
 {
     struct node *n = node_of(c);
-    struct list_query q = {.kind = "point", .filter = filter, .limit = LIMIT_PAGE};
+    struct list_query q = {.kind = "point", .filter = filter, .limit = LIMIT_PAGE, .by = &c->actor};
     struct list_page page;
     int err = resource_list(n->kernel, c->a, &q, &page, e);
     for (size_t i = 0; !err && i < page.n; i++)
-        write_item(n, w, page.items[i].num, page.items[i].code, clock_now_us(n->clock));
+        write_item(n, w, page.items[i].num, page.items[i].num, page.items[i].code, clock_now_us(n->clock));
     return err;
 }
 
@@ -115,16 +123,20 @@ static int post_current(struct api_call *c, struct error *e)
     if (!filter.p && json_count(points) == 0)
         return error_set(e, ERR_INVALID, "points", "give 'points' (codes, ids or numbers) or 'filter'",
                          "请给出 points 或 filter");
+    struct point_view v;
+    err = point_view_open(api_points(c->api), c->actor.may, ACT_READ, &v);
+    if (err) return err;
     struct json_writer w = items_begin(c);
     if (filter.p) err = current_filtered(c, &w, filter, e);
     for
         json_each (it, points) {
             if (err) break;
             if (it->type == JSON_INT)
-                write_item(node_of(c), &w, (uint32_t)it->i, STR(""), clock_now_us(node_of(c)->clock));
+                write_number(c, &w, &v, (uint32_t)it->i);
             else
                 err = current_named(c, &w, json_str(it, STR("")), e);
         }
+    point_view_close(&v);
     jw_end(&w);
     jw_end(&w);
     return err;
@@ -192,7 +204,8 @@ static int parse_sample(struct api_call *c, const struct json *it, struct sample
     struct resource r;
     struct str name = json_str(json_get(it, "point"), STR(""));
     *s = (struct sample){0};
-    int err = resource_get(n->kernel, c->a, "point", name, &r, e);
+    int err = api_find(c, "point", name, ACT_WRITE, &r, e);
+    if (err == ERR_FORBIDDEN) return err;
     if (err) return error_set(e, ERR_NOT_FOUND, "point", "there is no point '%.*s'", "没有测点 '%.*s'", STR_ARG(name));
     s->point = r.num;
     err = parse_quality(json_get(it, "q"), s, e);

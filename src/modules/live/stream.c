@@ -4,8 +4,9 @@
  * connection's loop then looks at the current value of each point (lock-free) and sends those whose
  * time or quality differs from what was sent last, as one binary frame (form: docs/api.md). A reader
  * that is too slow gets nothing more until its queue has drained: current values, so nothing is lost
- * that a later frame does not bring. A second timer asks every second whether the owner may still see
- * points, and closes the stream when not. All of this runs on the connection's loop only. */
+ * that a later frame does not bring. A second timer asks every second which of the points the owner may
+ * still see, hides the others, and closes the stream when there are none. All of this runs on the connection's loop
+ * only. */
 #include <uv.h>
 #include "base/arena.h"
 #include "base/limits.h"
@@ -26,6 +27,7 @@ METRIC(m_skipped, METRIC_COUNTER, "bornite_live_skipped_total", "Frames left out
 
 struct followed {
     uint32_t num;
+    bool hidden; /* not, or no longer, for its eyes */
     struct sample sent;
 };
 
@@ -102,7 +104,7 @@ static void send_frame(struct stream *st)
     for (size_t i = 0; i < st->npoints; i++) {
         struct followed *p = &st->points[i];
         struct sample now;
-        if (!bus_current(st->node->bus, p->num, &now) || !differs(&now, &p->sent)) continue;
+        if (p->hidden || !bus_current(st->node->bus, p->num, &now) || !differs(&now, &p->sent)) continue;
         p->sent = now;
         buf_add(f, &now, sizeof now);
     }
@@ -119,10 +121,20 @@ static void on_timer(uv_timer_t *t)
     send_frame(t->data);
 }
 
+/* Which of the points its owner may see now; false: none any more. */
+static bool look_again(struct stream *st)
+{
+    struct point_view v;
+    if (!api_ticket_points(st->api, &st->ticket, ACT_READ, &v)) return false;
+    for (size_t i = 0; i < st->npoints; i++) st->points[i].hidden = !point_view_has(&v, st->points[i].num);
+    point_view_close(&v);
+    return true;
+}
+
 static void on_guard(uv_timer_t *t)
 {
     struct stream *st = t->data;
-    if (api_ticket_may(st->api, &st->ticket, "point", ACT_READ)) return;
+    if (look_again(st)) return;
     uv_timer_stop(&st->timer);
     uv_timer_stop(&st->guard);
     http_stream_close(st->s, CLOSE_SIGNED_OUT, "signed out");
@@ -154,6 +166,8 @@ static void set_points(struct stream *st, const struct json *points, int64_t int
     mem_free(st->points);
     st->points = fresh;
     st->npoints = n;
+    for (i = 0; i < n; i++) fresh[i].hidden = true;
+    (void)look_again(st); /* the guard closes the stream if need be */
     if (interval_ms < 100) interval_ms = 100;
     if (interval_ms > 60000) interval_ms = 60000;
     uv_timer_start(&st->timer, on_timer, 0, (uint64_t)interval_ms);
