@@ -28,6 +28,7 @@
 #define USER_LOCK 0x626f7270   /* … of who has it open */
 #define RETRY_US 500000
 #define OUTCOME_US 5000000
+#define ALONE_US 1000000
 
 /* ------------------------------------------------------------------ errors */
 
@@ -197,22 +198,31 @@ static void note_down(struct pg *p, const struct error *e)
     pthread_mutex_unlock(&p->lock);
 }
 
-static int conn_open(struct pg *p, struct pg_conn **ret, struct error *e)
+int pg_dial(struct pg *p, PGconn **ret, struct error *e)
 {
     struct error own = {0};
     if (known_down(p, e)) return ERR_UNAVAILABLE;
+    PGconn *h = dial(p, &own);
+    int rc = h ? settle(p, h, &own) : own.code;
+    if (rc == ERR_UNAVAILABLE) note_down(p, &own);
+    if (rc && e) *e = own;
+    if (rc)
+        PQfinish(h);
+    else
+        *ret = h;
+    return rc;
+}
+
+static int conn_open(struct pg *p, struct pg_conn **ret, struct error *e)
+{
     struct pg_conn *c = mem_calloc(1, sizeof *c);
     if (!c) return pg_nomem(e);
     buf_init(&c->forget, 1 << 16);
-    c->h = dial(p, &own);
-    int rc = c->h ? settle(p, c->h, &own) : own.code;
-    if (!rc) {
+    int rc = pg_dial(p, &c->h, e);
+    if (rc)
+        conn_close(c);
+    else
         *ret = c;
-        return 0;
-    }
-    if (rc == ERR_UNAVAILABLE) note_down(p, &own);
-    if (e) *e = own;
-    conn_close(c);
     return rc;
 }
 
@@ -421,7 +431,12 @@ static int commit(struct pg *p, struct pg_tx *t, struct error *e)
     struct error own = {0};
     int rc = t->broken ? pg_broken(t, e) : pg_make_way(t->conn, e);
     if (rc) return rc;
-    PGresult *r = PQexec(t->conn->h, "commit");
+    struct buf b;
+    buf_init(&b, 1 << 14);
+    pg_notify_text(p, t, &b);
+    buf_z(&b, "commit");
+    PGresult *r = PQexec(t->conn->h, buf_cstr(&b));
+    buf_fini(&b);
     if (PQresultStatus(r) != PGRES_COMMAND_OK)
         rc = pg_fail(t->conn->h, r, &own);
     else if (strcmp(PQcmdStatus(r), "COMMIT") != 0)
@@ -509,22 +524,29 @@ static int pg_lease(struct sql *db, const char *name, const char *owner, int ttl
 
 /* ------------------------------------------------------------------ alone, open, close */
 
+static int try_alone(struct pg *p, PGconn *h, struct error *e)
+{
+    char text[200];
+    snprintf(text, sizeof text, "select pg_advisory_unlock_shared(%d, %d); select pg_try_advisory_lock(%d, %d)",
+             USER_LOCK, p->lock_key, USER_LOCK, p->lock_key);
+    PGresult *r = PQexec(h, text);
+    int rc = PQresultStatus(r) == PGRES_TUPLES_OK ? 0 : pg_fail(h, r, e);
+    if (!rc && *PQgetvalue(r, 0, 0) != 't')
+        rc = error_set(e, ERR_AGAIN, "", "another process has the database open; stop it first",
+                       "另有进程正在使用该数据库，请先停止");
+    PQclear(r);
+    return rc;
+}
+
+/* The server lets go of a lock a moment after its owner has gone: some patience. */
 static int pg_alone(struct sql *db, struct error *e)
 {
     struct pg *p = (struct pg *)db;
     struct pg_conn *c;
-    char text[200];
     int rc = take(p, true, &c, e);
     if (rc) return rc;
-    snprintf(text, sizeof text, "select pg_advisory_unlock_shared(%d, %d); select pg_try_advisory_lock(%d, %d)",
-             USER_LOCK, p->lock_key, USER_LOCK, p->lock_key);
-    PGresult *r = PQexec(c->h, text);
-    if (PQresultStatus(r) != PGRES_TUPLES_OK)
-        rc = pg_fail(c->h, r, e);
-    else if (*PQgetvalue(r, 0, 0) != 't')
-        rc = error_set(e, ERR_AGAIN, "", "another process has the database open; stop it first",
-                       "另有进程正在使用该数据库，请先停止");
-    PQclear(r);
+    int64_t end = now_us() + ALONE_US;
+    while ((rc = try_alone(p, c->h, e)) == ERR_AGAIN && now_us() < end) usleep(20000);
     put_back(p, c, true);
     return rc;
 }
@@ -533,9 +555,11 @@ static void pg_close(struct sql *db)
 {
     struct pg *p = (struct pg *)db;
     assert(!p->writing && p->nidle == p->nreaders);
+    pg_listen_stop(p);
     for (unsigned i = 0; i < p->nidle; i++) conn_close(p->idle[i]);
     conn_close(p->writer);
     pthread_mutex_destroy(&p->lock);
+    pthread_mutex_destroy(&p->watch_lock);
     pthread_cond_destroy(&p->freed);
     mem_free(p->conninfo);
     mem_free(p);
@@ -556,6 +580,8 @@ static const struct sql_ops pg_ops = {
     .backup = pg_backup,
     .lease = pg_lease,
     .alone = pg_alone,
+    .watch = pg_watch,
+    .unwatch = pg_unwatch,
 };
 
 static int set_schema(struct pg *p, struct str v, struct error *e)
@@ -647,6 +673,9 @@ int postgres_open_url(const char *url, struct sql **ret, struct error *e)
     pthread_condattr_init(&ca);
     pthread_condattr_setclock(&ca, CLOCK_MONOTONIC);
     pthread_mutex_init(&p->lock, NULL);
+    pthread_mutex_init(&p->watch_lock, NULL);
+    p->stop_fd = -1;
+    snprintf(p->origin, sizeof p->origin, "%llx", (unsigned long long)rng_u64(rng_real()));
     pthread_cond_init(&p->freed, &ca);
     pthread_condattr_destroy(&ca);
     int rc = read_url(p, url, e);

@@ -1,5 +1,6 @@
 /* postgres_int.h - between postgres.c (connections, transactions), postgres_stmt.c (statements),
- * postgres_text.c (SQL of both engines into PostgreSQL's) and postgres_backup.c. Nothing else includes it. */
+ * postgres_text.c (SQL of both engines into PostgreSQL's), postgres_listen.c (what others write) and
+ * postgres_backup.c. Nothing else includes it. */
 #pragma once
 #include <libpq-fe.h>
 #include <pthread.h>
@@ -8,6 +9,9 @@
 
 #define PG_READERS 12
 #define PG_CACHED 96
+#define PG_WATCHERS 16
+#define PG_WRITTEN 32
+#define PG_TABLE_MAX 64
 #define PG_SCHEMA_MAX 48 /* leaves room for the suffix of a backup in PostgreSQL's 63 */
 
 struct pg_cell {
@@ -20,7 +24,8 @@ struct pg_stmt {
     struct sql_stmt base;
     char *text; /* NULL: not cached */
     uint64_t hash, used;
-    bool busy, writes;
+    bool busy, writes, updates; /* updates: no row comes or goes */
+    char table[PG_TABLE_MAX];   /* that it writes; "" */
     char name[16];
     int nparams, ncols, bind_err;
     Oid *param_type, *col_type;
@@ -49,6 +54,17 @@ struct pg_tx {
     struct pg_conn *conn;
     int broken;   /* error code that ended it early */
     char xid[24]; /* of a transaction that writes */
+    struct pg_written {
+        char name[PG_TABLE_MAX];
+        bool rows;
+    } written[PG_WRITTEN];
+    unsigned nwritten;
+    bool all_written;
+};
+
+struct pg_watcher {
+    void (*fn)(void *ctx, const struct sql_written *w);
+    void *ctx;
 };
 
 struct pg {
@@ -66,6 +82,14 @@ struct pg {
     unsigned nidle, nreaders;
     int64_t down_until_us; /* after a connection was refused: do not try before */
     struct error down;
+    char origin[24];            /* names this open database to itself */
+    pthread_mutex_t watch_lock; /* all below */
+    struct pg_watcher watchers[PG_WATCHERS];
+    size_t nwatchers;
+    bool listens;
+    int stop_fd;
+    PGconn *listening; /* until the thread takes it */
+    pthread_t listener;
 };
 
 /* postgres.c */
@@ -74,6 +98,7 @@ int pg_tx_fail(struct pg_tx *t, int code);                  /* marks a broken tr
 int pg_broken(struct pg_tx *t, struct error *e);
 int pg_command(PGconn *h, const char *text, struct error *e); /* several statements, no rows wanted */
 int pg_nomem(struct error *e);
+int pg_dial(struct pg *p, PGconn **ret, struct error *e); /* a settled connection outside of the pool */
 
 /* postgres_stmt.c */
 int pg_prepare(struct sql_tx *tx, const char *text, struct sql_stmt **ret, struct error *e);
@@ -86,6 +111,13 @@ int pg_make_way(struct pg_conn *c, struct error *e); /* takes the rest of a stre
 
 /* postgres_text.c: DDL as both engines share it into PostgreSQL's; what is not DDL is copied. */
 void pg_translate(struct str text, struct buf *out);
+
+/* postgres_listen.c */
+int pg_watch(struct sql *db, void (*fn)(void *ctx, const struct sql_written *w), void *ctx, struct error *e);
+void pg_unwatch(struct sql *db, void *ctx);
+void pg_listen_stop(struct pg *p);
+void pg_note_written(struct pg_tx *t, const struct pg_stmt *s);
+void pg_notify_text(const struct pg *p, const struct pg_tx *t, struct buf *out);
 
 /* postgres_backup.c */
 int pg_backup(struct sql *db, const char *suffix, struct error *e);

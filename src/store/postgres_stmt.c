@@ -77,6 +77,36 @@ static bool only_reads(const char *text)
     return true;
 }
 
+static struct str next_word(struct str *s)
+{
+    size_t from = 0, to;
+    while (from < s->n && strchr(" \t\n\r\"", s->p[from])) from++;
+    for (to = from; to < s->n && !strchr(" \t\n\r\"(,;", s->p[to]);) to++;
+    struct str w = str_sub(*s, from, to - from);
+    *s = str_sub(*s, to, s->n);
+    return w;
+}
+
+/* The table of insert into t, update t, delete from t; behind a `with` the last of these counts. */
+static void note_table(struct pg_stmt *s, const char *text)
+{
+    struct str rest = str_of(text), before = STR("");
+    while (rest.n) {
+        size_t left = rest.n;
+        struct str w = next_word(&rest);
+        bool into = str_ieq(before, STR("insert")) && str_ieq(w, STR("into"));
+        bool from = str_ieq(before, STR("delete")) && str_ieq(w, STR("from"));
+        bool update = str_ieq(w, STR("update")) && !str_ieq(before, STR("do"));
+        if (into || from || update) {
+            str_to_cstr(next_word(&rest), s->table, sizeof s->table);
+            s->updates = update;
+        }
+        if (w.n) before = w;
+        if (rest.n && !w.n) rest = str_sub(rest, 1, rest.n);
+        if (rest.n == left) break;
+    }
+}
+
 static bool room(struct pg_stmt *s, int nparams, int ncols)
 {
     size_t n = (size_t)nparams + 1, m = (size_t)ncols + 1;
@@ -131,6 +161,7 @@ static int stmt_new(struct pg_tx *t, const char *text, struct pg_stmt **ret, str
     buf_init(&s->rows, ROWS_MAX);
     arena_init(&s->scratch, ROWS_MAX);
     s->writes = t->base.write && !only_reads(text);
+    if (s->writes) note_table(s, text);
     rc = send_text(s, t->conn, text, e);
     if (!rc) rc = describe(s, t->conn, e);
     if (rc) {
@@ -412,6 +443,7 @@ static int run_write(struct pg_tx *t, struct pg_stmt *s, struct error *e)
     int rc = 0;
     if (good) {
         t->base.changes = strtoll(PQcmdTuples(r[1]), NULL, 10);
+        if (t->base.changes) pg_note_written(t, s);
         s->res = TAKE(r[1]);
         s->row = 0;
         s->state = PG_DONE;

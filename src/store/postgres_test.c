@@ -206,6 +206,71 @@ SERVER_TEST(lost_connections_come_back)
     sql_close(a);
 }
 
+struct heard {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    char text[400];
+};
+
+static void hear(void *ctx, const struct sql_written *w)
+{
+    struct heard *h = ctx;
+    pthread_mutex_lock(&h->lock);
+    size_t n = strlen(h->text);
+    snprintf(h->text + n, sizeof h->text - n, "%s%s%s ", w->own ? "own:" : "", w->table ? w->table : "any",
+             w->rows ? "" : "~");
+    pthread_cond_broadcast(&h->cond);
+    pthread_mutex_unlock(&h->lock);
+}
+
+static void expect(struct heard *h, const char *want)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 5;
+    pthread_mutex_lock(&h->lock);
+    while (!strstr(h->text, want))
+        if (pthread_cond_timedwait(&h->cond, &h->lock, &until)) break;
+    if (strcmp(h->text, want)) test_fail(__FILE__, __LINE__, "heard '%s', want '%s'", h->text, want);
+    h->text[0] = 0;
+    pthread_mutex_unlock(&h->lock);
+}
+
+SERVER_TEST(writes_of_others_are_heard)
+{
+    char url[600], named[640];
+    static struct heard h = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, ""};
+    struct sql *a = open_at(sql_fixture_url(NULL, url, sizeof url));
+    snprintf(named, sizeof named, "%s&application_name=cut-me", url);
+    struct sql *b = open_at(named);
+    struct sql_tx *tx;
+    REQUIRE(a && b && run(a, "create table t(i int) strict", NULL) == 0 && run(a, "create table u(i int)", NULL) == 0);
+    REQUIRE(sql_watch(b, hear, &h, NULL) == 0);
+    CHECK_INT(run(a, "insert into t(i) values(1)", NULL), 0);
+    expect(&h, "t ");
+    CHECK_INT(run(a, "update t set i = 2", NULL), 0);
+    expect(&h, "t~ ");
+    CHECK_INT(run(b, "insert into u(i) select i from t on conflict do nothing", NULL), 0);
+    expect(&h, "own:u ");
+    CHECK_INT(run(a, "delete from t where i = 7", NULL), 0); /* nothing: not told */
+    REQUIRE(sql_begin(a, true, &tx, NULL) == 0);
+    CHECK_INT(sql_exec(tx, NULL, "update t set i = 3", ""), 0);
+    sql_rollback(tx); /* nor this */
+    REQUIRE(sql_begin(a, true, &tx, NULL) == 0);
+    CHECK_INT(sql_exec(tx, NULL, "update t set i = 3", ""), 0);
+    CHECK_INT(sql_exec(tx, NULL, "delete from u", ""), 0);
+    CHECK_INT(sql_commit(tx, NULL), 0);
+    expect(&h, "t~ u ");
+    cut(a);
+    expect(&h, "any ");
+    CHECK_INT(run(a, "update t set i = 4", NULL), 0);
+    expect(&h, "t~ ");
+    sql_unwatch(b, &h);
+    sql_close(b);
+    sql_fixture_drop(a, url);
+    sql_close(a);
+}
+
 static const struct sql_migration steps[] = {
     {1, "create table a(i int primary key, s text /*json*/) strict; insert into a values(1, '{\"x\": 1}');"},
     {2, "alter table a add column n text; update a set n = 'x';"},

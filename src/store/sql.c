@@ -53,6 +53,16 @@ int sql_alone(struct sql *db, struct error *e)
     return db->ops->alone(db, e);
 }
 
+int sql_watch(struct sql *db, void (*fn)(void *ctx, const struct sql_written *w), void *ctx, struct error *e)
+{
+    return db->ops->watch ? db->ops->watch(db, fn, ctx, e) : 0;
+}
+
+void sql_unwatch(struct sql *db, void *ctx)
+{
+    if (db->ops->unwatch) db->ops->unwatch(db, ctx);
+}
+
 void sql_lease_drop(struct sql *db, const char *name, const char *owner)
 {
     char holder[64];

@@ -33,6 +33,17 @@ void sql_lease_drop(struct sql *db, const char *name, const char *owner);
 /* From now until sql_close no other process uses it: ERR_AGAIN when one does; whoever opens it is refused. */
 MUST_CHECK int sql_alone(struct sql *db, struct error *e);
 
+/* What was written to a shared database, by this process and by others: fn is called on a thread of the database
+ * soon after the commit, once a table; it may block, and neither watches nor unwatches. Never called where the
+ * database is not shared. sql_unwatch waits for a call that runs. */
+struct sql_written {
+    const char *table; /* NULL: anything may have changed, the connection was lost */
+    bool own;          /* by this open database */
+    bool rows;         /* rows came or went; false: they were updated only */
+};
+MUST_CHECK int sql_watch(struct sql *db, void (*fn)(void *ctx, const struct sql_written *w), void *ctx, struct error *e);
+void sql_unwatch(struct sql *db, void *ctx);
+
 MUST_CHECK int sql_begin(struct sql *db, bool write, struct sql_tx **ret, struct error *e);
 MUST_CHECK int sql_commit(struct sql_tx *tx, struct error *e); /* ends tx in any case */
 void sql_rollback(struct sql_tx *tx);                          /* NULL allowed */

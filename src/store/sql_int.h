@@ -2,7 +2,7 @@
  *
  * An engine is one `const struct sql_ops` and one row in the table of sql.c (scheme, open). Its own
  * structs begin with struct sql, struct sql_tx and struct sql_stmt below, so that sql.c can reach the
- * operations and the figures that all engines share. All slots are required; all may block, none is
+ * operations and the figures that all engines share. All slots but watch and unwatch are required; all may block, none is
  * called by two threads for the same transaction. */
 #pragma once
 #include "store/sql.h"
@@ -33,6 +33,9 @@ struct sql_ops {
     /* See sql_lease; ttl_s 0 gives it back. ret_owner is never NULL. */
     int (*lease)(struct sql *db, const char *name, const char *owner, int ttl_s, char ret_owner[64], struct error *e);
     int (*alone)(struct sql *db, struct error *e); /* see sql_alone */
+    /* See sql_watch. NULL where nobody else writes. */
+    int (*watch)(struct sql *db, void (*fn)(void *ctx, const struct sql_written *w), void *ctx, struct error *e);
+    void (*unwatch)(struct sql *db, void *ctx);
 };
 
 struct sql {
