@@ -199,6 +199,7 @@ MUST_CHECK int state_may_delete(struct changer *c, const struct resource *old, s
 
 /* code_rule.c */
 MUST_CHECK int code_give(struct changer *c, struct arena *a, struct resource *next, struct error *e); /* when a rule says so */
+MUST_CHECK int code_ruled(struct changer *c, struct arena *a, struct str org, bool *ret, struct error *e);
 MUST_CHECK int code_rule_check(struct changer *c, struct arena *a, const struct resource *old,
                                const struct resource *next, struct error *e);
 MUST_CHECK int code_unused(struct changer *c, const struct resource *next, struct error *e); /* life-long codes */
