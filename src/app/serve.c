@@ -8,6 +8,8 @@
 #include "app/keys.h"
 #include "app/tables.h"
 #include "base/mem.h"
+#include "core/auth/auth.h"
+#include "core/job.h"
 #include "drivers/common/registry.h"
 #include "io/log.h"
 #include "tsdb/tsdb.h"
@@ -102,6 +104,21 @@ static void close_api(struct server *s)
     api_free(s->node.api);
 }
 
+static int job_actor_now(void *api, struct arena *a, struct str user_id, struct actor *ret)
+{
+    return auth_actor(api_auth(api), a, user_id, ret);
+}
+
+static int open_jobs(struct server *s, struct error *e)
+{
+    struct jobs_config jc = {.kernel = s->node.kernel, .actor = job_actor_now, .actor_ctx = s->node.api};
+    return jobs_open(&jc, &s->node.jobs, e);
+}
+static void close_jobs(struct server *s)
+{
+    jobs_close(s->node.jobs);
+}
+
 static int init_modules(struct server *s, struct error *e)
 {
     return modules_init(&s->node, app_modules, app_nmodules, s->module_ctx, e);
@@ -125,6 +142,15 @@ static int start_modules(struct server *s, struct error *e)
 static void stop_modules(struct server *s)
 {
     modules_stop(app_modules, app_nmodules, s->module_ctx);
+}
+
+static int start_jobs(struct server *s, struct error *e)
+{
+    return jobs_start(s->node.jobs, e);
+}
+static void stop_jobs(struct server *s)
+{
+    jobs_stop(s->node.jobs);
 }
 
 static int open_http(struct server *s, struct error *e)
@@ -159,9 +185,11 @@ static const struct step {
     {"history", open_history, close_history},
     {"sample path", open_bus, close_bus},
     {"api", open_api, close_api},
+    {"jobs", open_jobs, close_jobs},
     {"modules", init_modules, fini_modules},
     {"demo", set_up_demo, nothing},
     {"start", start_modules, stop_modules},
+    {"job threads", start_jobs, stop_jobs},
     {"http", open_http, close_http},
 };
 #define STEPS (sizeof steps / sizeof *steps)

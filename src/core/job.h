@@ -34,6 +34,9 @@ struct jobs_config {
     struct kernel *kernel;
     unsigned threads; /* 0: 4 */
     const char *node; /* name of this process in `runner` */
+    /* Who submitted, with what he may do now; ERR_NOT_FOUND: gone or disabled. NULL: only the system submits. */
+    int (*actor)(void *ctx, struct arena *a, struct str user_id, struct actor *ret);
+    void *actor_ctx;
 };
 MUST_CHECK int jobs_open(const struct jobs_config *cfg, struct jobs **ret, struct error *e); /* tables, kinds */
 MUST_CHECK int jobs_type_add(struct jobs *js, const struct job_type *t); /* before jobs_start; t lives on */
@@ -52,10 +55,19 @@ struct job_spec {
     const struct str *after;   /* ids of jobs that must be done first; a failed one fails this too */
     size_t nafter;
     int priority;              /* higher first; 0 */
+    struct str schedule;       /* id of the schedule that started it, or empty */
+    struct str parent;         /* id of the job that started it, or empty */
 };
 MUST_CHECK int job_submit(struct jobs *js, const struct job_spec *spec, char ret_id[37], struct error *e);
 MUST_CHECK int job_cancel(struct jobs *js, const struct actor *by, struct str id, struct error *e);
 MUST_CHECK int job_retry(struct jobs *js, const struct actor *by, struct str id, struct error *e);
+
+/* Until it has ended (tests, command line); ERR_TIMEOUT. ret_state: "done", "failed", "cancelled". Not from run(). */
+MUST_CHECK int job_wait(struct jobs *js, struct str id, unsigned timeout_ms, char ret_state[16], struct error *e);
+
+/* The routes of docs/api.md "Jobs"; after jobs_open, before the server starts. */
+struct api;
+MUST_CHECK int jobs_routes_add(struct jobs *js, struct api *api, struct error *e);
 
 /* Inside run(). */
 const char *job_id(const struct job *j);
