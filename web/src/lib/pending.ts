@@ -10,6 +10,7 @@ export interface FieldDoc extends Omit<api.Field, 'type' | 'fields' | 'items'> {
   items?: Omit<FieldDoc, 'name'> & { name?: string };
   sensitive?: boolean;
   accept?: string;
+  masked?: boolean;     /* of this side: the value may not be seen, so it is neither shown nor sent */
 }
 
 export type CommentRule = 'none' | 'optional' | 'required';

@@ -32,3 +32,10 @@ export function formatCount(n: number | undefined | null): string {
   if (n === undefined || n === null) return '—';
   return n.toLocaleString('en-US');
 }
+
+export function formatBytes(n: number | undefined | null): string {
+  if (n === undefined || n === null) return '—';
+  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
+  const i = n < 1024 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(n) / 10));
+  return `${i === 0 ? n : (n / 1024 ** i).toFixed(n / 1024 ** i < 10 ? 1 : 0)} ${units[i]}`;
+}

@@ -18,6 +18,7 @@ interface FieldsProps {
   disabled?: boolean;
   creating?: boolean;
   editors?: (name: string) => ComponentType<InputProps> | undefined;
+  notes?: Record<string, string>;   /* under a field of the top: what it is needed for */
 }
 
 function ObjectArray({ field, prefix, listPrefix, disabled, creating }: Omit<FieldsProps, 'fields'> & { field: FieldDoc }) {
@@ -49,7 +50,7 @@ function ObjectArray({ field, prefix, listPrefix, disabled, creating }: Omit<Fie
   );
 }
 
-function OneField({ field, prefix, listPrefix, disabled, creating, editors }: Omit<FieldsProps, 'fields'> & { field: FieldDoc }) {
+function OneField({ field, prefix, listPrefix, disabled, creating, editors, notes }: Omit<FieldsProps, 'fields'> & { field: FieldDoc }) {
   const { t, i18n } = useTranslation();
   const form = Form.useFormInstance();
   const siblings = Form.useWatch((all: Spec) => (field.show_if ? (prefix.reduce<unknown>((v, k) => (v as Record<string | number, unknown> | undefined)?.[k], all) as Spec | undefined)?.[field.show_if.field] : null), { form, preserve: true });
@@ -69,9 +70,11 @@ function OneField({ field, prefix, listPrefix, disabled, creating, editors }: Om
     return <ObjectArray field={field} prefix={prefix} listPrefix={listPrefix} disabled={off} creating={creating} />;
   }
   const Editor = Own ?? FieldInput;
+  const help = textOf(field.help, i18n.language);
+  const note = prefix.length === 1 ? notes?.[field.name] : undefined;
   const wide = Own || field.format === 'multiline' || asJson(field);
   return (
-    <Form.Item className={wide ? 'wide' : undefined} name={[...(listPrefix ?? prefix), field.name]} label={title} extra={textOf(field.help, i18n.language) || undefined}
+    <Form.Item className={wide ? 'wide' : undefined} name={[...(listPrefix ?? prefix), field.name]} label={title} extra={note || help ? <>{help}{note && <span className="field-note">{note}</span>}</> : undefined}
       rules={rulesOf(field, t, creating ?? false)} required={field.required}>
       <Editor field={field} disabled={off} creating={creating} />
     </Form.Item>
@@ -88,7 +91,7 @@ export function SchemaFields(props: FieldsProps) {
 }
 
 /* The whole spec of a kind, in the groups of its form; fields that no group names come last. */
-export function KindFields({ kind, disabled, creating, editors }: { kind: KindDoc; disabled?: boolean; creating?: boolean; editors?: FieldsProps['editors'] }) {
+export function KindFields({ kind, disabled, creating, editors, notes }: { kind: KindDoc; disabled?: boolean; creating?: boolean; editors?: FieldsProps['editors']; notes?: FieldsProps['notes'] }) {
   const { t, i18n } = useTranslation();
   const groups = kind.form?.groups ?? [];
   const named = new Set(groups.flatMap((g) => g.fields));
@@ -103,7 +106,7 @@ export function KindFields({ kind, disabled, creating, editors }: { kind: KindDo
       {all.map((g, i) => (
         <section key={`${g.title}${i}`} className="form-group">
           {g.title && <div className="form-group-title">{g.title}</div>}
-          <SchemaFields fields={g.fields} prefix={['spec']} disabled={disabled} creating={creating} editors={editors} />
+          <SchemaFields fields={g.fields} prefix={['spec']} disabled={disabled} creating={creating} editors={editors} notes={notes} />
         </section>
       ))}
     </>

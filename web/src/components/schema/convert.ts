@@ -4,6 +4,19 @@ import dayjs, { type Dayjs } from 'dayjs';
 import { compactDuration } from '@/lib/time';
 import type { FieldDoc, Spec } from '@/lib/types';
 
+/* A file that was sent and does not belong to anything yet. */
+export interface FreshFile {
+  upload: string;
+  name: string;
+  size: number;
+  type: string;
+  url?: string;    /* picture in this browser */
+}
+
+export function freshFiles(fields: FieldDoc[], values: Spec | undefined): { field: string; file: FreshFile }[] {
+  return fields.filter((f) => f.type === 'file' && values?.[f.name] !== null && typeof values?.[f.name] === 'object').map((f) => ({ field: f.name, file: values?.[f.name] as FreshFile }));
+}
+
 export type FormPath = (string | number)[];
 
 /* What no other editor fits is edited as JSON text. */
@@ -39,7 +52,7 @@ function valueToForm(f: FieldDoc, value: unknown, creating: boolean): unknown {
 export function fromForm(fields: FieldDoc[], values: Spec | undefined, full: boolean): Spec {
   const out: Spec = {};
   for (const f of fields) {
-    if (f.read_only) continue;
+    if (f.read_only || f.masked) continue;
     const value = valueFromForm(f, values?.[f.name], full);
     if (value === undefined) continue;
     if (value === null && (!full || f.type === 'secret')) continue;
@@ -51,6 +64,7 @@ export function fromForm(fields: FieldDoc[], values: Spec | undefined, full: boo
 function valueFromForm(f: FieldDoc, value: unknown, full: boolean): unknown {
   if (value === undefined || value === null || value === '') return f.type === 'secret' ? undefined : null;
   if (f.type === 'time') return (value as Dayjs).toISOString();
+  if (f.type === 'file' && typeof value === 'object') return (value as FreshFile).upload;
   if (asJson(f)) return typeof value === 'string' ? JSON.parse(value) : value;
   if (f.type === 'object') {
     const inner = fromForm(f.fields ?? [], value as Spec, full);
@@ -68,7 +82,7 @@ export function pathOfWhere(where: string): FormPath {
 
 /* Is the field at this path one that the form shows? Errors elsewhere stand above the form. */
 export function knownPath(path: FormPath, fields: FieldDoc[]): boolean {
-  if (path[0] === 'code' || path[0] === 'name') return path.length === 1;
+  if (path[0] === 'code' || path[0] === 'name' || path[0] === 'org') return path.length === 1;
   return path[0] === 'spec' && path.length > 1 && fields.some((f) => f.name === path[1]);
 }
 

@@ -6,6 +6,8 @@ import { textOf } from '@/lib/resources';
 import { unitText } from '@/lib/units';
 import type { FieldDoc, FieldType } from '@/lib/types';
 import { asJson } from './convert';
+import { FileInput } from './FileInput';
+import { OrgSelect } from '../OrgSelect';
 import { RefSelect } from './RefSelect';
 
 export interface InputProps {
@@ -59,7 +61,8 @@ const editors: Partial<Record<FieldType, ComponentType<InputProps>>> = {
   json: JsonInput,
   boolean: ({ value, onChange, id, disabled }) => <Switch id={id} disabled={disabled} checked={Boolean(value)} onChange={(v) => onChange?.(v)} />,
   time: ({ value, onChange, id, disabled }) => <DatePicker id={id} showTime disabled={disabled} value={value as never} style={{ width: '100%' }} onChange={(v) => onChange?.(v)} />,
-  ref: ({ field, value, onChange, id, disabled }) => <RefSelect id={id} kind={field.kind ?? ''} disabled={disabled} value={value as string} onChange={(v) => onChange?.(v)} />,
+  file: FileInput,
+  ref: ({ field, value, onChange, id, disabled }) => field.kind === 'org' ? <OrgSelect id={id} disabled={disabled} value={value as string} onChange={(v) => onChange?.(v)} /> : <RefSelect id={id} kind={field.kind ?? ''} disabled={disabled} value={value as string} onChange={(v) => onChange?.(v)} />,
   point: ({ value, onChange, id, disabled }) => <RefSelect id={id} kind="point" by="code" disabled={disabled} value={value as string} onChange={(v) => onChange?.(v)} />,
 };
 
@@ -67,6 +70,7 @@ const editors: Partial<Record<FieldType, ComponentType<InputProps>>> = {
 function ListInput({ field, value, onChange, id, disabled }: InputProps) {
   const { i18n } = useTranslation();
   const item = field.items as FieldDoc;
+  if (item.type === 'ref' && item.kind === 'org') return <OrgSelect id={id} multiple disabled={disabled} value={(value as string[]) ?? []} onChange={(v) => onChange?.(v ?? [])} />;
   if (item.type === 'ref' || item.type === 'point') {
     return <RefSelect id={id} kind={item.kind ?? 'point'} by={item.type === 'point' ? 'code' : 'id'} multiple disabled={disabled} value={(value as string[]) ?? []} onChange={(v) => onChange?.(v ?? [])} />;
   }
@@ -83,6 +87,7 @@ function isSimpleList(f: FieldDoc): boolean {
 }
 
 export function FieldInput(props: InputProps) {
+  if (props.field.masked) return <Input id={props.id} disabled value="••••••" />;
   if (asJson(props.field)) return <JsonInput {...props} />;
   if (isSimpleList(props.field)) return <ListInput {...props} />;
   const Editor = editors[props.field.type] ?? TextInput;

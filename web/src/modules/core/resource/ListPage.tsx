@@ -20,6 +20,7 @@ import { formatCount } from '@/lib/units';
 import type { Selection } from '@/lib/bulk';
 import type { KindDoc, Resource } from '@/lib/types';
 import { columnsOf } from './cells';
+import { Existing } from './DetailPage';
 import { Bin } from './list/Bin';
 import { filterFields } from './list/filterFields';
 import { defaultView, useViews, Views } from './list/Views';
@@ -207,5 +208,6 @@ export function ListPage() {
   if (kinds.isPending) return <Loading />;
   if (kinds.error) return <ErrorState error={kinds.error} retry={() => void kinds.refetch()} />;
   if (!kind) return <EmptyState title={t('state.notFound')} help={plural} />;
+  if (kind.single) return <Existing kind={kind} id="default" />;
   return params.get('bin') ? <Bin key={kind.kind} kind={kind} /> : <KindList key={kind.kind} kind={kind} />;
 }

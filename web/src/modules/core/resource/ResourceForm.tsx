@@ -1,55 +1,73 @@
-/* Create or change one resource: the kind's fields, code, name and labels; faults of the server on their
- * fields; a lost race (412) shown with both versions. */
-import { Alert, Button, Form, Input } from 'antd';
-import { useEffect, useMemo, useState } from 'react';
+/* Create or change one resource: code, name, organisation, the kind's fields, labels; faults of the server on
+ * their fields; a lost race (412) settled field by field; files attached after the save; Ctrl+S. */
+import { Alert, Button, Form, Input, Modal } from 'antd';
+import { useCallback, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { editorOf } from '@/app/modules';
 import { useNotify } from '@/components/notify';
-import { fromForm, knownPath, pathOfWhere, toForm } from '@/components/schema/convert';
+import { OrgSelect } from '@/components/OrgSelect';
+import { freshFiles, knownPath, pathOfWhere } from '@/components/schema/convert';
+import { QuickCreateContext, type QuickCreate } from '@/components/schema/quick';
 import { KindFields } from '@/components/schema/SchemaForm';
 import { UnsavedGuard } from '@/components/UnsavedGuard';
-import { asError, type ApiError, type FieldFault } from '@/lib/api';
-import { getResource, useSave } from '@/lib/resources';
+import { asError, post, seg, type ApiError, type FieldFault } from '@/lib/api';
+import { getResource, staleKind, textOf, useKind, useSave } from '@/lib/resources';
+import { useCan } from '@/lib/session';
+import { useHotkeys } from '@/lib/useHotkeys';
+import { useQueryClient } from '@tanstack/react-query';
 import type { KindDoc, Resource, ResourceInput, Spec } from '@/lib/types';
 import { Conflict } from './Conflict';
-import { LabelsEditor, labelRows, labelsOf, type LabelRow } from './LabelsEditor';
-
-interface Values {
-  code?: string;
-  name?: string;
-  labels: LabelRow[];
-  spec: Spec;
-}
+import { initialOf, inputOf, maskedKind, neededFor, type Values } from './form/formModel';
+import { LabelsEditor } from './LabelsEditor';
+import './resource.css';
 
 interface Props {
   kind: KindDoc;
   resource?: Resource;
   copyOf?: Resource;
   readOnly?: boolean;
+  name?: string;                          /* of a new one */
+  small?: boolean;                        /* in a dialog */
   onSaved?: (r: Resource) => void;
+  onDirty?: (dirty: boolean) => void;
+  onValues?: (values: Values) => void;    /* what is being typed, for previews beside the form */
 }
 
-function initialOf(kind: KindDoc, source: Resource | undefined, creating: boolean): Values {
-  return {
-    code: creating && source ? '' : source?.code,
-    name: source?.name,
-    labels: labelRows(source?.labels),
-    spec: toForm(kind.fields, source?.spec, creating),
-  };
+/* A reference that lacks its target: a small form for it on top. */
+function useQuickCreate() {
+  const { t, i18n } = useTranslation();
+  const [making, setMaking] = useState<{ kind: KindDoc; text: string; done: (r: Resource) => void } | null>(null);
+  const quick = useCallback<QuickCreate>((kind, text, done) => setMaking({ kind, text, done }), []);
+  const dialog = making && (
+    <Modal open width={760} footer={null} title={t('detail.new', { what: textOf(making.kind.title, i18n.language) })} onCancel={() => setMaking(null)} mask={{ closable: false }}>
+      <ResourceForm small kind={making.kind} name={making.text} onSaved={(r) => { making.done(r); setMaking(null); }} />
+    </Modal>
+  );
+  return { quick, dialog };
 }
 
-export function ResourceForm({ kind, resource, copyOf, readOnly, onSaved }: Props) {
-  const { t } = useTranslation();
+export function ResourceForm({ kind: given, resource, copyOf, readOnly, name, small, onSaved, onDirty, onValues }: Props) {
+  const { t, i18n } = useTranslation();
   const notify = useNotify();
+  const can = useCan();
+  const client = useQueryClient();
+  const kind = useMemo(() => maskedKind(given, can(given.kind, 'sensitive')), [given, can]);
+  const withOrg = useKind('org') !== undefined && !kind.org_from && !kind.single && kind.kind !== 'org';
   const [form] = Form.useForm<Values>();
   const save = useSave(kind.plural);
-  const [dirty, setDirty] = useState(false);
+  const [dirty, setDirtyState] = useState(false);
   const [faults, setFaults] = useState<FieldFault[]>([]);
   const [base, setBase] = useState(resource); // what the form was filled from, not what the server has by now
   const [conflict, setConflict] = useState<{ mine: ResourceInput; stored: Resource } | null>(null);
+  const { quick, dialog } = useQuickCreate();
   const creating = !resource;
-  const initial = useMemo(() => initialOf(kind, resource ?? copyOf, creating), [kind, resource, copyOf, creating]);
-  const editors = useMemo(() => (name: string) => editorOf(kind.kind, name), [kind]);
+  const initial = useMemo(() => ({ ...initialOf(kind, resource ?? copyOf, creating), ...(name ? { name } : {}) }), [kind, resource, copyOf, creating, name]);
+  const editors = useMemo(() => (field: string) => editorOf(kind.kind, field), [kind]);
+  const notes = useMemo(() => neededFor(kind, resource?.state, i18n.language, (names) => t('life.neededFor', { names })), [kind, resource?.state, i18n.language, t]);
+  const setDirty = (d: boolean) => {
+    setDirtyState(d);
+    onDirty?.(d);
+  };
 
   useEffect(() => {
     if (!dirty) {
@@ -59,6 +77,7 @@ export function ResourceForm({ kind, resource, copyOf, readOnly, onSaved }: Prop
     }
     // a newer version from the server fills a form that nobody is editing
   }, [initial]); // eslint-disable-line react/exhaustive-deps
+  useHotkeys({ 'Ctrl+s': () => { if (!readOnly && !save.isPending && (dirty || creating)) form.submit(); } }, { typing: ['Ctrl+s'] });
 
   const reset = (values: Values) => {
     form.resetFields();
@@ -73,10 +92,22 @@ export function ResourceForm({ kind, resource, copyOf, readOnly, onSaved }: Prop
     setFaults(all.filter((f) => !placed.includes(f)));
     if (placed[0]?.where) form.scrollToField(pathOfWhere(placed[0].where) as never, { block: 'center' });
   };
+  /* New files belong to the resource once it is there. */
+  const attach = async (saved: Resource, spec: Spec): Promise<Resource> => {
+    const files = freshFiles(kind.fields, spec).filter((f) => saved.spec[f.field] === undefined || saved.spec[f.field] === base?.spec[f.field]);
+    if (files.length === 0) return saved;
+    for (const f of files) await post(`/${kind.plural}/${seg(saved.id)}/attachments`, { upload: f.file.upload, field: f.field });
+    await staleKind(client, kind.plural);
+    return getResource(kind.plural, saved.id);
+  };
   const send = async (input: ResourceInput, rev: number | undefined) => {
     setFaults([]);
+    const spec = form.getFieldsValue(true).spec as Spec;
+    const fresh = freshFiles(kind.fields, spec).map((f) => f.field);
+    const needed = (field: string) => creating && kind.fields.find((f) => f.name === field)?.required;
+    const first = { ...input, spec: Object.fromEntries(Object.entries(input.spec ?? {}).filter(([k]) => !fresh.includes(k) || needed(k))) };
     try {
-      const saved = await save.mutateAsync({ id: resource?.id, rev, input });
+      const saved = await attach(await save.mutateAsync({ id: resource?.id, rev, input: first }), spec);
       setConflict(null);
       setDirty(false);
       notify.done(t('detail.saved'));
@@ -91,45 +122,43 @@ export function ResourceForm({ kind, resource, copyOf, readOnly, onSaved }: Prop
       else showFaults(error);
     }
   };
-  const submit = (values: Values) => {
-    const input: ResourceInput = {
-      name: values.name ?? '',
-      labels: labelsOf(values.labels, base?.labels),
-      spec: fromForm(kind.fields, form.getFieldsValue(true).spec as Spec, !creating),
-    };
-    if (values.code || !creating) input.code = values.code;
-    void send(input, base?.rev);
-  };
+  const submit = (values: Values) => void send(inputOf(kind, values, form.getFieldsValue(true).spec as Spec, base, withOrg), base?.rev);
   return (
-    <Form<Values> form={form} layout="vertical" initialValues={initial} disabled={readOnly} onFinish={submit} scrollToFirstError={{ block: 'center' }}
-      onValuesChange={() => setDirty(true)} autoComplete="off" className="resource-form">
-      <UnsavedGuard dirty={dirty} />
-      {faults.length > 0 && (
-        <Alert type="error" showIcon title={t('detail.notSaved')} description={<ul>{faults.map((f, i) => <li key={i}>{f.where && <span className="mono">{f.where}: </span>}{f.detail}</li>)}</ul>} />
-      )}
-      <section className="form-group">
-        <div className="form-grid">
-          <Form.Item name="code" label={t('envelope.code')} rules={[{ required: kind.code?.required, message: t('form.required') }]} extra={creating ? t('detail.codeHelp') : undefined}>
-            <Input autoFocus={creating} className="mono" />
-          </Form.Item>
-          <Form.Item name="name" label={t('envelope.name')}><Input /></Form.Item>
-        </div>
-      </section>
-      <KindFields kind={kind} disabled={readOnly} creating={creating} editors={editors as never} />
-      <LabelsEditor disabled={readOnly} />
-      {!readOnly && (
-        <div className="form-foot row">
-          <Button type="primary" htmlType="submit" loading={save.isPending} disabled={!dirty && !creating && !copyOf}>{t('action.save')}</Button>
-          {dirty && <Button onClick={() => { setBase(resource); reset(initial); }}>{t('action.discard')}</Button>}
-          {dirty && <span className="soft">{t('detail.unsaved')}</span>}
-          {dirty && base && resource && resource.rev > base.rev && <span className="quality uncertain">{t('detail.meanwhile', { who: resource.updated_by, rev: resource.rev })}</span>}
-        </div>
-      )}
+    <QuickCreateContext value={readOnly || small ? null : quick}>
+      <Form<Values> form={form} layout="vertical" initialValues={initial} disabled={readOnly} onFinish={submit} scrollToFirstError={{ block: 'center' }}
+        onValuesChange={(_c, values) => { setDirty(true); onValues?.(values as Values); }} autoComplete="off" className="resource-form" name={small ? `quick-${kind.kind}` : undefined}>
+        {!small && <UnsavedGuard dirty={dirty} />}
+        {faults.length > 0 && (
+          <Alert type="error" showIcon title={t('detail.notSaved')} description={<ul>{faults.map((f, i) => <li key={i}>{f.where && <span className="mono">{f.where}: </span>}{f.detail}</li>)}</ul>} />
+        )}
+        {!kind.single && (
+          <section className="form-group">
+            <div className="form-grid">
+              <Form.Item name="code" label={t('envelope.code')} rules={[{ required: kind.code?.required, message: t('form.required') }]} extra={creating ? t(kind.code?.required ? 'detail.codeHelp' : 'detail.codeAuto') : undefined}>
+                <Input autoFocus={creating} className="mono" disabled={!creating && kind.code?.lifelong ? true : undefined} />
+              </Form.Item>
+              <Form.Item name="name" label={t('envelope.name')}><Input /></Form.Item>
+              {withOrg && <Form.Item name="org" label={t('envelope.org')}><OrgSelect placeholder={t('detail.wholePlatform')} /></Form.Item>}
+            </div>
+          </section>
+        )}
+        <KindFields kind={kind} disabled={readOnly} creating={creating} editors={editors as never} notes={notes} />
+        {!small && !kind.single && <LabelsEditor plural={kind.plural} disabled={readOnly} />}
+        {!readOnly && (
+          <div className={`form-foot row${small ? ' small-foot' : ''}`}>
+            <Button type="primary" htmlType="submit" loading={save.isPending} disabled={!dirty && !creating && !copyOf} title="Ctrl+S">{t('action.save')}</Button>
+            {dirty && !small && <Button onClick={() => { setBase(resource); reset(initial); }}>{t('action.discard')}</Button>}
+            {dirty && !small && <span className="soft">{t('detail.unsaved')}</span>}
+            {dirty && base && resource && resource.rev > base.rev && <span className="quality uncertain">{t('detail.meanwhile', { who: resource.updated_by, rev: resource.rev })}</span>}
+          </div>
+        )}
+      </Form>
+      {dialog}
       {conflict && base && (
         <Conflict base={base} mine={conflict.mine} stored={conflict.stored} onCancel={() => setConflict(null)}
-          onMine={() => void send(conflict.mine, conflict.stored.rev)}
+          onSave={(input) => void send(input, conflict.stored.rev)}
           onTheirs={() => { setBase(conflict.stored); reset(initialOf(kind, conflict.stored, false)); setConflict(null); }} />
       )}
-    </Form>
+    </QuickCreateContext>
   );
 }
