@@ -27,6 +27,10 @@ static int import_kind(struct node *n, struct sim_plan *plan, const char *kind, 
     int err = sim_write_resources_csv(plan, kind, host, (unsigned)port, &csv);
     err = err ? error_set(e, err, kind, "the demo data do not fit", "演示数据过大")
               : resource_import_csv(n->kernel, &a, &actor_system, kind, buf_view(&csv), false, false, &report, e);
+    if (!err && report.failed) { /* all or nothing: the first bad row stops the start */
+        if (e && report.nitems) *e = report.items[0].err;
+        err = ERR_INVALID;
+    }
     if (!err) log_info("demo", "set up", "kind=%s created=%zu", kind, report.created);
     buf_fini(&csv);
     return err;
@@ -34,7 +38,7 @@ static int import_kind(struct node *n, struct sim_plan *plan, const char *kind, 
 
 int demo_set_up(struct node *n, const char *host, long port, struct error *e)
 {
-    static const char *const kinds[] = {"area", "channel", "device", "point"};
+    static const char *const kinds[] = {"org", "area", "channel", "device", "point"};
     struct sim_plan *plan;
     bool have = false;
     int err = has_channels(n, &have, e);

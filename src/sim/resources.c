@@ -56,12 +56,47 @@ static void write_areas(const struct target *t)
     }
 }
 
+static void write_orgs(const struct target *t)
+{
+    AUTO_ARENA a;
+    struct sim_row *orgs = NULL;
+    size_t n = 0;
+    arena_init(&a, 1 << 20);
+    if (sim_table_read(&a, "orgs.csv", &orgs, &n, NULL)) n = 0;
+    buf_z(t->out, "code,parent,type,name_en,name\r\n");
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < 5; k++) cell(t->out, orgs[i].c[k]);
+        end(t->out);
+    }
+}
+
+static bool word_among(struct str words, struct str want)
+{
+    while (words.n)
+        if (str_eq(str_cut(&words, ' '), want)) return true;
+    return false;
+}
+
+/* The organisation that runs it. */
+static struct str server_org(const struct sim_row *orgs, size_t n, struct str server)
+{
+    for (size_t i = 0; i < n; i++)
+        if (word_among(orgs[i].c[5], server)) return orgs[i].c[0];
+    return STR("");
+}
+
 static void write_channels(const struct target *t)
 {
-    buf_z(t->out, "code,name,driver,description,options\r\n");
+    AUTO_ARENA a;
+    struct sim_row *orgs = NULL;
+    size_t norgs = 0;
+    arena_init(&a, 1 << 20);
+    if (sim_table_read(&a, "orgs.csv", &orgs, &norgs, NULL)) norgs = 0;
+    buf_z(t->out, "code,name,org,driver,description,options\r\n");
     for (size_t i = 0; i < t->p->nservers; i++) {
         const struct sim_server *s = &t->p->servers[i];
-        cell(t->out, s->code), cell(t->out, s->name_zh), cell_z(t->out, "modbus_tcp"), cell(t->out, s->name_en);
+        cell(t->out, s->code), cell(t->out, s->name_zh), cell(t->out, server_org(orgs, norgs, s->code));
+        cell_z(t->out, "modbus_tcp"), cell(t->out, s->name_en);
         cell_f(t->out, "{\"host\":\"%s\",\"port\":%u}", t->host, t->port + s->port_offset);
         end(t->out);
     }
@@ -166,8 +201,11 @@ int sim_write_resources_csv(const struct sim_plan *p, const char *kind, const ch
     static const struct {
         const char *kind;
         void (*write)(const struct target *t);
-    } writers[] = {
-        {"area", write_areas}, {"channel", write_channels}, {"device", write_devices}, {"point", write_points}};
+    } writers[] = {{"org", write_orgs},
+                   {"area", write_areas},
+                   {"channel", write_channels},
+                   {"device", write_devices},
+                   {"point", write_points}};
     struct target t = {p, host, port_base, out};
     for (size_t i = 0; i < sizeof writers / sizeof *writers; i++)
         if (strcmp(kind, writers[i].kind) == 0) {

@@ -2,7 +2,7 @@
 #pragma once
 #include "sim/tags.h"
 
-/* CSV with a head line for kind "area", "channel", "device" or "point", in the members of those kinds:
+/* CSV with a head line for kind "org", "area", "channel", "device" or "point", in the members of those kinds:
  * code, name (Chinese), then members of the spec; `options` holds JSON text. Channels connect to
  * host:port_base + the server's offset. ERR_NOT_FOUND for other kinds; ERR_TOO_LARGE from the buffer. */
 MUST_CHECK int sim_write_resources_csv(const struct sim_plan *p, const char *kind, const char *host, unsigned port_base,

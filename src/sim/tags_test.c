@@ -179,9 +179,27 @@ static size_t rows_of(const char *kind, size_t *ret_cells)
     return rows;
 }
 
+TEST(every_channel_belongs_to_an_organisation)
+{
+    struct buf b;
+    struct arena a;
+    struct csv c;
+    struct str *cells;
+    size_t n, rows = 0;
+    buf_init(&b, 1 << 20);
+    arena_init(&a, 1 << 20);
+    CHECK_INT(sim_write_resources_csv(plan_of(), "channel", "127.0.0.1", 5020, &b), 0);
+    csv_init(&c, buf_view(&b));
+    while (csv_next(&c, &a, &cells, &n, NULL) > 0)
+        if (rows++ && !cells[2].n) test_fail(__FILE__, __LINE__, "channel %.*s has none", STR_ARG(cells[0]));
+    CHECK(rows > 10);
+    arena_fini(&a), buf_fini(&b);
+}
+
 TEST(resources_as_csv)
 {
     size_t n;
+    CHECK(rows_of("org", &n) == 12 && n == 5);
     CHECK_INT(rows_of("channel", &n), plan_of()->nservers + 1);
     CHECK_INT(rows_of("device", &n), plan_of()->ndevices + 1);
     CHECK_INT(rows_of("point", &n), plan_of()->ntags + 1);

@@ -373,7 +373,6 @@ static int validate_org(void *ctx, struct kernel *k, struct sql_tx *tx, struct a
 {
     if (!new_) return check_unused(tx, old, e);
     int rc = check_alone(tx, new_, e);
-    if (!rc) rc = check_no_org(new_, e);
     return rc ? rc : check_tree(tx, arena, new_, e);
 }
 
