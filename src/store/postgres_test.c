@@ -4,15 +4,6 @@
 #include "store/postgres_int.h"
 #include "store/sql_fixture.h"
 
-#define SERVER_TEST(id) \
-    static void test_##id(void); \
-    __attribute__((constructor)) static void test_reg_##id(void) \
-    { \
-        static struct test_case tc = {#id, __FILE__, test_##id, NULL}; \
-        if (sql_fixture_shared()) test_register(&tc); \
-    } \
-    static void test_##id(void)
-
 TEST(urls_that_cannot_be)
 {
     static const struct {

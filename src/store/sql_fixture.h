@@ -11,6 +11,16 @@ static inline bool sql_fixture_shared(void)
     return getenv("BORNITE_TEST_SQL") != NULL;
 }
 
+/* A test that needs the server: registered where there is one. */
+#define SERVER_TEST(id)                                                                                    \
+    static void test_##id(void);                                                                           \
+    __attribute__((constructor)) static void test_reg_##id(void)                                           \
+    {                                                                                                      \
+        static struct test_case tc = {#id, __FILE__, test_##id, NULL};                                     \
+        if (sql_fixture_shared()) test_register(&tc);                                                      \
+    }                                                                                                      \
+    static void test_##id(void)
+
 /* `name` NULL: a fresh one; else the same again for the same name within a test (its temporary folder is the key). */
 static inline const char *sql_fixture_url(const char *name, char *out, size_t cap)
 {

@@ -92,14 +92,31 @@ static int insert(struct sql_tx *tx, const struct entry *r, const char *hash, st
         str_of(hash));
 }
 
+static int read_last(struct sql_tx *tx, int64_t *seq, char hash[HEX + 1], struct error *e)
+{
+    struct sql_stmt *s = NULL;
+    int rc = sql_prepare(tx, "select seq, hash from audit order by seq desc limit 1", &s, e);
+    if (rc) return rc;
+    rc = sql_step(s, e);
+    if (rc == 1) {
+        *seq = sql_i64(s, 0);
+        rc = str_to_cstr(sql_str(s, 1), hash, HEX + 1) ? 0 : ERR_CORRUPT;
+    }
+    sql_done(s);
+    return rc;
+}
+
+/* Another process on the same database continues the same chain: its end is read under the writer. */
 static int write_batch(struct audit *a, struct entry *list, struct error *e)
 {
     struct sql_tx *tx = NULL;
     char hash[HEX + 1];
-    int64_t seq = a->seq;
+    int64_t seq = a->seq, first;
     memcpy(hash, a->hash, sizeof(hash));
     int rc = sql_begin(a->db, true, &tx, e);
     if (rc) return rc;
+    if (sql_shared(a->db)) rc = read_last(tx, &seq, hash, e);
+    first = seq;
     for (struct entry *r = list; r && !rc; r = r->next) {
         r->seq = ++seq;
         chain(hash, r);
@@ -111,7 +128,7 @@ static int write_batch(struct audit *a, struct entry *list, struct error *e)
     }
     rc = sql_commit(tx, e);
     if (rc) return rc;
-    metric_add(&records_total, seq - a->seq);
+    metric_add(&records_total, seq - first);
     a->seq = seq;
     memcpy(a->hash, hash, sizeof(hash));
     return 0;
@@ -239,15 +256,9 @@ bool audit_ok(struct audit *a)
 static int load_last(struct audit *a, struct error *e)
 {
     struct sql_tx *tx = NULL;
-    struct sql_stmt *s = NULL;
     int rc = sql_begin(a->db, false, &tx, e);
     if (rc) return rc;
-    rc = sql_prepare(tx, "select seq, hash from audit order by seq desc limit 1", &s, e);
-    if (!rc && (rc = sql_step(s, e)) == 1) {
-        a->seq = sql_i64(s, 0);
-        rc = str_to_cstr(sql_str(s, 1), a->hash, sizeof(a->hash)) ? 0 : ERR_CORRUPT;
-    }
-    sql_done(s);
+    rc = read_last(tx, &a->seq, a->hash, e);
     sql_rollback(tx);
     return rc;
 }

@@ -194,6 +194,7 @@ static int load(struct auth *a, struct error *e)
     if (!rc) rc = sessions_load(a, e);
     if (!rc) rc = tokens_load(a, e);
     if (!rc) rc = auth_hooks_add(a, e);
+    if (!rc) rc = auth_peers_start(a, e);
     return rc;
 }
 
@@ -214,6 +215,7 @@ int auth_new(const struct auth_config *cfg, struct auth **ret, struct error *e)
 void auth_free(struct auth *a)
 {
     if (!a) return;
+    auth_peers_stop(a);
     auth_map_fini(&a->sessions, session_free);
     auth_map_fini(&a->tokens, token_free);
     auth_users_free(a);

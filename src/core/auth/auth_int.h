@@ -106,6 +106,7 @@ struct auth {
     uint8_t link_key[DIGEST];
     int64_t link_until_us;  /* 0: none */
     struct backoff backoff; /* has its own lock */
+    struct auth_peers *peers; /* NULL: the database has one process */
 };
 
 void auth_digest(struct str secret, uint8_t ret[DIGEST]);
@@ -180,6 +181,7 @@ MUST_CHECK int auth_roles_builtin(struct auth *a, struct error *e);
 
 /* session.c, token.c */
 MUST_CHECK int sessions_load(struct auth *a, struct error *e);
+MUST_CHECK int sessions_fetch(struct auth *a, struct error *e); /* adds those that are not known */
 MUST_CHECK int tokens_load(struct auth *a, struct error *e);
 MUST_CHECK int session_open(struct auth *a, struct str user_id, const struct auth_from *from,
                             char secret[AUTH_TOKEN_CHARS + 1], struct session *ret, struct error *e);
@@ -189,3 +191,7 @@ MUST_CHECK int token_principal(struct auth *a, struct token *t, struct arena *ar
                                struct principal *ret); /* under the lock */
 void session_free(void *s);
 void token_free(void *t);
+
+/* auth_peers.c */
+MUST_CHECK int auth_peers_start(struct auth *a, struct error *e);
+void auth_peers_stop(struct auth *a);

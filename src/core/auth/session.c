@@ -22,6 +22,7 @@ static int64_t session_end(const struct auth *a, const struct session *s)
     return idle < absolute ? idle : absolute;
 }
 
+/* One that is known already stays as it is. */
 static int take_row(struct auth *a, struct sql_stmt *st)
 {
     struct session *s = mem_calloc(1, sizeof(*s));
@@ -33,8 +34,26 @@ static int take_row(struct auth *a, struct sql_stmt *st)
     str_to_cstr(sql_str(st, 5), s->peer, sizeof(s->peer));
     str_to_cstr(sql_str(st, 6), s->agent, sizeof(s->agent));
     int rc = auth_digest_parse(sql_str(st, 1), s->key);
-    if (!rc) rc = auth_map_put(&a->sessions, s->key, s);
-    if (rc) mem_free(s);
+    bool known = !rc && auth_map_get(&a->sessions, s->key);
+    if (!rc && !known) rc = auth_map_put(&a->sessions, s->key, s);
+    if (rc || known) mem_free(s);
+    return rc;
+}
+
+int sessions_fetch(struct auth *a, struct error *e)
+{
+    struct sql_tx *tx = NULL;
+    struct sql_stmt *s = NULL;
+    int rc = sql_begin(a->db, false, &tx, e);
+    if (rc) return rc;
+    rc = sql_prepare(tx, "select id, hash, user_id, created_us, seen_us, peer, agent from api_session", &s, e);
+    while (!rc && (rc = sql_step(s, e)) == 1) {
+        pthread_mutex_lock(&a->lock);
+        rc = take_row(a, s);
+        pthread_mutex_unlock(&a->lock);
+    }
+    sql_done(s);
+    sql_rollback(tx);
     return rc;
 }
 

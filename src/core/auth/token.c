@@ -22,6 +22,7 @@ static char *copy_text(struct str s)
     return p;
 }
 
+/* One that is known already stays as it is. */
 static int take_row(struct auth *a, struct sql_stmt *st)
 {
     struct token *t = mem_calloc(1, sizeof(*t));
@@ -36,8 +37,11 @@ static int take_row(struct auth *a, struct sql_stmt *st)
     t->expires_us = sql_i64(st, 6);
     t->used_us = t->saved_us = sql_i64(st, 7);
     int rc = t->roles_json && t->orgs_json ? auth_digest_parse(sql_str(st, 1), t->key) : ERR_NOMEM;
-    if (!rc) rc = auth_map_put(&a->tokens, t->key, t);
-    if (rc) token_free(t);
+    pthread_mutex_lock(&a->lock);
+    bool known = !rc && auth_map_get(&a->tokens, t->key);
+    if (!rc && !known) rc = auth_map_put(&a->tokens, t->key, t);
+    pthread_mutex_unlock(&a->lock);
+    if (rc || known) token_free(t);
     return rc;
 }
 

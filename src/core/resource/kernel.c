@@ -79,6 +79,7 @@ int kernel_open(struct sql *db, const struct clock *c, const struct rng *r, stru
     pthread_cond_init(&k->cond, NULL);
     int rc = sql_migrate(db, "core", migrations, sizeof migrations / sizeof *migrations, e);
     if (!rc) rc = load_seq(k, e);
+    if (!rc) rc = watch_peers_start(k, e);
     if (rc)
         kernel_close(k);
     else
@@ -89,6 +90,7 @@ int kernel_open(struct sql *db, const struct clock *c, const struct rng *r, stru
 void kernel_close(struct kernel *k)
 {
     if (!k) return;
+    watch_peers_stop(k);
     watch_stop(k);
     kinds_free(k);
     pthread_mutex_destroy(&k->lock);

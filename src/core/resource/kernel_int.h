@@ -68,6 +68,8 @@ int kernel_nomem(struct error *e);
 void watch_committed(struct kernel *k, int64_t newest_seq); /* after a commit; any thread */
 int watch_dispatch_start(struct kernel *k);                 /* lock held */
 void watch_stop(struct kernel *k);
+MUST_CHECK int watch_peers_start(struct kernel *k, struct error *e); /* changes that other processes make */
+void watch_peers_stop(struct kernel *k);
 
 /* ------------------------------------------------------------------ kinds (kernel_kinds.c) */
 

@@ -4,7 +4,10 @@
  * The log is written inside the change's transaction, so it is never ahead of or behind the data.
  * Signals come after the commit, under one lock, with a seq that only grows. The dispatcher reads the
  * log from where it stands and calls hooks in order of seq, runs of one kind together; at start it
- * stands at the newest change, because modules reconcile themselves then. Nothing is queued in memory. */
+ * stands at the newest change, because modules reconcile themselves then. Nothing is queued in memory.
+ *
+ * Several processes on one database: the store tells when another one has written to the log; the newest seq
+ * is read, and watchers and hooks hear of those changes as of our own. */
 #include "core/resource/kernel_int.h"
 #include "io/log.h"
 
@@ -50,6 +53,48 @@ void kernel_unwatch(struct kernel *k, void (*fn)(void *ctx, int64_t newest_seq),
     pthread_mutex_unlock(&k->lock);
 }
 
+/* ------------------------------------------------------------------ other processes */
+
+static int read_seq(struct kernel *k, int64_t *ret, struct error *e)
+{
+    struct sql_tx *tx;
+    struct sql_stmt *s;
+    int rc = sql_begin(k->db, false, &tx, e);
+    if (rc) return rc;
+    rc = sql_prepare(tx, "select value from sequence where name = 'change'", &s, e);
+    if (!rc) {
+        rc = sql_step(s, e);
+        if (rc == 1) *ret = sql_i64(s, 0);
+        sql_done(s);
+    }
+    sql_rollback(tx);
+    return rc < 0 ? rc : 0;
+}
+
+static void peer_wrote(void *ctx, const struct sql_written *w)
+{
+    struct kernel *k = ctx;
+    struct error e = {0};
+    int64_t seq = 0;
+    if (w->own || (w->table && strcmp(w->table, "resource_change") != 0)) return;
+    if (read_seq(k, &seq, &e))
+        log_error("core", "changes of another process cannot be read", "err=\"%s\"", e.text);
+    else
+        watch_committed(k, seq);
+}
+
+int watch_peers_start(struct kernel *k, struct error *e)
+{
+    int rc = sql_watch(k->db, peer_wrote, k, e);
+    if (!rc && sql_shared(k->db)) peer_wrote(k, &(struct sql_written){.rows = true}); /* since load_seq */
+    return rc;
+}
+
+void watch_peers_stop(struct kernel *k)
+{
+    sql_unwatch(k->db, k);
+}
+
 /* ------------------------------------------------------------------ the log */
 
 static int oldest(struct sql_tx *tx, int64_t *ret, struct error *e)
@@ -80,10 +125,11 @@ static int read_changes(struct sql_tx *tx, struct arena *a, int64_t from, size_t
                         struct error *e)
 {
     struct sql_stmt *s;
-    int rc = sql_prepare(tx,
-                         "select seq, op, kind, id, code, num, rev, org from resource_change where seq > $1 order by seq "
-                         "limit $2",
-                         &s, e);
+    int rc =
+        sql_prepare(tx,
+                    "select seq, op, kind, id, code, num, rev, org from resource_change where seq > $1 order by seq "
+                    "limit $2",
+                    &s, e);
     if (rc) return rc;
     sql_bind_i64(s, 1, from);
     sql_bind_i64(s, 2, (int64_t)max);
