@@ -17,6 +17,10 @@ struct setting {
 #define AT(member) offsetof(struct config, member)
 static const struct setting settings[] = {
     {"data", TEXT, AT(data), "data", 0, 0, "directory of all data", "数据目录"},
+    {"database", TEXT, AT(database), NULL, 0, 0,
+     "sqlite:/path/file.db or postgresql://user@host/database?schema=bornite; otherwise kernel.db in the data "
+     "directory",
+     "sqlite:/路径/文件.db 或 postgresql://用户@主机/数据库?schema=bornite；缺省为数据目录中的 kernel.db"},
     {"listen", TEXT, AT(listen), "127.0.0.1", 0, 0, "address to listen on; 0.0.0.0 for all",
      "监听地址；0.0.0.0 表示全部"},
     {"port", NUMBER, AT(port), "8080", 0, 65535, "port; 0 for any free one", "端口；0 表示任意空闲端口"},

@@ -38,7 +38,7 @@ static int open_sql(struct server *s, struct error *e)
 {
     char url[4200];
     snprintf(url, sizeof url, "sqlite:%s/kernel.db", s->cfg->data);
-    return sql_open(url, &s->sql, e);
+    return sql_open(s->cfg->database ? s->cfg->database : url, &s->sql, e);
 }
 static void close_sql(struct server *s)
 {
@@ -112,7 +112,11 @@ static int job_actor_now(void *api, struct arena *a, struct str user_id, struct 
 static int open_jobs(struct server *s, struct error *e)
 {
     struct jobs_config jc = {.kernel = s->node.kernel, .actor = job_actor_now, .actor_ctx = s->node.api};
-    return jobs_open(&jc, &s->node.jobs, e);
+    int err = jobs_open(&jc, &s->node.jobs, e);
+    if (err) return err;
+    err = jobs_routes_add(s->node.jobs, s->node.api, e);
+    if (err) jobs_close(s->node.jobs);
+    return err;
 }
 static void close_jobs(struct server *s)
 {
@@ -240,13 +244,31 @@ static void block_signals(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+static void init(struct server *s, const struct config *c)
+{
+    *s = (struct server){.cfg = c};
+    s->node = (struct node){.drivers = app_drivers, .clock = clock_real(), .rng = rng_real()};
+}
+
+/* Everything that makes tables has run once "modules" is open. */
+int serve_make_tables(const struct config *c, struct error *e)
+{
+    static struct server s;
+    size_t n = 0;
+    int err = 0;
+    init(&s, c);
+    while (!err && n < STEPS && strcmp(steps[n].name, "demo") != 0)
+        if ((err = steps[n].open(&s, e)) == 0) n++;
+    close_from(&s, n);
+    return err;
+}
+
 int serve_main(const struct config *c)
 {
     static struct server s;
     struct error e = {0};
     enum log_level level;
-    s = (struct server){.cfg = c};
-    s.node = (struct node){.drivers = app_drivers, .clock = clock_real(), .rng = rng_real()};
+    init(&s, c);
     if (log_level_parse(c->log, &level)) log_level_set(NULL, level);
     hash_seed_set(rng_u64(rng_real()));
     block_signals();
