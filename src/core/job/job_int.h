@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "core/event.h"
 #include "core/job.h"
+#include "core/job/job_read.h"
 
 #define JOB_TYPES_MAX 128
 #define JOB_PARAMS_MAX (256u << 10)
@@ -77,11 +78,14 @@ struct jobs {
     bool ticking;
     uint64_t leased_ns, looked_ns; /* the ticker's */
     struct schedules *schedules;
+    void (*watch)(void *ctx); /* under lock */
+    void *watch_ctx;
+    struct feed *feed; /* of the API; freed on close */
 };
 
 int job_nomem(struct error *e);
-const struct job_type *job_type_find(const struct jobs *js, struct str name);
 void jobs_wake(struct jobs *js);
+void jobs_changed(struct jobs *js); /* job_read.c: tell the watcher, after a commit */
 /* Put off what is due, renew, look for the dead; the ticker's round, also called by tests. */
 void jobs_tick(struct jobs *js);
 /* Take one job if there is any and run it on this thread; false: there was none. (A worker's step.) */

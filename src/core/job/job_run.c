@@ -268,4 +268,5 @@ void job_run(struct jobs *js, struct job *j)
         tell(js, j, &end);
     forget(js, j);
     jobs_wake(js);
+    jobs_changed(js);
 }

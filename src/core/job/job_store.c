@@ -330,6 +330,7 @@ int job_flush(struct job *j, struct error *e)
     pthread_mutex_lock(&j->flush);
     if (take_report(j, &r)) {
         rc = write_report(j, &r, e);
+        if (!rc) jobs_changed(j->js);
         free_lines(r.lines, r.nlines);
     }
     pthread_mutex_unlock(&j->flush);

@@ -8,6 +8,7 @@
  * With SQLite there is one process, so that every other runner is a dead one.
  * On stop running jobs are asked to end; what does not end is waited for. */
 #include "core/job/job_int.h"
+#include "core/feed.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -232,7 +233,10 @@ void jobs_tick(struct jobs *js)
         look_after(j);
         unpin(js, j);
     }
-    if (sql_dialect(js->db) != SQL_SQLITE) look_at_others(js);
+    if (sql_dialect(js->db) != SQL_SQLITE) {
+        look_at_others(js);
+        jobs_changed(js); /* by another process, perhaps */
+    }
     // S     schedules_tick(js->schedules);
     jobs_wake(js);
 }
@@ -376,6 +380,7 @@ int job_submit(struct jobs *js, const struct job_spec *spec, char ret_id[37], st
     if (rc) return key_taken(rc, spec, e);
     memcpy(ret_id, id, sizeof id);
     jobs_wake(js);
+    jobs_changed(js);
     return 0;
 }
 
@@ -462,6 +467,7 @@ int job_cancel(struct jobs *js, const struct actor *by, struct str id, struct er
     struct job *j = find_running(js, id);
     if (j) ask_to_stop(j, STOP_USER);
     pthread_mutex_unlock(&js->lock);
+    jobs_changed(js);
     return 0;
 }
 
@@ -501,6 +507,7 @@ int job_retry(struct jobs *js, const struct actor *by, struct str id, struct err
         rc = sql_commit(tx, e);
     if (rc) return key_taken(rc, &(struct job_spec){.key = STR("key")}, e);
     jobs_wake(js);
+    jobs_changed(js);
     return 0;
 }
 
