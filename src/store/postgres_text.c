@@ -129,7 +129,8 @@ static bool put_type(struct ddl *d, struct scan *x, struct str w, struct buf *ou
         }
     if (!str_ieq(w, STR("text"))) return false;
     bool json = !cast && (json_comment(x) || listed(d));
-    buf_z(out, json ? "json" : cast ? "text" : "text collate \"C\"");
+    bool array = x->at < x->text.n && x->text.p[x->at] == '[';
+    buf_z(out, json ? "json" : cast || array ? "text" : "text collate \"C\"");
     return true;
 }
 

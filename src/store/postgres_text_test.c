@@ -19,6 +19,12 @@ TEST(types_of_columns)
                "create table t(seq bigint primary key, at_us bigint not null);");
 }
 
+TEST(arrays_have_no_collation)
+{
+    translates("create table t(num int primary key, text text not null, tokens text[] not null) strict;",
+               "create table t(num bigint primary key, text text collate \"C\" not null, tokens text[] not null) ;");
+}
+
 TEST(json_columns)
 {
     translates("create table t(a text /*json*/ not null, b text/* json */)", "create table t(a json not null, b json)");
