@@ -156,7 +156,7 @@ export async function more({ method, path, q, raw, json, text, by, bulk }) {
   if (m[4] === 'import-run') return json(202, { job: runImport(k, body(), bulk).id });
   if (m[4] === 'template') return { content: `\ufeff${targets(k).map((x) => x.title).join(',')}\r\n`, type: 'text/csv' };
   if (method === 'GET' && !one && !m[4] && q.get('deleted') === '1') { const rows = bin(k.kind); return json(200, { items: rows.slice(0, 50), total: rows.length, page: 1, size: 50, next: null }); }
-  if (k.kind === 'user_kind' && ['POST', 'PATCH'].includes(method) && !m[4]) {
+  if (k.kind === 'user_kind' && ['POST', 'PATCH', 'PUT'].includes(method) && !m[4]) {
     const r = one ? patch('user_kind', one, body(), undefined, by).r : create('user_kind', body(), by);
     addKind({ ...r.spec.document, module: 'user', user: true });
     return json(one ? 200 : 201, r);

@@ -30,6 +30,9 @@ export function useKind(name: string | undefined): KindDoc | undefined {
   return data?.find((k) => k.kind === name || k.plural === name);
 }
 
+/* Made by users, not by a module. */
+export const isUserKind = (k: KindDoc) => k.user === true || k.module === 'user';
+
 export function textOf(text: LText | undefined, lang: string, fallback = ''): string {
   if (!text) return fallback;
   return (lang === 'en' ? text.en : text.zh) || text.en || text.zh || fallback;

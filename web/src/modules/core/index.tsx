@@ -1,5 +1,5 @@
 /* Module core: resources of any kind, users, roles, tokens, sessions, audit. */
-import { ApiOutlined, AppstoreOutlined, AuditOutlined, LaptopOutlined, SafetyOutlined, TeamOutlined } from '@ant-design/icons';
+import { ApiOutlined, AppstoreAddOutlined, AppstoreOutlined, AuditOutlined, BarcodeOutlined, LaptopOutlined, SafetyOutlined, TeamOutlined } from '@ant-design/icons';
 import { lazy } from 'react';
 import { lazyPage } from '@/app/lazyPage';
 import type { WebModule } from '@/app/module';
@@ -14,10 +14,14 @@ export const core: WebModule = {
     { path: '/system/tokens', title: 'core.menu.tokens', icon: <ApiOutlined />, group: 'system', order: 82 },
     { path: '/system/sessions', title: 'core.menu.sessions', icon: <LaptopOutlined />, group: 'system', order: 83 },
     { path: '/system/audit', title: 'core.menu.audit', icon: <AuditOutlined />, group: 'system', order: 84, need: ['audit', 'read'] },
+    { path: '/r/user-kinds', title: 'design.kinds', icon: <AppstoreAddOutlined />, group: 'system', order: 85, need: ['user_kind', 'read'] },
+    { path: '/r/code-rules', title: 'design.codeRules', icon: <BarcodeOutlined />, group: 'system', order: 85, need: ['code_rule', 'read'] },
     { path: '/r', title: 'core.menu.kinds', icon: <AppstoreOutlined />, group: 'system', order: 85 },
   ],
   routes: [
     { path: 'r', lazy: lazyPage(() => import('./resource/KindsPage'), 'KindsPage') },
+    { path: 'r/user-kinds/new', lazy: lazyPage(() => import('./resource/design/DesignerPage'), 'DesignerPage') },
+    { path: 'r/user-kinds/:id', lazy: lazyPage(() => import('./resource/design/DesignerPage'), 'DesignerPage') },
     { path: 'r/:plural', lazy: lazyPage(() => import('./resource/ListPage'), 'ListPage') },
     { path: 'r/:plural/new', lazy: lazyPage(() => import('./resource/DetailPage'), 'DetailPage') },
     { path: 'r/:plural/:id', lazy: lazyPage(() => import('./resource/DetailPage'), 'DetailPage') },

@@ -40,7 +40,7 @@ export function RulePreview({ resource, values }: { resource?: Resource; values?
   const [today] = useState(() => new Date());
   const typed = nextCodes(rule, 5, 'ORG', today);
   return (
-    <div className="panel panel-body col">
+    <div className="panel panel-pad col">
       <b>{t('rule.looks')}</b>
       {fault ? <span className="quality bad">{t(`rule.fault.${fault}`)}</span>
         : typed.length > 0 ? <ol className="rule-codes mono">{typed.map((c, i) => <li key={i}>{c}</li>)}</ol> : <span className="muted">{t('rule.none')}</span>}

@@ -10,12 +10,11 @@ export interface Rule {
 
 const value = (c: string) => (/\d/.test(c) ? Number(c) : c.toUpperCase().charCodeAt(0) - 55);
 
-/* Letters count 10..35. */
+/* Digits only; for mod97_10 letters count 10..35. */
 export function checkOf(text: string, check: Check | undefined): string {
-  const chars = [...text].filter((c) => /[0-9A-Za-z]/.test(c));
+  const chars = [...text].filter((c) => (check === 'mod97_10' ? /[0-9A-Za-z]/ : /[0-9]/).test(c));
   if (check === 'luhn') {
-    const digits = chars.flatMap((c) => [...String(value(c))].map(Number));
-    const sum = digits.reverse().reduce((s, d, i) => s + (i % 2 === 0 ? (d * 2 > 9 ? d * 2 - 9 : d * 2) : d), 0);
+    const sum = chars.map(Number).reverse().reduce((s, d, i) => s + (i % 2 === 0 ? (d * 2 > 9 ? d * 2 - 9 : d * 2) : d), 0);
     return String((10 - (sum % 10)) % 10);
   }
   if (check === 'mod11_2') {
@@ -32,8 +31,8 @@ export function checkOf(text: string, check: Check | undefined): string {
   return '';
 }
 
-const PARTS = /\{([a-z]+)(?::(\d+))?\}/g;
-export const KNOWN_PARTS = ['org', 'yyyy', 'yy', 'mm', 'dd', 'n', 'check'];
+const PARTS = /\{([a-z]+)(?::([a-z0-9_.]+))?\}/g;
+export const KNOWN_PARTS = ['org', 'yyyy', 'yy', 'mm', 'dd', 'n', 'field', 'check'];
 
 /* The first word in braces that no rule knows, or '' ; '{n}' must be there. */
 export function faultOf(pattern: string): 'unknown' | 'number' | '' {
@@ -47,6 +46,7 @@ export function codeAt(rule: Rule, n: number, org: string, when: Date): string {
   const words: Record<string, string> = { org, yyyy: String(when.getFullYear()), yy: two(when.getFullYear() % 100), mm: two(when.getMonth() + 1), dd: two(when.getDate()) };
   const body = (rule.pattern ?? '').replace(PARTS, (all, name: string, width: string | undefined) => {
     if (name === 'n') return String(n).padStart(Number(width ?? 1), '0');
+    if (name === 'field') return `‹${width ?? ''}›`;
     return name === 'check' ? '\0' : words[name] ?? all;
   });
   return body.replace('\0', checkOf(body.split('\0')[0], rule.check));

@@ -1,7 +1,7 @@
 /* Between a resource and the values of its form. Pure. */
-import { fromForm, toForm } from '@/components/schema/convert';
+import { asJson, fromForm, toForm } from '@/components/schema/convert';
 import { textOf } from '@/lib/resources';
-import type { KindDoc, Resource, ResourceInput, Spec } from '@/lib/types';
+import type { FieldDoc, KindDoc, Resource, ResourceInput, Spec } from '@/lib/types';
 import { labelRows, labelsOf, type LabelRow } from '../LabelsEditor';
 
 export interface Values {
@@ -27,8 +27,20 @@ export function initialOf(kind: KindDoc, source: Resource | undefined, creating:
   };
 }
 
+/* A merge patch that turns `before` into `after`: members that went away become null. */
+export function mergePatch(before: unknown, after: unknown): unknown {
+  const plain = (x: unknown): x is Spec => typeof x === 'object' && x !== null && !Array.isArray(x);
+  if (!plain(before) || !plain(after)) return after;
+  const gone = Object.keys(before).filter((k) => !(k in after)).map((k) => [k, null]);
+  return Object.fromEntries([...gone, ...Object.entries(after).map(([k, v]) => [k, mergePatch(before[k], v)])]);
+}
+
+function withRemovals(fields: FieldDoc[], spec: Spec, base: Spec | undefined): Spec {
+  return Object.fromEntries(Object.entries(spec).map(([k, v]) => [k, fields.some((f) => f.name === k && asJson(f)) ? mergePatch(base?.[k], v) : v]));
+}
+
 export function inputOf(kind: KindDoc, values: Values, spec: Spec, base: Resource | undefined, withOrg: boolean): ResourceInput {
-  const input: ResourceInput = { name: values.name ?? '', labels: labelsOf(values.labels, base?.labels), spec: fromForm(kind.fields, spec, base !== undefined) };
+  const input: ResourceInput = { name: values.name ?? '', labels: labelsOf(values.labels, base?.labels), spec: withRemovals(kind.fields, fromForm(kind.fields, spec, base !== undefined), base?.spec) };
   if (values.code || base) input.code = values.code;
   if (withOrg && (values.org || base)) input.org = values.org ?? '';
   return input;
