@@ -186,6 +186,18 @@ static int check_permission(struct api_exchange *x, struct error *e)
                      perm_action_name(act), x->kind);
 }
 
+/* Something about his own sign-in comes before everything else. */
+static int check_due(const struct api_exchange *x, struct error *e)
+{
+    const struct api_route *row = x->route->row;
+    if (row->action == ACT_SELF && str_starts(str_of(row->path), STR("/api/v1/session"))) return 0;
+    if (x->who.password_expired)
+        return error_set(e, ERR_FORBIDDEN, "password", "your password has run out; set a new one first",
+                         "密码已过期，请先设置新密码");
+    return error_set(e, ERR_FORBIDDEN, "second_factor", "your role needs a second factor; set it up first",
+                     "您的角色必须启用双因素认证，请先设置");
+}
+
 /* Who, may he, is it he. Fills call.who and call.actor. */
 static int admit(struct api_exchange *x, struct error *e)
 {
@@ -208,7 +220,7 @@ static int admit(struct api_exchange *x, struct error *e)
         return error_set(e, ERR_FORBIDDEN, "",
                          "passwords, sessions and tokens are changed when signed in, not with an API token",
                          "密码、会话和令牌须登录后更改，不能使用 API 令牌");
-    return check_permission(x, e);
+    return x->who.password_expired || x->who.must_add_factor ? check_due(x, e) : check_permission(x, e);
 }
 
 static int limit_rate(struct api *api, const struct route *r, const struct http_request *q,
@@ -412,7 +424,7 @@ static int open_parts(struct api *api, struct error *e)
 static int own_routes(struct api *api, struct error *e)
 {
     const struct route_table *tables[] = {&api_auth_routes, &api_system_routes, &api_resource_routes,
-                                          &api_import_routes};
+                                          &api_import_routes, &api_identity_routes};
     int rc = 0;
     for (size_t i = 0; i < sizeof(tables) / sizeof(*tables) && !rc; i++)
         rc = api_routes_add(api, tables[i]->rows, tables[i]->n, NULL, e);

@@ -1,6 +1,7 @@
 /* api_auth.c - the routes of signing in: session, passwords, sessions, tokens. */
 #include "core/api/api_int.h"
 #include "base/time.h"
+#include "core/api/problem.h"
 
 static void write_time(struct json_writer *w, const char *key, int64_t us)
 {
@@ -24,7 +25,9 @@ static void write_session(struct api_call *c, const struct principal *p)
     jw_end(&w);
     jw_key(&w, STR("permissions"));
     perm_write(&w, p->actor.may);
-    jw_kbool(&w, "must_set_password", p->must_set_password);
+    jw_kbool(&w, "must_set_password", p->must_set_password || p->password_expired);
+    jw_kbool(&w, "second_factor", p->second_factor);
+    jw_kbool(&w, "must_add_second_factor", p->must_add_factor);
     write_time(&w, "expires_at", p->expires_us);
     jw_end(&w);
 }
@@ -40,18 +43,28 @@ static int retry_after(struct api_call *c, unsigned wait_s, int rc)
 static int sign_in(struct api_call *c, const struct json *body, char secret[AUTH_TOKEN_CHARS + 1],
                    struct principal *who, struct error *e)
 {
-    struct auth_from from = {c->req->peer, http_header(c->req, "user-agent")};
     const struct json *link = json_get(body, "link");
-    struct str login = json_str(json_get(body, "login"), STR_NULL),
-               password = json_str(json_get(body, "password"), STR_NULL);
+    struct auth_try t = {.login = json_str(json_get(body, "login"), STR_NULL),
+                         .password = json_str(json_get(body, "password"), STR_NULL),
+                         .code = str_trim(json_str(json_get(body, "code"), STR(""))),
+                         .from = {c->req->peer, http_header(c->req, "user-agent")}};
     unsigned wait = 0;
-    if (link) return auth_login_link(c->api->auth, c->a, json_str(link, STR("")), &from, secret, who, e);
-    if (!login.n || !password.n)
-        return error_set(e, ERR_INVALID, login.n ? "password" : "login", "'login' and 'password' are needed, or 'link'",
-                         "须提供“login”和“password”，或“link”");
-    api_audit_note(c, str_sub(login, 0, 64), STR_NULL);
-    int rc = auth_login(c->api->auth, c->a, login, password, &from, secret, who, &wait, e);
+    if (link) return auth_login_link(c->api->auth, c->a, json_str(link, STR("")), &t.from, secret, who, e);
+    if (!t.login.n || !t.password.n)
+        return error_set(e, ERR_INVALID, t.login.n ? "password" : "login",
+                         "'login' and 'password' are needed, or 'link'", "须提供“login”和“password”，或“link”");
+    api_audit_note(c, str_sub(t.login, 0, 64), STR_NULL);
+    int rc = auth_login(c->api->auth, c->a, &t, secret, who, &wait, e);
     return retry_after(c, wait, rc);
+}
+
+/* The UI asks for the code and sends both again. */
+static int second_factor(struct api_call *c, const struct error *why)
+{
+    struct error e = *why;
+    e.code = ERR_UNAUTHENTICATED;
+    problem_write_as(c->res, c->zh, "second_factor", &e, NULL, 0);
+    return 0;
 }
 
 static int session_post(struct api_call *c, struct error *e)
@@ -61,6 +74,8 @@ static int session_post(struct api_call *c, struct error *e)
     struct principal *who = arena_calloc(c->a, 1, sizeof(*who));
     int rc = who ? api_body_json(c, &body, e) : ERR_NOMEM;
     if (!rc) rc = sign_in(c, body, secret, who, e);
+    if (rc == ERR_PRECONDITION || (rc == ERR_UNAUTHENTICATED && strcmp(e->where, "code") == 0))
+        return second_factor(c, e);
     if (rc) return rc;
     c->actor = who->actor; /* so that the audit record names him */
     api_audit_note(c, str_of(who->actor.login), STR_NULL);
@@ -102,7 +117,9 @@ static int password_of(struct api_call *c, struct error *e)
     if (rc) return rc;
     struct str fresh = json_str(json_get(body, "password"), STR_NULL);
     if (!fresh.p) return error_set(e, ERR_INVALID, "password", "'password' is the new password", "“password”为新密码");
-    rc = auth_password_set(c->api->auth, c->param[0], fresh, "", e);
+    char id[37];
+    rc = auth_may_manage(c->api->auth, &c->actor, c->param[0], id, e);
+    if (!rc) rc = auth_password_set(c->api->auth, str_of(id), fresh, "", e);
     if (!rc) c->res->status = 204;
     return rc;
 }
@@ -220,14 +237,14 @@ static int token_delete(struct api_call *c, struct error *e)
     return rc;
 }
 
-#define LOGIN_BODY "{login?:string;password?:string;link?:string}"
+#define LOGIN_BODY "{login?:string;password?:string;code?:string;link?:string}"
 #define OWN_BODY "{old?:string;new:string}"
 #define SET_BODY "{password:string}"
 #define TOKEN_BODY "{name:string;roles:string[];orgs?:string[]|null;user?:string|null;expires_at?:time|null}"
 #define TOKEN_ANSWER "{id:string;token:string}"
 #define SESSION_ANSWER \
     "{user:{id:string;login:string;name:string;roles:string[]};permissions:{kind:string;actions:string[]}[];" \
-    "must_set_password:boolean;expires_at:time|null}"
+    "must_set_password:boolean;second_factor:boolean;must_add_second_factor:boolean;expires_at:time|null}"
 #define SESSIONS \
     "{items:{id:string;user_id:string;login:string;peer:string;agent:string;created_at:time|null;seen_at:time|null;" \
     "expires_at:time|null;current:boolean}[];total:integer}"

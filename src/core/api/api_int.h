@@ -53,7 +53,7 @@ struct route_table {
     size_t n;
 };
 extern const struct route_table api_auth_routes, api_resource_routes, api_system_routes;
-extern const struct route_table api_import_routes;
+extern const struct route_table api_identity_routes, api_import_routes;
 
 /* After a change of users or roles: in effect before the answer goes out (the hooks come later). */
 void api_people_changed(struct api_call *c);

@@ -28,6 +28,12 @@ static void write_errors(struct json_writer *w, bool zh, const struct error *mor
 
 void problem_write(struct http_response *r, bool zh, const struct error *e, const struct error *more, size_t nmore)
 {
+    problem_write_as(r, zh, error_name(e->code), e, more, nmore);
+}
+
+void problem_write_as(struct http_response *r, bool zh, const char *code, const struct error *e,
+                      const struct error *more, size_t nmore)
+{
     r->status = error_http(e->code);
     r->content_type = "application/problem+json; charset=utf-8";
     buf_clear(&r->body);
@@ -36,7 +42,7 @@ void problem_write(struct http_response *r, bool zh, const struct error *e, cons
     jw_kz(&w, "type", "about:blank");
     jw_kz(&w, "title", zh ? error_title_zh(e->code) : error_title(e->code));
     jw_ki64(&w, "status", r->status);
-    jw_kz(&w, "code", error_name(e->code));
+    jw_kz(&w, "code", code);
     jw_kz(&w, "detail", text_of(e, zh));
     if (e->where[0]) jw_kz(&w, "where", e->where);
     if (nmore) write_errors(&w, zh, more, nmore);

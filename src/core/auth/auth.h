@@ -69,9 +69,14 @@ struct auth_from {
     const char *peer;
     struct str agent;
 };
-MUST_CHECK int auth_login(struct auth *a, struct arena *arena, struct str login, struct str password,
-                          const struct auth_from *from, char secret[AUTH_TOKEN_CHARS + 1], struct principal *ret,
-                          unsigned *ret_wait_s, struct error *e);
+struct auth_try {
+    struct str login, password, code; /* code: of the second factor, {NULL,0}: not given */
+    struct auth_from from;
+};
+/* ERR_PRECONDITION: the password is right, a second factor is set and `code` is missing. */
+MUST_CHECK int auth_login(struct auth *a, struct arena *arena, const struct auth_try *t,
+                          char secret[AUTH_TOKEN_CHARS + 1], struct principal *ret, unsigned *ret_wait_s,
+                          struct error *e);
 MUST_CHECK int auth_login_link(struct auth *a, struct arena *arena, struct str link, const struct auth_from *from,
                                char secret[AUTH_TOKEN_CHARS + 1], struct principal *ret, struct error *e);
 MUST_CHECK int auth_first_link(struct auth *a, char ret[65], struct error *e);
@@ -80,6 +85,48 @@ MUST_CHECK int auth_password_own(struct auth *a, const struct principal *who, st
                                  unsigned *ret_wait_s, struct error *e);
 MUST_CHECK int auth_password_set(struct auth *a, struct str user_id, struct str password, const char *keep,
                                  struct error *e);
+
+/* May `by` administer that user (id or login): ERR_NOT_FOUND when he may not even see him, ERR_FORBIDDEN when
+ * he may not, or when the user has rights that he has not himself and may not give. */
+MUST_CHECK int auth_may_manage(struct auth *a, const struct actor *by, struct str user, char ret_id[37],
+                               struct error *e);
+MUST_CHECK int auth_unlock(struct auth *a, const char *user_id, struct error *e);
+MUST_CHECK int auth_sign_out(struct auth *a, const char *user_id, struct error *e);
+
+/* Second factor: TOTP and ten codes of recovery. begin gives a new secret (base32) that counts from its
+ * confirmation on. */
+#define AUTH_RECOVERY 10
+#define AUTH_RECOVERY_CHARS 14 /* xxxx-xxxx-xxxx */
+MUST_CHECK int auth_totp_begin(struct auth *a, struct arena *arena, const struct principal *who, struct str *ret_secret,
+                               struct str *ret_uri, struct error *e);
+MUST_CHECK int auth_totp_confirm(struct auth *a, const struct principal *who, struct str code,
+                                 char ret[AUTH_RECOVERY][AUTH_RECOVERY_CHARS + 1], unsigned *ret_wait_s,
+                                 struct error *e);
+MUST_CHECK int auth_totp_remove(struct auth *a, const struct principal *who, struct str code, unsigned *ret_wait_s,
+                                struct error *e);
+MUST_CHECK int auth_totp_drop(struct auth *a, const char *user_id, struct error *e); /* by an administrator */
+
+/* What the pages of users show beside the resource. */
+struct auth_state {
+    char id[37];
+    struct str login;
+    int64_t locked_us, password_us, seen_us;
+    unsigned failures, sessions, tokens;
+    bool second_factor, needs_second_factor, external;
+};
+MUST_CHECK int auth_states(struct auth *a, struct arena *arena, const struct actor *by, struct auth_state **ret,
+                           size_t *ret_n);
+/* Who may what and why, as JSON (docs/api.md). */
+MUST_CHECK int auth_explain(struct auth *a, struct arena *arena, const struct actor *by, struct str user,
+                            struct buf *out, struct error *e);
+struct auth_question {
+    struct str user, kind, action, org, field;
+};
+MUST_CHECK int auth_ask(struct auth *a, struct arena *arena, const struct actor *by, const struct auth_question *q,
+                        struct buf *out, struct error *e);
+MUST_CHECK int auth_matrix(struct auth *a, bool zh, struct buf *out, struct error *e);
+MUST_CHECK int auth_orgs_tree(struct auth *a, struct arena *arena, const struct actor *by, struct buf *out,
+                              struct error *e);
 
 /* Sessions. user_id {NULL,0}: of all. */
 struct session_info {

@@ -104,8 +104,8 @@ struct auth {
     struct auth_map sessions, tokens;
     uint64_t generation, stamp;
     uint8_t link_key[DIGEST];
-    int64_t link_until_us;  /* 0: none */
-    struct backoff backoff; /* has its own lock */
+    int64_t link_until_us;    /* 0: none */
+    struct backoff backoff;   /* has its own lock */
     struct auth_peers *peers; /* NULL: the database has one process */
 };
 
@@ -174,6 +174,17 @@ bool auth_sees(const struct auth *a, const struct actor *by, const char *user_id
 /* Fill *p (actor, name, roles) from a user; may: NULL = the user's own. */
 MUST_CHECK int auth_principal(struct auth *a, struct auth_user *u, const struct permissions *may, struct arena *arena,
                               struct principal *p);
+
+/* auth_login.c */
+struct auth_known { /* what a sign-in needs of a user, copied */
+    char id[37], login[64];
+    bool usable, locked, has_totp, has_password;
+};
+void auth_known(struct auth *a, struct str login, struct auth_known *ret);
+void auth_failed(struct auth *a, const struct auth_known *u, struct str login, const char *peer);
+void auth_succeeded(struct auth *a, const struct auth_known *u, struct str login);
+/* auth_totp.c: a code of the user's second factor or one of recovery, used up by it; ERR_UNAUTHENTICATED. */
+MUST_CHECK int auth_second_step(struct auth *a, const char *user_id, struct str code, struct error *e);
 
 /* auth_hooks.c, auth_roles.c */
 MUST_CHECK int auth_hooks_add(struct auth *a, struct error *e);

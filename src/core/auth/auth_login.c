@@ -6,6 +6,8 @@
 #include "core/auth/auth_int.h"
 #include <openssl/crypto.h>
 #include "base/mem.h"
+#include "core/event.h"
+#include "io/log.h"
 
 static int wait_error(unsigned wait_s, unsigned *ret_wait_s, struct error *e)
 {
@@ -42,13 +44,77 @@ static int read_hash(struct auth *a, struct str user_id, char ret[PASSWORD_HASH_
     return rc;
 }
 
-/* The id of the enabled user of that login, or "". */
-static void user_id_of(struct auth *a, struct str login, char id[37])
+void auth_known(struct auth *a, struct str login, struct auth_known *ret)
 {
-    id[0] = 0;
+    *ret = (struct auth_known){.usable = false};
     pthread_mutex_lock(&a->lock);
     const struct auth_user *u = auth_user_by_login(a, login);
-    if (u && !u->disabled) snprintf(id, 37, "%s", u->id);
+    if (u) {
+        ret->usable = !u->disabled && !u->service;
+        ret->locked = u->locked_us > clock_now_us(a->clock);
+        ret->has_totp = u->has_totp;
+        ret->has_password = u->has_password;
+        memcpy(ret->id, u->id, sizeof(ret->id));
+        str_to_cstr(str_of(u->login), ret->login, sizeof(ret->login));
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* --- failures: everybody waits longer, a known user is locked in the end --- */
+
+static void say_locked(struct auth *a, const struct auth_known *u, int64_t minutes)
+{
+    char en[160], zh[160];
+    snprintf(en, sizeof(en), "%s is locked for %lld minutes after failed sign-ins", u->login, (long long)minutes);
+    snprintf(zh, sizeof(zh), "账号 %s 因多次登录失败被锁定 %lld 分钟", u->login, (long long)minutes);
+    struct event ev = {.topic = "auth.locked",
+                       .severity = EVENT_WARNING,
+                       .title_en = str_of(en),
+                       .title_zh = str_of(zh),
+                       .text_en = STR(""),
+                       .text_zh = STR(""),
+                       .kind = STR("user"),
+                       .id = str_of(u->id),
+                       .link = STR("/users"),
+                       .need = ACT_ADMIN};
+    kernel_event(a->kernel, &ev);
+}
+
+static void count_failure(struct auth *a, const struct auth_known *known)
+{
+    int64_t until = 0, minutes = 0;
+    pthread_mutex_lock(&a->lock);
+    struct auth_user *u = auth_user_by_id(a, str_of(known->id));
+    const struct auth_settings *set = &a->rules->settings;
+    if (u && set->lock_count && ++u->failures >= set->lock_count) {
+        minutes = set->lock_minutes;
+        until = u->locked_us = clock_now_us(a->clock) + minutes * 60 * TIME_US_PER_S;
+        u->failures = 0;
+    }
+    pthread_mutex_unlock(&a->lock);
+    if (!until) return;
+    if (auth_sql(a, NULL,
+                 "insert into api_lock(user_id, failures, locked_us) values($1, 0, $2)"
+                 " on conflict(user_id) do update set locked_us = excluded.locked_us",
+                 "si", str_of(known->id), until))
+        log_warn("auth", "a lock is kept in memory only", "login=%s", known->login);
+    say_locked(a, known, minutes);
+}
+
+void auth_failed(struct auth *a, const struct auth_known *u, struct str login, const char *peer)
+{
+    uint64_t now = clock_mono_ns(a->clock);
+    backoff_failed(&a->backoff, "login", login, now);
+    backoff_failed(&a->backoff, "peer", str_of(peer), now);
+    if (u->id[0] && !u->locked) count_failure(a, u);
+}
+
+void auth_succeeded(struct auth *a, const struct auth_known *known, struct str login)
+{
+    backoff_clear(&a->backoff, "login", login);
+    pthread_mutex_lock(&a->lock);
+    struct auth_user *u = auth_user_by_id(a, str_of(known->id));
+    if (u) u->failures = 0;
     pthread_mutex_unlock(&a->lock);
 }
 
@@ -60,25 +126,41 @@ static int signed_in(struct auth *a, struct arena *arena, const char *user_id, c
     return rc ? rc : auth_by_session(a, arena, str_of(secret), ret);
 }
 
-int auth_login(struct auth *a, struct arena *arena, struct str login, struct str password, const struct auth_from *from,
-               char secret[AUTH_TOKEN_CHARS + 1], struct principal *ret, unsigned *ret_wait_s, struct error *e)
+static int wrong(struct auth *a, const struct auth_known *u, const struct auth_try *t, struct error *e)
 {
-    char id[37], hash[PASSWORD_HASH_MAX];
-    unsigned wait = wait_s(a, login, from->peer);
+    auth_failed(a, u, t->login, t->from.peer);
+    return error_set(e, ERR_UNAUTHENTICATED, "", "login or password is wrong, or the account is locked",
+                     "登录名或密码错误，或账号已锁定");
+}
+
+/* A wrong code counts as a wrong password does. */
+static int second_step(struct auth *a, const struct auth_known *u, const struct auth_try *t, struct error *e)
+{
+    if (!u->has_totp) return 0;
+    if (!t->code.n)
+        return error_set(e, ERR_PRECONDITION, "code", "the code of the second factor is needed", "需要双因素验证码");
+    int rc = auth_second_step(a, u->id, t->code, e);
+    if (rc == ERR_UNAUTHENTICATED) auth_failed(a, u, t->login, t->from.peer);
+    return rc;
+}
+
+int auth_login(struct auth *a, struct arena *arena, const struct auth_try *t, char secret[AUTH_TOKEN_CHARS + 1],
+               struct principal *ret, unsigned *ret_wait_s, struct error *e)
+{
+    char hash[PASSWORD_HASH_MAX];
+    struct auth_known u;
+    unsigned wait = wait_s(a, t->login, t->from.peer);
     if (wait) return wait_error(wait, ret_wait_s, e);
-    user_id_of(a, login, id);
-    int rc = read_hash(a, str_of(id), hash, e); /* also for unknown ones: the same work */
+    auth_known(a, t->login, &u);
+    int rc = read_hash(a, str_of(u.usable ? u.id : ""), hash, e); /* also for unknown ones: the same work */
     if (rc && rc != ERR_NOT_FOUND) return rc;
     bool known = rc == 0;
-    bool right = password_verify(known ? hash : a->dummy_hash, str_sub(password, 0, PASSWORD_MAX + 1)) && known;
-    uint64_t now = clock_mono_ns(a->clock);
-    if (right) {
-        backoff_clear(&a->backoff, "login", login);
-        return signed_in(a, arena, id, from, secret, ret, e);
-    }
-    backoff_failed(&a->backoff, "login", login, now);
-    backoff_failed(&a->backoff, "peer", str_of(from->peer), now);
-    return error_set(e, ERR_UNAUTHENTICATED, "", "login or password is wrong", "登录名或密码错误");
+    bool right = password_verify(known ? hash : a->dummy_hash, str_sub(t->password, 0, PASSWORD_MAX + 1)) && known;
+    if (!right || u.locked) return wrong(a, &u, t, e);
+    rc = second_step(a, &u, t, e);
+    if (rc) return rc;
+    auth_succeeded(a, &u, t->login);
+    return signed_in(a, arena, u.id, &t->from, secret, ret, e);
 }
 
 /* --- the one-time link --- */
@@ -158,20 +240,93 @@ int auth_login_link(struct auth *a, struct arena *arena, struct str link, const 
 
 /* --- passwords --- */
 
+/* The old hash is kept where the settings forbid to use it again. */
 static int store_hash(struct auth *a, struct str user_id, const char *hash, struct error *e)
 {
     struct sql_tx *tx = NULL;
+    int64_t now = clock_now_us(a->clock);
     int rc = sql_begin(a->db, true, &tx, e);
     if (rc) return rc;
     rc = sql_exec(tx, e,
-                  "insert into api_credential(user_id, hash, changed_us) values($1,$2,$3)"
-                  " on conflict(user_id) do update set hash = excluded.hash, changed_us = excluded.changed_us",
-                  "ssi", user_id, str_of(hash), clock_now_us(a->clock));
+                  "insert into api_password_old(user_id, at_us, hash)"
+                  " select user_id, $1, hash from api_credential where user_id = $2"
+                  " on conflict(user_id, at_us) do nothing",
+                  "is", now, user_id);
+    if (!rc)
+        rc = sql_exec(tx, e,
+                      "delete from api_password_old where user_id = $1 and at_us not in"
+                      " (select at_us from api_password_old where user_id = $1 order by at_us desc limit 24)",
+                      "s", user_id);
+    if (!rc)
+        rc = sql_exec(tx, e,
+                      "insert into api_credential(user_id, hash, changed_us) values($1,$2,$3)"
+                      " on conflict(user_id) do update set hash = excluded.hash, changed_us = excluded.changed_us",
+                      "ssi", user_id, str_of(hash), now);
     if (rc) {
         sql_rollback(tx);
         return rc;
     }
     return sql_commit(tx, e);
+}
+
+struct hashes {
+    char v[25][PASSWORD_HASH_MAX];
+    size_t n;
+};
+
+static int read_old(struct auth *a, struct str user_id, int64_t most, struct hashes *ret, struct error *e)
+{
+    struct sql_tx *tx = NULL;
+    struct sql_stmt *s = NULL;
+    int rc = sql_begin(a->db, false, &tx, e);
+    if (rc) return rc;
+    rc = sql_prepare(tx,
+                     "select hash, changed_us from api_credential where user_id = $1"
+                     " union all select hash, at_us from api_password_old where user_id = $1 order by 2 desc",
+                     &s, e);
+    if (!rc) sql_bind_str(s, 1, user_id);
+    while (!rc && (int64_t)ret->n < most && ret->n < 25 && (rc = sql_step(s, e)) == 1) {
+        if (str_to_cstr(sql_str(s, 0), ret->v[ret->n], PASSWORD_HASH_MAX)) ret->n++;
+        rc = 0;
+    }
+    sql_done(s);
+    sql_rollback(tx);
+    return rc;
+}
+
+static int check_unused(struct auth *a, struct str user_id, struct str password, int64_t history, struct error *e)
+{
+    struct hashes old = {.n = 0};
+    int rc = history ? read_old(a, user_id, history, &old, e) : 0;
+    for (size_t i = 0; i < old.n && !rc; i++)
+        if (password_verify(old.v[i], password))
+            rc = error_set(e, ERR_INVALID, "password", "this is one of the last %lld passwords; choose another one",
+                           "不得使用最近 %lld 个密码之一，请换一个", (long long)history);
+    return rc;
+}
+
+/* Under the lock: the list may be replaced after it. */
+static int check_words(const struct auth_settings *set, struct str password, struct error *e)
+{
+    for
+        json_each (w, set->password_forbidden)
+            if (str_ihas(password, json_str(w, STR("\x01"))))
+                return error_set(e, ERR_INVALID, "password",
+                                 "the password contains a word that is forbidden here: %.*s", "密码包含禁用词：%.*s",
+                                 STR_ARG(w->s));
+    return 0;
+}
+
+static int check_policy(struct auth *a, struct str user_id, struct str login, struct str password, struct error *e)
+{
+    int rc = password_rules(password, login, e);
+    pthread_mutex_lock(&a->lock);
+    const struct auth_settings set = a->rules->settings;
+    if (!rc) rc = check_words(&a->rules->settings, password, e);
+    pthread_mutex_unlock(&a->lock);
+    if (!rc) rc = password_length_rule(password, set.password_length, e);
+    if (!rc) rc = password_class_rule(password, set.password_classes, e);
+    return rc ? rc : check_unused(a, user_id, password, set.password_history, e);
 }
 
 int auth_password_set(struct auth *a, struct str user, struct str password, const char *keep, struct error *e)
@@ -181,9 +336,13 @@ int auth_password_set(struct auth *a, struct str user, struct str password, cons
     const struct auth_user *u = auth_user_find(a, user);
     if (u) snprintf(login, sizeof(login), "%s", u->login);
     if (u) snprintf(id, sizeof(id), "%s", u->id);
+    bool service = u && u->service;
     pthread_mutex_unlock(&a->lock);
+    if (service)
+        return error_set(e, ERR_INVALID, "id", "%s is a service account: it has API tokens, no password",
+                         "%s 是服务账号，使用 API 令牌，没有密码", login);
     if (!id[0]) return error_set(e, ERR_NOT_FOUND, "id", "there is no user '%.*s'", "没有用户“%.*s”", STR_ARG(user));
-    int rc = password_rules(password, str_of(login), e);
+    int rc = check_policy(a, str_of(id), str_of(login), password, e);
     if (!rc) rc = password_hash(&a->cost, a->rng, password, hash);
     if (!rc) rc = store_hash(a, str_of(id), hash, e);
     if (rc) return rc;

@@ -62,6 +62,33 @@ int password_rules(struct str pw, struct str login, struct error *e)
     return 0;
 }
 
+int password_length_rule(struct str pw, int64_t least, struct error *e)
+{
+    if ((int64_t)utf8_len(pw) >= least) return 0;
+    return error_set(e, ERR_INVALID, "password", "a password has at least %lld characters here; this one has %zu",
+                     "密码至少 %lld 个字符，当前为 %zu 个", (long long)least, utf8_len(pw));
+}
+
+int password_class_rule(struct str pw, int64_t least, struct error *e)
+{
+    bool lower = false, upper = false, digit = false, other = false;
+    for (size_t i = 0; i < pw.n; i++) {
+        char c = pw.p[i];
+        if (c >= 'a' && c <= 'z')
+            lower = true;
+        else if (c >= 'A' && c <= 'Z')
+            upper = true;
+        else if (c >= '0' && c <= '9')
+            digit = true;
+        else
+            other = true;
+    }
+    if (lower + upper + digit + other >= least) return 0;
+    return error_set(e, ERR_INVALID, "password",
+                     "a password has %lld of these four here: lower case, upper case, digits, other characters",
+                     "密码须包含以下四类字符中的 %lld 类：小写字母、大写字母、数字、其他字符", (long long)least);
+}
+
 int password_hash(const struct password_cost *c, const struct rng *r, struct str pw, char ret[PASSWORD_HASH_MAX])
 {
     uint8_t salt[16];

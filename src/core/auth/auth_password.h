@@ -11,6 +11,9 @@ struct password_cost {
 #define PASSWORD_HASH_MAX 160
 /* Long enough, not one of the worst, does not contain the login. */
 MUST_CHECK int password_rules(struct str password, struct str login, struct error *e);
+/* What the settings ask beyond that. */
+MUST_CHECK int password_length_rule(struct str password, int64_t least, struct error *e);
+MUST_CHECK int password_class_rule(struct str password, int64_t least, struct error *e); /* 0 to 4 */
 /* Both take some ten milliseconds and memory_kib of memory: only on the auth lane. */
 MUST_CHECK int password_hash(const struct password_cost *c, const struct rng *r, struct str password,
                              char ret[PASSWORD_HASH_MAX]);

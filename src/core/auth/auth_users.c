@@ -81,6 +81,7 @@ static int put_user(struct auth *a, struct auth_user *u)
     login_key(str_of(u->id), key);
     struct auth_user *old = auth_map_take(&a->users, key);
     if (old) {
+        u->failures = old->failures;
         login_key(str_of(old->login), name);
         if (auth_map_get(&a->logins, name) == old) (void)auth_map_take(&a->logins, name);
     }
@@ -109,27 +110,24 @@ static const struct {
 } state_sql = {
     "select user_id, changed_us, 0, '' from api_credential"
     " union all select user_id, 0, 1, '' from api_second_factor where confirmed_us > 0"
-    " union all select user_id, locked_us, 2 + failures * 10, '' from api_lock"
+    " union all select user_id, locked_us, 2, '' from api_lock"
     " union all select user_id, 0, 3, groups from api_external",
     "select user_id, changed_us, 0, '' from api_credential where user_id = $1"
     " union all select user_id, 0, 1, '' from api_second_factor where confirmed_us > 0 and user_id = $1"
-    " union all select user_id, locked_us, 2 + failures * 10, '' from api_lock where user_id = $1"
+    " union all select user_id, locked_us, 2, '' from api_lock where user_id = $1"
     " union all select user_id, 0, 3, groups from api_external where user_id = $1",
 };
 
 static int take_state(struct auth_user *u, struct sql_stmt *s)
 {
     int64_t what = sql_i64(s, 2);
-    switch (what % 10) {
+    switch (what) {
     case 0:
         u->has_password = true;
         u->password_us = sql_i64(s, 1);
         return 0;
     case 1: u->has_totp = true; return 0;
-    case 2:
-        u->locked_us = sql_i64(s, 1);
-        u->failures = (unsigned)(what / 10);
-        return 0;
+    case 2: u->locked_us = sql_i64(s, 1); return 0;
     default:
         mem_free(u->external);
         u->external = copy_text(sql_str(s, 3));

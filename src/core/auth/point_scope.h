@@ -14,7 +14,7 @@ void point_scope_free(struct point_scope *p); /* after kernel_hooks_stop */
 struct point_view {
     struct point_scope *of; /* NULL: not open */
     bool all;
-    bool *allowed;          /* by number of organisation */
+    bool *allowed; /* by number of organisation */
     bool no_org;
 };
 /* What `may` allows. On failure nothing is visible and nothing is open. */
