@@ -87,16 +87,19 @@ MUST_CHECK int resource_by_num(struct kernel *k, struct arena *a, const char *ki
 struct list_query {
     const char *kind;
     struct str filter;                /* "device='X' and period<'5s' and (name~'温度' or labels.line='1')"; grammar in README */
-    struct str text;                  /* q: substring of code or name, ASCII case ignored */
+    struct str text;                  /* q: substring of code, name, labels, text columns; Chinese also by pinyin letters (search.c) */
     struct str sort;                  /* "-updated_at,code"; default code */
     size_t offset, limit;             /* limit 0: 50; at most LIMIT_PAGE */
-    struct str after;                 /* cursor of the page before instead of offset; needs sort by code or id */
+    struct str after;                 /* cursor of the page before instead of offset; with the same sort */
     bool count;                       /* also the total */
     const struct actor *by;           /* only what he may read; NULL: all */
     bool deleted;                     /* the tombstones instead (bin) */
 };
-struct list_page { struct resource *items; size_t n; int64_t total; struct str next; /* cursor or NULL */ };
+struct list_page { struct resource *items; size_t n; int64_t total; struct str next; /* cursor or NULL */ bool more_than_total; /* the total is a lower bound: counting ended there */ };
 MUST_CHECK int resource_list(struct kernel *k, struct arena *a, const struct list_query *q, struct list_page *ret, struct error *e);
+/* The texts that `q` looks through, for rows stored before there were any or whose kind shows other columns now. When
+ * all kinds are known, before the server starts; returns at once when nothing is to do. */
+MUST_CHECK int kernel_search_build(struct kernel *k, struct error *e);
 /* All of a kind, streaming, in order of num (numbered) or id; fn non-zero stops. The resource dies after fn. */
 MUST_CHECK int resource_each(struct kernel *k, const char *kind, int (*fn)(void *ctx, const struct resource *r), void *ctx, struct error *e);
 
@@ -179,9 +182,10 @@ struct kind_change {
     struct str path;                  /* "spec.supplier" */
     struct str what_en, what_zh;      /* "text becomes number" */
     int64_t affected, lost;           /* rows whose value changes; rows whose value cannot be kept */
+    bool blocks;                      /* cannot be done even with on_loss drop: the text says what to do first */
     const struct json *examples;      /* [{code, before, after}] at most 5 */
 };
-struct kind_plan { int64_t rows; struct kind_change *changes; size_t n; bool loses; };
+struct kind_plan { int64_t rows; struct kind_change *changes; size_t n; bool loses, blocks; };
 MUST_CHECK int user_kind_plan(struct kernel *k, struct arena *a, struct str document, const struct json *renames /* {"old": "new"} or NULL */, struct kind_plan *ret, struct error *e);
 MUST_CHECK int user_kinds_load(struct kernel *k, struct error *e); /* after all built-in kinds, before modules start */
 

@@ -262,7 +262,10 @@ static int accept_route(struct api *api, struct http_request *q, const struct ro
     x->call = (struct api_call){
         .api = api, .kernel = api->kernel, .req = q, .a = q->arena, .zh = problem_zh(q), .module = m->route->module};
     memcpy(x->call.param, m->param, sizeof(m->param));
-    if (strcmp(row->kind, "*") == 0) x->kind = arena_strdup(q->arena, kernel_kind(api->kernel, m->param[0])->kind);
+    if (strcmp(row->kind, "*") == 0) {
+        const struct kind *kd = kernel_kind(api->kernel, m->param[0]); /* may have been dropped just now */
+        x->kind = kd ? arena_strdup(q->arena, kd->kind) : "";
+    }
     int rc = x->kind ? limit_rate(api, m->route, q, refuse, &e) : ERR_NOMEM;
     if (!rc) rc = admit(x, &e);
     if (rc) {
@@ -423,8 +426,9 @@ static int open_parts(struct api *api, struct error *e)
 
 static int own_routes(struct api *api, struct error *e)
 {
-    const struct route_table *tables[] = {&api_auth_routes, &api_system_routes, &api_resource_routes,
-                                          &api_import_routes, &api_identity_routes};
+    const struct route_table *tables[] = {&api_auth_routes,   &api_system_routes,   &api_resource_routes,
+                                          &api_import_routes, &api_identity_routes, &api_lifecycle_routes,
+                                          &api_kind_routes};
     int rc = 0;
     for (size_t i = 0; i < sizeof(tables) / sizeof(*tables) && !rc; i++)
         rc = api_routes_add(api, tables[i]->rows, tables[i]->n, NULL, e);

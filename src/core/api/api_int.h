@@ -53,7 +53,12 @@ struct route_table {
     size_t n;
 };
 extern const struct route_table api_auth_routes, api_resource_routes, api_system_routes;
-extern const struct route_table api_identity_routes, api_import_routes;
+extern const struct route_table api_identity_routes, api_import_routes, api_lifecycle_routes, api_kind_routes;
+
+/* api_resource.c, shared with api_lifecycle.c, api_kind.c */
+void api_answer_resource(struct api_call *c, const struct resource *r, bool created);
+int api_if_match(struct api_call *c, int64_t *ret, struct error *e); /* -1: whatever it is */
+int api_paging(struct api_call *c, int64_t *page, int64_t *size, struct error *e);
 
 /* After a change of users or roles: in effect before the answer goes out (the hooks come later). */
 void api_people_changed(struct api_call *c);

@@ -4,7 +4,7 @@
 #include "base/time.h"
 #include "base/limits.h"
 
-#define FAULTS_MAX 50   /* of one body */
+#define FAULTS_MAX 50 /* of one body */
 
 static const char *kind_of(struct api_call *c)
 {
@@ -88,7 +88,7 @@ static int body_input(struct api_call *c, struct resource_input *in, struct erro
 }
 
 /* If-Match: "12" or W/"12"; absent or *: -1. */
-static int if_match(struct api_call *c, int64_t *ret, struct error *e)
+int api_if_match(struct api_call *c, int64_t *ret, struct error *e)
 {
     struct str s = str_trim(http_header(c->req, "if-match"));
     *ret = -1;
@@ -103,7 +103,7 @@ static int if_match(struct api_call *c, int64_t *ret, struct error *e)
 
 /* --- answers --- */
 
-static void answer_resource(struct api_call *c, const struct resource *r, bool created)
+void api_answer_resource(struct api_call *c, const struct resource *r, bool created)
 {
     char etag[32];
     snprintf(etag, sizeof(etag), "\"%lld\"", (long long)r->rev);
@@ -114,7 +114,7 @@ static void answer_resource(struct api_call *c, const struct resource *r, bool c
         c->res->status = 201;
     }
     struct json_writer w = api_answer(c);
-    resource_write(&w, r);
+    resource_write_for(&w, r, &c->actor);
     if (exchange_of(c)->route->row->audit != AUDIT_NONE) {
         api_people_changed(c);
         char *detail = arena_printf(c->a, "{\"rev\":%lld}", (long long)r->rev);
@@ -122,7 +122,7 @@ static void answer_resource(struct api_call *c, const struct resource *r, bool c
     }
 }
 
-static int paging(struct api_call *c, int64_t *page, int64_t *size, struct error *e)
+int api_paging(struct api_call *c, int64_t *page, int64_t *size, struct error *e)
 {
     int rc = api_query_i64(c, "page", 1, 1, 1000000, page, e);
     return rc ? rc : api_query_i64(c, "size", 50, 1, LIMIT_PAGE, size, e);
@@ -132,7 +132,7 @@ static int list(struct api_call *c, struct error *e)
 {
     int64_t page = 1, size = 50;
     struct list_page p;
-    int rc = paging(c, &page, &size, e);
+    int rc = api_paging(c, &page, &size, e);
     if (rc) return rc;
     struct list_query q = {
         .kind = kind_of(c),
@@ -143,6 +143,8 @@ static int list(struct api_call *c, struct error *e)
         .offset = (size_t)((page - 1) * size),
         .limit = (size_t)size,
         .count = true,
+        .by = &c->actor,
+        .deleted = str_is(http_query(c->req, "deleted"), "1") || str_is(http_query(c->req, "deleted"), "true"),
     };
     if (q.after.p) q.offset = 0;
     rc = resource_list(c->kernel, c->a, &q, &p, e);
@@ -151,7 +153,7 @@ static int list(struct api_call *c, struct error *e)
     jw_object(&w);
     jw_key(&w, STR("items"));
     jw_array(&w);
-    for (size_t i = 0; i < p.n; i++) resource_write(&w, &p.items[i]);
+    for (size_t i = 0; i < p.n; i++) resource_write_for(&w, &p.items[i], &c->actor);
     jw_end(&w);
     jw_ki64(&w, "total", p.total);
     if (!q.after.p) jw_ki64(&w, "page", page);
@@ -164,11 +166,21 @@ static int list(struct api_call *c, struct error *e)
     return 0;
 }
 
+/* As the caller sees it; the only one of its kind is there from the first time that somebody asks. */
+static int find(struct api_call *c, bool deleted, struct resource *ret, struct error *e)
+{
+    const struct kind *kd = kernel_kind(c->kernel, str_of(kind_of(c)));
+    int rc = resource_find(c->kernel, c->a, &c->actor, kind_of(c), c->param[1], deleted, ret, e);
+    if (rc != ERR_NOT_FOUND || !kd || !kd->single || !str_is(c->param[1], "default")) return rc;
+    if (e) *e = (struct error){0};
+    return resource_single(c->kernel, c->a, kind_of(c), ret, e);
+}
+
 static int get(struct api_call *c, struct error *e)
 {
     struct resource r;
-    int rc = resource_get(c->kernel, c->a, kind_of(c), c->param[1], &r, e);
-    if (!rc) answer_resource(c, &r, false);
+    int rc = find(c, false, &r, e);
+    if (!rc) api_answer_resource(c, &r, false);
     return rc;
 }
 
@@ -178,7 +190,7 @@ static int create(struct api_call *c, struct error *e)
     struct resource r;
     int rc = body_input(c, &in, e);
     if (!rc) rc = resource_create(c->kernel, c->a, &c->actor, kind_of(c), &in, &r, e);
-    if (!rc) answer_resource(c, &r, true);
+    if (!rc) api_answer_resource(c, &r, true);
     return rc;
 }
 
@@ -188,9 +200,9 @@ static int replace(struct api_call *c, struct error *e)
     struct resource_input in;
     struct resource r;
     int rc = body_input(c, &in, e);
-    if (!rc) rc = if_match(c, &rev, e);
+    if (!rc) rc = api_if_match(c, &rev, e);
     if (!rc) rc = resource_replace(c->kernel, c->a, &c->actor, kind_of(c), c->param[1], rev, &in, &r, e);
-    if (!rc) answer_resource(c, &r, false);
+    if (!rc) api_answer_resource(c, &r, false);
     return rc;
 }
 
@@ -200,16 +212,16 @@ static int patch(struct api_call *c, struct error *e)
     struct resource_input in;
     struct resource r;
     int rc = body_input(c, &in, e);
-    if (!rc) rc = if_match(c, &rev, e);
+    if (!rc) rc = api_if_match(c, &rev, e);
     if (!rc) rc = resource_patch(c->kernel, c->a, &c->actor, kind_of(c), c->param[1], rev, &in, &r, e);
-    if (!rc) answer_resource(c, &r, false);
+    if (!rc) api_answer_resource(c, &r, false);
     return rc;
 }
 
 static int remove_one(struct api_call *c, struct error *e)
 {
     int64_t rev = -1;
-    int rc = if_match(c, &rev, e);
+    int rc = api_if_match(c, &rev, e);
     if (!rc) rc = resource_delete(c->kernel, &c->actor, kind_of(c), c->param[1], rev, e);
     if (rc) return rc;
     api_people_changed(c);
@@ -219,7 +231,8 @@ static int remove_one(struct api_call *c, struct error *e)
 
 /* --- history --- */
 
-static void write_history(struct json_writer *w, const struct history_entry *h)
+static void write_history(struct api_call *c, struct json_writer *w, const struct resource *r,
+                          const struct history_entry *h)
 {
     static const char *const ops[] = {
         [CHANGE_CREATE] = "create", [CHANGE_UPDATE] = "update", [CHANGE_DELETE] = "delete"};
@@ -229,11 +242,10 @@ static void write_history(struct json_writer *w, const struct history_entry *h)
     jw_kz(w, "at", time_format(h->at_us, at));
     jw_kstr(w, "by", h->by);
     jw_kz(w, "op", ops[h->op]);
+    if (h->transition.n) jw_kstr(w, "transition", h->transition);
+    if (h->comment.n) jw_kstr(w, "comment", h->comment);
     jw_key(w, STR("diff"));
-    if (h->diff)
-        jw_json(w, h->diff);
-    else
-        jw_raw(w, STR("[]"));
+    resource_diff_write(w, r->schema, r->org, h->diff, &c->actor);
     jw_end(w);
 }
 
@@ -242,16 +254,17 @@ static int history(struct api_call *c, struct error *e)
     int64_t page = 1, size = 50;
     struct history_entry *h = NULL;
     size_t n = 0;
-    int rc = paging(c, &page, &size, e);
+    struct resource r;
+    int rc = api_paging(c, &page, &size, e);
+    if (!rc) rc = find(c, true, &r, e);
     if (!rc)
-        rc = resource_history(c->kernel, c->a, kind_of(c), c->param[1], (size_t)((page - 1) * size), (size_t)size, &h,
-                              &n, e);
+        rc = resource_history(c->kernel, c->a, kind_of(c), r.id, (size_t)((page - 1) * size), (size_t)size, &h, &n, e);
     if (rc) return rc;
     struct json_writer w = api_answer(c);
     jw_object(&w);
     jw_key(&w, STR("items"));
     jw_array(&w);
-    for (size_t i = 0; i < n; i++) write_history(&w, &h[i]);
+    for (size_t i = 0; i < n; i++) write_history(c, &w, &r, &h[i]);
     jw_end(&w);
     jw_ki64(&w, "page", page);
     jw_ki64(&w, "size", size);
@@ -265,8 +278,11 @@ static int at_rev(struct api_call *c, struct error *e)
     struct resource r;
     if (str_to_i64(c->param[2], &rev) || rev < 1)
         return error_set(e, ERR_INVALID, "rev", "a revision is a whole number from 1 on", "版本号须为从 1 开始的整数");
-    int rc = resource_at_rev(c->kernel, c->a, kind_of(c), c->param[1], rev, &r, e);
-    if (!rc) answer_resource(c, &r, false);
+    int rc = find(c, true, &r, e);
+    if (!rc) rc = resource_at_rev(c->kernel, c->a, kind_of(c), r.id, rev, &r, e);
+    if (!rc && !resource_visible(&c->actor, &r)) /* it belonged to others then */
+        rc = error_set(e, ERR_NOT_FOUND, "rev", "there is no revision %lld", "没有修订 %lld", (long long)rev);
+    if (!rc) api_answer_resource(c, &r, false);
     return rc;
 }
 
@@ -276,14 +292,14 @@ static int rollback(struct api_call *c, struct error *e)
     struct json *body = NULL;
     struct resource r;
     int rc = api_body_json(c, &body, e);
-    if (!rc) rc = if_match(c, &expect, e);
+    if (!rc) rc = api_if_match(c, &expect, e);
     if (rc) return rc;
     int64_t to = json_i64(json_get(body, "rev"), 0);
     if (to < 1)
         return error_set(e, ERR_INVALID, "rev", "'rev' is the revision to go back to, from 1 on",
                          "“rev”为要恢复的版本号，从 1 开始");
     rc = resource_rollback(c->kernel, c->a, &c->actor, kind_of(c), c->param[1], to, expect, &r, e);
-    if (!rc) answer_resource(c, &r, false);
+    if (!rc) api_answer_resource(c, &r, false);
     return rc;
 }
 
@@ -364,13 +380,15 @@ static int bulk(struct api_call *c, struct error *e)
     "code?:string;name?:string;org?:string;labels?:{*:string|null};spec?:object}[]}"
 #define REV_BODY "{rev:integer}"
 #define HISTORY \
-    "{items:{rev:integer;at:time;by:string;op:'create'|'update'|'delete';" \
+    "{items:{rev:integer;at:time;by:string;op:'create'|'update'|'delete';transition?:string;comment?:string;" \
     "diff:{path:string;before?:any;after?:any}[]}[];page:integer;size:integer}"
 #define ONE "/api/v1/{plural}/{id}"
 
 static const struct api_route rows[] = {
     API_GET("/api/v1/{plural}", "*", AUDIT_NONE, list, .summary_en = "List", .summary_zh = "列表",
-            .params = LIST_PARAMS ";" PAGE_PARAMS ";after:string:Cursor of the page before", .answer_schema = "list:*"),
+            .params = LIST_PARAMS ";" PAGE_PARAMS
+                                  ";after:string:Cursor of the page before;deleted:boolean:What was deleted instead",
+            .answer_schema = "list:*"),
     API_DO("POST", "/api/v1/{plural}", "*", ACT_WRITE, AUDIT_CHANGE, create, .summary_en = "Create",
            .summary_zh = "新建", .body_schema = "input:*", .answer_schema = "kind:*"),
     API_DO("POST", "/api/v1/{plural}:bulk", "*", ACT_WRITE, AUDIT_CHANGE, bulk, .summary_en = "Many changes at once",

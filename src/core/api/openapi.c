@@ -54,19 +54,21 @@ static const char *path_of_kind(struct arena *a, const char *path, const struct 
     return arena_printf(a, "%.*s%.*s%.*s", STR_ARG(before), STR_ARG(k->plural), STR_ARG(rest));
 }
 
+/* Kinds may come and go meanwhile: no more than was counted. */
 static int list_ops(struct api *api, struct arena *a, struct op **ret, size_t *ret_n)
 {
-    size_t n = 0;
-    struct op *ops = arena_calloc(a, count_ops(api) + 1, sizeof(*ops));
+    size_t n = 0, max = count_ops(api);
+    struct op *ops = arena_calloc(a, max + 1, sizeof(*ops));
     if (!ops) return ERR_NOMEM;
     for (size_t i = 0; i < router_count(api->router); i++) {
         const struct api_route *row = router_at(api->router, i)->row;
         const struct kind *k;
+        if (n == max) break;
         if (strcmp(row->kind, "*") != 0) {
             ops[n++] = (struct op){.row = row, .path = row->path};
             continue;
         }
-        for (size_t j = 0; (k = kernel_kind_at(api->kernel, j)); j++) {
+        for (size_t j = 0; n < max && (k = kernel_kind_at(api->kernel, j)); j++) {
             if (!api_kind(k)) continue;
             ops[n] = (struct op){.row = row, .kind = k, .path = path_of_kind(a, row->path, k)};
             if (!ops[n++].path) return ERR_NOMEM;
@@ -335,7 +337,7 @@ static void write_paths(struct json_writer *w, const struct op *ops, size_t n)
 #define ENVELOPE_IN "code?:string;name?:string;org?:string;labels?:{*:string|null};"
 #define ENVELOPE_OUT \
     "kind:string;id:string;num?:integer;code:string;name:string;org:string;labels:{*:string};" \
-    "refs?:{*:Link|Link[]};state:string;rev:integer;origin:string;created_by:string;" \
+    "org_ref?:Link;refs?:{*:Link|Link[]};state:string;rev:integer;origin:string;created_by:string;" \
     "created_at:time;updated_by:string;updated_at:time;deleted?:boolean;"
 #define LIST "{items:%s[];total:integer;page?:integer;size:integer;next:string|null}"
 

@@ -40,6 +40,7 @@ struct kernel {
     const struct rng *rng;
     _Atomic(struct kind_table *) kinds; /* immutable once published; older ones live until close */
     int64_t kinds_gen;                  /* sequence 'kinds' that the table is of; under kinds_lock */
+    bool kinds_loaded;                  /* user kinds are followed from user_kinds_load on */
     pthread_mutex_t kinds_lock;         /* one thread makes tables; outside `lock` */
     struct kind_table *tables;          /* all that were ever published */
     struct kind_owned *owned;           /* all kinds that were ever published */
@@ -118,6 +119,7 @@ struct titles kind_titles(const struct kind *kd); /* for messages: "modbus chann
 #define KIND_NAME_MAX 64
 struct ref_entry;
 struct code_rules;
+struct kind_pending;
 struct changer { /* one writing transaction for resources of one kind */
     struct kernel *k;
     const struct kind *kd;
@@ -136,6 +138,7 @@ struct changer { /* one writing transaction for resources of one kind */
     int depth;                   /* of dependants that follow an organisation */
     int64_t kinds_gen;           /* newest, moved when a user kind is changed */
     bool kinds_moved;
+    struct kind_pending *pending; /* a user kind between its check and its being carried out */
 };
 enum verb { VERB_CREATE, VERB_REPLACE, VERB_PATCH, VERB_DELETE, VERB_UPSERT };
 
@@ -208,9 +211,11 @@ MUST_CHECK int code_unused(struct changer *c, const struct resource *next, struc
 MUST_CHECK int code_used(struct changer *c, const struct resource *next, struct error *e);
 void code_rules_forget(struct changer *c);
 
-/* user_kind.c: a change of a resource of kind `user_kind`: checked before, carried out after it is stored. */
+/* user_kind.c: a change of a resource of kind `user_kind`: checked before (next NULL: deleted), carried out after
+ * it is stored. */
 MUST_CHECK int user_kind_check(struct changer *c, struct arena *a, const struct resource *old, struct resource *next,
                                struct error *e);
+void user_kind_forget(struct changer *c);
 MUST_CHECK int user_kind_changed(struct changer *c, struct arena *a, const struct resource *old,
                                  const struct resource *next, struct error *e);
 /* Write `old` -> `next` (checked, ids resolved) as a new revision; old NULL: create. */

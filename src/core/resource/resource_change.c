@@ -118,6 +118,7 @@ int changer_end(struct changer *c, bool commit, struct error *e)
         sql_rollback(c->tx);
     changer_refs_forget(c);
     code_rules_forget(c);
+    user_kind_forget(c);
     arena_fini(&c->refs_arena);
     if (commit && any && !rc && c->kinds_moved) take_kinds(c->k, c->kinds_gen);
     if (commit && any && !rc) watch_committed(c->k, c->seq);
@@ -435,6 +436,7 @@ static int may_erase(struct changer *c, const struct resource *old, struct error
         rc = error_set(e, ERR_INVALID, "", "the one resource of this kind cannot be deleted; change it instead",
                        "该类型唯一的资源不能删除；请修改它");
     if (!rc) rc = state_may_delete(c, old, e);
+    if (!rc && str_is(c->kd->kind, "user_kind")) rc = user_kind_check(c, NULL, old, NULL, e);
     if (!rc) rc = check_unreferenced(c, old, e);
     return rc;
 }

@@ -48,7 +48,7 @@ static int add_ref(void *ctx, const struct field *f, struct str path, struct jso
 
 static int write_refs(struct changer *c, const struct resource *old, const struct resource *next, struct error *e)
 {
-    if (!c->kd->has_ref) return 0;
+    if (!c->kd->has_ref && !(old && old->schema && old->schema->has_ref)) return 0;
     struct {
         struct changer *c;
         const struct resource *r;
