@@ -73,12 +73,19 @@ static const char *sentence(PGconn *h, const PGresult *r, char out[200])
     return out;
 }
 
+/* After a write that failed libpq finds out at the next read only. */
+bool pg_lost(PGconn *h)
+{
+    if (PQstatus(h) == CONNECTION_OK) (void)PQconsumeInput(h);
+    return PQstatus(h) != CONNECTION_OK;
+}
+
 int pg_fail(PGconn *h, const PGresult *r, struct error *e)
 {
     char why[200];
     const char *state = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
-    if (!state) state = PQstatus(h) == CONNECTION_BAD ? "08006" : "";
     sentence(h, r, why);
+    if (!state) state = pg_lost(h) ? "08006" : "";
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (strncmp(codes[i].state, state, strlen(codes[i].state)) == 0)
             return error_set(e, codes[i].code, "", "database: %s%.0s (%s)", "数据库：%.0s%s（%s）", codes[i].en,
@@ -309,7 +316,7 @@ static int take_reader(struct pg *p, struct pg_conn **ret, struct error *e)
 /* c NULL: its connection is gone. */
 static void put_back(struct pg *p, struct pg_conn *c, bool writer)
 {
-    bool lost = c && (PQstatus(c->h) == CONNECTION_BAD || PQtransactionStatus(c->h) != PQTRANS_IDLE);
+    bool lost = c && (PQstatus(c->h) != CONNECTION_OK || PQtransactionStatus(c->h) != PQTRANS_IDLE);
     if (lost) conn_close(TAKE(c));
     pthread_mutex_lock(&p->lock);
     if (writer) {
@@ -376,7 +383,7 @@ static int begin_on(struct pg *p, bool write, struct pg_tx *t, struct error *e)
         if (rc) return rc;
         rc = write ? begin_write(p, t->conn, t->xid, e) : begin_read(t->conn, e);
         if (!rc) return 0;
-        bool lost = PQstatus(t->conn->h) == CONNECTION_BAD;
+        bool lost = pg_lost(t->conn->h);
         put_back(p, t->conn, write);
         if (!lost || tries > (int)PG_READERS) return rc;
     }
@@ -442,7 +449,7 @@ static int commit(struct pg *p, struct pg_tx *t, struct error *e)
     else if (strcmp(PQcmdStatus(r), "COMMIT") != 0)
         rc = error_set(&own, ERR_INTERNAL, "", "database: the change was undone", "数据库：修改已撤销");
     PQclear(r);
-    if (rc && t->base.write && PQstatus(t->conn->h) == CONNECTION_BAD) return outcome(p, t->xid, e);
+    if (rc && t->base.write && pg_lost(t->conn->h)) return outcome(p, t->xid, e);
     if (rc && e) *e = own;
     return rc;
 }
@@ -516,7 +523,7 @@ static int pg_lease(struct sql *db, const char *name, const char *owner, int ttl
         int rc = take(p, false, &c, e);
         if (rc) return rc;
         rc = ask(c->h, name, owner, ttl_s, ret_owner, e);
-        bool lost = PQstatus(c->h) == CONNECTION_BAD;
+        bool lost = rc < 0 && pg_lost(c->h);
         put_back(p, c, false);
         if (!lost || tries > (int)PG_READERS) return rc;
     }

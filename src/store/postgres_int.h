@@ -94,6 +94,7 @@ struct pg {
 
 /* postgres.c */
 int pg_fail(PGconn *h, const PGresult *r, struct error *e); /* code and texts of what the server said */
+bool pg_lost(PGconn *h);
 int pg_tx_fail(struct pg_tx *t, int code);                  /* marks a broken transaction; returns code */
 int pg_broken(struct pg_tx *t, struct error *e);
 int pg_command(PGconn *h, const char *text, struct error *e); /* several statements, no rows wanted */

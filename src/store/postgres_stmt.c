@@ -405,11 +405,11 @@ static bool send_write(PGconn *h, const struct pg_stmt *s)
 
 static int collect(PGconn *h, PGresult *r[3])
 {
-    int n = 0;
+    int n = 0, nulls = 0;
     PGresult *x;
     for (;;) {
         x = PQgetResult(h);
-        if (!x && PQstatus(h) == CONNECTION_BAD) return n;
+        if (!x && ++nulls > 8) return n; /* nothing comes any more: the connection is lost */
         if (!x) continue;
         if (PQresultStatus(x) == PGRES_PIPELINE_SYNC) break;
         if (n < 3)
