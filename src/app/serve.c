@@ -133,6 +133,12 @@ static void fini_modules(struct server *s)
     modules_fini(app_modules, app_nmodules, s->module_ctx);
 }
 
+/* All built-in kinds are known now. */
+static int load_user_kinds(struct server *s, struct error *e)
+{
+    return user_kinds_load(s->node.kernel, e);
+}
+
 static int set_up_demo(struct server *s, struct error *e)
 {
     return s->cfg->demo ? demo_set_up(&s->node, s->cfg->sim_host, s->cfg->sim_port, e) : 0;
@@ -191,6 +197,7 @@ static const struct step {
     {"api", open_api, close_api},
     {"jobs", open_jobs, close_jobs},
     {"modules", init_modules, fini_modules},
+    {"own kinds", load_user_kinds, nothing},
     {"demo", set_up_demo, nothing},
     {"start", start_modules, stop_modules},
     {"job threads", start_jobs, stop_jobs},

@@ -83,6 +83,8 @@ void kinds_free(struct kernel *k);
 /* user_kind.c: make the table equal to the stored user kinds, when `gen` (of sequence 'kinds') is newer. */
 MUST_CHECK int kinds_refresh(struct kernel *k, struct sql_tx *tx, int64_t gen, struct error *e);
 
+void kinds_take(struct kernel *k); /* the newest, in a transaction of its own; a failure is logged */
+
 /* The kind or ERR_NOT_FOUND with the nearest name. */
 MUST_CHECK int kind_need(struct kernel *k, const char *name, const struct kind **ret, struct error *e);
 

@@ -7,7 +7,6 @@
 #include "core/resource/kernel_int.h"
 #include "base/time.h"
 #include "base/utf8.h"
-#include "io/log.h"
 
 /* ------------------------------------------------------------------ begin and end */
 
@@ -94,19 +93,6 @@ static int finish(struct changer *c, struct error *e)
     return rc;
 }
 
-/* Committed: others that write wait for nothing, they look for themselves (settle_kind). */
-static void take_kinds(struct kernel *k, int64_t gen)
-{
-    struct sql_tx *tx;
-    struct error e = {0};
-    int rc = sql_begin(k->db, false, &tx, &e);
-    if (!rc) {
-        rc = kinds_refresh(k, tx, gen, &e);
-        sql_rollback(tx);
-    }
-    if (rc) log_error("core", "changed kinds cannot be read; the next change tries again", "err=%s", e.text);
-}
-
 int changer_end(struct changer *c, bool commit, struct error *e)
 {
     bool any = c->seq != c->first_seq;
@@ -120,7 +106,7 @@ int changer_end(struct changer *c, bool commit, struct error *e)
     code_rules_forget(c);
     user_kind_forget(c);
     arena_fini(&c->refs_arena);
-    if (commit && any && !rc && c->kinds_moved) take_kinds(c->k, c->kinds_gen);
+    if (commit && any && !rc && c->kinds_moved) kinds_take(c->k); /* before anybody is told */
     if (commit && any && !rc) watch_committed(c->k, c->seq);
     return rc;
 }

@@ -453,6 +453,20 @@ int kinds_refresh(struct kernel *k, struct sql_tx *tx, int64_t gen, struct error
     return rc;
 }
 
+void kinds_take(struct kernel *k)
+{
+    struct sql_tx *tx;
+    struct error e = {0};
+    int64_t gen = 0;
+    int rc = sql_begin(k->db, false, &tx, &e);
+    if (!rc) {
+        rc = sequence_read(tx, STR("kinds"), &gen, &e);
+        if (!rc) rc = kinds_refresh(k, tx, gen, &e);
+        sql_rollback(tx);
+    }
+    if (rc) log_error("core", "changed kinds cannot be read; the next change tries again", "err=%s", e.text);
+}
+
 /* Indices are made with the kind; they are looked after again here, for a store that was moved. */
 static int load(struct kernel *k, struct sql_tx *tx, struct error *e)
 {

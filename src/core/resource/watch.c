@@ -179,6 +179,16 @@ static void call_runs(struct kernel *k, const struct change *c, size_t n)
     }
 }
 
+/* Kinds that another process changed are taken over before anybody hears of it. */
+static void take_kinds(struct kernel *k, const struct change *c, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_is(c[i].kind, "user_kind")) {
+            kinds_take(k);
+            return;
+        }
+}
+
 /* One batch after `from`; the seq up to which all is told. A log that cannot be read now (disk, memory)
  * is read again after the next commit or a second. */
 static int64_t dispatch(struct kernel *k, int64_t from, struct error *e)
@@ -190,6 +200,7 @@ static int64_t dispatch(struct kernel *k, int64_t from, struct error *e)
     int rc = kernel_changes(k, &a, from, BATCH, &c, &n, e);
     if (rc == ERR_RANGE) return kernel_seq(k);
     if (rc) return -1;
+    take_kinds(k, c, n);
     call_runs(k, c, n);
     return n ? c[n - 1].seq : kernel_seq(k);
 }
