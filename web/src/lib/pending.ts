@@ -138,12 +138,14 @@ export interface PlanChange {
   what: api.Text;
   affected: number;
   lost: number;
+  blocks?: boolean;       /* the records do not fit; they have to be changed first */
   examples: { code: string; before?: unknown; after?: unknown }[];
 }
 
 export interface KindPlan {
   rows: number;
-  loses: boolean | number;
+  loses: boolean;
+  blocks?: boolean;
   changes: PlanChange[];
 }
 

@@ -55,6 +55,7 @@ const linkOf = (link: Linked | Linked[] | undefined) => (Array.isArray(link) ? u
 export function FieldCell({ field, value, refs }: { field: FieldDoc; value: unknown; refs?: Resource['refs'] }) {
   const { t, i18n } = useTranslation();
   if (value === null || value === undefined || value === '') return <span className="muted">—</span>;
+  if (field.sensitive && value === '***') return <span className="muted">••••••</span>;
   if (field.type === 'ref') return <RefCell kind={field.kind ?? ''} id={String(value)} known={linkOf(refs?.[field.name])} />;
   if (field.type === 'file') return <FileCell field={field} id={String(value)} />;
   if (field.type === 'enum') return <>{textOf(field.values?.find((v) => v.value === value)?.title, i18n.language, String(value))}</>;

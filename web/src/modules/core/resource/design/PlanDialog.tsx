@@ -17,12 +17,13 @@ interface Props {
 export function PlanDialog({ plan, busy, onRun, onClose }: Props) {
   const { t, i18n } = useTranslation();
   const [drop, setDrop] = useState(false);
-  const loses = Boolean(plan.loses) || plan.changes.some((c) => c.lost > 0);
+  const blocks = plan.blocks || plan.changes.some((c) => c.blocks);
+  const loses = plan.loses || plan.changes.some((c) => c.lost > 0);
   return (
     <Modal open width={860} title={t('design.planTitle')} okText={t('action.save')} cancelText={t('action.cancel')} onCancel={onClose} confirmLoading={busy}
-      okButtonProps={{ danger: loses, disabled: loses && !drop }} onOk={() => onRun(drop)}>
+      okButtonProps={{ danger: loses, disabled: blocks || (loses && !drop) }} onOk={() => onRun(drop)}>
       <div className="col">
-        <Alert type={loses ? 'error' : 'info'} showIcon title={loses ? t('design.planLoses') : t('design.planKeeps', { n: formatCount(plan.rows) })} />
+        <Alert type={loses || blocks ? 'error' : 'info'} showIcon title={blocks ? t('design.planBlocks') : loses ? t('design.planLoses') : t('design.planKeeps', { n: formatCount(plan.rows) })} />
         {plan.changes.length === 0 ? <span className="soft">{t('design.planNothing')}</span> : (
           <Table<PlanChange> size="small" rowKey={(c) => c.path + textOf(c.what, 'en')} pagination={false} scroll={{ y: 320, x: 640 }} dataSource={plan.changes} columns={[
             { title: t('history.path'), dataIndex: 'path', width: 150, render: (v: string) => <span className="mono">{v}</span> },
@@ -32,7 +33,7 @@ export function PlanDialog({ plan, busy, onRun, onClose }: Props) {
             { title: t('design.examples'), render: (_v, c) => (c.examples ?? []).slice(0, 3).map((x, i) => <div key={i}><span className="mono">{x.code}</span>: <del>{plain(x.before)}</del> → {plain(x.after) || '—'}</div>) },
           ]} />
         )}
-        {loses && <Checkbox checked={drop} onChange={(e) => setDrop(e.target.checked)}>{t('design.drop')}</Checkbox>}
+        {loses && !blocks && <Checkbox checked={drop} onChange={(e) => setDrop(e.target.checked)}>{t('design.drop')}</Checkbox>}
       </div>
     </Modal>
   );

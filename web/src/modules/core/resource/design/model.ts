@@ -75,7 +75,7 @@ export function toDocument(d: Design): KindDoc {
   } : undefined;
   const { user: _user, module: _module, ...rest } = d;
   const groups = d.form?.groups?.filter((g) => g.fields.length > 0).map((g) => ({ ...g, title: both(g.title) }));
-  return bare({ ...rest, plural: d.plural || pluralOf(d.kind), title, titles: both(d.titles) ?? title, help: both(d.help), fields: d.fields.map(fieldOut), lifecycle: life, form: groups?.length ? { groups } : undefined }) as KindDoc;
+  return bare({ ...rest, module: 'user', plural: d.plural || pluralOf(d.kind), title, titles: both(d.titles) ?? title, help: both(d.help), fields: d.fields.map(fieldOut), lifecycle: life, form: groups?.length ? { groups } : undefined }) as KindDoc;
 }
 
 export function renamesOf(d: Design): Record<string, string> {
