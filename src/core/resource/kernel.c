@@ -43,6 +43,12 @@ static const struct sql_migration migrations[] = {
         "create index resource_org on resource(org) where org <> '' and deleted = 0;"
         "create table code_used(kind text not null, org text not null, code text not null, id text not null,"
         " primary key(kind, org, code)) strict;"},
+    /* Lists in the order of code, name and time of change, with the organisation in the index. */
+    {3, "drop index resource_name;"
+        "drop index resource_updated;"
+        "create index resource_name on resource(kind, name, code, org) where deleted = 0;"
+        "create index resource_updated on resource(kind, updated_us, code, org) where deleted = 0;"
+        "create index resource_org_code on resource(kind, org, code) where deleted = 0;"},
 };
 
 int kernel_nomem(struct error *e)
@@ -78,6 +84,7 @@ int kernel_open(struct sql *db, const struct clock *c, const struct rng *r, stru
     pthread_rwlock_init(&k->events_lock, NULL);
     pthread_cond_init(&k->cond, NULL);
     int rc = sql_migrate(db, "core", migrations, sizeof migrations / sizeof *migrations, e);
+    if (!rc) rc = search_migrate(db, e);
     if (!rc) rc = load_seq(k, e);
     if (!rc) rc = watch_peers_start(k, e);
     if (rc)
@@ -92,6 +99,7 @@ void kernel_close(struct kernel *k)
     if (!k) return;
     watch_peers_stop(k);
     watch_stop(k);
+    lists_free(k);
     kinds_free(k);
     pthread_mutex_destroy(&k->lock);
     pthread_mutex_destroy(&k->kinds_lock);

@@ -53,6 +53,7 @@ struct kernel {
     int64_t seq, dispatched;
     bool closing, dispatching;
     pthread_t dispatcher;
+    struct lists *lists;     /* list_index.c; made under `lock` when it is needed */
     struct secrets *secrets; /* NULL: stored as they are */
     pthread_rwlock_t events_lock;
     struct listener listeners[LISTENERS_MAX];
@@ -249,6 +250,10 @@ MUST_CHECK int spec_open(struct kernel *k, const struct kind *kd, struct arena *
 
 /* resource_write.c */
 void spec_write(struct json_writer *w, const struct kind *kd, const struct json *spec);
+/* list_index.c */
+void lists_settle(struct kernel *k); /* until no index is being made */
+void lists_free(struct kernel *k);
+MUST_CHECK int search_migrate(struct sql *db, struct error *e); /* search.c */
 /* resource_list.c: everything that a query finds, one by one; the resource dies with the call. */
 MUST_CHECK int list_stream(struct kernel *k, const struct list_query *q,
                            int (*fn)(void *ctx, struct sql_tx *tx, const struct resource *r, struct arena *a), void *ctx,

@@ -7,7 +7,10 @@
  *
  * A path is a column of the envelope (code, name, updated_at …), "labels.<key>", a field of the kind
  * ("period", "options.port", or with "spec." before it), or goes on behind a reference
- * ("device.channel.code"). Values become parameters of the type that the path has; nothing that a user
+ * ("device.channel.code"). `org` compares by code or id of an organisation, or with "under" ("org under
+ * 'PLANT1'": it and all below); "org.name" goes on to the organisation itself. What the reader may not see (fields,
+ * sensitive values, resources of other organisations behind a reference) is as if it were not there, so that a
+ * filter tells nobody more than the list. Values become parameters of the type that the path has; nothing that a user
  * wrote is ever part of the SQL text. Depth, length and number of parameters are limited. Pure. */
 #include "core/resource/list_filter_int.h"
 #include <math.h>
@@ -36,6 +39,8 @@ struct operand {
     const struct field *field; /* NULL: a column or label */
     bool column_time;          /* microseconds */
     bool numeric;
+    bool organisation; /* r.org: "" is none */
+    bool plain;        /* an index over it would hold no user's text */
 };
 
 static int nomem(struct error *e)
@@ -137,13 +142,18 @@ static const struct column {
 };
 #define COLUMNS (sizeof columns / sizeof *columns)
 
+static bool may_see(const struct filter *f, const struct kind *kd, struct str field, bool sensitive);
+static bool holds_sensitive(const struct field *f);
+
 static int unknown(struct parser *p, const struct kind *kd, struct str name, const char *where)
 {
     struct str names[COLUMNS + 400 + 1];
     size_t n = 0;
     for (size_t i = 0; i < COLUMNS; i++) names[n++] = str_of(columns[i].name);
     names[n++] = STR("labels");
-    for (size_t i = 0; i < kd->nfields && i < 400; i++) names[n++] = kd->fields[i].name;
+    for (size_t i = 0; i < kd->nfields && i < 400; i++)
+        if (!p->f->may || may_see(p->f, kd, kd->fields[i].name, holds_sensitive(&kd->fields[i])))
+            names[n++] = kd->fields[i].name;
     struct str near = name_nearest(name, names, n);
     if (near.p)
         return error_set(p->e, ERR_INVALID, where, "there is no field '%.*s'; did you mean '%.*s'?",
@@ -152,16 +162,28 @@ static int unknown(struct parser *p, const struct kind *kd, struct str name, con
                      STR_ARG(name));
 }
 
+/* Letters and digits, not a number alone (which would mean a place in a list). */
+static bool simple_key(struct str key)
+{
+    for (size_t i = 0; i < key.n; i++) {
+        char c = key.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9' && i) || (c == '_' && i)))
+            return false;
+    }
+    return true;
+}
+
 static int label_operand(struct parser *p, struct str key, const char *alias, struct operand *o)
 {
     if (!key.n || key.n > 64 || key.p[0] == '$')
         return error_set(p->e, ERR_INVALID, "filter", "write labels.<key>", "请写成 labels.<键>");
-    struct buf b;
-    buf_init(&b, sizeof o->sql);
-    buf_printf(&b, "(%s.labels ->> cast($%zu as text))", alias, p->f->nparams + 1);
-    str_to_cstr(buf_view(&b), o->sql, sizeof o->sql);
-    buf_fini(&b);
     o->type = FIELD_STRING;
+    o->plain = simple_key(key);
+    if (o->plain) { /* spelled out, so that an index can be found */
+        snprintf(o->sql, sizeof o->sql, "(%s.labels ->> '%.*s')", alias, STR_ARG(key));
+        return 0;
+    }
+    snprintf(o->sql, sizeof o->sql, "(%s.labels ->> cast($%zu as text))", alias, p->f->nparams + 1);
     if (p->f->nparams == FILTER_PARAMS_MAX)
         return error_set(p->e, ERR_TOO_LARGE, "filter", "has too many values", "值过多");
     p->f->params[p->f->nparams++] = text_param(key);
@@ -176,14 +198,23 @@ static bool column_operand(struct str name, const char *alias, struct operand *o
             o->type = columns[i].type;
             o->column_time = columns[i].time;
             o->numeric = o->type == FIELD_INTEGER;
+            o->plain = true;
             return true;
         }
     return false;
 }
 
+static bool holds_secret(const struct field *f)
+{
+    if (f->type == FIELD_SECRET) return true;
+    for (size_t i = 0; i < f->nfields; i++)
+        if (holds_secret(&f->fields[i])) return true;
+    return false;
+}
+
 static int field_operand(struct parser *p, struct str path, const struct field *f, const char *alias, struct operand *o)
 {
-    if (f->type == FIELD_SECRET)
+    if (holds_secret(f))
         return error_set(p->e, ERR_INVALID, "filter", "'%.*s' is secret and cannot be searched",
                          "“%.*s”为保密字段，不能用于查询", STR_ARG(f->name));
     struct buf b;
@@ -195,6 +226,7 @@ static int field_operand(struct parser *p, struct str path, const struct field *
     o->type = f->type;
     o->field = f;
     o->numeric = f->type == FIELD_INTEGER || f->type == FIELD_NUMBER || f->type == FIELD_DURATION;
+    o->plain = true;
     return rc;
 }
 
@@ -213,6 +245,89 @@ static const struct field *leading_field(const struct kind *kd, struct str path,
     return NULL;
 }
 
+/* ------------------------------------------------------------------ what he may see */
+
+static bool in_scope(const struct scope *s, struct str org)
+{
+    if (s->all) return true;
+    for (size_t i = 0; i < s->n; i++)
+        if (str_eq(s->orgs[i], org)) return true;
+    return false;
+}
+
+static bool holds_sensitive(const struct field *f)
+{
+    if (f->sensitive) return true;
+    for (size_t i = 0; i < f->nfields; i++)
+        if (holds_sensitive(&f->fields[i])) return true;
+    return false;
+}
+
+/* The field or what it stands in is marked sensitive. */
+static bool sensitive_path(const struct kind *kd, struct str path, const struct field *f)
+{
+    for (size_t n = 1; kd->has_sensitive && n < path.n; n++) {
+        const struct field *outer = path.p[n] == '.' ? kind_field(kd, str_sub(path, 0, n)) : NULL;
+        if (outer && outer->sensitive) return true;
+    }
+    return kd->has_sensitive && holds_sensitive(f);
+}
+
+/* Wherever he reads the kind he may see the field, too. */
+static bool may_see(const struct filter *f, const struct kind *kd, struct str field, bool sensitive)
+{
+    char kind[64];
+    if (!f->may || !str_to_cstr(kd->kind, kind, sizeof kind)) return !f->may;
+    struct scope read = permitted_scope(f->may, kind, ACT_READ);
+    struct scope open = permitted_scope(f->may, kind, ACT_SENSITIVE);
+    bool fields = permitted_all_fields(f->may, kind, ACT_READ);
+    if (!permitted(f->may, kind, ACT_READ)) return false;
+    if (sensitive && !open.all && (read.all || !permitted(f->may, kind, ACT_SENSITIVE))) return false;
+    if (!fields && !permitted_field(f->may, kind, ACT_READ, STR(""), field)) return false;
+    for (size_t i = 0; i < read.n && !read.all; i++) {
+        if (sensitive && !in_scope(&open, read.orgs[i])) return false;
+        if (!fields && !permitted_field(f->may, kind, ACT_READ, read.orgs[i], field)) return false;
+    }
+    return true;
+}
+
+static bool plain_id(struct str id)
+{
+    for (size_t i = 0; i < id.n; i++)
+        if (!((id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'a' && id.p[i] <= 'z') || id.p[i] == '-')) return false;
+    return id.n > 0;
+}
+
+void filter_scope(struct filter *f, struct str kind, const char *alias, bool walk)
+{
+    char name[64];
+    if (!f->may) return;
+    struct buf *b = &f->sql;
+    if (!str_to_cstr(kind, name, sizeof name) || !permitted(f->may, name, ACT_READ)) {
+        buf_z(b, " and 1 = 0");
+        return;
+    }
+    struct scope s = permitted_scope(f->may, name, ACT_READ);
+    if (s.all) return;
+    buf_printf(b, walk ? " and (%s.org || '') in (''" : " and %s.org in (''", alias);
+    for (size_t i = 0; i < s.n; i++)
+        if (plain_id(s.orgs[i])) buf_printf(b, ", '%.*s'", STR_ARG(s.orgs[i]));
+    buf_z(b, ")");
+}
+
+static const struct field org_field = {
+    .name = {"org", 3}, .type = FIELD_REF, .title_en = {"Organisation", 12}, .ref_kind = {"org", 3}};
+
+static int org_operand(struct str path, const char *alias, struct operand *o, struct str *ret_rest)
+{
+    snprintf(o->sql, sizeof o->sql, "%s.org", alias);
+    o->type = FIELD_REF;
+    o->field = &org_field;
+    o->organisation = true;
+    if (path.n > 4) *ret_rest = str_sub(path, 4, path.n);
+    return 0;
+}
+
 static int resolve(struct parser *p, const struct kind *kd, struct str path, const char *alias, struct operand *o,
                    struct str *ret_rest)
 {
@@ -220,11 +335,17 @@ static int resolve(struct parser *p, const struct kind *kd, struct str path, con
     first = str_cut(&first, '.');
     *ret_rest = STR_NULL;
     *o = (struct operand){.sql = ""};
-    if (str_starts(path, STR("labels."))) return label_operand(p, str_sub(path, 7, path.n), alias, o);
+    if (str_starts(path, STR("labels.")))
+        return may_see(p->f, kd, STR("labels"), false) ? label_operand(p, str_sub(path, 7, path.n), alias, o)
+                                                       : unknown(p, kd, path, "filter");
+    if (str_is(path, "org") || str_starts(path, STR("org."))) return org_operand(path, alias, o, ret_rest);
     if (column_operand(path, alias, o)) return 0;
     if (str_starts(path, STR("spec."))) path = str_sub(path, 5, path.n);
     const struct field *f = leading_field(kd, path, &own, ret_rest);
     if (!f || (ret_rest->p && f->type != FIELD_REF)) return unknown(p, kd, f ? path : first, "filter");
+    struct str top = own;
+    top = str_cut(&top, '.');
+    if (!may_see(p->f, kd, top, sensitive_path(kd, own, f))) return unknown(p, kd, first, "filter");
     return field_operand(p, own, f, alias, o);
 }
 
@@ -296,8 +417,10 @@ static int through_ref(struct parser *p, const struct operand *o, struct str res
         return error_set(p->e, ERR_TOO_LARGE, "filter", "follows too many references", "引用层次过多");
     char inner[16];
     snprintf(inner, sizeof inner, "t%d", p->aliases);
-    buf_printf(&p->f->sql, "%s in (select %s.id from resource %s where %s.kind = '%.*s' and %s.deleted = 0 and ",
-               o->sql, inner, inner, inner, STR_ARG(target->kind), inner);
+    buf_printf(&p->f->sql, "%s in (select %s.id from resource %s where %s.kind = '%.*s' and %s.deleted = 0", o->sql,
+               inner, inner, inner, STR_ARG(target->kind), inner);
+    filter_scope(p->f, target->kind, inner, false);
+    buf_z(&p->f->sql, " and ");
     int rc = condition(p, target, rest, inner);
     buf_z(&p->f->sql, ")");
     return rc;
@@ -318,7 +441,10 @@ static int null_test(struct parser *p, const struct operand *o, struct str op)
     bool is = is_equal(op);
     if (!is && !str_is(op, "!=") && !str_is(op, "<>"))
         return fault(p, "null compares with = and != only", "null 只能用 = 或 != 比较");
-    buf_printf(&p->f->sql, "%s is %snull", o->sql, is ? "" : "not ");
+    if (o->organisation)
+        buf_printf(&p->f->sql, "%s %s ''", o->sql, is ? "=" : "<>");
+    else
+        buf_printf(&p->f->sql, "%s is %snull", o->sql, is ? "" : "not ");
     advance(p);
     return 0;
 }
@@ -355,8 +481,10 @@ static int ref_equals(struct parser *p, const struct operand *o, bool differs)
 {
     struct buf *b = &p->f->sql;
     if (differs) buf_printf(b, "(%s is null or ", o->sql);
-    buf_printf(b, "%s %s coalesce((select x.id from resource x where x.kind = '%.*s' and x.deleted = 0 and x.code = ",
-               o->sql, differs ? "<>" : "=", STR_ARG(o->field->ref_kind));
+    buf_printf(b, "%s %s coalesce((select x.id from resource x where x.kind = '%.*s' and x.deleted = 0", o->sql,
+               differs ? "<>" : "=", STR_ARG(o->field->ref_kind));
+    filter_scope(p->f, o->field->ref_kind, "x", false);
+    buf_z(b, " and x.code = ");
     int rc = filter_param_add(p->f, text_param(p->value), p->e);
     buf_printf(b, " order by x.org limit 1), $%zu)%s", p->f->nparams, differs ? ")" : "");
     return rc;
@@ -367,8 +495,10 @@ static int ref_search(struct parser *p, const struct operand *o, struct str op)
 {
     struct filter_param v = text_param(p->value);
     struct buf *b = &p->f->sql;
-    buf_printf(b, "%s in (select x.id from resource x where x.kind = '%.*s' and x.deleted = 0 and ", o->sql,
+    buf_printf(b, "%s in (select x.id from resource x where x.kind = '%.*s' and x.deleted = 0", o->sql,
                STR_ARG(o->field->ref_kind));
+    filter_scope(p->f, o->field->ref_kind, "x", false);
+    buf_z(b, " and ");
     if (!str_is(op, "~")) {
         buf_printf(b, "x.code %.*s ", STR_ARG(op));
         int rc = filter_param_add(p->f, v, p->e);
@@ -423,9 +553,12 @@ static int in_list(struct parser *p, struct str path, const struct operand *o, b
     bool ref = o->type == FIELD_REF;
     if (not_in) buf_printf(b, "(%s is null or ", o->sql);
     buf_printf(b, "%s %sin (", o->sql, not_in ? "not " : "");
-    if (ref)
-        buf_printf(b, "select x.id from resource x where x.kind = '%.*s' and x.deleted = 0 and (x.code in (",
+    if (ref) {
+        buf_printf(b, "select x.id from resource x where x.kind = '%.*s' and x.deleted = 0",
                    STR_ARG(o->field->ref_kind));
+        filter_scope(p->f, o->field->ref_kind, "x", false);
+        buf_z(b, " and (x.code in (");
+    }
     size_t from = p->f->nparams;
     int rc = list_values(p, path, o);
     if (ref) {
@@ -439,6 +572,38 @@ static int in_list(struct parser *p, struct str path, const struct operand *o, b
     return rc;
 }
 
+/* org under 'PLANT1': that organisation (by code or id) and all below it. */
+static int org_under(struct parser *p, const struct operand *o)
+{
+    struct buf *b = &p->f->sql;
+    advance(p);
+    int rc = need_value(p);
+    if (rc) return rc;
+    buf_printf(b, "%s in (with recursive t(id) as (select x.id from resource x where x.kind = 'org' and x.deleted = 0",
+               o->sql);
+    filter_scope(p->f, STR("org"), "x", false);
+    buf_z(b, " and (x.code = ");
+    rc = put_param(p, text_param(p->value));
+    buf_printf(b,
+               " or x.id = $%zu) union select u.from_id from t join resource_ref u on u.to_id = t.id and"
+               " u.path = 'parent' join resource y on y.id = u.from_id and y.kind = 'org') select id from t)",
+               p->f->nparams);
+    advance(p);
+    return rc;
+}
+
+/* An index could give what is compared here, and there is none by itself. */
+static void wish(struct parser *p, const struct operand *o, const char *alias)
+{
+    static const char *const have[] = {"r.id", "r.code", "r.name", "r.num", "r.updated_us"};
+    if (!p->f->wish || !o->plain || o->organisation || strcmp(alias, "r") != 0) return;
+    const struct field *f = o->field;
+    if (f && (f->index || f->unique) && kind_field(p->f->kd, f->name) == f) return;
+    for (size_t i = 0; i < sizeof have / sizeof *have; i++)
+        if (strcmp(o->sql, have[i]) == 0) return;
+    p->f->wish(p->f->wish_ctx, str_of(o->sql));
+}
+
 static int condition(struct parser *p, const struct kind *kd, struct str path, const char *alias)
 {
     struct operand *o = arena_alloc(p->f->a, sizeof *o);
@@ -447,8 +612,10 @@ static int condition(struct parser *p, const struct kind *kd, struct str path, c
     int rc = resolve(p, kd, path, alias, o, &rest);
     if (rc) return rc;
     if (rest.p) return through_ref(p, o, rest);
+    if (o->organisation && keyword(p, "under")) return org_under(p, o);
     bool not_in = keyword(p, "not");
     if (not_in) advance(p);
+    if (!not_in && (keyword(p, "in") || (p->token == T_OP && !strchr("!~", p->value.p[0])))) wish(p, o, alias);
     if (keyword(p, "in")) return in_list(p, path, o, not_in);
     if (not_in || p->token != T_OP)
         return fault(p, "one of = != < <= > >= ~ in is expected", "此处应为 = != < <= > >= ~ in 之一");
@@ -528,44 +695,46 @@ int filter_compile(struct filter *f, struct str text, struct error *e)
 
 /* ------------------------------------------------------------------ sorting */
 
-static int sort_key(struct parser *p, struct str key, bool *ret_code, bool *ret_down)
+static int sort_key(struct parser *p, struct str text, struct sort_key *k, struct error *e)
 {
-    bool down = key.n && key.p[0] == '-';
     struct operand *o = arena_alloc(p->f->a, sizeof *o);
-    struct str rest;
-    if (!o) return nomem(p->e);
-    key = str_trim(str_sub(key, down || (key.n && key.p[0] == '+') ? 1 : 0, key.n));
+    struct str rest, key = text;
+    if (!o) return nomem(e);
+    k->down = key.n && key.p[0] == '-';
+    key = str_trim(str_sub(key, k->down || (key.n && key.p[0] == '+') ? 1 : 0, key.n));
     int rc = resolve(p, p->f->kd, key, "r", o, &rest);
     if (rc || rest.p) {
-        if (p->e && rc == ERR_INVALID) str_to_cstr(STR("sort"), p->e->where, sizeof p->e->where);
+        if (e && rc == ERR_INVALID) str_to_cstr(STR("sort"), e->where, sizeof e->where);
         return rc ? rc : unknown(p, p->f->kd, key, "sort");
     }
-    if (str_is(key, "code")) *ret_code = true;
-    *ret_down = down;
-    bool nulls = o->field || str_starts(key, STR("labels."));
-    if (o->type == FIELD_REF)
-        buf_printf(&p->f->sql, "(select x.code from resource x where x.id = %s)", o->sql);
-    else
-        buf_z(&p->f->sql, o->sql);
-    buf_printf(&p->f->sql, "%s%s, ", down ? " desc" : "", nulls ? " nulls last" : "");
-    return 0;
+    bool ref = o->type == FIELD_REF;
+    k->nullable = o->field || str_starts(key, STR("labels."));
+    k->type = o->type == FIELD_INTEGER || o->column_time ? FILTER_INT : o->numeric ? FILTER_DOUBLE : FILTER_TEXT;
+    if (o->field && k->type == FILTER_INT) k->type = FILTER_DOUBLE; /* fields compare as doubles */
+    k->sql = ref ? arena_printf(p->f->a, "(select x.code from resource x where x.id = %s)", o->sql)
+                 : arena_strdup(p->f->a, str_of(o->sql));
+    return k->sql ? 0 : nomem(e);
 }
 
-int filter_sort(struct filter *f, struct str sort, struct error *e)
+int filter_sort(struct filter *f, struct str sort, struct sort_key keys[SORT_KEYS], size_t *ret_n, struct error *e)
 {
     struct parser p = {.f = f, .e = e};
-    bool by_code = false, down = false;
-    int n = 0;
+    bool by_code = false, by_id = false;
+    size_t n = 0;
     while (sort.p) {
         struct str key = str_trim(str_cut(&sort, ','));
         if (!key.n) continue;
-        if (++n > 4) return error_set(e, ERR_INVALID, "sort", "has more than 4 keys", "排序字段超过 4 个");
-        int rc = sort_key(&p, key, &by_code, &down);
+        if (n == 4) return error_set(e, ERR_INVALID, "sort", "has more than 4 keys", "排序字段超过 4 个");
+        int rc = sort_key(&p, key, &keys[n], e);
         if (rc) return rc;
+        by_code = by_code || strcmp(keys[n].sql, "r.code") == 0;
+        by_id = by_id || strcmp(keys[n].sql, "r.id") == 0;
+        n++;
     }
     /* The rest in the direction of the last key, so that one index can give the whole order. */
-    const char *way = down ? " desc" : "";
-    if (!by_code) buf_printf(&f->sql, "r.code%s, ", way);
-    buf_printf(&f->sql, "r.id%s", way);
-    return f->sql.err ? error_set(e, f->sql.err, "sort", "is too large", "过大") : 0;
+    bool down = n && keys[n - 1].down;
+    if (!by_code && !by_id) keys[n++] = (struct sort_key){"r.code", down, false, FILTER_TEXT};
+    if (!by_id) keys[n++] = (struct sort_key){"r.id", down, false, FILTER_TEXT};
+    *ret_n = n;
+    return 0;
 }

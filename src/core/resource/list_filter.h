@@ -2,6 +2,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
+#include "core/permission.h"
 #include "model/kind.h"
 #include "store/sql.h"
 
@@ -23,6 +24,10 @@ struct filter {
     const struct kind *(*kind_of)(void *ctx, struct str name); /* targets of references; NULL answer: unknown */
     void *ctx;
     int64_t now_us; /* for '*-8h' */
+    const struct permissions *may; /* NULL: everything; else fields that he may not see are unknown to him */
+    /* Told of each comparison that an index could serve and has none: an expression over `r`. May be NULL. */
+    void (*wish)(void *ctx, struct str expression);
+    void *wish_ctx;
     struct buf sql; /* what has been compiled; parameters $1… in order of params */
     struct filter_param *params;
     size_t nparams;
@@ -31,8 +36,17 @@ MUST_CHECK int filter_init(struct filter *f, struct arena *a, const struct kind 
 void filter_fini(struct filter *f);
 /* Append the condition, in parentheses, over table alias r. ERR_INVALID names the place in the text. */
 MUST_CHECK int filter_compile(struct filter *f, struct str text, struct error *e);
-/* Append "expr [desc] nulls last, …, r.code, r.id". */
-MUST_CHECK int filter_sort(struct filter *f, struct str sort, struct error *e);
+#define SORT_KEYS 6 /* 4 of the user's, code, id */
+struct sort_key {
+    const char *sql;
+    bool down, nullable;
+    enum filter_type type;
+};
+/* What a sort means, ended by code and id so that the order is total. */
+MUST_CHECK int filter_sort(struct filter *f, struct str sort, struct sort_key keys[SORT_KEYS], size_t *ret_n, struct error *e);
+/* Append "alias.org in (…)" for the organisations in which he may read resources of that kind; nothing when
+ * everywhere. `walk`: not by an index on org. */
+void filter_scope(struct filter *f, struct str kind, const char *alias, bool walk);
 MUST_CHECK int filter_param_add(struct filter *f, struct filter_param p, struct error *e); /* writes "$n" */
 void filter_bind(const struct filter *f, struct sql_stmt *s);
 void filter_bind_one(struct sql_stmt *s, int i, const struct filter_param *p);

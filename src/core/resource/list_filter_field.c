@@ -17,7 +17,7 @@ int filter_init(struct filter *f, struct arena *a, const struct kind *kd, struct
     f->a = a;
     f->kd = kd;
     f->nparams = 0;
-    buf_init(&f->sql, 256 * 1024);
+    buf_init(&f->sql, 8 << 20);
     f->params = arena_alloc(a, FILTER_PARAMS_MAX * sizeof *f->params);
     return f->params ? 0 : nomem(e);
 }

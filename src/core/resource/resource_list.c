@@ -1,19 +1,38 @@
-/* resource_list.c - pages of resources: filter, text, sort, offset or cursor, total.
+/* resource_list.c - pages of resources: scope, filter, text, sort, offset or cursor, total.
  *
- * A cursor is base64url of "c" or "i", the last code and the last id; it goes on where the page ended,
- * whatever was inserted or deleted meanwhile. */
-#include "core/resource/kernel_int.h"
+ * What the reader may not see is left out by the query itself, so that pages are full and totals right. A
+ * cursor is base64url of a JSON array: the sort, then the values of the last row's sort keys; the next page goes
+ * on behind them, whatever was inserted or deleted meanwhile, and does not read what lies before. Totals of whole
+ * lists are exact (list_total.c); those of a filter or text are counted up to COUNT_MAX.
+ *
+ * Of two ways to a page one is chosen here, because no engine sees it: along the index of the sort, looking at
+ * each row (when much is found, a page is soon full), or from an index of what is asked for, sorting what is
+ * found (when that is little). */
+#include <math.h>
 #include "base/encode.h"
-#include "core/resource/list_filter.h"
+#include "core/resource/list_int.h"
+
+#define CURSOR_MAX 8192
+#define COUNT_MAX 10000
+#define WISHES 4
 
 struct listing {
     struct kernel *k;
     struct arena *a;
     const struct kind *kd;
     const struct list_query *q;
+    const struct permissions *may;
     size_t limit;
-    bool by_id, down, keyed; /* keyed: sorted so that a cursor works */
     struct filter f;
+    struct sort_key keys[SORT_KEYS];
+    size_t nkeys;
+    struct search_plan text;
+    bool by_text;  /* q by the index of texts */
+    bool own_text; /* q in code and name only */
+    bool walk;     /* his organisations hold so much that an index over them is the longer way */
+    int64_t live;  /* that he may read; -1: not known */
+    struct str wishes[WISHES];
+    size_t nwishes;
 };
 
 static const struct kind *kind_of(void *ctx, struct str name)
@@ -21,41 +40,47 @@ static const struct kind *kind_of(void *ctx, struct str name)
     return kernel_kind(ctx, name);
 }
 
-static struct str sort_of(const struct listing *l)
+static void wish(void *ctx, struct str expression)
 {
-    return l->q->sort.n ? l->q->sort : l->kd->list_sort.n ? l->kd->list_sort : STR("code");
+    struct listing *l = ctx;
+    if (l->nwishes == WISHES) return;
+    struct str copy = arena_str(l->a, expression);
+    if (copy.p) l->wishes[l->nwishes++] = copy;
 }
 
-static void find_order(struct listing *l)
+static struct str sort_of(const struct listing *l)
 {
-    struct str s = str_trim(sort_of(l));
-    l->down = s.n && s.p[0] == '-';
-    if (s.n && (s.p[0] == '-' || s.p[0] == '+')) s = str_sub(s, 1, s.n);
-    l->by_id = str_is(s, "id");
-    l->keyed = l->by_id || str_is(s, "code");
+    return str_trim(l->q->sort).n ? str_trim(l->q->sort) : l->kd->list_sort.n ? l->kd->list_sort : STR("code");
 }
 
 /* ------------------------------------------------------------------ where */
 
-static int add_text(struct listing *l, struct error *e)
+/* In code and name: in the bin, and for those who may not see all fields. */
+static int own_text(struct listing *l, struct error *e)
 {
     struct str pattern = like_pattern(l->a, l->q->text);
     CATCH_NOMEM(pattern.p, e);
-    struct filter_param p = {.type = FILTER_TEXT, .s = pattern};
     buf_z(&l->f.sql, " and (lower(r.code) like lower(");
-    int rc = filter_param_add(&l->f, p, e);
+    int rc = filter_param_add(&l->f, (struct filter_param){.type = FILTER_TEXT, .s = pattern}, e);
     buf_printf(&l->f.sql, ") escape '\\' or lower(r.name) like lower($%zu) escape '\\')", l->f.nparams);
     return rc;
 }
 
-static int write_where(struct listing *l, struct error *e)
+/* counting: nothing is sorted, so that the index of texts is always the better way. */
+static int write_where(struct listing *l, bool counting, struct error *e)
 {
-    buf_printf(&l->f.sql, " from resource r where r.kind = '%.*s' and r.deleted = 0", STR_ARG(l->kd->kind));
-    int rc = l->q->text.n ? add_text(l, e) : 0;
+    int rc = 0;
+    buf_printf(&l->f.sql, " from resource r where r.kind = '%.*s' and r.deleted = %d", STR_ARG(l->kd->kind),
+               l->q->deleted);
+    filter_scope(&l->f, l->kd->kind, "r", l->walk && !counting);
+    if (l->q->text.n)
+        rc = l->own_text ? own_text(l, e) : search_where(l->k, &l->f, &l->text, counting || l->by_text, e);
     if (rc || !str_trim(l->q->filter).n) return rc;
     buf_z(&l->f.sql, " and ");
     return filter_compile(&l->f, l->q->filter, e);
 }
+
+/* ------------------------------------------------------------------ cursors */
 
 static int bad_cursor(struct error *e)
 {
@@ -64,122 +89,244 @@ static int bad_cursor(struct error *e)
                      "不是此列表的游标；请使用上一页的 next，且排序相同");
 }
 
-static int add_cursor(struct listing *l, struct error *e)
+static int key_param(struct listing *l, const struct sort_key *k, const struct json *v, struct error *e)
 {
-    struct buf b;
-    buf_init(&b, 1024);
-    int rc = base64_decode(&b, l->q->after, true) ? bad_cursor(e) : 0;
-    struct str s = rc ? STR("") : arena_str(l->a, buf_view(&b));
-    buf_fini(&b);
-    if (rc) return rc;
-    if (!l->keyed || s.n < 38 || s.p[0] != (l->by_id ? 'i' : 'c')) return bad_cursor(e);
-    struct filter_param code = {.type = FILTER_TEXT, .s = str_sub(s, 37, s.n)};
-    struct filter_param id = {.type = FILTER_TEXT, .s = str_sub(s, 1, 36)};
-    const char *op = l->down ? "<" : ">";
-    if (l->by_id) {
-        buf_printf(&l->f.sql, " and r.id %s ", op);
-        return filter_param_add(&l->f, id, e);
+    struct filter_param p = {.type = k->type};
+    if (k->type == FILTER_TEXT)
+        p.s = json_str(v, STR(""));
+    else if (k->type == FILTER_INT)
+        p.i = json_i64(v, 0);
+    else
+        p.d = json_double(v, 0);
+    return filter_param_add(&l->f, p, e);
+}
+
+static bool value_fits(const struct sort_key *k, const struct json *v)
+{
+    if (!v) return false;
+    if (v->type == JSON_NULL) return k->nullable;
+    if (k->type == FILTER_TEXT) return v->type == JSON_STRING;
+    return v->type == JSON_INT || (k->type == FILTER_DOUBLE && v->type == JSON_DOUBLE);
+}
+
+/* Behind `v` by key i, or the same there and behind it by those that follow. Nulls stand last. */
+static int behind(struct listing *l, size_t i, const struct json *v, struct error *e)
+{
+    const struct sort_key *k = &l->keys[i];
+    struct buf *b = &l->f.sql;
+    bool last = i + 1 == l->nkeys;
+    int rc = 0;
+    if (!value_fits(k, v)) return bad_cursor(e);
+    if (v->type == JSON_NULL) {
+        buf_printf(b, "(%s is null%s", k->sql, last ? " and 1 = 0" : " and ");
+        if (!last) rc = behind(l, i + 1, v->next, e);
+        buf_z(b, ")");
+        return rc;
     }
-    buf_printf(&l->f.sql, " and r.code %s= ", op);
-    rc = filter_param_add(&l->f, code, e);
-    buf_printf(&l->f.sql, " and (r.code %s $%zu or r.id %s ", op, l->f.nparams, op);
-    if (!rc) rc = filter_param_add(&l->f, id, e);
-    buf_z(&l->f.sql, ")");
+    buf_z(b, "(");
+    if (!k->nullable && !last) { /* a range that an index can begin with */
+        buf_printf(b, "%s %s ", k->sql, k->down ? "<=" : ">=");
+        rc = key_param(l, k, v, e);
+        buf_z(b, " and (");
+    }
+    buf_printf(b, "%s %s ", k->sql, k->down ? "<" : ">");
+    if (!rc) rc = key_param(l, k, v, e);
+    if (k->nullable) buf_printf(b, " or %s is null", k->sql);
+    if (!rc && !last) {
+        buf_printf(b, " or (%s = ", k->sql);
+        rc = key_param(l, k, v, e);
+        buf_z(b, " and ");
+        if (!rc) rc = behind(l, i + 1, v->next, e);
+        buf_z(b, ")");
+    }
+    buf_z(b, !k->nullable && !last ? "))" : ")");
     return rc;
 }
 
-/* ------------------------------------------------------------------ running */
+static int read_cursor(struct listing *l, const struct json **ret, struct error *e)
+{
+    struct buf b;
+    struct json *v = NULL;
+    if (l->q->after.n > CURSOR_MAX) return bad_cursor(e);
+    buf_init(&b, CURSOR_MAX);
+    int rc = base64_decode(&b, l->q->after, true) ? bad_cursor(e) : 0;
+    struct str s = rc ? STR("") : arena_str(l->a, buf_view(&b));
+    buf_fini(&b);
+    if (!rc && (json_parse(l->a, s, &v, NULL) || json_count(v) != l->nkeys + 1 ||
+                !str_eq(json_str(json_at(v, 0), STR("")), sort_of(l))))
+        rc = bad_cursor(e);
+    if (!rc) *ret = v->child->next;
+    return rc;
+}
+
+static int add_cursor(struct listing *l, struct error *e)
+{
+    const struct json *values = NULL;
+    int rc = read_cursor(l, &values, e);
+    if (rc) return rc;
+    buf_z(&l->f.sql, " and ");
+    return behind(l, 0, values, e);
+}
+
+/* The sort keys of the row that stands there, which the statement gives behind the columns of the envelope. */
+static int make_cursor(struct listing *l, struct sql_stmt *s, int col, struct str *ret, struct error *e)
+{
+    struct buf json, b;
+    buf_init(&json, CURSOR_MAX);
+    buf_init(&b, CURSOR_MAX * 2);
+    struct json_writer w = json_writer(&json);
+    jw_array(&w);
+    jw_str(&w, sort_of(l));
+    for (size_t i = 0; i < l->nkeys; i++, col++) {
+        if (sql_is_null(s, col))
+            jw_null(&w);
+        else if (l->keys[i].type == FILTER_TEXT)
+            jw_str(&w, sql_str(s, col));
+        else if (l->keys[i].type == FILTER_INT)
+            jw_i64(&w, sql_i64(s, col));
+        else
+            jw_double(&w, sql_double(s, col));
+    }
+    jw_end(&w);
+    base64_encode(&b, json.p, json.n, true);
+    *ret = json.err || b.err || b.n > CURSOR_MAX ? STR_NULL : arena_str(l->a, buf_view(&b));
+    bool fits = !json.err && b.n <= CURSOR_MAX;
+    buf_fini(&json);
+    buf_fini(&b);
+    return ret->p || !fits ? 0 : kernel_nomem(e); /* keys of many kilobytes: pages by number only */
+}
+
+/* ------------------------------------------------------------------ the statement */
 
 static int begin(struct listing *l, struct kernel *k, struct arena *a, const struct list_query *q, struct error *e)
 {
-    *l = (struct listing){.k = k, .a = a, .q = q};
+    *l = (struct listing){.k = k, .a = a, .q = q, .live = -1, .may = q->by ? q->by->may : NULL};
     int rc = kind_need(k, q->kind, &l->kd, e);
     if (rc) return rc;
     l->limit = q->limit ? q->limit : 50;
     if (l->limit > LIMIT_PAGE) l->limit = LIMIT_PAGE;
-    find_order(l);
     l->f.kind_of = kind_of;
     l->f.ctx = k;
     l->f.now_us = clock_now_us(k->clock);
+    l->f.may = l->may;
+    l->f.wish = wish;
+    l->f.wish_ctx = l;
     return filter_init(&l->f, a, l->kd, e);
 }
 
-static int count(struct listing *l, struct sql_tx *tx, int64_t *ret, struct error *e)
+static bool restricted(const struct listing *l)
 {
-    struct sql_stmt *s;
+    char kind[KIND_NAME_MAX];
+    if (!l->may) return false;
+    return !str_to_cstr(l->kd->kind, kind, sizeof kind) || !permitted_all_fields(l->may, kind, ACT_READ);
+}
+
+/* What can be known beforehand about how much will be found. */
+static int plan(struct listing *l, struct sql_tx *tx, struct error *e)
+{
+    int64_t all = 0;
+    int rc = l->q->deleted ? 0 : total_live(l->k, tx, l->kd, NULL, &all, e);
+    if (!rc && !l->q->deleted) rc = total_live(l->k, tx, l->kd, l->may, &l->live, e);
+    l->walk = l->live > 2 * SEARCH_FEW && l->live > all / 100;
+    l->own_text = l->q->deleted || restricted(l);
+    if (!rc && l->q->text.n && !l->own_text) rc = search_plan(l->k, tx, l->a, l->kd, l->q->text, &l->text, e);
+    l->by_text = l->text.hits <= SEARCH_FEW;
+    return rc;
+}
+
+static void restart(struct listing *l, const char *text)
+{
     buf_clear(&l->f.sql);
     l->f.nparams = 0;
-    buf_z(&l->f.sql, "select count(*)");
-    int rc = write_where(l, e);
+    l->nwishes = 0;
+    buf_z(&l->f.sql, text);
+}
+
+static int too_large(struct error *e)
+{
+    return error_set(e, ERR_TOO_LARGE, "filter", "is too large", "过大");
+}
+
+static int count(struct listing *l, struct sql_tx *tx, struct list_page *page, struct error *e)
+{
+    struct sql_stmt *s;
+    if (!l->q->text.n && !str_trim(l->q->filter).n && l->live >= 0) {
+        page->total = l->live;
+        return 0;
+    }
+    restart(l, "select count(*) from (select 1");
+    int rc = write_where(l, true, e);
+    buf_printf(&l->f.sql, " limit %d) x", COUNT_MAX + 1);
+    if (!rc && l->f.sql.err) rc = too_large(e);
     if (!rc) rc = sql_prepare(tx, buf_cstr(&l->f.sql), &s, e);
     if (rc) return rc;
     filter_bind(&l->f, s);
     rc = sql_step(s, e);
-    if (rc == 1) *ret = sql_i64(s, 0);
+    if (rc == 1) page->total = sql_i64(s, 0);
     sql_done(s);
+    page->more_than_total = page->total > COUNT_MAX;
+    if (page->more_than_total) page->total = COUNT_MAX;
     return rc < 0 ? rc : 0;
 }
 
-/* The text of the page; limit and offset are literals so that SQLite can plan with them. */
+static void write_order(struct listing *l)
+{
+    buf_z(&l->f.sql, " order by ");
+    for (size_t i = 0; i < l->nkeys; i++)
+        buf_printf(&l->f.sql, "%s%s%s%s", i ? ", " : "", l->keys[i].sql, l->keys[i].down ? " desc" : "",
+                   l->keys[i].nullable ? " nulls last" : "");
+}
+
+/* The text of the page; limit 0: all. Limit and offset are bound, so that pages share a statement. */
 static int write_page(struct listing *l, size_t limit, size_t offset, struct error *e)
 {
-    buf_clear(&l->f.sql);
-    l->f.nparams = 0;
-    buf_z(&l->f.sql, "select " ROW_COLUMNS);
-    int rc = write_where(l, e);
+    restart(l, "select " ROW_COLUMNS);
+    int rc = filter_sort(&l->f, sort_of(l), l->keys, &l->nkeys, e);
+    for (size_t i = 0; i < l->nkeys && limit && !rc; i++) buf_printf(&l->f.sql, ", %s", l->keys[i].sql);
+    if (!rc) rc = write_where(l, false, e);
     if (!rc && l->q->after.n) rc = add_cursor(l, e);
-    buf_z(&l->f.sql, " order by ");
-    if (!rc) rc = filter_sort(&l->f, sort_of(l), e);
+    if (rc) return rc;
+    write_order(l);
     if (limit) {
         buf_z(&l->f.sql, " limit ");
-        if (!rc) rc = filter_param_add(&l->f, (struct filter_param){.type = FILTER_INT, .i = (int64_t)limit}, e);
+        rc = filter_param_add(&l->f, (struct filter_param){.type = FILTER_INT, .i = (int64_t)limit}, e);
         buf_z(&l->f.sql, " offset ");
         if (!rc) rc = filter_param_add(&l->f, (struct filter_param){.type = FILTER_INT, .i = (int64_t)offset}, e);
     }
-    return rc ? rc : l->f.sql.err ? error_set(e, l->f.sql.err, "filter", "is too large", "过大") : 0;
+    return rc ? rc : l->f.sql.err ? too_large(e) : 0;
 }
 
-static int read_page(struct listing *l, struct sql_tx *tx, struct resource *items, size_t *n, bool *more,
-                     struct error *e)
+/* ------------------------------------------------------------------ running */
+
+#define KEY_COLUMN 17 /* what follows ROW_COLUMNS */
+
+static int read_page(struct listing *l, struct sql_tx *tx, struct list_page *page, struct error *e)
 {
     struct sql_stmt *s;
+    struct str cursor = STR_NULL;
     int rc = sql_prepare(tx, buf_cstr(&l->f.sql), &s, e);
     if (rc) return rc;
     filter_bind(&l->f, s);
     while ((rc = sql_step(s, e)) == 1) {
-        *more = *n == l->limit;
-        if (*more) {
+        if (page->n == l->limit) {
+            page->next = cursor;
             rc = 0;
             break;
         }
-        if ((rc = row_read(l->k, s, l->a, &items[*n], e))) break;
-        ++*n;
+        if ((rc = row_read(l->k, s, l->a, &page->items[page->n], e))) break;
+        if (++page->n == l->limit && (rc = make_cursor(l, s, KEY_COLUMN, &cursor, e))) break;
     }
     sql_done(s);
     return rc;
 }
 
-static int make_cursor(struct listing *l, const struct resource *last, struct str *ret, struct error *e)
-{
-    struct buf b;
-    char *plain = arena_printf(l->a, "%c%.*s%.*s", l->by_id ? 'i' : 'c', STR_ARG(last->id), STR_ARG(last->code));
-    CATCH_NOMEM(plain, e);
-    buf_init(&b, 1024);
-    base64_encode(&b, plain, strlen(plain), true);
-    *ret = arena_str(l->a, buf_view(&b));
-    buf_fini(&b);
-    return ret->p ? 0 : kernel_nomem(e);
-}
-
 static int list_in(struct listing *l, struct sql_tx *tx, struct list_page *page, struct error *e)
 {
-    bool more = false;
-    int rc = 0;
-    if (l->q->count) rc = count(l, tx, &page->total, e);
+    int rc = plan(l, tx, e);
     if (!rc) rc = write_page(l, l->limit + 1, l->q->after.n ? 0 : l->q->offset, e);
-    if (!rc) rc = read_page(l, tx, page->items, &page->n, &more, e);
+    if (!rc) rc = read_page(l, tx, page, e);
+    if (!rc && l->q->count) rc = count(l, tx, page, e);
     if (!rc) rc = row_refs(l->k, tx, l->a, l->kd, page->items, page->n, e);
-    if (!rc && more && l->keyed) rc = make_cursor(l, &page->items[page->n - 1], &page->next, e);
     return rc;
 }
 
@@ -195,6 +342,7 @@ int resource_list(struct kernel *k, struct arena *a, const struct list_query *q,
         rc = list_in(&l, tx, &page, e);
         sql_rollback(tx);
     }
+    for (size_t i = 0; i < l.nwishes && !rc && l.live >= INDEX_ROWS; i++) index_wish(k, l.kd, l.wishes[i]);
     filter_fini(&l.f);
     if (!rc) *ret = page;
     return rc;
@@ -231,13 +379,12 @@ int list_stream(struct kernel *k, const struct list_query *q,
     struct listing l;
     struct sql_tx *tx;
     int rc = begin(&l, k, &a, q, e);
-    if (rc) return rc;
-    rc = write_page(&l, 0, 0, e);
     if (!rc) rc = sql_begin(k->db, false, &tx, e);
-    if (!rc) {
-        rc = stream(&l, tx, fn, ctx, e);
-        sql_rollback(tx);
-    }
+    if (rc) return rc;
+    rc = plan(&l, tx, e);
+    if (!rc) rc = write_page(&l, 0, 0, e);
+    if (!rc) rc = stream(&l, tx, fn, ctx, e);
+    sql_rollback(tx);
     filter_fini(&l.f);
     return rc;
 }

@@ -1,6 +1,7 @@
 /* resource_store.c - writing one revision: the row, the one before it into the history, references and
  * the change log. Nothing is judged here any more. */
 #include "core/resource/kernel_int.h"
+#include "core/resource/search.h"
 
 static int keep_history(struct changer *c, const struct resource *old, struct error *e)
 {
@@ -95,5 +96,6 @@ int changer_store(struct changer *c, struct arena *a, const struct resource *old
     if (!rc) rc = write_refs(c, old, next, e);
     if (!rc && !next->deleted) rc = code_used(c, next, e);
     if (!rc) rc = log_change(c, next, op, e);
+    if (!rc) rc = search_put(c->k, c->tx, a, c->kd, next, !old, e);
     return rc;
 }
