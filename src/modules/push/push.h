@@ -1,0 +1,70 @@
+/* push.h - the module's own. Devices live in memory, found by the digest of their token; one lock, held for
+ * looks and counts only. Points are made under `making`, so that two messages do not make one twice. */
+#pragma once
+#include <pthread.h>
+#include "core/auth/auth_backoff.h"
+#include "core/node.h"
+#include "modules/push/decode.h"
+
+#define PUSH_DIGEST 32
+#define PUSH_TOKEN_MAX 48
+
+struct push_key { /* what is known of a key of a device, and what it sent last */
+    char *key;
+    uint32_t num;   /* point; 0: none */
+    unsigned epoch; /* push.epoch when it was looked for; 0: look */
+    bool text;      /* the point keeps texts as they are */
+    char code[129]; /* of the point */
+    char value[120], problem[160], problem_zh[160];
+    int64_t time_us; /* of the last sample */
+    uint64_t count;
+};
+struct push_device {
+    uint8_t digest[PUSH_DIGEST];
+    bool has_token, enabled, create, server_clock;
+    char id[37], org[37], code[129], point_code[130];
+    char *point_spec; /* JSON, owned */
+    double rate, tokens;
+    uint64_t filled_ns;
+    size_t max_keys;
+    struct push_key *keys;
+    size_t nkeys, keys_cap;
+    int64_t seen_us;
+    uint64_t messages, samples, rejected, unknown;
+};
+struct push {
+    struct node *node;
+    pthread_mutex_t lock, making;
+    struct push_device **devices; /* in no order */
+    size_t n, cap;
+    uint32_t *slots; /* by digest: index + 1, open addressing */
+    size_t nslots;
+    unsigned epoch; /* from 1; goes up when a point was deleted */
+    struct backoff backoff;
+};
+
+/* devices.c */
+int push_migrate(struct sql *db, struct error *e);
+int push_load(struct push *p, struct error *e);
+int push_hooks_add(struct push *p, struct error *e);
+void push_devices_free(struct push *p);
+struct push_device *push_by_id(struct push *p, struct str id);         /* under the lock */
+struct push_device *push_by_token(struct push *p, struct str token);   /* under the lock; NULL: none */
+/* A new token for the device, the old one is void at once. */
+int push_token_make(struct push *p, struct str id, const char *by, char ret[PUSH_TOKEN_MAX], struct error *e);
+
+/* take.c */
+struct push_outcome {
+    size_t stored, unknown, rejected;
+    unsigned wait_s; /* with ERR_LIMIT */
+};
+int push_take(struct push *p, struct arena *a, struct str token, enum push_form form, const struct json *body,
+              struct push_outcome *ret, struct error *e);
+int push_attributes(struct push *p, struct arena *a, struct str token, const struct json *body, struct push_outcome *ret,
+                    struct error *e);
+/* ERR_UNAUTHENTICATED, or ERR_LIMIT with seconds to wait. */
+int push_refuse(struct push *p, const char *peer, unsigned *ret_wait_s, struct error *e);
+int push_write_latest(struct push *p, struct str id, bool zh, struct json_writer *w, struct error *e);
+
+/* provision.c */
+int push_provision(struct push *p, struct arena *a, const struct json *body, char ret_token[PUSH_TOKEN_MAX], struct error *e);
