@@ -12,7 +12,7 @@
 #define PG_WATCHERS 16
 #define PG_WRITTEN 32
 #define PG_TABLE_MAX 64
-#define PG_SCHEMA_MAX 48 /* leaves room for the suffix of a backup in PostgreSQL's 63 */
+#define PG_SCHEMA_MAX 40 /* leaves room for the suffix of a backup in the 63 characters of a name */
 
 struct pg_cell {
     const char *p; /* NULL: null; terminated */
