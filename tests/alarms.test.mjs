@@ -187,6 +187,43 @@ test('a token without the right sees and does nothing, and loses the stream', as
   ok(Date.now() - from < 2000, `cut off after ${Date.now() - from} ms`);
 });
 
+test('alarms of an organisation are seen by those who may see it, in lists, journal and stream', async () => {
+  const admin = new Api(serve.base, session);
+  for (const [code, parent] of [['NORTH', null], ['SOUTH', null], ['MINE', 'NORTH']])
+    await admin.post('/orgs', { code, name: code, spec: { type: 'plant', parent } });
+  await admin.post('/roles', { code: 'keeper', name: 'k', spec: { permissions: [{ kinds: ['alarm'], actions: ['read', 'write'] }] } });
+  await admin.post('/users', { code: 'nora', name: 'n', spec: { grants: [{ role: 'keeper', orgs: ['NORTH'] }] } });
+  await admin.post('/users/nora:password', { password: 'a long enough secret' });
+  const nora = await signIn(serve, { login: 'nora', password: 'a long enough secret' });
+  const events = await listen('/alarms/stream', nora);
+  await until(() => events.length, 'the stream to begin');
+  await admin.post('/points', { code: 'OM', name: 'm', org: 'MINE', spec: { h: 100 } });
+  await admin.post('/points', { code: 'OS', name: 's', org: 'SOUTH', spec: { h: 100 } });
+  for (const code of ['OM', 'OS']) {
+    await put(code, 150);
+    await reaches(code, 'h', 'active_unacked');
+  }
+  const mine = await nora.get('/alarms?q=O');
+  equal(mine.items.map((a) => a.code), ['OM']);
+  const all = await list('?q=O');
+  equal(all.total, 2);
+  const journal = await until(async () => {
+    const h = await nora.get('/alarms/history?size=1000');
+    return h.items.some((e) => e.code === 'OM') && h;
+  }, 'the journal');
+  ok(!journal.items.some((e) => e.code === 'OS'), 'not of the south');
+  const south = all.items.find((a) => a.code === 'OS').id;
+  equal((await nora.raw('POST', `/alarms/${south}:ack`, {})).status, 404, 'as if it were not there');
+  equal((await nora.raw('POST', `/alarms/${south}:shelve`, { until: Date.now() + 1e4, reason: 'x' })).status, 404);
+  equal(await nora.post('/alarms:ack', { ids: [south, mine.items[0].id] }), { acked: 1, skipped: 1 });
+  await until(() => events.some((e) => e.event === 'alarm' && e.data.code === 'OM'), 'her alarm in the stream');
+  ok(!events.some((e) => e.event === 'alarm' && e.data.code === 'OS'), 'only hers');
+  ok((await nora.get('/notices')).items.every((n) => !n.title.includes('OS')), 'nor in her messages');
+  await admin.call('PATCH', '/points/OM', { org: 'SOUTH' });
+  await until(async () => (await nora.get('/alarms?q=OM')).total === 0, 'the alarm to move with its point');
+  events.close();
+});
+
 test('kill -9: states, acknowledgements and shelvings are there, and follow the values again', async () => {
   await point('K1', { h: 100 });
   await point('K2', { h: 100 });
@@ -202,6 +239,7 @@ test('kill -9: states, acknowledgements and shelvings are there, and follow the 
   await until(async () => (await put('K1', 50)) && (await state('K1', 'h')) === 'cleared_unacked', 'K1 to clear');
   await put('K2', 160);
   equal(await state('K2', 'h'), 'active_acked', 'not raised again');
+  await until(async () => (await api.get('/alarms/history?point=K1')).items[0].event === 'cleared', 'it to be stored');
   await stop(serve, 'SIGKILL');
   await start();
   equal(await state('K1', 'h'), 'cleared_unacked');
