@@ -20,15 +20,35 @@ static const struct {
 };
 #define FIXED (sizeof fixed / sizeof *fixed)
 
-static bool find_title(const struct kind *kd, struct str name, struct column *c)
+static bool top_title(const struct kind *kd, struct str name, struct column *c)
 {
     for (size_t i = 0; i < kd->nfields; i++) {
         const struct field *f = &kd->fields[i];
         if (f->type == FIELD_OBJECT || (!str_ieq(name, f->title_en) && !str_eq(name, f->title_zh))) continue;
-        *c = (struct column){COLUMN_FIELD, f->name, f, false};
+        *c = (struct column){.what = COLUMN_FIELD, .path = f->name, .f = f};
         return true;
     }
     return false;
+}
+
+/* "Limits / High": titles of nested fields. */
+static bool nested_title(const struct kind *kd, struct arena *a, struct str name, struct column *c)
+{
+    struct columns all;
+    if (!str_has(name, STR(" / ")) || columns_all(kd, a, NULL, 0, false, &all, NULL)) return false;
+    for (size_t i = 0; i < all.n; i++) {
+        const struct column *it = &all.items[i];
+        if (!it->nested) continue;
+        if (!str_ieq(name, column_title(kd, a, it, false)) && !str_eq(name, column_title(kd, a, it, true))) continue;
+        *c = *it;
+        return true;
+    }
+    return false;
+}
+
+static bool find_title(const struct kind *kd, struct arena *a, struct str name, struct column *c)
+{
+    return top_title(kd, name, c) || nested_title(kd, a, name, c);
 }
 
 static bool find_fixed(struct str name, bool titles, struct column *c)
@@ -48,7 +68,7 @@ static bool find_field(const struct kind *kd, struct str name, struct column *c)
     struct str path = str_starts(name, STR("spec.")) ? str_sub(name, 5, name.n) : name;
     const struct field *f = kind_field(kd, path);
     if (!f) return false;
-    *c = (struct column){COLUMN_FIELD, path, f, str_find(path, '.') >= 0};
+    *c = (struct column){.what = COLUMN_FIELD, .path = path, .f = f, .nested = str_find(path, '.') >= 0};
     return true;
 }
 
@@ -98,7 +118,7 @@ int columns_read(const struct kind *kd, struct arena *a, const struct str *cells
         if (!name.n)
             *c = (struct column){.what = COLUMN_IGNORED};
         else if (!find_fixed(name, false, c) && !find_label(name, c) && !find_field(kd, name, c) &&
-                 !find_title(kd, name, c) && !find_fixed(name, true, c))
+                 !find_title(kd, a, name, c) && !find_fixed(name, true, c))
             return unknown(kd, name, i, e);
         for (size_t j = 0; j < i; j++)
             if (twins(&out.items[j], c))
@@ -107,6 +127,168 @@ int columns_read(const struct kind *kd, struct arena *a, const struct str *cells
     }
     *ret = out;
     return 0;
+}
+
+/* ------------------------------------------------------------------ one column by its path */
+
+int column_by_path(const struct kind *kd, struct arena *a, struct str path, struct column *ret, struct error *e)
+{
+    struct column c;
+    struct str own = arena_str(a, str_trim(path));
+    CATCH_NOMEM(own.p, e);
+    if (!find_fixed(own, false, &c) && !find_label(own, &c) && !find_field(kd, own, &c)) return unknown(kd, own, 0, e);
+    if (c.what == COLUMN_FIELD && c.f->type == FIELD_OBJECT)
+        return error_set(e, ERR_INVALID, "", "'%.*s' is a group of fields; name one of them",
+                         "“%.*s”是字段组；请指定其中的字段", STR_ARG(str_sub(own, 0, 80)));
+    *ret = c;
+    return 0;
+}
+
+struct str column_path(struct arena *a, const struct column *c)
+{
+    static const char *const names[] = {[COLUMN_CODE] = "code", [COLUMN_NAME] = "name", [COLUMN_ORG] = "org"};
+    if (c->what == COLUMN_IGNORED) return STR_NULL;
+    if (c->what == COLUMN_LABEL) return str_of(arena_printf(a, "labels.%.*s", STR_ARG(c->path)));
+    if (c->what == COLUMN_FIELD) return str_of(arena_printf(a, "spec.%.*s", STR_ARG(c->path)));
+    return str_of(names[c->what]);
+}
+
+static struct str title_of(const struct field *f, bool zh)
+{
+    struct str t = zh ? f->title_zh : f->title_en;
+    return t.n ? t : f->name;
+}
+
+struct str column_title(const struct kind *kd, struct arena *a, const struct column *c, bool zh)
+{
+    if (c->what == COLUMN_LABEL) return column_path(a, c);
+    if (c->what != COLUMN_FIELD) return str_of(zh ? fixed[c->what].zh : fixed[c->what].en);
+    struct str rest = c->path, title = STR("");
+    const struct field *fields = kd->fields;
+    size_t n = kd->nfields;
+    while (rest.p) {
+        struct str part = str_cut(&rest, '.');
+        const struct field *f = NULL;
+        for (size_t i = 0; i < n && !f; i++)
+            if (str_eq(fields[i].name, part)) f = &fields[i];
+        if (!f) return c->path;
+        title = title.n ? str_of(arena_printf(a, "%.*s / %.*s", STR_ARG(title), STR_ARG(title_of(f, zh))))
+                        : title_of(f, zh);
+        fields = f->fields;
+        n = f->nfields;
+    }
+    return title;
+}
+
+bool column_sensitive(const struct kind *kd, const struct column *c)
+{
+    if (c->what != COLUMN_FIELD) return false;
+    for (size_t i = 0; i <= c->path.n; i++) {
+        if (i < c->path.n && c->path.p[i] != '.') continue;
+        const struct field *f = kind_field(kd, str_sub(c->path, 0, i));
+        if (f && f->sensitive) return true;
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------------ as a person mapped them */
+
+static int mapping_fault(const struct columns *c, size_t i, struct error *e)
+{
+    for (size_t j = 0; j < c->n; j++)
+        if (j != i && twins(&c->items[j], &c->items[i]))
+            return error_set(e, ERR_INVALID, "mapping", "columns %zu and %zu go to the same field",
+                             "第 %zu 列与第 %zu 列对应同一字段", (j < i ? j : i) + 1, (j < i ? i : j) + 1);
+    return 0;
+}
+
+int columns_mapped(const struct kind *kd, struct arena *a, const struct table_mapping *m, size_t n, struct columns *ret,
+                   struct error *e)
+{
+    struct columns out = {.n = 0};
+    for (size_t i = 0; i < n; i++) {
+        if (m[i].column >= COLUMNS_MAX)
+            return error_set(e, ERR_INVALID, "mapping", "column %zu is past the last of %d", "第 %zu 列超过上限 %d",
+                             m[i].column, COLUMNS_MAX);
+        if (m[i].column + 1 > out.n) out.n = m[i].column + 1;
+    }
+    out.items = arena_calloc(a, out.n + 1, sizeof *out.items);
+    CATCH_NOMEM(out.items, e);
+    for (size_t i = 0; i < out.n; i++) out.items[i].what = COLUMN_IGNORED;
+    for (size_t i = 0; i < n; i++) {
+        char where[40];
+        struct column *c = &out.items[m[i].column];
+        int rc = column_by_path(kd, a, m[i].field, c, e);
+        snprintf(where, sizeof where, "mapping[%zu].field", i);
+        if (rc == ERR_INVALID && e) str_to_cstr(str_of(where), e->where, sizeof e->where);
+        if (!rc) rc = mapping_fault(&out, m[i].column, e);
+        if (rc) return rc;
+    }
+    *ret = out;
+    return 0;
+}
+
+int columns_defaults(const struct kind *kd, struct arena *a, const struct table_default *d, size_t n,
+                     struct columns *cols, struct error *e)
+{
+    if (!n) return 0;
+    struct column *items = arena_calloc(a, cols->n + n, sizeof *items);
+    CATCH_NOMEM(items, e);
+    memcpy(items, cols->items, cols->n * sizeof *items);
+    cols->items = items;
+    for (size_t i = 0; i < n; i++) {
+        struct column c;
+        size_t at = 0;
+        int rc = column_by_path(kd, a, d[i].field, &c, e);
+        if (rc && e) error_prefix(e, "defaults: ");
+        if (rc) return rc;
+        while (at < cols->n && !twins(&items[at], &c)) at++;
+        if (at == cols->n) items[cols->n++] = c;
+        items[at].def = d[i].text;
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------ what a title probably means */
+
+/* "周期(ms)*" means what "周期" means. */
+static struct str bare(struct str s)
+{
+    static const struct str opens[] = {{"(", 1}, {"（", 3}, {"[", 1}, {"【", 3}};
+    while (s.n && (s.p[s.n - 1] == '*' || s.p[s.n - 1] == ' ')) s.n--;
+    while (s.n && s.p[0] == '*') s = str_sub(s, 1, s.n);
+    for (size_t i = 0; i < 4; i++) {
+        const char *p = s.n ? memmem(s.p, s.n, opens[i].p, opens[i].n) : NULL;
+        if (p && p > s.p) s.n = (size_t)(p - s.p);
+    }
+    return str_trim(s);
+}
+
+static bool exact(const struct kind *kd, struct arena *a, struct str name, struct column *c)
+{
+    return find_fixed(name, false, c) || find_label(name, c) || find_field(kd, name, c) || find_title(kd, a, name, c) ||
+           find_fixed(name, true, c);
+}
+
+bool column_suggest(const struct kind *kd, struct arena *a, struct str title, struct column *ret)
+{
+    struct str name = str_trim(title), names[COLUMNS_MAX * 3];
+    struct columns all;
+    size_t n = 0;
+    bool found = name.n && exact(kd, a, name, ret);
+    if (!found && bare(name).n) found = exact(kd, a, name = bare(name), ret);
+    if (!found && name.n && !columns_all(kd, a, NULL, 0, true, &all, NULL)) {
+        for (size_t i = 0; i < all.n; i++) {
+            const struct column *c = &all.items[i];
+            names[n++] = c->what == COLUMN_FIELD ? c->path : str_of(fixed[c->what].name);
+            names[n++] = column_title(kd, a, c, false);
+            names[n++] = column_title(kd, a, c, true);
+        }
+        struct str near = name_nearest(name, names, n);
+        for (size_t i = 0; i < n && near.p && !found; i++)
+            if (str_eq(names[i], near)) *ret = all.items[i / 3], found = true;
+    }
+    return found && ret->what != COLUMN_IGNORED && !(ret->what == COLUMN_FIELD && ret->f->type == FIELD_OBJECT);
 }
 
 /* ------------------------------------------------------------------ all columns of a kind */
@@ -120,7 +302,8 @@ struct leaves {
 
 static void leaf(struct leaves *l, struct str path, const struct field *f, bool nested)
 {
-    if (l->items && l->n < COLUMNS_MAX) l->items[l->n] = (struct column){COLUMN_FIELD, path, f, nested};
+    if (l->items && l->n < COLUMNS_MAX)
+        l->items[l->n] = (struct column){.what = COLUMN_FIELD, .path = path, .f = f, .nested = nested};
     if (l->n < COLUMNS_MAX) l->n++;
 }
 
