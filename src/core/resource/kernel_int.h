@@ -140,7 +140,7 @@ struct changer { /* one writing transaction for resources of one kind */
     struct code_rules *rules;    /* of kd, when they were looked up */
     int depth;                   /* of dependants that follow an organisation */
     int64_t kinds_gen;           /* newest, moved when a user kind is changed */
-    bool kinds_moved;
+    bool kinds_moved, broken;     /* broken: must not be committed */
     struct kind_pending *pending; /* a user kind between its check and its being carried out */
 };
 enum verb { VERB_CREATE, VERB_REPLACE, VERB_PATCH, VERB_DELETE, VERB_UPSERT };

@@ -93,10 +93,19 @@ static int finish(struct changer *c, struct error *e)
     return rc;
 }
 
+/* A change of many that was half done when it failed: what went before it cannot be kept either. */
+static int half_done(struct error *e)
+{
+    return error_set(e, ERR_INVALID, "",
+                     "a change failed when others had to follow it, so nothing was kept; make it by itself",
+                     "某项更改在联动其他资源时失败，未保存任何更改；请单独进行该更改");
+}
+
 int changer_end(struct changer *c, bool commit, struct error *e)
 {
     bool any = c->seq != c->first_seq;
-    int rc = commit && any ? finish(c, e) : 0;
+    int rc = commit && c->broken ? half_done(e) : 0;
+    if (!rc && commit && any) rc = finish(c, e);
     changing = NULL;
     if (commit && any && !rc)
         rc = sql_commit(c->tx, e);
@@ -337,6 +346,7 @@ int changer_follow(struct changer *c, struct arena *a, const struct resource *ol
     int rc = old && !str_eq(old->org, next->org) ? scope_follow(c, a, next, e) : 0;
     if (!rc && str_is(c->kd->kind, "user_kind")) rc = user_kind_changed(c, a, old, next, e);
     if (str_is(c->kd->kind, "code_rule")) code_rules_forget(c);
+    c->broken = c->broken || rc;
     return rc;
 }
 

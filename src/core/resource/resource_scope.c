@@ -232,41 +232,59 @@ static int store_moved(struct changer *c, struct arena *a, const struct resource
     return rc ? rc : scope_follow(c, a, &next, e);
 }
 
-static int next_dependant(struct changer *c, struct arena *a, const struct kind *kd, const struct resource *r,
-                          struct resource *ret, struct error *e)
+struct ids {
+    struct str *v;
+    size_t n, cap;
+};
+
+static int add_id(struct ids *ids, struct arena *a, struct str id)
+{
+    if (ids->n == ids->cap) {
+        size_t cap = ids->cap ? ids->cap * 2 : 64;
+        struct str *more = arena_alloc(a, cap * sizeof *more);
+        if (!more) return ERR_NOMEM;
+        if (ids->n) memcpy(more, ids->v, ids->n * sizeof *more);
+        ids->v = more;
+        ids->cap = cap;
+    }
+    ids->v[ids->n] = arena_str(a, id);
+    return ids->v[ids->n++].p ? 0 : ERR_NOMEM;
+}
+
+static int dependants(struct changer *c, struct arena *a, const struct kind *kd, const struct resource *r,
+                      struct ids *out, struct error *e)
 {
     struct sql_stmt *s;
     int rc = sql_prepare(c->tx,
-                         "select " ROW_COLUMNS " from resource_ref f join resource r on r.id = f.from_id where f.to_id "
-                         "= $1 and f.path = $2 and r.kind = $3 and r.deleted = 0 and r.org <> $4 limit 1",
+                         "select r.id from resource_ref f join resource r on r.id = f.from_id where f.to_id = $1 and "
+                         "f.path = $2 and r.kind = $3 and r.deleted = 0 and r.org <> $4 order by r.id",
                          &s, e);
     if (rc) return rc;
     sql_bind_str(s, 1, r->id);
     sql_bind_str(s, 2, kd->org_from);
     sql_bind_str(s, 3, kd->kind);
     sql_bind_str(s, 4, r->org);
-    rc = sql_step(s, e);
-    if (rc == 1) {
-        int read = row_read(c->k, s, a, ret, e);
-        if (read) rc = read;
-    }
+    while ((rc = sql_step(s, e)) == 1)
+        if ((rc = add_id(out, a, sql_str(s, 0)))) break;
     sql_done(s);
-    return rc;
+    return rc == ERR_NOMEM ? kernel_nomem(e) : rc;
 }
 
 static int follow_kind(struct changer *c, const struct kind *kd, const struct resource *r, struct error *e)
 {
     const struct kind *own = c->kd;
+    AUTO_ARENA list;
     AUTO_ARENA a;
+    struct ids ids = {.n = 0};
+    arena_init(&list, 256 << 20);
     arena_init(&a, LIMIT_SPEC * 16);
-    int rc = 0;
+    int rc = dependants(c, &list, kd, r, &ids, e);
     changer_as(c, kd);
-    while (!rc) {
+    for (size_t i = 0; i < ids.n && !rc; i++) {
         struct resource one;
         arena_reset(&a);
-        rc = next_dependant(c, &a, kd, r, &one, e);
-        if (rc != 1) break;
-        rc = store_moved(c, &a, &one, r->org, e);
+        rc = row_find(c->k, c->tx, &a, kd, ids.v[i], false, &one, e);
+        if (!rc && !str_eq(one.org, r->org)) rc = store_moved(c, &a, &one, r->org, e);
     }
     changer_as(c, own);
     return rc;

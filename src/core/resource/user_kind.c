@@ -206,19 +206,6 @@ int user_kind_check(struct changer *c, struct arena *a, const struct resource *o
 
 /* ------------------------------------------------------------------ after it is stored */
 
-/* What was judged is done; what goes wrong now is not the input's fault and ends the whole change. */
-static int ended(int rc, struct error *e)
-{
-    static const int faults[] = {ERR_INVALID,    ERR_NOT_FOUND, ERR_EXISTS,    ERR_CONFLICT,
-                                 ERR_REFERENCED, ERR_TOO_LARGE, ERR_FORBIDDEN, ERR_LIMIT};
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        if (rc == faults[i]) {
-            if (e) e->code = ERR_INTERNAL;
-            return ERR_INTERNAL;
-        }
-    return rc;
-}
-
 int user_kind_changed(struct changer *c, struct arena *a, const struct resource *old, const struct resource *next,
                       struct error *e)
 {
@@ -236,7 +223,7 @@ int user_kind_changed(struct changer *c, struct arena *a, const struct resource 
     c->kinds_moved = true;
     changer_refs_forget(c);
     user_kind_forget(c);
-    return ended(rc, e);
+    return rc;
 }
 
 /* ------------------------------------------------------------------ plan */

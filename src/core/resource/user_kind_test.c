@@ -1,6 +1,7 @@
 /* user_kind_test.c - kinds made at run time: use, plan, change with data in it, refusal, restart, drop. */
 #include "core/resource/kernel_fixture.h"
 #include "core/resource/user_kind.h"
+#include "core/secret.h"
 
 extern const struct str core_kinds[];
 
@@ -254,4 +255,68 @@ TEST(a_kind_goes_with_its_resources_only_when_confirmed)
     REQUIRE(resource_restore(f.k, &f.a, &actor_system, "part", STR("P2"), -1, &r, &f.e) == 0);
     CHECK_STR(r.code, "P2");
     fixture_close(&f);
+}
+
+TEST(another_kernel_on_the_same_store_follows)
+{
+    struct fixture f = {0};
+    REQUIRE(start(&f));
+    struct fixture other = f; /* a second process, as far as the kernel can tell */
+    arena_init(&other.a, 64 << 20);
+    REQUIRE(reopen(&other));
+    REQUIRE(put(&f, DOC(FIELDS), "") == 0);
+    CHECK(!kernel_kind(other.k, STR("part"))); /* nothing told it yet */
+    REQUIRE(fixture_create(&other, "device", "D9", "{\"host\":\"h\"}", NULL) == 0);
+    CHECK_INT(fixture_create(&other, "part", "P1", "{\"maker\":\"M\"}", NULL), 0);
+    REQUIRE(put(&f, DOC(FIELDS ",{\"name\":\"more\",\"type\":\"integer\",\"default\":7}"), "") == 0);
+    CHECK_INT(fixture_create(&other, "part", "P2", "{\"more\":8}", NULL),
+              0); /* by the newest version, not by its own */
+    CHECK_Z(spec_of(&f, "P2"), "{\"more\":8}");
+    CHECK_Z(spec_of(&f, "P1"), "{\"maker\":\"M\",\"more\":7}");
+    kernel_close(other.k);
+    arena_fini(&other.a);
+    fixture_close(&f);
+}
+
+static bool stored(struct fixture *f, const char *table, const char *text)
+{
+    struct sql_tx *tx;
+    struct sql_stmt *s;
+    char query[200];
+    bool found = false;
+    snprintf(query, sizeof query, "select spec from %s", table);
+    if (sql_begin(f->db, false, &tx, &f->e)) return true;
+    if (sql_prepare(tx, query, &s, &f->e) == 0) {
+        while (sql_step(s, &f->e) == 1) found = found || str_has(sql_str(s, 0), str_of(text));
+        sql_done(s);
+    }
+    sql_rollback(tx);
+    return found;
+}
+
+TEST(sealed_secrets_move_with_their_field_and_go_with_it)
+{
+    struct fixture f = {0};
+    struct secrets *keys = NULL;
+    struct resource r;
+    char file[700];
+    REQUIRE(start(&f));
+    snprintf(file, sizeof file, "%.600s/user_kind.key", test_tmpdir());
+    struct secrets_config cfg = {.db = f.db, .clock = &f.clock.clock, .rng = &f.rng.rng, .key_file = file};
+    REQUIRE(secrets_open(&cfg, &keys, &f.e) == 0);
+    kernel_secrets_set(f.k, keys);
+    REQUIRE(put(&f, DOC(FIELDS), "") == 0);
+    REQUIRE(fixture_create(&f, "part", "P1", "{\"key\":\"very hidden\"}", NULL) == 0);
+    CHECK(!stored(&f, "resource", "very hidden"));
+    REQUIRE(put(&f, DOC("{\"name\":\"key2\",\"type\":\"secret\"}"), ",\"renames\":{\"key\":\"key2\"}") == 0);
+    CHECK_Z(spec_of(&f, "P1"), "{\"key2\":\"very hidden\"}");
+    REQUIRE(resource_at_rev(f.k, &f.a, "part", STR("P1"), 1, &r, &f.e) == 0);
+    CHECK_STR(json_text(&f.a, r.spec), "{\"key2\":\"very hidden\"}");                    /* opens at its new place */
+    CHECK_INT(put(&f, DOC("{\"name\":\"key2\",\"type\":\"string\"}"), ""), ERR_INVALID); /* never readable */
+    REQUIRE(put(&f, DOC("{\"name\":\"key2\",\"type\":\"string\"}"), ",\"on_loss\":\"drop\"") == 0);
+    CHECK_Z(spec_of(&f, "P1"), "{}");
+    CHECK(!stored(&f, "resource", "$s1$") && !stored(&f, "resource_history", "$s1$"));
+    CHECK(!stored(&f, "resource_history", "very hidden"));
+    fixture_close(&f);
+    secrets_close(keys);
 }
