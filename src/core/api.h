@@ -31,6 +31,7 @@ struct api_call {
     bool zh;                     /* language of the answer */
     struct str param[4];         /* path parameters in order */
     void *module;                /* ctx of the module that owns the route */
+    void *upload_ctx;            /* of a streamed body */
     const struct principal *who; /* NULL: nobody (only on ACT_LOGIN routes); core/auth.h */
 };
 /* Path pattern: "/api/v1/points/{id}:write", "{x}" one segment. Return 0 after answering or a negative
@@ -45,6 +46,9 @@ struct api_route {
     api_handler *handler;                 /* plain */
     const struct http_stream_ops *stream; /* or SSE / WebSocket (the request's route_ctx is a struct api_call *) */
     bool websocket;
+    /* Or a body that is streamed: begin, piece, abort as in http_server.h (route_ctx is a struct api_call *). The
+     * handler runs when all of it has come and finds what begin gave in upload_ctx; then `done` lets go of it. */
+    const struct http_upload_ops *upload;
     size_t body_max; /* 0: LIMIT_BODY_JSON */
     enum api_lane lane;
     unsigned rate; /* requests a minute and peer, 0: unlimited */
@@ -68,6 +72,7 @@ struct api_config {
     const struct http_static *(*asset)(struct str path); /* the web UI; NULL for none of that path */
     bool secure_cookies;
     const char *version; /* NULL: "dev" */
+    const char *spool_dir; /* for exports on their way; NULL: /tmp */
     bool cheap_hash;     /* tests only: argon2id at its smallest cost */
 };
 MUST_CHECK int api_new(const struct api_config *cfg, struct api **ret, struct error *e);

@@ -155,6 +155,36 @@ static void run_handler(struct http_request *q, struct http_response *r)
     if (audit_request(x, r->status, true)) return; /* logged and shown by the log's owner */
 }
 
+/* --- bodies that are streamed --- */
+
+static int upload_begin(struct http_request *q, void **ret_ctx, struct error *e)
+{
+    struct api_call *c = q->route_ctx;
+    *ret_ctx = c;
+    return exchange_of(c)->route->row->upload->begin(q, &c->upload_ctx, e);
+}
+
+static int upload_piece(void *ctx, const void *p, size_t n, struct error *e)
+{
+    struct api_call *c = ctx;
+    return exchange_of(c)->route->row->upload->piece(c->upload_ctx, p, n, e);
+}
+
+static void upload_done(void *ctx, struct http_request *q, struct http_response *r)
+{
+    struct api_call *c = ctx;
+    run_handler(q, r);
+    exchange_of(c)->route->row->upload->done(c->upload_ctx, q, r);
+}
+
+static void upload_abort(void *ctx)
+{
+    struct api_call *c = ctx;
+    exchange_of(c)->route->row->upload->abort(c->upload_ctx);
+}
+
+static const struct http_upload_ops upload_ops = {upload_begin, upload_piece, upload_done, upload_abort};
+
 /* --- on the loop --- */
 
 static int recognise(struct api *api, const struct http_request *q, struct principal *who)
@@ -238,9 +268,11 @@ static void fill_route(const struct api *api, const struct api_route *row, struc
     *ret = (struct http_route){
         .kind = row->websocket ? HTTP_WEBSOCKET
                 : row->stream  ? HTTP_SSE
+                : row->upload  ? HTTP_UPLOAD
                                : HTTP_PLAIN,
         .handler = row->stream ? NULL : run_handler,
         .stream = row->stream,
+        .upload = row->upload ? &upload_ops : NULL,
         .body_max = row->body_max ? row->body_max : LIMIT_BODY_JSON,
         .body_timeout_s = row->body_max > LIMIT_BODY_JSON ? 300 : 0,
         .pool = api->pools[row->lane],

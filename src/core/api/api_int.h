@@ -5,6 +5,7 @@
 #include "core/audit/audit.h"
 #include "core/auth/auth.h"
 #include "core/auth/auth_backoff.h"
+#include "core/table.h"
 
 struct feed;
 struct idem;
@@ -65,6 +66,9 @@ void api_people_changed(struct api_call *c);
 
 /* api_import.c: the answer to many changes at once (bulk, import). */
 void api_report_answer(struct api_call *c, const struct bulk_report *r, bool dry_run, bool skip_errors);
+void api_report_write(struct json_writer *w, const struct bulk_report *r, bool dry_run, bool skip_errors, bool zh,
+                      size_t failed_max, size_t others_max);
+int api_import_mode(struct str s, enum import_mode *ret, struct error *e); /* by name; empty: upsert */
 
 /* Changes of users and roles need admin, whatever the row says. */
 enum api_action api_action_for(const char *kind, enum api_action act);
