@@ -32,8 +32,10 @@ static const struct {
      "{\"name_zh\":\"工程师\",\"description\":\"Configures everything but users and roles\","
      "\"permissions\":[{\"kinds\":[\"*\"],\"actions\":[\"read\",\"write\",\"delete\",\"approve\",\"control\"]}]}"},
     {"operator", "Operator",
-     "{\"name_zh\":\"操作员\",\"description\":\"Sees everything, writes to equipment, keeps own trends\","
+     "{\"name_zh\":\"操作员\",\"description\":\"Sees everything, writes to equipment, acknowledges alarms, keeps own "
+     "trends\","
      "\"permissions\":[{\"kinds\":[\"*\"],\"actions\":[\"read\",\"control\"]},"
+     "{\"kinds\":[\"alarm\"],\"actions\":[\"read\",\"write\"]},"
      "{\"kinds\":[\"trend\",\"saved_view\"],\"actions\":[\"read\",\"write\",\"delete\"]}]}"},
     {"viewer", "Viewer",
      "{\"name_zh\":\"浏览者\",\"description\":\"Sees everything, changes nothing\","
@@ -59,4 +61,12 @@ int auth_roles_builtin(struct auth *a, struct error *e)
     int rc = 0;
     for (size_t i = 0; i < sizeof(builtin) / sizeof(builtin[0]) && !rc; i++) rc = create_role(a, i, e);
     return rc;
+}
+
+int auth_settings_builtin(struct auth *a, struct error *e)
+{
+    AUTO_ARENA arena;
+    struct resource r;
+    arena_init(&arena, 1 << 20);
+    return resource_single(a->kernel, &arena, "security_settings", &r, e);
 }

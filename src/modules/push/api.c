@@ -120,7 +120,7 @@ static int post_push(struct api_call *c, struct error *e)
     return 0;
 }
 
-/* As ThingsBoard answers; what is refused carries its status words too. */
+/* As ThingsBoard answers: 200, the outcome in `status`. Faults of our own are problems as everywhere. */
 static int post_provision(struct api_call *c, struct error *e)
 {
     struct json *body;
@@ -135,11 +135,14 @@ static int post_provision(struct api_call *c, struct error *e)
     struct error why = {0};
     rc = push_provision(p, c->a, body, token, &why);
     bool wrong = rc == ERR_UNAUTHENTICATED;
+    if (rc && error_http(rc) >= 500) {
+        *e = why;
+        return rc;
+    }
     if (wrong) backoff_failed(&p->backoff, "provision", str_of(c->req->peer), clock_mono_ns(p->node->clock));
     struct json_writer w = api_answer(c);
     jw_object(&w);
     if (rc) {
-        c->res->status = error_http(rc);
         jw_kz(&w, "status", wrong ? "NOT_FOUND" : "FAILURE");
         jw_kz(&w, "errorMsg", c->zh ? why.text_zh : why.text);
     } else {
