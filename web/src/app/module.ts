@@ -30,4 +30,6 @@ export interface WebModule {
   editors?: Record<string, ComponentType<FieldEditorProps>>;
   /* own page of a kind's items instead of the generic detail: id -> path */
   open?: Record<string, (id: string) => string>;
+  /* small things in the top bar, in order of the modules */
+  bar?: ComponentType[];
 }

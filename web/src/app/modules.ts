@@ -1,13 +1,18 @@
 /* The registration table of the UI's modules: one row each. */
+import type { ComponentType } from 'react';
+import { alarms } from '@/modules/alarms';
 import { core } from '@/modules/core';
 import { collect } from '@/modules/collect';
 import { history } from '@/modules/history';
 import { live } from '@/modules/live';
+import { notice } from '@/modules/notice';
 import type { MenuEntry, WebModule } from './module';
 
-export const modules: WebModule[] = [live, history, collect, core];
+export const modules: WebModule[] = [live, alarms, history, collect, notice, core];
 
 export const menuEntries: MenuEntry[] = modules.flatMap((m) => m.menu).sort((a, b) => a.order - b.order);
+
+export const barItems: ComponentType[] = modules.flatMap((m) => m.bar ?? []);
 
 export function editorOf(kind: string, field: string) {
   for (const m of modules) {

@@ -66,7 +66,7 @@ describe('watching the server', () => {
     expect(FakeSource.all[0].closed).toBe(true);
     hidden = false;
     document.dispatchEvent(new Event('visibilitychange'));
-    expect(FakeSource.all[1].url).toBe('/api/v1/watch?from=42');
+    expect(FakeSource.all[1].url).toBe('/api/v1/watch?topics=alarms,notices,jobs&from=42');
     watcher.close();
   });
 

@@ -9,6 +9,8 @@ import type { KindDoc } from './types';
 
 const GATHER_MS = 500;
 const HIDDEN_MS = 5000;
+/* What is not resources: each topic is the path of its queries. */
+const TOPICS = 'alarms,notices,jobs';
 
 export class Watcher {
   private source: EventSource | null = null;
@@ -48,8 +50,9 @@ export class Watcher {
   }
 
   private open(): void {
-    this.source = new EventSource(this.seq < 0 ? `${BASE}/watch` : `${BASE}/watch?from=${this.seq}`);
+    this.source = new EventSource(`${BASE}/watch?topics=${TOPICS}${this.seq < 0 ? '' : `&from=${this.seq}`}`);
     this.source.addEventListener('change', (event) => this.change((event as MessageEvent<string>).data));
+    this.source.addEventListener('poke', (event) => this.stale((JSON.parse((event as MessageEvent<string>).data) as { topic: string }).topic));
     this.source.addEventListener('reset', () => void this.client.invalidateQueries());
   }
 
@@ -57,8 +60,11 @@ export class Watcher {
     const change = JSON.parse(text) as { seq: number; kind: string };
     this.seq = Math.max(this.seq, change.seq);
     const plural = this.plurals.get(change.kind);
-    if (!plural) return;
-    this.changed.add(plural);
+    if (plural) this.stale(plural);
+  }
+
+  private stale(path: string): void {
+    this.changed.add(path);
     this.timer ||= window.setTimeout(() => {
       this.timer = 0;
       for (const p of this.changed) void staleKind(this.client, p);

@@ -3,6 +3,7 @@ import { Button, Dropdown, type MenuProps } from 'antd';
 import { lazy, Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
+import { barItems } from '@/app/modules';
 import { setSettings, useSettings, type ThemeName } from '@/app/settings';
 import { useRoleName } from '@/lib/names';
 import { useSession, useSignOut } from '@/lib/session';
@@ -78,6 +79,7 @@ export function TopBar({ onMenu, onSearch }: { onMenu: () => void; onSearch: () 
       </button>
       <span className="grow" />
       <NetState />
+      {barItems.map((Item, i) => <Item key={i} />)}
       <LangSwitch />
       <ThemeSwitch />
       <UserMenu />

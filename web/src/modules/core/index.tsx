@@ -1,5 +1,5 @@
 /* Module core: resources of any kind, users, roles, tokens, sessions, audit. */
-import { ApiOutlined, AppstoreAddOutlined, AppstoreOutlined, AuditOutlined, BarcodeOutlined, LaptopOutlined, SafetyOutlined, TeamOutlined } from '@ant-design/icons';
+import { ApiOutlined, AppstoreAddOutlined, AppstoreOutlined, AuditOutlined, BarcodeOutlined, FieldTimeOutlined, LaptopOutlined, SafetyOutlined, TeamOutlined } from '@ant-design/icons';
 import { lazy } from 'react';
 import { lazyPage } from '@/app/lazyPage';
 import type { WebModule } from '@/app/module';
@@ -16,6 +16,7 @@ export const core: WebModule = {
     { path: '/system/audit', title: 'core.menu.audit', icon: <AuditOutlined />, group: 'system', order: 84, need: ['audit', 'read'] },
     { path: '/r/user-kinds', title: 'design.kinds', icon: <AppstoreAddOutlined />, group: 'system', order: 85, need: ['user_kind', 'read'] },
     { path: '/r/code-rules', title: 'design.codeRules', icon: <BarcodeOutlined />, group: 'system', order: 85, need: ['code_rule', 'read'] },
+    { path: '/system/jobs', title: 'jobs.heading', icon: <FieldTimeOutlined />, group: 'system', order: 86 },
     { path: '/r', title: 'core.menu.kinds', icon: <AppstoreOutlined />, group: 'system', order: 85 },
   ],
   routes: [
@@ -27,6 +28,7 @@ export const core: WebModule = {
     { path: 'r/:plural/:id', lazy: lazyPage(() => import('./resource/DetailPage'), 'DetailPage') },
     { path: 'system/tokens', lazy: lazyPage(() => import('./access/TokensPage'), 'TokensPage') },
     { path: 'system/sessions', lazy: lazyPage(() => import('./access/SessionsPage'), 'SessionsPage') },
+    { path: 'system/jobs', lazy: lazyPage(() => import('./jobs/JobsPage'), 'JobsPage') },
     { path: 'system/audit', lazy: lazyPage(() => import('./access/AuditPage'), 'AuditPage') },
   ],
   editors: { 'role.permissions': PermissionMatrix },

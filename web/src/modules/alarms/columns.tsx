@@ -1,0 +1,33 @@
+/* Columns of the alarm lists. */
+import { Link } from 'react-router';
+import type { TFunction } from 'i18next';
+import type { DataColumn } from '@/components/DataTable';
+import { RelativeTime } from '@/components/RelativeTime';
+import { formatTime } from '@/lib/time';
+import { AlarmMark } from './AlarmMark';
+import type { Alarm } from './types';
+
+const valueText = (v: Alarm['value'], unit: string | undefined) => (v === null || v === undefined ? '—' : `${typeof v === 'number' ? +v.toPrecision(7) : v}${unit ? ` ${unit}` : ''}`);
+
+/* Around the moment it was raised. */
+export function trendLink(a: Alarm): string {
+  const at = Date.parse(a.raised_at);
+  return `/trends?points=${encodeURIComponent(a.code)}&from=${at - 1800000}&to=${a.cleared_at ? Date.parse(a.cleared_at) + 600000 : 'now'}`;
+}
+
+export function alarmColumns(t: TFunction): DataColumn<Alarm>[] {
+  return [
+    { key: 'priority', title: t('alarms.priority'), width: 110, render: (_v, a) => <AlarmMark alarm={a} /> },
+    { key: 'raised_at', title: t('alarms.raised'), width: 170, render: (_v, a) => formatTime(a.raised_at) },
+    { key: 'age', title: t('alarms.age'), width: 120, hidden: true, render: (_v, a) => <RelativeTime at={a.raised_at} /> },
+    { key: 'code', title: t('alarms.point'), width: 180, render: (_v, a) => <Link to={trendLink(a)} className="mono" title={t('alarms.trend')}>{a.code}</Link> },
+    { key: 'name', title: t('envelope.name'), width: 220, dataIndex: 'name' },
+    { key: 'condition', title: t('alarms.condition'), width: 120, render: (_v, a) => t(`alarms.conditions.${a.condition}`) },
+    { key: 'value', title: t('alarms.value'), width: 130, align: 'right', render: (_v, a) => <span className="alarm-value">{valueText(a.value, a.unit)}</span> },
+    { key: 'limit', title: t('alarms.limit'), width: 110, align: 'right', render: (_v, a) => <span className="alarm-value">{valueText(a.limit, a.unit)}</span> },
+    { key: 'state', title: t('alarms.state'), width: 170, render: (_v, a) => (a.shelved_until ? t('alarms.shelvedUntil', { at: formatTime(a.shelved_until) }) : t(`alarms.states.${a.state}`)) },
+    { key: 'area', title: t('alarms.area'), width: 140, dataIndex: 'area' },
+    { key: 'cleared_at', title: t('alarms.cleared'), width: 170, hidden: true, render: (_v, a) => formatTime(a.cleared_at) },
+    { key: 'acked', title: t('alarms.ackedBy'), width: 200, render: (_v, a) => (a.acked_by ? <span title={formatTime(a.acked_at)}>{a.acked_by}{a.comment ? `: ${a.comment}` : ''}</span> : '') },
+  ];
+}
