@@ -9,6 +9,7 @@
 #include "core/api.h"
 #include "core/feed.h"
 #include "core/job/job_int.h"
+#include "core/job/schedule.h"
 
 static struct jobs *jobs_of(struct api_call *c)
 {
@@ -183,6 +184,54 @@ static int get_types(struct api_call *c, struct error *e)
     return 0;
 }
 
+/* ------------------------------------------------------------------ schedules */
+
+/* The schedule, if the caller may do that to it. */
+static int find_schedule(struct api_call *c, enum api_action act, struct str *ret_id, struct error *e)
+{
+    struct resource r;
+    int rc = resource_get(c->kernel, c->a, "schedule", c->param[0], &r, e);
+    if (!rc && !resource_visible(&c->actor, &r))
+        rc = error_set(e, ERR_NOT_FOUND, "id", "there is no schedule '%.*s'", "没有作业计划“%.*s”",
+                       STR_ARG(c->param[0]));
+    if (!rc && !permitted_at(c->actor.may, "schedule", act, r.org))
+        rc = error_set(e, ERR_FORBIDDEN, "id", "%s may not start this schedule", "%s 没有启动此计划的权限",
+                       c->actor.login);
+    if (!rc) *ret_id = r.id;
+    return rc;
+}
+
+static int get_next(struct api_call *c, struct error *e)
+{
+    struct str id;
+    int64_t n = 5;
+    int rc = api_query_i64(c, "n", 5, 1, 100, &n, e);
+    if (!rc) rc = find_schedule(c, ACT_READ, &id, e);
+    struct json_writer w = api_answer(c);
+    return rc ? rc : schedule_next(jobs_of(c), id, (size_t)n, &w, e);
+}
+
+static int post_preview(struct api_call *c, struct error *e)
+{
+    struct json *body = NULL;
+    int64_t n = 5;
+    int rc = api_query_i64(c, "n", 5, 1, 100, &n, e);
+    if (!rc) rc = api_body_json(c, &body, e);
+    struct json_writer w = api_answer(c);
+    return rc ? rc : schedule_preview(jobs_of(c), body, (size_t)n, &w, e);
+}
+
+static int post_run(struct api_call *c, struct error *e)
+{
+    struct str id;
+    char job[37];
+    int rc = find_schedule(c, ACT_WRITE, &id, e);
+    if (!rc) rc = schedule_run(jobs_of(c), &c->actor, id, job, e);
+    if (rc) return rc;
+    c->res->status = 201;
+    return answer_job(c, arena_str(c->a, str_of(job)), e);
+}
+
 /* ------------------------------------------------------------------ the stream */
 
 static void send_item(void *out, struct str json)
@@ -258,6 +307,18 @@ static const struct api_route routes[] = {
          .summary_zh = "可启动的作业类型",
          .answer_schema = "{items:{name:string;" TITLE ";kind:string;params:any[];by_user:boolean;resumable:boolean;"
                           "concurrency:integer;retries:integer;timeout_s:integer}[]}"),
+    API_GET("/api/v1/schedules/{id}/next", "schedule", AUDIT_NONE, get_next,
+            .summary_en = "The next times of a schedule, and its last run", .summary_zh = "计划的后续时间与上次运行",
+            .params = "n:integer:How many",
+            .answer_schema =
+                "{items:time[];last:{due_at:time;run_at:time|null;job:string;note:{en:string;zh:string}}|null}"),
+    API_DO("POST", "/api/v1/schedules:preview", "schedule", ACT_READ, AUDIT_NONE, post_preview,
+           .summary_en = "The next times that a spec would give", .summary_zh = "预览计划的后续时间",
+           .params = "n:integer:How many",
+           .body_schema = "{cron:string;time_zone?:string;calendar?:string;day_off?:string}",
+           .answer_schema = "{items:time[]}"),
+    API_DO("POST", "/api/v1/schedules/{id}:run", "schedule", ACT_WRITE, AUDIT_CHANGE, post_run,
+           .summary_en = "Start the job of a schedule now", .summary_zh = "立即运行计划的作业", .answer_schema = FULL),
     {.method = "GET",
      .path = "/api/v1/jobs/stream",
      .kind = "system",

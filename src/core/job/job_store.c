@@ -33,6 +33,7 @@ static const struct sql_migration migrations[] = {
         " line text not null, primary key(job, n)) strict;"
         "create table job_schedule(id text primary key, next_us int not null, due_us int not null,"
         " run_us int not null, job text not null, note_en text not null, note_zh text not null) strict;"},
+    {2, "alter table job_schedule add column rev int not null default 0;"},
 };
 
 int job_migrate(struct sql *db, struct error *e)

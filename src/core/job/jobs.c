@@ -48,7 +48,7 @@ int jobs_open(const struct jobs_config *cfg, struct jobs **ret, struct error *e)
     cond_init(&js->tick_cond);
     cond_init(&js->idle_cond);
     int rc = job_migrate(js->db, e);
-    // S     if (!rc) rc = schedules_open(js, &js->schedules, e);
+    if (!rc) rc = schedules_open(js, &js->schedules, e);
     if (rc)
         jobs_close(js);
     else
@@ -60,7 +60,8 @@ void jobs_close(struct jobs *js)
 {
     if (!js) return;
     jobs_stop(js);
-    // S     schedules_close(js->schedules);
+    feed_free(js->feed);
+    schedules_close(js->schedules);
     pthread_cond_destroy(&js->idle_cond);
     pthread_cond_destroy(&js->tick_cond);
     pthread_cond_destroy(&js->work_cond);
@@ -237,7 +238,7 @@ void jobs_tick(struct jobs *js)
         look_at_others(js);
         jobs_changed(js); /* by another process, perhaps */
     }
-    // S     schedules_tick(js->schedules);
+    schedules_tick(js->schedules);
     jobs_wake(js);
 }
 
