@@ -121,7 +121,7 @@ export function ImportWizard({ kind, onClose }: { kind: KindDoc; onClose: () => 
   return (
     <Modal open width={1040} title={t('import.titleOf', { what: textOf(kind.titles ?? kind.title, i18n.language) })} onCancel={onClose} footer={footer} mask={{ closable: false }} keyboard={!running}>
       <div className="col">
-        <Steps size="small" current={step} items={[{ title: t('import.file') }, { title: t('imp.mapping') }, { title: t('import.check') }, { title: t('import.result') }]} />
+        <Steps className="hide-small" size="small" current={step} items={[{ title: t('import.file') }, { title: t('imp.mapping') }, { title: t('import.check') }, { title: t('import.result') }]} />
         {step > 0 && <div className="soft small">{name}</div>}
         {error !== null && <Alert type="error" showIcon title={asError(error).message} description={<FaultList error={asError(error)} />} />}
         {step === 0 && <FileStep kind={kind} progress={sent} onFile={(f, n) => void take(f, n)} />}

@@ -36,10 +36,14 @@ export function FileCell({ field, id }: { field: FieldDoc; id: string }) {
   );
 }
 
+/* Names of colours in kind documents -> those of the theme. */
+const COLORS: Record<string, string> = { blue: '--pen-1', orange: '--pen-2', green: '--pen-3', purple: '--pen-4', red: '--pen-5', cyan: '--pen-6', gold: '--pen-7' };
+const stateColor = (name: string | undefined) => `var(${COLORS[name ?? ''] ?? '--off'})`;
+
 export function StateBadge({ kind, state }: { kind: KindDoc; state: string }) {
   const { i18n } = useTranslation();
   const doc = kind.lifecycle?.states.find((s) => s.state === state);
-  return <Tag color={doc?.color}>{textOf(doc?.title, i18n.language, state)}</Tag>;
+  return <span className="state-badge"><i style={{ background: stateColor(doc?.color) }} />{textOf(doc?.title, i18n.language, state)}</span>;
 }
 
 export function OrgCell({ resource }: { resource: Resource }) {

@@ -145,7 +145,7 @@ function Designer({ stored }: { stored?: Stored }) {
     setBusy(true);
     try {
       const p = await post<KindPlan>('/user-kinds:plan', { document: toDocument(design), renames: renamesOf(design) });
-      if (stored || p.changes.length > 0) setPlan(p);
+      if (p.rows > 0 || p.loses || p.blocks) setPlan(p);
       else await run(false);
     } catch (e) {
       setFaults(asError(e).faults());

@@ -55,7 +55,7 @@ export function LifeBar({ kind, resource, dirty }: { kind: KindDoc; resource: Re
   return (
     <section className="panel life-bar" aria-label={t('life.title')}>
       <ol className="life-states">
-        {states.map((s, i) => <li key={s.state} className={i === at ? 'now' : ''} aria-current={i === at ? 'step' : undefined} style={{ '--state': s.color ? `var(--ant-${s.color}, ${s.color})` : undefined } as React.CSSProperties}>{title(s.state)}</li>)}
+        {states.map((s, i) => <li key={s.state} className={i === at ? 'now' : ''} aria-current={i === at ? 'step' : undefined}>{title(s.state)}</li>)}
       </ol>
       <span className="grow" />
       <div className="row wrap">
