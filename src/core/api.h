@@ -16,9 +16,10 @@ enum api_lane {
     LANE_COMMON,
     LANE_AUTH,   /* hashes passwords */
     LANE_TRY,    /* waits for a device that is being tried */
-    LANE_CONTROL /* commands to the plant; a short queue: late commands are not wanted */
+    LANE_CONTROL, /* commands to the plant; a short queue: late commands are not wanted */
+    LANE_PUSH     /* devices that push: many at once wait for one fsync together */
 };
-#define LANES 4
+#define LANES 5
 enum api_audit { AUDIT_NONE = 1 /* reads */, AUDIT_CHANGE, AUDIT_CONTROL, AUDIT_SECURITY };
 
 struct api_call {

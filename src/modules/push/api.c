@@ -199,7 +199,7 @@ static int get_latest(struct api_call *c, struct error *e)
 #define DEVICE_ROUTE(path_, handler_, ...) \
     { \
         .method = "POST", .path = (path_), .kind = "push_device", .action = ACT_LOGIN, .audit = AUDIT_NONE, \
-        .handler = (handler_), .body_max = BODY_MAX, __VA_ARGS__ \
+        .handler = (handler_), .body_max = BODY_MAX, .lane = LANE_PUSH, __VA_ARGS__ \
     }
 static const struct api_route routes[] = {
     DEVICE_ROUTE("/api/v1/{token}/telemetry", post_telemetry,
