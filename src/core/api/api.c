@@ -459,7 +459,7 @@ static int open_parts(struct api *api, struct error *e)
 static int own_routes(struct api *api, struct error *e)
 {
     const struct route_table *tables[] = {&api_auth_routes,   &api_system_routes,   &api_resource_routes,
-                                          &api_import_routes, &api_identity_routes, &api_lifecycle_routes,
+                                          &api_import_routes, &api_identity_routes, &api_sso_routes, &api_lifecycle_routes,
                                           &api_kind_routes};
     int rc = 0;
     for (size_t i = 0; i < sizeof(tables) / sizeof(*tables) && !rc; i++)

@@ -54,7 +54,7 @@ struct route_table {
     size_t n;
 };
 extern const struct route_table api_auth_routes, api_resource_routes, api_system_routes;
-extern const struct route_table api_identity_routes, api_import_routes, api_lifecycle_routes, api_kind_routes;
+extern const struct route_table api_sso_routes, api_identity_routes, api_import_routes, api_lifecycle_routes, api_kind_routes;
 
 /* api_resource.c, shared with api_lifecycle.c, api_kind.c */
 void api_answer_resource(struct api_call *c, const struct resource *r, bool created);

@@ -190,6 +190,7 @@ static int load(struct auth *a, struct error *e)
     int rc = sql_migrate(a->db, "auth", migrations, sizeof(migrations) / sizeof(migrations[0]), e);
     if (!rc) rc = password_hash(&a->cost, a->rng, STR("nobody has this password"), a->dummy_hash);
     if (!rc) rc = auth_roles_builtin(a, e);
+    if (!rc) rc = auth_settings_builtin(a, e);
     if (!rc) rc = auth_reload(a, e);
     if (!rc) rc = sessions_load(a, e);
     if (!rc) rc = tokens_load(a, e);
@@ -218,6 +219,7 @@ void auth_free(struct auth *a)
     auth_peers_stop(a);
     auth_map_fini(&a->sessions, session_free);
     auth_map_fini(&a->tokens, token_free);
+    auth_oidc_fini(a);
     auth_users_free(a);
     auth_rules_free(a->rules);
     arena_fini(&a->org_arena);

@@ -93,6 +93,17 @@ MUST_CHECK int auth_may_manage(struct auth *a, const struct actor *by, struct st
 MUST_CHECK int auth_unlock(struct auth *a, const char *user_id, struct error *e);
 MUST_CHECK int auth_sign_out(struct auth *a, const char *user_id, struct error *e);
 
+/* Signing in at an OpenID provider (kind oidc_provider). begin: where to send the browser, and a secret for
+ * its cookie; finish: with what came back. Blocking HTTP. */
+struct auth_answer {
+    struct str provider, state, code, issuer, error, browser; /* browser: of the cookie */
+    struct auth_from from;
+};
+MUST_CHECK int auth_oidc_begin(struct auth *a, struct arena *arena, struct str provider, struct str own_url,
+                               struct str *ret_url, char ret_browser[AUTH_TOKEN_CHARS + 1], struct error *e);
+MUST_CHECK int auth_oidc_finish(struct auth *a, struct arena *arena, const struct auth_answer *in,
+                                char secret[AUTH_TOKEN_CHARS + 1], struct principal *ret, struct error *e);
+
 /* Second factor: TOTP and ten codes of recovery. begin gives a new secret (base32) that counts from its
  * confirmation on. */
 #define AUTH_RECOVERY 10

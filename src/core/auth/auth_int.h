@@ -104,8 +104,10 @@ struct auth {
     struct auth_map sessions, tokens;
     uint64_t generation, stamp;
     uint8_t link_key[DIGEST];
-    int64_t link_until_us;    /* 0: none */
-    struct backoff backoff;   /* has its own lock */
+    int64_t link_until_us;   /* 0: none */
+    struct backoff backoff;  /* has its own lock */
+    struct pending *pending; /* sign-ins begun at providers; under the lock */
+    size_t npending;
     struct auth_peers *peers; /* NULL: the database has one process */
 };
 
@@ -186,9 +188,25 @@ void auth_succeeded(struct auth *a, const struct auth_known *u, struct str login
 /* auth_totp.c: a code of the user's second factor or one of recovery, used up by it; ERR_UNAUTHENTICATED. */
 MUST_CHECK int auth_second_step(struct auth *a, const char *user_id, struct str code, struct error *e);
 
+/* auth_outside.c, auth_oidc.c, auth_ldap.c */
+struct auth_outside { /* somebody recognised elsewhere */
+    struct str provider, subject, login, name, email, org;
+    const struct json *groups; /* list of texts */
+    bool create;
+};
+MUST_CHECK int auth_outside_user(struct auth *a, struct arena *arena, const struct auth_outside *who, char ret_id[37],
+                                 struct error *e);
+void auth_oidc_fini(struct auth *a);
+/* By the directories, in order of their codes. ERR_UNAUTHENTICATED: none knows that login and password. */
+MUST_CHECK int auth_ldap_login(struct auth *a, struct arena *arena, struct str login, struct str password,
+                               char ret_user[37], struct error *e);
+/* `pattern` with every `mark` replaced by the escaped value. */
+char *auth_ldap_filter(struct arena *arena, struct str pattern, struct str mark, struct str value);
+
 /* auth_hooks.c, auth_roles.c */
 MUST_CHECK int auth_hooks_add(struct auth *a, struct error *e);
 MUST_CHECK int auth_roles_builtin(struct auth *a, struct error *e);
+MUST_CHECK int auth_settings_builtin(struct auth *a, struct error *e); /* with their defaults, when missing */
 
 /* session.c, token.c */
 MUST_CHECK int sessions_load(struct auth *a, struct error *e);

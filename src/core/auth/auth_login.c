@@ -144,6 +144,26 @@ static int second_step(struct auth *a, const struct auth_known *u, const struct 
     return rc;
 }
 
+/* Who has no password here may have one in a directory. */
+static int outside(struct auth *a, struct arena *arena, const struct auth_try *t, struct auth_known *u)
+{
+    char id[37];
+    struct error e = {0};
+    if (u->has_password || u->locked || (u->id[0] && !u->usable)) return ERR_UNAUTHENTICATED;
+    int rc = auth_ldap_login(a, arena, t->login, t->password, id, &e);
+    if (rc) {
+        if (e.code)
+            log_warn("auth", "a person of a directory is refused", "login=%.*s err=\"%s\"", STR_ARG(t->login), e.text);
+        return ERR_UNAUTHENTICATED;
+    }
+    pthread_mutex_lock(&a->lock);
+    const struct auth_user *found = auth_user_by_id(a, str_of(id));
+    struct str login = arena_str(arena, str_of(found ? found->login : ""));
+    pthread_mutex_unlock(&a->lock);
+    auth_known(a, login, u);
+    return u->usable && !u->locked ? 0 : ERR_UNAUTHENTICATED;
+}
+
 int auth_login(struct auth *a, struct arena *arena, const struct auth_try *t, char secret[AUTH_TOKEN_CHARS + 1],
                struct principal *ret, unsigned *ret_wait_s, struct error *e)
 {
@@ -156,6 +176,7 @@ int auth_login(struct auth *a, struct arena *arena, const struct auth_try *t, ch
     if (rc && rc != ERR_NOT_FOUND) return rc;
     bool known = rc == 0;
     bool right = password_verify(known ? hash : a->dummy_hash, str_sub(t->password, 0, PASSWORD_MAX + 1)) && known;
+    if (!right && outside(a, arena, t, &u) == 0) right = true;
     if (!right || u.locked) return wrong(a, &u, t, e);
     rc = second_step(a, &u, t, e);
     if (rc) return rc;

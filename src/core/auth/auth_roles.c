@@ -62,3 +62,11 @@ int auth_roles_builtin(struct auth *a, struct error *e)
     for (size_t i = 0; i < sizeof(builtin) / sizeof(builtin[0]) && !rc; i++) rc = create_role(a, i, e);
     return rc;
 }
+
+int auth_settings_builtin(struct auth *a, struct error *e)
+{
+    AUTO_ARENA arena;
+    struct resource r;
+    arena_init(&arena, 1 << 20);
+    return resource_single(a->kernel, &arena, "security_settings", &r, e);
+}

@@ -283,6 +283,6 @@ int auth_principal(struct auth *a, struct auth_user *u, const struct permissions
     p->must_set_password = p->by_session && !u->has_password && !u->external;
     p->password_expired = p->by_session && password_old(a, u);
     p->second_factor = u->has_totp;
-    p->must_add_factor = p->by_session && u->needs_totp && !u->has_totp;
+    p->must_add_factor = p->by_session && u->needs_totp && !u->has_totp && !u->external;
     return split_roles(u->roles, arena, p);
 }
