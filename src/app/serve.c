@@ -114,7 +114,8 @@ static int open_jobs(struct server *s, struct error *e)
     struct jobs_config jc = {.kernel = s->node.kernel, .actor = job_actor_now, .actor_ctx = s->node.api};
     int err = jobs_open(&jc, &s->node.jobs, e);
     if (err) return err;
-    err = jobs_routes_add(s->node.jobs, s->node.api, e);
+    err = jobs_system_add(s->node.jobs, e);
+    if (!err) err = jobs_routes_add(s->node.jobs, s->node.api, e);
     if (err) jobs_close(s->node.jobs);
     return err;
 }
@@ -137,6 +138,12 @@ static void fini_modules(struct server *s)
 static int load_user_kinds(struct server *s, struct error *e)
 {
     return user_kinds_load(s->node.kernel, e);
+}
+
+/* All kinds are there: what lists look through is made for rows that have none yet. */
+static int build_search(struct server *s, struct error *e)
+{
+    return kernel_search_build(s->node.kernel, e);
 }
 
 static int set_up_demo(struct server *s, struct error *e)
@@ -198,6 +205,7 @@ static const struct step {
     {"jobs", open_jobs, close_jobs},
     {"modules", init_modules, fini_modules},
     {"own kinds", load_user_kinds, nothing},
+    {"search", build_search, nothing},
     {"demo", set_up_demo, nothing},
     {"start", start_modules, stop_modules},
     {"job threads", start_jobs, stop_jobs},

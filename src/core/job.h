@@ -18,7 +18,7 @@ struct job; /* a running one; valid inside run() */
 struct job_type {
     const char *name; /* "resource.import" */
     const char *title_en, *title_zh;
-    const char *kind;       /* who may start and see it: needs `action` on this kind */
+    const char *kind;       /* who may start and see it: needs `action` on this kind; "*": anyone, its owner sees it, and run() checks */
     enum api_action action;
     int (*run)(void *ctx, struct job *j, struct error *e); /* 0: done; ERR_CANCELLED after job_cancelled */
     void *ctx;
@@ -62,6 +62,8 @@ MUST_CHECK int job_submit(struct jobs *js, const struct job_spec *spec, char ret
 MUST_CHECK int job_cancel(struct jobs *js, const struct actor *by, struct str id, struct error *e);
 MUST_CHECK int job_retry(struct jobs *js, const struct actor *by, struct str id, struct error *e);
 
+/* The kernel's own types (system.prune, system.integrity) and their schedules; after jobs_open. */
+MUST_CHECK int jobs_system_add(struct jobs *js, struct error *e);
 /* Until it has ended (tests, command line); ERR_TIMEOUT. ret_state: "done", "failed", "cancelled". Not from run(). */
 MUST_CHECK int job_wait(struct jobs *js, struct str id, unsigned timeout_ms, char ret_state[16], struct error *e);
 

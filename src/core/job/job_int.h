@@ -68,6 +68,7 @@ struct jobs {
     char runner[64];
     const struct job_type *types[JOB_TYPES_MAX]; /* append-only before start */
     size_t ntypes;
+    struct job_type *own_types; /* of the kernel; owned */
     pthread_mutex_t claim;
     pthread_mutex_t lock; /* all below */
     pthread_cond_t work_cond, tick_cond, idle_cond;
