@@ -2,7 +2,7 @@
  * /r/{plural}/new makes one. */
 import { CopyOutlined, DeleteOutlined, QuestionCircleOutlined } from '@ant-design/icons';
 import { Alert, Button, Tabs } from 'antd';
-import { lazy, Suspense, useState } from 'react';
+import { lazy, Suspense, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams, useSearchParams } from 'react-router';
 import { ConfirmDelete } from '@/components/ConfirmDelete';
@@ -10,7 +10,7 @@ import { PageHeader } from '@/components/PageHeader';
 import { RelativeTime } from '@/components/RelativeTime';
 import { EmptyState, ErrorState, Loading } from '@/components/states';
 import { PasswordDialog } from '@/modules/core/login/PasswordDialog';
-import { pathOf } from '@/app/modules';
+import { pathOf, tabsOf } from '@/app/modules';
 import { textOf, useKind, useKinds, useRemove, useResource } from '@/lib/resources';
 import { coded, labelOf, nameOf } from '@/lib/names';
 import { useCan } from '@/lib/session';
@@ -113,6 +113,8 @@ export function Existing({ kind, id }: { kind: KindDoc; id: string }) {
       {locked && can(kind.kind, 'write') && <Alert type="info" showIcon title={t('life.locked')} />}
       <Tabs activeKey={tab} onChange={(key) => setParams(key === 'form' ? {} : { tab: key }, { replace: true })} items={[
         { key: 'form', label: t('detail.form'), children: content },
+        ...tabsOf(kind.kind).filter((x) => !x.need || can(x.need[0], x.need[1])).map((x) => (
+          { key: x.key, label: t(x.title), children: tab === x.key && <Suspense fallback={<Loading />}><x.component resource={resource} /></Suspense> })),
         ...(kind.single ? [] : [
           { key: 'used', label: t('used.title'), children: tab === 'used' && <Suspense fallback={<Loading />}><WhereUsed kind={kind} resource={resource} /></Suspense> },
           { key: 'files', label: t('attach.title'), children: tab === 'files' && <Suspense fallback={<Loading />}><Attachments kind={kind} resource={resource} readOnly={readOnly} /></Suspense> },
@@ -125,18 +127,25 @@ export function Existing({ kind, id }: { kind: KindDoc; id: string }) {
   );
 }
 
+/* ?spec.parent=… fills fields of the new one. */
+function presetOf(params: URLSearchParams): Resource | undefined {
+  const fields = [...params].filter(([k]) => k.startsWith('spec.')).map(([k, v]) => [k.slice(5), v]);
+  return fields.length > 0 ? ({ spec: Object.fromEntries(fields) } as Resource) : undefined;
+}
+
 function Fresh({ kind }: { kind: KindDoc }) {
   const { t, i18n } = useTranslation();
   const navigate = useNavigate();
   const [params] = useSearchParams();
   const copy = params.get('copy') ?? undefined;
   const source = useResource(kind.plural, copy);
+  const preset = useMemo(() => presetOf(params), [params]);
   if (copy && !source.data) return source.error ? <ErrorState error={source.error} /> : <Loading />;
   return (
     <div className="page">
       <PageHeader title={t('detail.new', { what: textOf(kind.title, i18n.language) })} sub={<Link to={`/r/${kind.plural}`}>{textOf(kind.titles ?? kind.title, i18n.language)}</Link>} />
       {kind.help && <div className="soft">{textOf(kind.help, i18n.language)}</div>}
-      <WithAside kind={kind}>{(onValues) => <ResourceForm kind={kind} copyOf={source.data} onValues={onValues} onSaved={(r) => void navigate(pathOf(kind.kind, kind.plural, r.id), { replace: true })} />}</WithAside>
+      <WithAside kind={kind}>{(onValues) => <ResourceForm kind={kind} copyOf={source.data ?? preset} onValues={onValues} onSaved={(r) => void navigate(pathOf(kind.kind, kind.plural, r.id), { replace: true })} />}</WithAside>
     </div>
   );
 }

@@ -57,14 +57,16 @@ export function Views({ kind, views, doc, current, changed, state, onChoose }: P
   const { t } = useTranslation();
   const notify = useNotify();
   const session = useSession().data;
+  const roles = useList('roles', { size: 200 }).data?.items ?? [];
+  const myRoles = new Set([...(session?.user.roles ?? []), ...roles.filter((r) => session?.user.roles.includes(r.code)).map((r) => r.id)]);
   const save = useSave(doc.plural);
   const remove = useRemove(doc.plural);
   const [open, setOpen] = useState(false);
   const [draft, setDraft] = useState<Draft | null>(null);
   const [usual, setUsual] = useState(() => defaultView(kind));
-  const mine = (v: View) => [session?.user.login, session?.user.id, session?.user.name].includes(v.by);
+  const mine = (v: View) => [session?.user.login, session?.user.id].includes(v.by);
   const own = views.filter(mine);
-  const others = views.filter((v) => !mine(v));
+  const others = views.filter((v) => !mine(v) && v.shared && (v.roles.length === 0 || v.roles.some((r) => myRoles.has(r))));
   const pick = (id: string | null) => {
     setOpen(false);
     onChoose(id);

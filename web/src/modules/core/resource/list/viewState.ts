@@ -36,7 +36,7 @@ export function viewOf(r: Resource, kind: KindDoc): View {
   const spec = r.spec as { query?: unknown; filter?: string; columns?: unknown; sort?: string; density?: string; shared?: boolean; roles?: string[] };
   const columns = Array.isArray(spec.columns) && spec.columns.length > 0 ? spec.columns.map(String) : null;
   return {
-    id: r.id, name: r.name, by: r.created_by, rev: r.rev, shared: Boolean(spec.shared) || (spec.roles ?? []).length > 0, roles: spec.roles ?? [],
+    id: r.id, name: r.name, by: r.created_by, rev: r.rev, shared: Boolean(spec.shared), roles: spec.roles ?? [],
     state: { filter: filterIn(spec.query) || spec.filter || '', sort: spec.sort || kindView(kind).sort, columns, dense: spec.density !== 'comfortable' },
   };
 }
