@@ -8,6 +8,7 @@
 struct config {
     const char *data;        /* data directory */
     const char *database;    /* URL; NULL: kernel.db in the data directory */
+    const char *objects;     /* URL; NULL: objects in the data directory */
     const char *listen;      /* address */
     long port;
     const char *tls_cert, *tls_key;

@@ -6,9 +6,11 @@
 #include <unistd.h>
 #include "app/demo.h"
 #include "app/keys.h"
+#include "app/objects.h"
 #include "app/tables.h"
 #include "base/mem.h"
 #include "core/auth/auth.h"
+#include "core/file/files.h"
 #include "core/job.h"
 #include "drivers/common/registry.h"
 #include "io/log.h"
@@ -22,6 +24,7 @@ struct server {
     struct sql *sql;
     struct secrets *secrets;
     struct http_server *http;
+    struct files *files;
     void *module_ctx[MODULES_MAX];
 };
 
@@ -97,6 +100,7 @@ static int open_api(struct server *s, struct error *e)
                             .version = BORNITE_VERSION,
                             .secure_cookies = s->cfg->tls_cert != NULL};
     int err = app_assets_init(e);
+    if (!err && !(ac.spool_dir = app_spool(s->cfg, e))) err = ERR_IO;
     return err ? err : api_new(&ac, &s->node.api, e);
 }
 static void close_api(struct server *s)
@@ -122,6 +126,29 @@ static int open_jobs(struct server *s, struct error *e)
 static void close_jobs(struct server *s)
 {
     jobs_close(s->node.jobs);
+}
+
+static int open_objects(struct server *s, struct error *e)
+{
+    return app_objects_open(s->cfg, &s->node.objects, e);
+}
+static void close_objects(struct server *s)
+{
+    object_store_close(s->node.objects);
+}
+
+static int open_files(struct server *s, struct error *e)
+{
+    struct files_config fc = {s->node.kernel, s->node.api, s->node.jobs, s->node.objects};
+    return files_open(&fc, &s->files, e);
+}
+static void close_files(struct server *s)
+{
+    files_close(s->files);
+}
+static int start_files(struct server *s, struct error *e)
+{
+    return files_start(s->files, e);
 }
 
 static int init_modules(struct server *s, struct error *e)
@@ -203,12 +230,15 @@ static const struct step {
     {"sample path", open_bus, close_bus},
     {"api", open_api, close_api},
     {"jobs", open_jobs, close_jobs},
+    {"objects", open_objects, close_objects},
+    {"files", open_files, close_files},
     {"modules", init_modules, fini_modules},
     {"own kinds", load_user_kinds, nothing},
     {"search", build_search, nothing},
     {"demo", set_up_demo, nothing},
     {"start", start_modules, stop_modules},
     {"job threads", start_jobs, stop_jobs},
+    {"cleaning of files", start_files, nothing},
     {"http", open_http, close_http},
 };
 #define STEPS (sizeof steps / sizeof *steps)
