@@ -1,6 +1,7 @@
 /* api_kind.c - what code rules and user kinds can do besides being resources: preview and check of codes,
  * the plan of a change of a kind, dropping a kind with all its resources. */
 #include "core/api/api_int.h"
+#include "core/auth/auth_perm.h"
 #include "core/resource/code_rule.h"
 #include "core/resource/user_kind.h"
 
@@ -50,7 +51,7 @@ static int check(struct api_call *c, struct error *e)
 
 /* --- user kinds --- */
 
-static void write_change(struct json_writer *w, const struct kind_change *k)
+static void write_change(struct json_writer *w, const struct kind_change *k, bool examples)
 {
     jw_object(w);
     jw_kstr(w, "path", k->path);
@@ -63,8 +64,21 @@ static void write_change(struct json_writer *w, const struct kind_change *k)
     jw_ki64(w, "lost", k->lost);
     jw_kbool(w, "blocks", k->blocks);
     jw_key(w, STR("examples"));
-    jw_json(w, k->examples);
+    if (examples)
+        jw_json(w, k->examples);
+    else
+        jw_raw(w, STR("[]"));
     jw_end(w);
+}
+
+/* Examples show values of resources: only to whoever may read all of the kind. */
+static bool sees_examples(struct api_call *c, struct str document)
+{
+    struct json *doc = NULL;
+    char kind[PERM_KIND_MAX];
+    if (json_parse(c->a, document, &doc, NULL)) return false;
+    if (!str_to_cstr(json_str(json_get(doc, "kind"), STR("")), kind, sizeof(kind))) return false;
+    return permitted_scope(c->actor.may, kind, ACT_READ).all;
 }
 
 static int plan(struct api_call *c, struct error *e)
@@ -79,6 +93,7 @@ static int plan(struct api_call *c, struct error *e)
     if (!text.p) return ERR_NOMEM;
     rc = user_kind_plan(c->kernel, c->a, text, json_get(body, "renames"), &p, e);
     if (rc) return rc;
+    bool examples = sees_examples(c, text);
     struct json_writer w = api_answer(c);
     jw_object(&w);
     jw_ki64(&w, "rows", p.rows);
@@ -86,7 +101,7 @@ static int plan(struct api_call *c, struct error *e)
     jw_kbool(&w, "blocks", p.blocks);
     jw_key(&w, STR("changes"));
     jw_array(&w);
-    for (size_t i = 0; i < p.n; i++) write_change(&w, &p.changes[i]);
+    for (size_t i = 0; i < p.n; i++) write_change(&w, &p.changes[i], examples);
     jw_end(&w);
     jw_end(&w);
     return 0;
@@ -122,7 +137,7 @@ static const struct api_route rows[] = {
     API_DO("POST", "/api/v1/code-rules/{id}:check", "code_rule", ACT_READ, AUDIT_NONE, check,
            .summary_en = "Does a code follow the rule", .summary_zh = "校验编码是否符合规则",
            .body_schema = "{code:string}", .answer_schema = "{ok:boolean;why:string}"),
-    API_DO("POST", "/api/v1/user-kinds:plan", "user_kind", ACT_READ, AUDIT_NONE, plan,
+    API_DO("POST", "/api/v1/user-kinds:plan", "user_kind", ACT_WRITE, AUDIT_NONE, plan,
            .summary_en = "What a change of a kind would do to the stored data", .summary_zh = "类型修改的数据迁移计划",
            .body_schema = "{document:any;renames?:{*:string}}", .answer_schema = PLAN),
     API_DO("POST", "/api/v1/user-kinds/{id}:drop", "user_kind", ACT_DELETE, AUDIT_CHANGE, drop,

@@ -476,7 +476,9 @@ int changer_apply(struct changer *c, struct arena *a, enum verb verb, struct str
         return create(c, a, in, ret, e);
     }
     int rc = find_old(c, a, verb, key, in, &old, e);
-    if (rc == ERR_NOT_FOUND && verb == VERB_UPSERT) {
+    bool first = c->kd->single && verb != VERB_DELETE && expect_rev < 0 && str_is(key, "default");
+    if (rc == ERR_NOT_FOUND && (verb == VERB_UPSERT || first)) {
+        if (e) *e = (struct error){0};
         *ret_status = BULK_CREATED;
         return create(c, a, in, ret, e);
     }

@@ -55,11 +55,20 @@ static struct str spec_path(struct mover *v, struct str name)
     return str_of(arena_printf(v->a, "spec.%.*s", STR_ARG(name)));
 }
 
+/* Sensitive values are nobody's example. */
+static bool hides(const struct field *f)
+{
+    if (f->sensitive || f->type == FIELD_SECRET) return true;
+    for (size_t i = 0; i < f->nfields; i++)
+        if (hides(&f->fields[i])) return true;
+    return false;
+}
+
 static int example(struct mover *v, struct kind_change *k, const struct resource *r, const struct field *from,
                    const struct json *before, const struct json *after)
 {
     struct json *o, *list = (struct json *)k->examples;
-    bool secret = from && from->type == FIELD_SECRET;
+    bool secret = from && hides(from);
     if (json_count(list) >= EXAMPLES) return 0;
     o = json_new_object(v->a);
     bool ok = o && json_set(o, v->a, STR("code"), json_new_str(v->a, arena_str(v->a, r->code))) &&
