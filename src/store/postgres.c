@@ -239,7 +239,9 @@ static int writer_open(struct pg *p, struct pg_conn **ret, struct error *e)
     char text[96];
     int rc = conn_open(p, ret, e);
     if (rc) return rc;
-    snprintf(text, sizeof text, "select pg_try_advisory_lock_shared(%d, %d)", USER_LOCK, p->lock_key);
+    /* Plans are kept over a transaction that fills a table: one made while it was empty must use the index too. */
+    snprintf(text, sizeof text, "set enable_seqscan to off; select pg_try_advisory_lock_shared(%d, %d)", USER_LOCK,
+             p->lock_key);
     PGresult *r = PQexec((*ret)->h, text);
     if (PQresultStatus(r) != PGRES_TUPLES_OK)
         rc = pg_fail((*ret)->h, r, e);
