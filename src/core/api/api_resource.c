@@ -156,6 +156,7 @@ static int list(struct api_call *c, struct error *e)
     for (size_t i = 0; i < p.n; i++) resource_write_for(&w, &p.items[i], &c->actor);
     jw_end(&w);
     jw_ki64(&w, "total", p.total);
+    if (p.more_than_total) jw_kbool(&w, "total_at_least", true);
     if (!q.after.p) jw_ki64(&w, "page", page);
     jw_ki64(&w, "size", size);
     if (p.next.p)

@@ -1,7 +1,6 @@
 /* audit.c - see audit.h. */
-#include "core/audit/audit.h"
-#include <openssl/evp.h>
-#include <openssl/sha.h>
+#include "core/audit/audit_int.h"
+#include <stdatomic.h>
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/time.h"
@@ -9,23 +8,17 @@
 
 #define QUEUE_MAX 1024
 #define DETAIL_MAX 16384
-#define HEX (2 * SHA256_DIGEST_LENGTH)
+#define HEX AUDIT_HEX
+#define MARK_RECORDS 1000
+#define MARK_US 3600000000LL
+#define PRUNE_RECORDS 20000 /* at a time, so that nobody waits long */
 
 METRIC(dropped_total, METRIC_COUNTER, "bornite_audit_dropped_total", "audit records lost because the queue was full");
 METRIC(records_total, METRIC_COUNTER, "bornite_audit_records_total", "audit records written");
 METRIC(failing, METRIC_GAUGE, "bornite_audit_failing", "1 while the audit log cannot be written");
 
-static const struct sql_migration migrations[] = {
-    {1, "create table audit(seq bigint primary key, at_us bigint not null, class text not null, user_id text not null,"
-        " login text not null, peer text not null, action text not null, kind text not null, resource text not null,"
-        " outcome text not null, status bigint not null, detail text not null, hash text not null);"
-        "create index audit_at on audit(at_us);"},
-};
-
-enum { F_CLASS, F_USER, F_LOGIN, F_PEER, F_ACTION, F_KIND, F_RESOURCE, F_OUTCOME, F_DETAIL, NFIELDS };
 struct entry {
-    int64_t seq, at_us, status;
-    struct str field[NFIELDS]; /* into `text` */
+    struct audit_row row; /* fields into `text` */
     bool waited, done;
     int rc;
     struct entry *next;
@@ -42,6 +35,10 @@ struct audit {
     size_t queued;
     int64_t seq; /* of the last record; writer thread only */
     char hash[HEX + 1];
+    int64_t mark_us, mark_seq; /* of the newest checkpoint that it made */
+    bool changed;              /* the log is not what was written */
+    struct audit_key key;
+    _Atomic int64_t keep_us;
 };
 
 const char *audit_class_name(enum api_audit cls)
@@ -51,45 +48,15 @@ const char *audit_class_name(enum api_audit cls)
     return names[cls];
 }
 
-static void hash_i64(EVP_MD_CTX *h, int64_t v)
-{
-    char text[24];
-    int n = snprintf(text, sizeof(text), "%lld;", (long long)v);
-    EVP_DigestUpdate(h, text, (size_t)n);
-}
-
-static void chain(char hash[HEX + 1], const struct entry *r)
-{
-    static const char digits[] = "0123456789abcdef";
-    uint8_t raw[SHA256_DIGEST_LENGTH];
-    EVP_MD_CTX *h = EVP_MD_CTX_new();
-    if (!h || !EVP_DigestInit_ex(h, EVP_sha256(), NULL)) abort(); /* out of memory in the crypto library */
-    EVP_DigestUpdate(h, hash, strlen(hash));
-    hash_i64(h, r->seq);
-    hash_i64(h, r->at_us);
-    hash_i64(h, r->status);
-    for (int i = 0; i < NFIELDS; i++) {
-        hash_i64(h, (int64_t)r->field[i].n);
-        EVP_DigestUpdate(h, r->field[i].p, r->field[i].n);
-    }
-    EVP_DigestFinal_ex(h, raw, NULL);
-    EVP_MD_CTX_free(h);
-    for (size_t i = 0; i < sizeof(raw); i++) {
-        hash[2 * i] = digits[raw[i] >> 4];
-        hash[2 * i + 1] = digits[raw[i] & 15];
-    }
-    hash[HEX] = 0;
-}
-
 static int insert(struct sql_tx *tx, const struct entry *r, const char *hash, struct error *e)
 {
     return sql_exec(
         tx, e,
         "insert into audit(seq, at_us, class, user_id, login, peer, action, kind, resource, outcome, detail,"
         " status, hash) values($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)",
-        "iisssssssssis", r->seq, r->at_us, r->field[F_CLASS], r->field[F_USER], r->field[F_LOGIN], r->field[F_PEER],
-        r->field[F_ACTION], r->field[F_KIND], r->field[F_RESOURCE], r->field[F_OUTCOME], r->field[F_DETAIL], r->status,
-        str_of(hash));
+        "iisssssssssis", r->row.seq, r->row.at_us, r->row.field[F_CLASS], r->row.field[F_USER], r->row.field[F_LOGIN],
+        r->row.field[F_PEER], r->row.field[F_ACTION], r->row.field[F_KIND], r->row.field[F_RESOURCE],
+        r->row.field[F_OUTCOME], r->row.field[F_DETAIL], r->row.status, str_of(hash));
 }
 
 static int read_last(struct sql_tx *tx, int64_t *seq, char hash[HEX + 1], struct error *e)
@@ -106,22 +73,102 @@ static int read_last(struct sql_tx *tx, int64_t *seq, char hash[HEX + 1], struct
     return rc;
 }
 
+/* Everything up to a checkpoint older than is kept goes; that checkpoint is the new beginning. */
+static int prune(struct audit *a, struct sql_tx *tx, struct audit_head *h, struct error *e)
+{
+    struct sql_stmt *s;
+    int64_t keep = atomic_load(&a->keep_us);
+    if (!keep) return 0;
+    int rc = sql_prepare(tx,
+                         "select seq, hash from audit_checkpoint where at_us < $1 and seq > $2 and seq <= $3"
+                         " order by seq desc limit 1",
+                         &s, e);
+    if (rc) return rc;
+    sql_bind_i64(s, 1, clock_now_us(a->clock) - keep);
+    sql_bind_i64(s, 2, h->begin);
+    sql_bind_i64(s, 3, h->begin + PRUNE_RECORDS);
+    rc = sql_step(s, e);
+    if (rc == 1) {
+        h->begin = sql_i64(s, 0);
+        str_to_cstr(sql_str(s, 1), h->begin_hash, sizeof(h->begin_hash));
+    }
+    sql_done(s);
+    if (rc != 1) return rc;
+    rc = sql_exec(tx, e, "delete from audit where seq <= $1", "i", h->begin);
+    if (!rc) rc = sql_exec(tx, e, "delete from audit_checkpoint where seq < $1", "i", h->begin);
+    if (!rc) h->marks -= sql_changes(tx);
+    return rc;
+}
+
+static int checkpoint(struct audit *a, struct sql_tx *tx, struct audit_head *h, struct error *e)
+{
+    struct audit_mark m = {.seq = h->seq, .at_us = clock_now_us(a->clock)};
+    memcpy(m.hash, h->hash, sizeof(m.hash));
+    memcpy(m.prev, h->mark, sizeof(m.prev));
+    int rc = audit_mark_sign(&a->key, &m);
+    if (!rc) rc = audit_mark_write(tx, &m, e);
+    if (rc) return rc;
+    audit_mark_digest(&m, h->mark);
+    h->marks++;
+    a->mark_us = m.at_us;
+    a->mark_seq = m.seq;
+    return prune(a, tx, h, e);
+}
+
+/* The ends are signed anew, but only when they were what this process or another wrote: what was changed from
+ * outside keeps its old signature and is found by whoever verifies. */
+static int sign_ends(struct audit *a, struct sql_tx *tx, struct audit_head *h, int64_t seq, const char *hash,
+                     struct error *e)
+{
+    h->seq = seq;
+    memcpy(h->hash, hash, sizeof(h->hash));
+    bool due = seq - a->mark_seq >= MARK_RECORDS || clock_now_us(a->clock) - a->mark_us >= MARK_US;
+    int rc = due ? checkpoint(a, tx, h, e) : 0;
+    if (!rc) rc = audit_head_sign(&a->key, h);
+    return rc ? rc : audit_head_write(tx, h, e);
+}
+
+static bool whole(struct audit *a, const struct audit_head *h, int64_t seq, const char *hash)
+{
+    bool ok = audit_head_good(&a->key, h) && h->seq == seq && strcmp(h->hash, hash) == 0;
+    if (!ok && !a->changed)
+        log_error("audit", "the log was changed from outside: bornite audit verify tells where", NULL);
+    a->changed = !ok;
+    return ok;
+}
+
+static int write_list(struct audit *a, struct sql_tx *tx, struct entry *list, int64_t *seq, char hash[HEX + 1],
+                      struct error *e)
+{
+    struct audit_head h;
+    char last_hash[HEX + 1];
+    int64_t last = 0;
+    int rc = audit_head_read(tx, &h, e);
+    if (rc >= 0) rc = read_last(tx, &last, last_hash, e);
+    if (rc < 0) return rc;
+    bool sign = whole(a, &h, last == *seq ? last : -1, hash);
+    if (last > *seq) *seq = last; /* somebody else's record stands where the next would */
+    rc = 0;
+    for (struct entry *r = list; r && !rc; r = r->next) {
+        r->row.seq = ++*seq;
+        audit_link(hash, &r->row);
+        rc = insert(tx, r, hash, e);
+    }
+    return !rc && sign ? sign_ends(a, tx, &h, *seq, hash, e) : rc;
+}
+
 /* Another process on the same database continues the same chain: its end is read under the writer. */
 static int write_batch(struct audit *a, struct entry *list, struct error *e)
 {
     struct sql_tx *tx = NULL;
     char hash[HEX + 1];
-    int64_t seq = a->seq, first;
+    int64_t seq = a->seq;
     memcpy(hash, a->hash, sizeof(hash));
     int rc = sql_begin(a->db, true, &tx, e);
     if (rc) return rc;
     if (sql_shared(a->db)) rc = read_last(tx, &seq, hash, e);
-    first = seq;
-    for (struct entry *r = list; r && !rc; r = r->next) {
-        r->seq = ++seq;
-        chain(hash, r);
-        rc = insert(tx, r, hash, e);
-    }
+    int64_t first = seq;
+    if (rc >= 0) rc = write_list(a, tx, list, &seq, hash, e);
     if (rc) {
         sql_rollback(tx);
         return rc;
@@ -205,9 +252,9 @@ static struct entry *entry_new(const struct audit *a, const struct audit_record 
     struct entry *n = mem_calloc(1, sizeof(*n) + total + 1);
     if (!n) return NULL;
     char *at = n->text;
-    for (int i = 0; i < NFIELDS; i++) n->field[i] = put(&at, f[i]);
-    n->at_us = clock_now_us(a->clock);
-    n->status = r->status;
+    for (int i = 0; i < NFIELDS; i++) n->row.field[i] = put(&at, f[i]);
+    n->row.at_us = clock_now_us(a->clock);
+    n->row.status = r->status;
     return n;
 }
 
@@ -263,17 +310,36 @@ static int load_last(struct audit *a, struct error *e)
     return rc;
 }
 
-int audit_new(struct sql *db, const struct clock *clock, struct audit **ret, struct error *e)
+/* A key that does not open stops nothing: the log is written, and unsigned from there on, which verify tells. */
+static int open_key(struct audit *a, const struct audit_config *cfg, struct error *e)
+{
+    struct error why = {0};
+    int rc = audit_key_open(a->db, cfg->secrets, cfg->rng, &a->key, &why);
+    if (rc == ERR_CORRUPT) {
+        log_error("audit", "the key of the audit log does not open: it is not signed", "err=\"%s\"", why.text);
+        audit_key_free(&a->key);
+        return 0;
+    }
+    if (rc && e) *e = why;
+    return rc;
+}
+
+int audit_open(const struct audit_config *cfg, struct audit **ret, struct error *e)
 {
     struct audit *a = mem_calloc(1, sizeof(*a));
     if (!a) return ERR_NOMEM;
-    *a = (struct audit){.db = db, .clock = clock};
+    a->db = cfg->db;
+    a->clock = cfg->clock;
     a->tail = &a->head;
+    a->mark_us = clock_now_us(cfg->clock);
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->work, NULL);
     pthread_cond_init(&a->done, NULL);
-    int rc = sql_migrate(db, "audit", migrations, sizeof(migrations) / sizeof(migrations[0]), e);
+    int rc = audit_migrate(a->db, e);
+    if (!rc) rc = open_key(a, cfg, e);
     if (!rc) rc = load_last(a, e);
+    if (rc > 0) rc = 0;
+    a->mark_seq = a->seq;
     if (!rc && pthread_create(&a->thread, NULL, run, a) != 0)
         rc = error_set(e, ERR_NOMEM, "", "no thread for the audit log", NULL);
     a->started = rc == 0;
@@ -282,6 +348,17 @@ int audit_new(struct sql *db, const struct clock *clock, struct audit **ret, str
     else
         *ret = a;
     return rc;
+}
+
+int audit_new(struct sql *db, const struct clock *clock, struct audit **ret, struct error *e)
+{
+    struct audit_config cfg = {.db = db, .clock = clock, .rng = rng_real()};
+    return audit_open(&cfg, ret, e);
+}
+
+void audit_keep(struct audit *a, int days)
+{
+    atomic_store(&a->keep_us, (int64_t)(days < AUDIT_DAYS_MIN ? AUDIT_DAYS_MIN : days) * 86400000000LL);
 }
 
 void audit_free(struct audit *a)
@@ -293,99 +370,19 @@ void audit_free(struct audit *a)
     pthread_cond_broadcast(&a->done);
     pthread_mutex_unlock(&a->lock);
     if (a->started) pthread_join(a->thread, NULL);
+    audit_key_free(&a->key);
     pthread_cond_destroy(&a->work);
     pthread_cond_destroy(&a->done);
     pthread_mutex_destroy(&a->lock);
     mem_free(a);
 }
 
-#define COLUMNS "seq, at_us, class, user_id, login, peer, action, kind, resource, outcome, status, detail, hash"
-
-static void write_item(struct sql_stmt *s, struct json_writer *w)
+struct sql *audit_sql(struct audit *a)
 {
-    char at[TIME_TEXT_MAX];
-    jw_object(w);
-    jw_ki64(w, "seq", sql_i64(s, 0));
-    jw_kz(w, "at", time_format(sql_i64(s, 1), at));
-    jw_kstr(w, "class", sql_str(s, 2));
-    jw_kstr(w, "user_id", sql_str(s, 3));
-    jw_kstr(w, "login", sql_str(s, 4));
-    jw_kstr(w, "peer", sql_str(s, 5));
-    jw_kstr(w, "action", sql_str(s, 6));
-    jw_kstr(w, "kind", sql_str(s, 7));
-    jw_kstr(w, "resource", sql_str(s, 8));
-    jw_kstr(w, "outcome", sql_str(s, 9));
-    jw_ki64(w, "status", sql_i64(s, 10));
-    if (sql_str(s, 11).n) {
-        jw_key(w, STR("detail"));
-        jw_raw(w, sql_str(s, 11));
-    }
-    jw_end(w);
+    return a->db;
 }
 
-static int count(struct sql_tx *tx, const struct audit_query *q, int64_t *ret, struct error *e)
+const struct audit_key *audit_key(struct audit *a)
 {
-    struct sql_stmt *s = NULL;
-    int rc = sql_prepare(tx, "select count(*) from audit where at_us >= $1 and at_us < $2", &s, e);
-    if (rc) return rc;
-    sql_bind_i64(s, 1, q->from_us);
-    sql_bind_i64(s, 2, q->to_us);
-    rc = sql_step(s, e);
-    if (rc == 1) *ret = sql_i64(s, 0);
-    sql_done(s);
-    return rc == 1 ? 0 : rc ? rc : ERR_INTERNAL;
-}
-
-int audit_list(struct audit *a, const struct audit_query *q, struct json_writer *w, int64_t *ret_total, struct error *e)
-{
-    struct sql_tx *tx = NULL;
-    struct sql_stmt *s = NULL;
-    int rc = sql_begin(a->db, false, &tx, e);
-    if (rc) return rc;
-    rc = count(tx, q, ret_total, e);
-    if (!rc)
-        rc = sql_prepare(
-            tx, "select " COLUMNS " from audit where at_us >= $1 and at_us < $2 order by seq desc limit $3 offset $4",
-            &s, e);
-    if (!rc) {
-        sql_bind_i64(s, 1, q->from_us);
-        sql_bind_i64(s, 2, q->to_us);
-        sql_bind_i64(s, 3, (int64_t)q->limit);
-        sql_bind_i64(s, 4, (int64_t)q->offset);
-        while ((rc = sql_step(s, e)) == 1) write_item(s, w);
-    }
-    sql_done(s);
-    sql_rollback(tx);
-    return rc;
-}
-
-static bool row_matches(struct sql_stmt *s, char hash[HEX + 1])
-{
-    static const int column[NFIELDS] = {2, 3, 4, 5, 6, 7, 8, 9, 11};
-    struct entry r = {.seq = sql_i64(s, 0), .at_us = sql_i64(s, 1), .status = sql_i64(s, 10)};
-    for (int i = 0; i < NFIELDS; i++) r.field[i] = sql_str(s, column[i]);
-    chain(hash, &r);
-    return str_is(sql_str(s, 12), hash);
-}
-
-int audit_verify(struct audit *a, int64_t *ret_seq, struct error *e)
-{
-    struct sql_tx *tx = NULL;
-    struct sql_stmt *s = NULL;
-    char hash[HEX + 1] = "";
-    int64_t seq = 0;
-    int rc = sql_begin(a->db, false, &tx, e);
-    if (rc) return rc;
-    rc = sql_prepare(tx, "select " COLUMNS " from audit order by seq", &s, e);
-    while (!rc && (rc = sql_step(s, e)) == 1) {
-        seq++;
-        rc = sql_i64(s, 0) == seq && row_matches(s, hash) ? 0 : ERR_CORRUPT;
-    }
-    sql_done(s);
-    sql_rollback(tx);
-    if (!rc || rc == ERR_CORRUPT) *ret_seq = seq;
-    if (rc == ERR_CORRUPT)
-        error_set(e, rc, "", "audit record %lld does not fit the one before: the log has been changed",
-                  "审计记录 %lld 与前一条不衔接：日志已被改动", (long long)seq);
-    return rc;
+    return a->key.key ? &a->key : NULL;
 }

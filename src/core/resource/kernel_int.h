@@ -130,6 +130,7 @@ struct changer { /* one writing transaction for resources of one kind */
     struct sql_tx *tx;
     int64_t now_us, seq, first_seq, num; /* last numbers given out */
     bool num_loaded, num_moved;
+    size_t texts; /* that it made for lists (search.c) */
     struct arena refs_arena; /* of the cache below: (kind, code or id) -> id */
     struct ref_entry *refs;
     size_t nrefs, refs_cap;

@@ -734,7 +734,7 @@ int filter_sort(struct filter *f, struct str sort, struct sort_key keys[SORT_KEY
     /* The rest in the direction of the last key, so that one index can give the whole order. */
     bool down = n && keys[n - 1].down;
     if (!by_code && !by_id) keys[n++] = (struct sort_key){"r.code", down, false, FILTER_TEXT};
-    if (!by_id) keys[n++] = (struct sort_key){"r.id", down, false, FILTER_TEXT};
+    if (!by_id) keys[n++] = (struct sort_key){f->dead ? "r.id" : "r.org", down, false, FILTER_TEXT};
     *ret_n = n;
     return 0;
 }

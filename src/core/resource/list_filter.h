@@ -28,6 +28,7 @@ struct filter {
     /* Told of each comparison that an index could serve and has none: an expression over `r`. May be NULL. */
     void (*wish)(void *ctx, struct str expression);
     void *wish_ctx;
+    bool dead; /* of tombstones, whose codes are not unique */
     struct buf sql; /* what has been compiled; parameters $1… in order of params */
     struct filter_param *params;
     size_t nparams;
@@ -36,13 +37,14 @@ MUST_CHECK int filter_init(struct filter *f, struct arena *a, const struct kind 
 void filter_fini(struct filter *f);
 /* Append the condition, in parentheses, over table alias r. ERR_INVALID names the place in the text. */
 MUST_CHECK int filter_compile(struct filter *f, struct str text, struct error *e);
-#define SORT_KEYS 6 /* 4 of the user's, code, id */
+#define SORT_KEYS 6 /* 4 of the user's, code, organisation or id */
 struct sort_key {
     const char *sql;
     bool down, nullable;
     enum filter_type type;
 };
-/* What a sort means, ended by code and id so that the order is total. */
+/* What a sort means, ended by code and organisation (which together are unique, and stand in the indices) or id, so
+ * that the order is total. */
 MUST_CHECK int filter_sort(struct filter *f, struct str sort, struct sort_key keys[SORT_KEYS], size_t *ret_n, struct error *e);
 /* Append "alias.org in (…)" for the organisations in which he may read resources of that kind; nothing when
  * everywhere. `walk`: not by an index on org. */

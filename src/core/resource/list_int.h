@@ -29,6 +29,7 @@ struct search_plan {
 };
 MUST_CHECK int search_plan(struct kernel *k, struct sql_tx *tx, struct arena *a, const struct kind *kd, struct str q,
                            struct search_plan *ret, struct error *e);
-/* " and …" over alias r: by the index, or looked at row by row. */
-MUST_CHECK int search_where(struct kernel *k, struct filter *f, const struct search_plan *p, bool by_index,
-                            struct error *e);
+/* " from … where … and" with the resource as alias r, by the index of texts. */
+MUST_CHECK int search_from(struct kernel *k, struct filter *f, const struct search_plan *p, struct error *e);
+/* " and …" over alias r: each row is looked at. */
+MUST_CHECK int search_where(struct filter *f, const struct search_plan *p, struct error *e);

@@ -69,12 +69,17 @@ static int own_text(struct listing *l, struct error *e)
 /* counting: nothing is sorted, so that the index of texts is always the better way. */
 static int write_where(struct listing *l, bool counting, struct error *e)
 {
+    bool text = l->q->text.n && !l->own_text;
+    bool by_text = text && l->text.tokens.n && (counting || l->by_text);
     int rc = 0;
-    buf_printf(&l->f.sql, " from resource r where r.kind = '%.*s' and r.deleted = %d", STR_ARG(l->kd->kind),
-               l->q->deleted);
+    if (by_text)
+        rc = search_from(l->k, &l->f, &l->text, e);
+    else
+        buf_z(&l->f.sql, " from resource r where");
+    buf_printf(&l->f.sql, " r.kind = '%.*s' and r.deleted = %d", STR_ARG(l->kd->kind), l->q->deleted);
     filter_scope(&l->f, l->kd->kind, "r", l->walk && !counting);
-    if (l->q->text.n)
-        rc = l->own_text ? own_text(l, e) : search_where(l->k, &l->f, &l->text, counting || l->by_text, e);
+    if (!rc && l->own_text && l->q->text.n) rc = own_text(l, e);
+    if (!rc && text && !by_text) rc = search_where(&l->f, &l->text, e);
     if (rc || !str_trim(l->q->filter).n) return rc;
     buf_z(&l->f.sql, " and ");
     return filter_compile(&l->f, l->q->filter, e);
@@ -281,6 +286,7 @@ static void write_order(struct listing *l)
 static int write_page(struct listing *l, size_t limit, size_t offset, struct error *e)
 {
     restart(l, "select " ROW_COLUMNS);
+    l->f.dead = l->q->deleted;
     int rc = filter_sort(&l->f, sort_of(l), l->keys, &l->nkeys, e);
     for (size_t i = 0; i < l->nkeys && limit && !rc; i++) buf_printf(&l->f.sql, ", %s", l->keys[i].sql);
     if (!rc) rc = write_where(l, false, e);

@@ -96,6 +96,6 @@ int changer_store(struct changer *c, struct arena *a, const struct resource *old
     if (!rc) rc = write_refs(c, old, next, e);
     if (!rc && !next->deleted) rc = code_used(c, next, e);
     if (!rc) rc = log_change(c, next, op, e);
-    if (!rc) rc = search_put(c->k, c->tx, a, c->kd, next, !old, e);
+    if (!rc) rc = search_put(c, a, next, !old, e);
     return rc;
 }

@@ -10,11 +10,15 @@
  * an answer is exact. Where the tokens find many, rows are looked at in the order of the list instead, which
  * comes upon a page of them soon. Secret and sensitive values are not in the text.
  *
- * search_state tells for which kinds, and how, the texts of older rows were made (kernel_search_build). */
+ * search_state tells for which kinds, and how, all texts have been made. A change makes its text in its own
+ * transaction; one of more than SEARCH_AT_ONCE rows (an import) forgets the state of the kind instead, and a thread
+ * makes what is missing afterwards, in batches: until then those rows are not found by text, and a crash between
+ * is mended by kernel_search_build at the next start. */
 #include "core/resource/search.h"
 #include "base/pinyin.h"
 #include "base/utf8.h"
 #include "core/resource/list_int.h"
+#include "core/resource/lists.h"
 
 #define TEXT_MAX 4096
 #define TOKENS_MAX 65536
@@ -239,7 +243,7 @@ static int put_in(struct sql_tx *tx, struct arena *a, bool lite_, const struct k
     return sql_exec(tx, e, "insert into search_text(rowid, tokens) values($1, $2)", "is", num, tokens);
 }
 
-int search_put(struct kernel *k, struct sql_tx *tx, struct arena *a, const struct kind *kd, const struct resource *r,
+static int put(struct kernel *k, struct sql_tx *tx, struct arena *a, const struct kind *kd, const struct resource *r,
                bool fresh, struct error *e)
 {
     bool lite_ = sql_dialect(k->db) == SQL_SQLITE;
@@ -250,6 +254,19 @@ int search_put(struct kernel *k, struct sql_tx *tx, struct arena *a, const struc
     if (rc < 0 || (rc == 1 && !r->deleted && str_eq(was, now))) return rc < 0 ? rc : 0;
     if (rc == 1) rc = take_out(tx, a, lite_, kd, num, was, e);
     return rc || r->deleted ? rc : put_in(tx, a, lite_, kd, r->id, now, e);
+}
+
+int search_put(struct changer *c, struct arena *a, const struct resource *r, bool fresh, struct error *e)
+{
+    if (r->deleted || c->texts < SEARCH_AT_ONCE) {
+        c->texts++;
+        return put(c->k, c->tx, a, c->kd, r, fresh, e);
+    }
+    if (c->texts > SEARCH_AT_ONCE) return 0;
+    c->texts++;
+    int rc = sql_exec(c->tx, e, "delete from search_state where kind = $1", "s", c->kd->kind);
+    if (!rc) search_later(c->k);
+    return rc;
 }
 
 /* ------------------------------------------------------------------ older rows */
@@ -272,7 +289,7 @@ static int build_batch(struct kernel *k, struct sql_tx *tx, const struct kind *k
     *ret_n = 0;
     while (*ret_n < BATCH && (rc = sql_step(s, e)) == 1 && (rc = row_read(k, s, &a, &rows[*ret_n], e)) == 0) ++*ret_n;
     sql_done(s);
-    for (size_t i = 0; i < *ret_n && rc >= 0; i++) rc = search_put(k, tx, &a, kd, &rows[i], false, e);
+    for (size_t i = 0; i < *ret_n && rc >= 0; i++) rc = put(k, tx, &a, kd, &rows[i], false, e);
     if (rc >= 0 && *ret_n) str_to_cstr(rows[*ret_n - 1].id, last, 64);
     return rc < 0 ? rc : 0;
 }
@@ -284,6 +301,7 @@ static int build_kind(struct kernel *k, const struct kind *kd, const char *versi
     int rc = 0;
     while (!rc && n) {
         struct sql_tx *tx;
+        if (k->lists && atomic_load(&k->lists->closing)) return ERR_CANCELLED;
         rc = sql_begin(k->db, true, &tx, e);
         if (rc) return rc;
         rc = build_batch(k, tx, kd, last, &n, e);
@@ -338,6 +356,43 @@ int kernel_search_build(struct kernel *k, struct error *e)
         if (rc == 0) rc = build_kind(k, kd, version, e);
     }
     return rc < 0 ? rc : 0;
+}
+
+/* The change that asked for it holds the writer: its end is waited for, then everything that lacks is made. */
+static void *work(void *arg)
+{
+    struct kernel *k = arg;
+    struct lists *ls = k->lists;
+    int rc = 0;
+    for (bool again = true; again;) {
+        struct sql_tx *tx;
+        rc = sql_begin(k->db, true, &tx, NULL);
+        if (!rc) sql_rollback(tx);
+        if (!rc) rc = kernel_search_build(k, NULL);
+        pthread_mutex_lock(&ls->index_lock);
+        again = !atomic_load(&ls->closing) && (rc == ERR_AGAIN || ls->search_again);
+        ls->search_again = false;
+        if (!again) {
+            ls->searching = false;
+            pthread_cond_broadcast(&ls->index_done);
+        }
+        pthread_mutex_unlock(&ls->index_lock);
+    }
+    return NULL;
+}
+
+void search_later(struct kernel *k)
+{
+    struct lists *ls = lists_of(k);
+    if (!ls) return; /* the next start makes them */
+    pthread_mutex_lock(&ls->index_lock);
+    if (ls->searching) {
+        ls->search_again = true;
+    } else {
+        if (ls->search_started) pthread_join(ls->searcher, NULL);
+        ls->search_started = ls->searching = pthread_create(&ls->searcher, NULL, work, k) == 0;
+    }
+    pthread_mutex_unlock(&ls->index_lock);
 }
 
 /* ------------------------------------------------------------------ finding */
@@ -410,22 +465,24 @@ int search_plan(struct kernel *k, struct sql_tx *tx, struct arena *a, const stru
     return count_hits(k, tx, ret, e);
 }
 
-int search_where(struct kernel *k, struct filter *f, const struct search_plan *p, bool by_index, struct error *e)
+/* The order of the tables is fixed: the texts found lead to the resources, never the other way. */
+int search_from(struct kernel *k, struct filter *f, const struct search_plan *p, struct error *e)
 {
     bool lite_ = sql_dialect(k->db) == SQL_SQLITE;
-    struct filter_param tokens = {.type = FILTER_TEXT, .s = p->tokens},
-                        pattern = {.type = FILTER_TEXT, .s = p->pattern};
-    int rc = 0;
-    if (!by_index || !p->tokens.n) {
-        buf_z(&f->sql, " and exists (select 1 from search_doc d where d.id = r.id and d.text like ");
-    } else {
-        buf_z(&f->sql, lite_
-                           ? " and r.id in (select d.id from search_doc d where d.num in (select rowid from " LITE_FOUND
-                           : " and r.id in (select d.id from " POSTGRES_FOUND);
-        rc = filter_param_add(f, tokens, e);
-        buf_z(&f->sql, lite_ ? ") and d.text like " : ", ' ') and d.text like ");
-    }
-    if (!rc) rc = filter_param_add(f, pattern, e);
+    buf_z(&f->sql, lite_ ? " from search_text cross join search_doc d cross join resource r where search_text match "
+                         : " from search_doc d cross join resource r where d.tokens @> string_to_array(");
+    int rc = filter_param_add(f, (struct filter_param){.type = FILTER_TEXT, .s = p->tokens}, e);
+    buf_z(&f->sql, lite_ ? " and d.num = search_text.rowid" : ", ' ')");
+    buf_z(&f->sql, " and d.text like ");
+    if (!rc) rc = filter_param_add(f, (struct filter_param){.type = FILTER_TEXT, .s = p->pattern}, e);
+    buf_z(&f->sql, " escape '\\' and r.id = d.id and");
+    return rc;
+}
+
+int search_where(struct filter *f, const struct search_plan *p, struct error *e)
+{
+    buf_z(&f->sql, " and exists (select 1 from search_doc d where d.id = r.id and d.text like ");
+    int rc = filter_param_add(f, (struct filter_param){.type = FILTER_TEXT, .s = p->pattern}, e);
     buf_z(&f->sql, " escape '\\')");
     return rc;
 }
