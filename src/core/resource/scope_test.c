@@ -52,7 +52,9 @@ static struct actor actor_of(struct plant *p, const char *login, const char *row
     return a;
 }
 
-#define ENGINEER "[{\"kinds\":[\"line\",\"item\",\"org\"],\"actions\":[\"read\",\"write\",\"delete\",\"approve\"]}]"
+#define ENGINEER \
+    "[{\"kinds\":[\"line\",\"item\"],\"actions\":[\"read\",\"write\",\"delete\",\"approve\"]}," \
+    "{\"kinds\":[\"org\"],\"actions\":[\"read\",\"write\",\"delete\",\"admin\"]}]"
 
 static int by_text(const void *x, const void *y)
 {
@@ -292,4 +294,77 @@ TEST(where_used_and_copy)
     CHECK_STR(json_str(json_get(r.spec, "who"), STR("")), "me");
     CHECK_STR(r.state, "draft");
     finish(&p);
+}
+
+static int upsert(struct plant *p, const struct actor *by, const char *in_org, const char *note, struct bulk_report *r)
+{
+    struct bulk_item one = {.op = BULK_UPSERT, .expect_rev = -1};
+    one.in = (struct resource_input){.code = STR("L1"), .org = str_of(in_org), .spec = fixture_json(&p->f, note)};
+    return resource_bulk(p->f.k, &p->f.a, by, "line", &one, 1, false, true, r, &p->f.e);
+}
+
+TEST(rows_name_their_organisation)
+{
+    struct plant p = {.sets = {0}};
+    struct bulk_report r;
+    struct resource a, b;
+    REQUIRE(start(&p));
+    REQUIRE(upsert(&p, &p.boss, "A", "{\"note\":\"a\"}", &r) == 0 && r.created == 1);
+    REQUIRE(upsert(&p, &p.boss, "B", "{\"note\":\"b\"}", &r) == 0 && r.created == 1); /* not moved over */
+    REQUIRE(upsert(&p, &p.boss, "A", "{\"note\":\"c\"}", &r) == 0 && r.updated == 1);
+    REQUIRE(upsert(&p, &p.boss, NULL, "{\"note\":\"d\"}", &r) == 0 && r.failed == 1); /* which? */
+    CHECK_INT(r.items[0].err.code, ERR_CONFLICT);
+    REQUIRE(upsert(&p, &p.b, NULL, "{\"note\":\"e\"}", &r) == 0 && r.updated == 1); /* the one that he may see */
+    REQUIRE(resource_find(p.f.k, &p.f.a, &p.a, "line", STR("L1"), false, &a, &p.f.e) == 0);
+    REQUIRE(resource_find(p.f.k, &p.f.a, &p.b, "line", STR("L1"), false, &b, &p.f.e) == 0);
+    CHECK_STR(json_str(json_get(a.spec, "note"), STR("")), "c");
+    CHECK_STR(json_str(json_get(b.spec, "note"), STR("")), "e");
+    finish(&p);
+}
+
+TEST(who_may_in_several_places_says_where)
+{
+    struct plant p = {.sets = {0}};
+    REQUIRE(start(&p));
+    uint64_t both = p.sets[0] | p.sets[1];
+    struct actor two = actor_of(&p, "two", ENGINEER, &both);
+    CHECK_INT(make(&p, &two, "line", "L1", NULL, "{}", NULL), ERR_INVALID);
+    CHECK_Z(p.f.e.where, "org");
+    CHECK(strstr(p.f.e.text, "say which organisation it belongs to: "));
+    CHECK(strstr(p.f.e.text, "A") && strstr(p.f.e.text, "B") && !strstr(p.f.e.text, "W"));
+    REQUIRE(make(&p, &two, "line", "L1", "B", "{}", NULL) == 0);
+    /* an organisation is made with the rights of its parent, and belongs to itself */
+    struct resource r;
+    REQUIRE(make(&p, &p.a, "org", "W2", NULL, "{\"parent\":\"A\"}", &r) == 0);
+    CHECK_STR(r.org, arena_strdup(&p.f.a, r.id));
+    CHECK_INT(make(&p, &p.a, "org", "X", NULL, "{}", NULL), ERR_FORBIDDEN);
+    CHECK_INT(make(&p, &p.boss, "org", "W2", NULL, "{}", NULL), ERR_EXISTS);
+    mem_free((void *)two.may);
+    finish(&p);
+}
+
+TEST(the_one_resource_of_its_kind)
+{
+    static const char settings[] =
+        "{\"kind\":\"setting\",\"plural\":\"settings\",\"title\":{\"en\":\"Setting\"},\"single\":true,\"fields\":[{"
+        "\"name\":\"n\",\"type\":\"integer\",\"required\":true,\"default\":5}]}";
+    struct fixture f = {0};
+    struct resource r;
+    REQUIRE(fixture_open(&f, NULL));
+    REQUIRE(kernel_kind_add(f.k, str_of(settings), &f.e) == 0);
+    REQUIRE(resource_single(f.k, &f.a, "setting", &r, &f.e) == 0);
+    CHECK_STR(r.code, "default");
+    CHECK_INT(json_i64(json_get(r.spec, "n"), 0), 5);
+    CHECK_INT(fixture_create(&f, "setting", "other", "{}", NULL), ERR_EXISTS);
+    CHECK_INT(fixture_create(&f, "setting", "default", "{}", NULL), ERR_EXISTS);
+    CHECK_INT(resource_delete(f.k, &actor_system, "setting", STR("default"), -1, &f.e), ERR_INVALID);
+    CHECK_INT(resource_single(f.k, &f.a, "device", &r, &f.e), ERR_INVALID);
+    fixture_close(&f);
+    REQUIRE(fixture_open(&f, NULL));
+    REQUIRE(kernel_kind_add(f.k, str_of(settings), &f.e) == 0);
+    struct resource_input in = {.spec = fixture_json(&f, "{\"n\":7}")};
+    REQUIRE(resource_patch(f.k, &f.a, &actor_system, "setting", STR("default"), -1, &in, &r, &f.e) == 0);
+    CHECK_INT(json_i64(json_get(r.spec, "n"), 0), 7); /* the first change makes it */
+    CHECK_INT(resource_patch(f.k, &f.a, &actor_system, "setting", STR("other"), -1, &in, &r, &f.e), ERR_NOT_FOUND);
+    fixture_close(&f);
 }
