@@ -18,7 +18,7 @@ export function orgTree(items: OrgNode[]): TreeNode[] {
   const roots: TreeNode[] = [];
   for (const o of items) {
     const node = nodes.get(o.id) as TreeNode;
-    const parent = nodes.get(o.parent) ?? nodes.get(byCode.get(o.parent) ?? '');
+    const parent = nodes.get(o.parent ?? '') ?? nodes.get(byCode.get(o.parent ?? '') ?? '');
     (parent && parent !== node ? parent.children : roots).push(node);
   }
   return roots;

@@ -8,6 +8,7 @@ export interface ArchiveClass {
   name: string;
   org: string;
   labels: { [key: string]: string };
+  org_ref?: Link;
   refs?: { [key: string]: Link | Link[] };
   state: string;
   rev: number;
@@ -57,6 +58,7 @@ export interface Area {
   name: string;
   org: string;
   labels: { [key: string]: string };
+  org_ref?: Link;
   refs?: { [key: string]: Link | Link[] };
   state: string;
   rev: number;
@@ -98,6 +100,57 @@ export interface AreaSpec {
   description?: string;
 }
 
+export interface Calendar {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: CalendarSpec;
+}
+
+export interface CalendarInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: CalendarSpec;
+}
+
+export interface CalendarList {
+  items: Calendar[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface CalendarPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface CalendarSpec {
+  working_days?: ('mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun')[];
+  holidays?: { from: string; to?: string; name?: string }[];
+  extra_working_days?: { from: string; to?: string; name?: string }[];
+}
+
 export interface Channel {
   kind: string;
   id: string;
@@ -106,6 +159,7 @@ export interface Channel {
   name: string;
   org: string;
   labels: { [key: string]: string };
+  org_ref?: Link;
   refs?: { [key: string]: Link | Link[] };
   state: string;
   rev: number;
@@ -163,6 +217,62 @@ export interface ChannelSpec {
   };
 }
 
+export interface CodeRule {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: CodeRuleSpec;
+}
+
+export interface CodeRuleInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: CodeRuleSpec;
+}
+
+export interface CodeRuleList {
+  items: CodeRule[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface CodeRulePatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface CodeRuleSpec {
+  kind: string;
+  pattern: string;
+  start?: number;
+  step?: number;
+  reset?: 'none' | 'year' | 'month' | 'day';
+  per_org?: boolean;
+  check?: 'none' | 'luhn' | 'mod11_2' | 'mod97_10';
+  utc_offset?: string;
+}
+
 export interface Device {
   kind: string;
   id: string;
@@ -171,6 +281,7 @@ export interface Device {
   name: string;
   org: string;
   labels: { [key: string]: string };
+  org_ref?: Link;
   refs?: { [key: string]: Link | Link[] };
   state: string;
   rev: number;
@@ -251,6 +362,8 @@ export interface Field {
   items?: FieldItem;
   max_items?: number;
   show_if?: { field: string; in: unknown[] };
+  sensitive?: boolean;
+  accept?: string;
 }
 
 export interface FieldItem {
@@ -275,9 +388,64 @@ export interface FieldItem {
   items?: FieldItem;
   max_items?: number;
   show_if?: { field: string; in: unknown[] };
+  sensitive?: boolean;
+  accept?: string;
 }
 
-export type FieldType = 'string' | 'integer' | 'number' | 'boolean' | 'enum' | 'ref' | 'duration' | 'time' | 'secret' | 'object' | 'array' | 'json' | 'point';
+export type FieldType = 'string' | 'integer' | 'number' | 'boolean' | 'enum' | 'ref' | 'duration' | 'time' | 'secret' | 'object' | 'array' | 'json' | 'point' | 'file';
+
+export interface Group {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: GroupSpec;
+}
+
+export interface GroupInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: GroupSpec;
+}
+
+export interface GroupList {
+  items: Group[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface GroupPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface GroupSpec {
+  description?: string;
+  members?: string[];
+  roles?: string[];
+  grants?: { role: string; orgs: string[] }[];
+  external?: string[];
+}
 
 export interface KindDoc {
   kind: string;
@@ -288,17 +456,292 @@ export interface KindDoc {
   help?: Text;
   icon?: string;
   numbered?: boolean;
-  code?: { required?: boolean; pattern?: string };
+  code?: { required?: boolean; pattern?: string; lifelong?: boolean };
   fields: Field[];
   lists?: { columns?: string[]; sort?: string };
   form?: { groups?: { title?: Text; fields: string[] }[] };
   share?: string;
+  single?: boolean;
+  org_from?: string;
+  lifecycle?: Lifecycle;
+}
+
+export interface LdapServer {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: LdapServerSpec;
+}
+
+export interface LdapServerInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: LdapServerSpec;
+}
+
+export interface LdapServerList {
+  items: LdapServer[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface LdapServerPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface LdapServerSpec {
+  url: string;
+  start_tls?: boolean;
+  ca_pem?: string;
+  bind_dn?: string;
+  bind_password?: string;
+  base: string;
+  filter?: string;
+  name_attribute?: string;
+  mail_attribute?: string;
+  groups_attribute?: string;
+  groups_base?: string;
+  groups_filter?: string;
+  timeout?: string;
+  create_users?: boolean;
+  users_org?: string;
+  disabled?: boolean;
+  mapping?: { group: string; role: string; orgs?: string[] }[];
+}
+
+export interface Lifecycle {
+  initial?: string;
+  states: LifecycleState[];
+  transitions?: LifecycleTransition[];
+}
+
+export interface LifecycleState {
+  state: string;
+  title?: Text;
+  color?: string;
+  edit?: boolean;
+  delete?: boolean;
+}
+
+export interface LifecycleTransition {
+  name: string;
+  title?: Text;
+  from: string[];
+  to: string;
+  action?: string;
+  requires?: string[];
+  comment?: 'none' | 'optional' | 'required';
+  four_eyes?: boolean;
+  notify?: boolean;
 }
 
 export interface Link {
   id: string;
   code: string;
   name: string;
+}
+
+export interface MessageChannel {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: MessageChannelSpec;
+}
+
+export interface MessageChannelInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: MessageChannelSpec;
+}
+
+export interface MessageChannelList {
+  items: MessageChannel[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface MessageChannelPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface MessageChannelSpec {
+  type: 'webhook' | 'email' | 'wecom' | 'dingtalk' | 'feishu';
+  enabled?: boolean;
+  language?: 'zh' | 'en';
+  url?: string;
+  secret?: string;
+  authorization?: string;
+  template?: string;
+  allow_private?: boolean;
+  host?: string;
+  port?: number;
+  security?: 'starttls' | 'tls' | 'none';
+  username?: string;
+  password?: string;
+  from?: string;
+  to?: string[];
+  ca_file?: string;
+  tls_insecure?: boolean;
+  timeout?: string;
+  tries?: number;
+  retry_after?: string;
+  per_minute?: number;
+}
+
+export interface OidcProvider {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: OidcProviderSpec;
+}
+
+export interface OidcProviderInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: OidcProviderSpec;
+}
+
+export interface OidcProviderList {
+  items: OidcProvider[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface OidcProviderPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface OidcProviderSpec {
+  issuer: string;
+  client_id: string;
+  client_secret?: string;
+  public_url?: string;
+  scopes?: string;
+  login_claim?: string;
+  groups_claim?: string;
+  ca_pem?: string;
+  create_users?: boolean;
+  users_org?: string;
+  disabled?: boolean;
+  mapping?: { group: string; role: string; orgs?: string[] }[];
+}
+
+export interface Org {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: OrgSpec;
+}
+
+export interface OrgInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: OrgSpec;
+}
+
+export interface OrgList {
+  items: Org[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface OrgPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface OrgSpec {
+  parent?: string;
+  type?: 'group' | 'enterprise' | 'plant' | 'workshop' | 'area' | 'department' | 'team';
+  name_en?: string;
+  description?: string;
 }
 
 export interface Point {
@@ -309,6 +752,7 @@ export interface Point {
   name: string;
   org: string;
   labels: { [key: string]: string };
+  org_ref?: Link;
   refs?: { [key: string]: Link | Link[] };
   state: string;
   rev: number;
@@ -373,6 +817,11 @@ export interface PointSpec {
   l?: number;
   h?: number;
   hh?: number;
+  alarm_deadband?: number;
+  alarm_delay?: string;
+  alarm_priority?: number;
+  alarm_bad?: boolean;
+  alarm_stale?: string;
   description?: string;
   options?: { byte_order?: 'ABCD' | 'CDAB' | 'BADC' | 'DCBA'; length?: number };
 }
@@ -385,6 +834,120 @@ export interface Problem {
   detail: string;
   where?: string;
   errors?: Fault[];
+}
+
+export interface ProvisionProfile {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: ProvisionProfileSpec;
+}
+
+export interface ProvisionProfileInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: ProvisionProfileSpec;
+}
+
+export interface ProvisionProfileList {
+  items: ProvisionProfile[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface ProvisionProfilePatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface ProvisionProfileSpec {
+  enabled?: boolean;
+  key: string;
+  secret: string;
+  name_pattern?: string;
+  max_devices?: number;
+  until?: string;
+  create?: boolean;
+  point_code?: string;
+  point_spec?: unknown;
+  rate?: number;
+}
+
+export interface PushDevice {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: PushDeviceSpec;
+}
+
+export interface PushDeviceInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: PushDeviceSpec;
+}
+
+export interface PushDeviceList {
+  items: PushDevice[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface PushDevicePatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface PushDeviceSpec {
+  enabled?: boolean;
+  clock?: 'device' | 'server';
+  keys?: { key: string; point: string }[];
+  create?: boolean;
+  point_code?: string;
+  point_spec?: unknown;
+  max_keys?: number;
+  rate?: number;
 }
 
 export interface Report {
@@ -413,6 +976,7 @@ export interface Resource {
   name: string;
   org: string;
   labels: { [key: string]: string };
+  org_ref?: Link;
   refs?: { [key: string]: Link | Link[] };
   state: string;
   rev: number;
@@ -441,6 +1005,7 @@ export interface Role {
   name: string;
   org: string;
   labels: { [key: string]: string };
+  org_ref?: Link;
   refs?: { [key: string]: Link | Link[] };
   state: string;
   rev: number;
@@ -480,7 +1045,244 @@ export interface RolePatch {
 export interface RoleSpec {
   description?: string;
   name_zh?: string;
-  permissions?: { kinds: string[]; actions: ('read' | 'write' | 'delete' | 'control' | 'admin')[] }[];
+  permissions?: {
+    kinds: string[];
+    actions: ('read' | 'write' | 'delete' | 'approve' | 'control' | 'sensitive' | 'admin')[];
+    fields?: string[];
+  }[];
+}
+
+export interface SavedView {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: SavedViewSpec;
+}
+
+export interface SavedViewInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: SavedViewSpec;
+}
+
+export interface SavedViewList {
+  items: SavedView[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface SavedViewPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface SavedViewSpec {
+  kind: string;
+  query?: string;
+  columns?: string[];
+  sort?: string;
+  density?: 'compact' | 'comfortable';
+  shared?: boolean;
+  roles?: string[];
+}
+
+export interface Schedule {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: ScheduleSpec;
+}
+
+export interface ScheduleInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: ScheduleSpec;
+}
+
+export interface ScheduleList {
+  items: Schedule[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface SchedulePatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface ScheduleSpec {
+  enabled?: boolean;
+  cron: string;
+  time_zone?: string;
+  calendar?: string;
+  day_off?: 'skip' | 'next';
+  job_type: string;
+  params?: unknown;
+  missed?: 'skip' | 'once';
+  overlap?: 'skip' | 'queue';
+}
+
+export interface SecuritySettings {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: SecuritySettingsSpec;
+}
+
+export interface SecuritySettingsInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: SecuritySettingsSpec;
+}
+
+export interface SecuritySettingsList {
+  items: SecuritySettings[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface SecuritySettingsPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface SecuritySettingsSpec {
+  password_length?: number;
+  password_classes?: number;
+  password_history?: number;
+  password_days?: number;
+  password_forbidden?: string[];
+  lock_count?: number;
+  lock_minutes?: number;
+  session_idle_minutes?: number;
+  session_hours?: number;
+  session_count?: number;
+  second_factor_roles?: string[];
+  token_days?: number;
+  separate_admins?: boolean;
+}
+
+export interface Subscription {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: SubscriptionSpec;
+}
+
+export interface SubscriptionInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: SubscriptionSpec;
+}
+
+export interface SubscriptionList {
+  items: Subscription[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface SubscriptionPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface SubscriptionSpec {
+  enabled?: boolean;
+  topics?: string[];
+  severity?: 'info' | 'warning' | 'error' | 'critical';
+  kinds?: string[];
+  orgs?: string[];
+  channels: string[];
+  users?: string[];
+  groups?: string[];
+  roles?: string[];
+  quiet_from?: string;
+  quiet_to?: string;
+  utc_offset?: number;
 }
 
 export interface Text {
@@ -496,6 +1298,7 @@ export interface Trend {
   name: string;
   org: string;
   labels: { [key: string]: string };
+  org_ref?: Link;
   refs?: { [key: string]: Link | Link[] };
   state: string;
   rev: number;
@@ -548,6 +1351,7 @@ export interface User {
   name: string;
   org: string;
   labels: { [key: string]: string };
+  org_ref?: Link;
   refs?: { [key: string]: Link | Link[] };
   state: string;
   rev: number;
@@ -566,6 +1370,57 @@ export interface UserInput {
   org?: string;
   labels?: { [key: string]: string | null };
   spec?: UserSpec;
+}
+
+export interface UserKind {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: UserKindSpec;
+}
+
+export interface UserKindInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: UserKindSpec;
+}
+
+export interface UserKindList {
+  items: UserKind[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface UserKindPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface UserKindSpec {
+  document: unknown;
+  renames?: unknown;
+  on_loss?: 'refuse' | 'drop';
 }
 
 export interface UserList {
@@ -588,8 +1443,75 @@ export interface UserSpec {
   display_name?: string;
   email?: string;
   roles?: string[];
+  grants?: { role: string; orgs: string[] }[];
+  groups?: string[];
   disabled?: boolean;
+  service?: boolean;
   language?: 'zh-CN' | 'en';
+}
+
+/* DELETE /api/v1/session/totp */
+export interface DeleteSessionTotpBody {
+  code: string;
+}
+
+/* GET /api/v1/alarms */
+export interface GetAlarmsAnswer {
+  items: {
+    id: string;
+    point: number;
+    code?: string;
+    name?: string;
+    area?: string;
+    org?: string;
+    condition: 'hh' | 'h' | 'l' | 'll' | 'bad' | 'stale';
+    priority?: number;
+    state: 'active_unacked' | 'active_acked' | 'cleared_unacked' | 'normal';
+    value?: number | null;
+    limit?: number | null;
+    unit?: string;
+    raised_at?: string | null;
+    cleared_at?: string | null;
+    acked_by?: string | null;
+    acked_at?: string | null;
+    comment?: string | null;
+    shelved_until?: string | null;
+    shelved_by?: string | null;
+    shelve_reason?: string | null;
+  }[];
+  total: number;
+  page: number;
+  size: number;
+  counts: {
+    active: number;
+    unacked: number;
+    shelved: number;
+    by_priority: { [key: string]: number };
+    dropped: number;
+  };
+}
+
+/* GET /api/v1/alarms/history */
+export interface GetAlarmsHistoryAnswer {
+  items: {
+    id: string;
+    at: string;
+    point: number;
+    code: string;
+    name: string;
+    org: string;
+    condition: 'hh' | 'h' | 'l' | 'll' | 'bad' | 'stale';
+    event: 'raised' | 'cleared' | 'acked' | 'removed' | 'shelved' | 'unshelved' | 'caught_up';
+    state: 'active_unacked' | 'active_acked' | 'cleared_unacked' | 'normal';
+    priority: number;
+    value: number | null;
+    limit: number | null;
+    by: string;
+    comment: string;
+  }[];
+  total: number;
+  page: number;
+  size: number;
 }
 
 /* GET /api/v1/archive-classes */
@@ -605,6 +1527,8 @@ export interface GetArchiveClassesIdHistoryAnswer {
     at: string;
     by: string;
     op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
     diff: { path: string; before?: unknown; after?: unknown }[];
   }[];
   page: number;
@@ -613,6 +1537,27 @@ export interface GetArchiveClassesIdHistoryAnswer {
 
 /* GET /api/v1/archive-classes/{id}/history/{rev} */
 export type GetArchiveClassesIdHistoryRevAnswer = ArchiveClass;
+
+/* GET /api/v1/archive-classes/{id}/transitions */
+export interface GetArchiveClassesIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/archive-classes/{id}/where-used */
+export interface GetArchiveClassesIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
 
 /* GET /api/v1/areas */
 export interface GetAreasAnswer {
@@ -657,6 +1602,51 @@ export interface GetAuditVerifyAnswer {
   ok: boolean;
   records: number;
   detail?: string;
+}
+
+/* GET /api/v1/calendars */
+export type GetCalendarsAnswer = CalendarList;
+
+/* GET /api/v1/calendars/{id} */
+export type GetCalendarsIdAnswer = Calendar;
+
+/* GET /api/v1/calendars/{id}/history */
+export interface GetCalendarsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/calendars/{id}/history/{rev} */
+export type GetCalendarsIdHistoryRevAnswer = Calendar;
+
+/* GET /api/v1/calendars/{id}/transitions */
+export interface GetCalendarsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/calendars/{id}/where-used */
+export interface GetCalendarsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
 }
 
 /* GET /api/v1/channels */
@@ -713,6 +1703,8 @@ export interface GetChannelsIdHistoryAnswer {
     at: string;
     by: string;
     op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
     diff: { path: string; before?: unknown; after?: unknown }[];
   }[];
   page: number;
@@ -721,6 +1713,27 @@ export interface GetChannelsIdHistoryAnswer {
 
 /* GET /api/v1/channels/{id}/history/{rev} */
 export type GetChannelsIdHistoryRevAnswer = Channel;
+
+/* GET /api/v1/channels/{id}/transitions */
+export interface GetChannelsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/channels/{id}/where-used */
+export interface GetChannelsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
 
 /* GET /api/v1/channels:status */
 export interface GetChannelsStatusAnswer {
@@ -754,6 +1767,51 @@ export interface GetChannelsStatusAnswer {
   }[];
 }
 
+/* GET /api/v1/code-rules */
+export type GetCodeRulesAnswer = CodeRuleList;
+
+/* GET /api/v1/code-rules/{id} */
+export type GetCodeRulesIdAnswer = CodeRule;
+
+/* GET /api/v1/code-rules/{id}/history */
+export interface GetCodeRulesIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/code-rules/{id}/history/{rev} */
+export type GetCodeRulesIdHistoryRevAnswer = CodeRule;
+
+/* GET /api/v1/code-rules/{id}/transitions */
+export interface GetCodeRulesIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/code-rules/{id}/where-used */
+export interface GetCodeRulesIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
 /* GET /api/v1/current */
 export interface GetCurrentAnswer {
   items: {
@@ -765,6 +1823,28 @@ export interface GetCurrentAnswer {
     reason: string;
     age_ms: number | null;
   }[];
+}
+
+/* GET /api/v1/deliveries */
+export interface GetDeliveriesAnswer {
+  items: {
+    id: string;
+    channel: string;
+    channel_code: string;
+    topic: string;
+    severity: 'info' | 'warning' | 'error' | 'critical';
+    title: string;
+    count: number;
+    at: string;
+    state: 'collecting' | 'queued' | 'sent' | 'failed';
+    tries: number;
+    next_at: string;
+    sent_at: string | null;
+    error: string;
+  }[];
+  total: number;
+  page: number;
+  size: number;
 }
 
 /* GET /api/v1/devices */
@@ -780,6 +1860,8 @@ export interface GetDevicesIdHistoryAnswer {
     at: string;
     by: string;
     op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
     diff: { path: string; before?: unknown; after?: unknown }[];
   }[];
   page: number;
@@ -788,6 +1870,27 @@ export interface GetDevicesIdHistoryAnswer {
 
 /* GET /api/v1/devices/{id}/history/{rev} */
 export type GetDevicesIdHistoryRevAnswer = Device;
+
+/* GET /api/v1/devices/{id}/transitions */
+export interface GetDevicesIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/devices/{id}/where-used */
+export interface GetDevicesIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
 
 /* GET /api/v1/drivers */
 export interface GetDriversAnswer {
@@ -801,6 +1904,51 @@ export interface GetDriversAnswer {
     address_help: Text;
     examples: string[];
   }[];
+}
+
+/* GET /api/v1/groups */
+export type GetGroupsAnswer = GroupList;
+
+/* GET /api/v1/groups/{id} */
+export type GetGroupsIdAnswer = Group;
+
+/* GET /api/v1/groups/{id}/history */
+export interface GetGroupsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/groups/{id}/history/{rev} */
+export type GetGroupsIdHistoryRevAnswer = Group;
+
+/* GET /api/v1/groups/{id}/transitions */
+export interface GetGroupsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/groups/{id}/where-used */
+export interface GetGroupsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
 }
 
 /* GET /healthz */
@@ -892,6 +2040,76 @@ export interface GetHistorySummaryAnswer {
   }[];
 }
 
+/* GET /api/v1/job-types */
+export interface GetJobTypesAnswer {
+  items: {
+    name: string;
+    title: { en: string; zh: string };
+    kind: string;
+    params: unknown[];
+    by_user: boolean;
+    resumable: boolean;
+    concurrency: number;
+    retries: number;
+    timeout_s: number;
+  }[];
+}
+
+/* GET /api/v1/jobs */
+export interface GetJobsAnswer {
+  items: {
+    id: string;
+    type: string;
+    title: { en: string; zh: string };
+    state: 'waiting' | 'queued' | 'running' | 'cancelling' | 'done' | 'failed' | 'cancelled';
+    by: string;
+    org: string;
+    schedule: string;
+    parent: string;
+    created_at: string;
+    not_before: string | null;
+    started_at: string | null;
+    ended_at: string | null;
+    attempt: number;
+    progress: { done: number; total: number; what: string };
+    error: { code: string; where: string; detail: string } | null;
+    runner: string;
+    may: { cancel: boolean; retry: boolean };
+  }[];
+  total: number;
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/jobs/{id} */
+export interface GetJobsIdAnswer {
+  id: string;
+  type: string;
+  title: { en: string; zh: string };
+  state: 'waiting' | 'queued' | 'running' | 'cancelling' | 'done' | 'failed' | 'cancelled';
+  by: string;
+  org: string;
+  schedule: string;
+  parent: string;
+  created_at: string;
+  not_before: string | null;
+  started_at: string | null;
+  ended_at: string | null;
+  attempt: number;
+  progress: { done: number; total: number; what: string };
+  error: { code: string; where: string; detail: string } | null;
+  runner: string;
+  may: { cancel: boolean; retry: boolean };
+  params: Record<string, unknown>;
+  result: unknown;
+  depends: { id: string; state: string }[];
+}
+
+/* GET /api/v1/jobs/{id}/log */
+export interface GetJobsIdLogAnswer {
+  items: { n: number; t: string; level: string; text: string }[];
+}
+
 /* GET /api/v1/kinds */
 export interface GetKindsAnswer {
   items: KindDoc[];
@@ -900,8 +2118,219 @@ export interface GetKindsAnswer {
 /* GET /api/v1/kinds/{kind} */
 export type GetKindsKindAnswer = KindDoc;
 
+/* GET /api/v1/ldap-servers */
+export type GetLdapServersAnswer = LdapServerList;
+
+/* GET /api/v1/ldap-servers/{id} */
+export type GetLdapServersIdAnswer = LdapServer;
+
+/* GET /api/v1/ldap-servers/{id}/history */
+export interface GetLdapServersIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/ldap-servers/{id}/history/{rev} */
+export type GetLdapServersIdHistoryRevAnswer = LdapServer;
+
+/* GET /api/v1/ldap-servers/{id}/transitions */
+export interface GetLdapServersIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/ldap-servers/{id}/where-used */
+export interface GetLdapServersIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/message-channels */
+export type GetMessageChannelsAnswer = MessageChannelList;
+
+/* GET /api/v1/message-channels/{id} */
+export type GetMessageChannelsIdAnswer = MessageChannel;
+
+/* GET /api/v1/message-channels/{id}/history */
+export interface GetMessageChannelsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/message-channels/{id}/history/{rev} */
+export type GetMessageChannelsIdHistoryRevAnswer = MessageChannel;
+
+/* GET /api/v1/message-channels/{id}/transitions */
+export interface GetMessageChannelsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/message-channels/{id}/where-used */
+export interface GetMessageChannelsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/notices */
+export interface GetNoticesAnswer {
+  items: {
+    id: string;
+    at: string;
+    topic: string;
+    severity: 'info' | 'warning' | 'error' | 'critical';
+    title: string;
+    text: string;
+    link: string;
+    read: boolean;
+  }[];
+  unread: number;
+  total: number;
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/oidc-providers */
+export type GetOidcProvidersAnswer = OidcProviderList;
+
+/* GET /api/v1/oidc-providers/{id} */
+export type GetOidcProvidersIdAnswer = OidcProvider;
+
+/* GET /api/v1/oidc-providers/{id}/history */
+export interface GetOidcProvidersIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/oidc-providers/{id}/history/{rev} */
+export type GetOidcProvidersIdHistoryRevAnswer = OidcProvider;
+
+/* GET /api/v1/oidc-providers/{id}/transitions */
+export interface GetOidcProvidersIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/oidc-providers/{id}/where-used */
+export interface GetOidcProvidersIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
 /* GET /api/v1/openapi.json */
 export type GetOpenapiJsonAnswer = Record<string, unknown>;
+
+/* GET /api/v1/orgs */
+export type GetOrgsAnswer = OrgList;
+
+/* GET /api/v1/orgs/{id} */
+export type GetOrgsIdAnswer = Org;
+
+/* GET /api/v1/orgs/{id}/history */
+export interface GetOrgsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/orgs/{id}/history/{rev} */
+export type GetOrgsIdHistoryRevAnswer = Org;
+
+/* GET /api/v1/orgs/{id}/transitions */
+export interface GetOrgsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/orgs/{id}/where-used */
+export interface GetOrgsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/orgs:tree */
+export interface GetOrgsTreeAnswer {
+  items: {
+    id: string;
+    code: string;
+    name: string;
+    type: string;
+    parent: string | null;
+    children: number;
+    counts: { [key: string]: number };
+  }[];
+}
 
 /* GET /api/v1/plant-areas */
 export type GetPlantAreasAnswer = AreaList;
@@ -916,6 +2345,8 @@ export interface GetPlantAreasIdHistoryAnswer {
     at: string;
     by: string;
     op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
     diff: { path: string; before?: unknown; after?: unknown }[];
   }[];
   page: number;
@@ -924,6 +2355,27 @@ export interface GetPlantAreasIdHistoryAnswer {
 
 /* GET /api/v1/plant-areas/{id}/history/{rev} */
 export type GetPlantAreasIdHistoryRevAnswer = Area;
+
+/* GET /api/v1/plant-areas/{id}/transitions */
+export interface GetPlantAreasIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/plant-areas/{id}/where-used */
+export interface GetPlantAreasIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
 
 /* GET /api/v1/points */
 export type GetPointsAnswer = PointList;
@@ -938,6 +2390,8 @@ export interface GetPointsIdHistoryAnswer {
     at: string;
     by: string;
     op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
     diff: { path: string; before?: unknown; after?: unknown }[];
   }[];
   page: number;
@@ -946,6 +2400,27 @@ export interface GetPointsIdHistoryAnswer {
 
 /* GET /api/v1/points/{id}/history/{rev} */
 export type GetPointsIdHistoryRevAnswer = Point;
+
+/* GET /api/v1/points/{id}/transitions */
+export interface GetPointsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/points/{id}/where-used */
+export interface GetPointsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
 
 /* GET /api/v1/points:tree */
 export interface GetPointsTreeAnswer {
@@ -963,6 +2438,108 @@ export interface GetPointsTreeAnswer {
   truncated: boolean;
 }
 
+/* GET /api/v1/provision-profiles */
+export type GetProvisionProfilesAnswer = ProvisionProfileList;
+
+/* GET /api/v1/provision-profiles/{id} */
+export type GetProvisionProfilesIdAnswer = ProvisionProfile;
+
+/* GET /api/v1/provision-profiles/{id}/history */
+export interface GetProvisionProfilesIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/provision-profiles/{id}/history/{rev} */
+export type GetProvisionProfilesIdHistoryRevAnswer = ProvisionProfile;
+
+/* GET /api/v1/provision-profiles/{id}/transitions */
+export interface GetProvisionProfilesIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/provision-profiles/{id}/where-used */
+export interface GetProvisionProfilesIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/push-devices */
+export type GetPushDevicesAnswer = PushDeviceList;
+
+/* GET /api/v1/push-devices/{id} */
+export type GetPushDevicesIdAnswer = PushDevice;
+
+/* GET /api/v1/push-devices/{id}/history */
+export interface GetPushDevicesIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/push-devices/{id}/history/{rev} */
+export type GetPushDevicesIdHistoryRevAnswer = PushDevice;
+
+/* GET /api/v1/push-devices/{id}/latest */
+export interface GetPushDevicesIdLatestAnswer {
+  has_token: boolean;
+  seen_at: string | null;
+  messages: number;
+  samples: number;
+  unknown: number;
+  rejected: number;
+  items: { key: string; point: string | null; value: string; t: string | null; count: number; problem: string }[];
+  attributes: { key: string; value: unknown; at: string }[];
+}
+
+/* GET /api/v1/push-devices/{id}/transitions */
+export interface GetPushDevicesIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/push-devices/{id}/where-used */
+export interface GetPushDevicesIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
 /* GET /api/v1/roles */
 export type GetRolesAnswer = RoleList;
 
@@ -976,6 +2553,8 @@ export interface GetRolesIdHistoryAnswer {
     at: string;
     by: string;
     op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
     diff: { path: string; before?: unknown; after?: unknown }[];
   }[];
   page: number;
@@ -985,12 +2564,189 @@ export interface GetRolesIdHistoryAnswer {
 /* GET /api/v1/roles/{id}/history/{rev} */
 export type GetRolesIdHistoryRevAnswer = Role;
 
+/* GET /api/v1/roles/{id}/transitions */
+export interface GetRolesIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/roles/{id}/where-used */
+export interface GetRolesIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/roles:matrix */
+export interface GetRolesMatrixAnswer {
+  kinds: { kind: string; title: string }[];
+  roles: { code: string; name: string; cells: { [key: string]: string[] } }[];
+}
+
+/* GET /api/v1/saved-views */
+export type GetSavedViewsAnswer = SavedViewList;
+
+/* GET /api/v1/saved-views/{id} */
+export type GetSavedViewsIdAnswer = SavedView;
+
+/* GET /api/v1/saved-views/{id}/history */
+export interface GetSavedViewsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/saved-views/{id}/history/{rev} */
+export type GetSavedViewsIdHistoryRevAnswer = SavedView;
+
+/* GET /api/v1/saved-views/{id}/transitions */
+export interface GetSavedViewsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/saved-views/{id}/where-used */
+export interface GetSavedViewsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/schedules */
+export type GetSchedulesAnswer = ScheduleList;
+
+/* GET /api/v1/schedules/{id} */
+export type GetSchedulesIdAnswer = Schedule;
+
+/* GET /api/v1/schedules/{id}/history */
+export interface GetSchedulesIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/schedules/{id}/history/{rev} */
+export type GetSchedulesIdHistoryRevAnswer = Schedule;
+
+/* GET /api/v1/schedules/{id}/next */
+export interface GetSchedulesIdNextAnswer {
+  items: string[];
+  last: { due_at: string; run_at: string | null; job: string; note: { en: string; zh: string } } | null;
+}
+
+/* GET /api/v1/schedules/{id}/transitions */
+export interface GetSchedulesIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/schedules/{id}/where-used */
+export interface GetSchedulesIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/security-settings */
+export type GetSecuritySettingsAnswer = SecuritySettingsList;
+
+/* GET /api/v1/security-settings/{id} */
+export type GetSecuritySettingsIdAnswer = SecuritySettings;
+
+/* GET /api/v1/security-settings/{id}/history */
+export interface GetSecuritySettingsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/security-settings/{id}/history/{rev} */
+export type GetSecuritySettingsIdHistoryRevAnswer = SecuritySettings;
+
+/* GET /api/v1/security-settings/{id}/transitions */
+export interface GetSecuritySettingsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/security-settings/{id}/where-used */
+export interface GetSecuritySettingsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
 /* GET /api/v1/session */
 export interface GetSessionAnswer {
   user: { id: string; login: string; name: string; roles: string[] };
   permissions: { kind: string; actions: string[] }[];
   must_set_password: boolean;
+  second_factor: boolean;
+  must_add_second_factor: boolean;
   expires_at: string | null;
+}
+
+/* GET /api/v1/session/options */
+export interface GetSessionOptionsAnswer {
+  password: boolean;
+  oidc: { code: string; name: string }[];
+  ldap: boolean;
 }
 
 /* GET /api/v1/sessions */
@@ -1051,6 +2807,51 @@ export interface GetStorageAnswer {
   }[];
 }
 
+/* GET /api/v1/subscriptions */
+export type GetSubscriptionsAnswer = SubscriptionList;
+
+/* GET /api/v1/subscriptions/{id} */
+export type GetSubscriptionsIdAnswer = Subscription;
+
+/* GET /api/v1/subscriptions/{id}/history */
+export interface GetSubscriptionsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/subscriptions/{id}/history/{rev} */
+export type GetSubscriptionsIdHistoryRevAnswer = Subscription;
+
+/* GET /api/v1/subscriptions/{id}/transitions */
+export interface GetSubscriptionsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/subscriptions/{id}/where-used */
+export interface GetSubscriptionsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
 /* GET /api/v1/tokens */
 export interface GetTokensAnswer {
   items: {
@@ -1059,6 +2860,8 @@ export interface GetTokensAnswer {
     user_id: string;
     login: string;
     roles: string[];
+    orgs: string[];
+    created_by: string;
     created_at: string | null;
     expires_at: string | null;
     used_at: string | null;
@@ -1079,6 +2882,8 @@ export interface GetTrendsIdHistoryAnswer {
     at: string;
     by: string;
     op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
     diff: { path: string; before?: unknown; after?: unknown }[];
   }[];
   page: number;
@@ -1087,6 +2892,72 @@ export interface GetTrendsIdHistoryAnswer {
 
 /* GET /api/v1/trends/{id}/history/{rev} */
 export type GetTrendsIdHistoryRevAnswer = Trend;
+
+/* GET /api/v1/trends/{id}/transitions */
+export interface GetTrendsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/trends/{id}/where-used */
+export interface GetTrendsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/user-kinds */
+export type GetUserKindsAnswer = UserKindList;
+
+/* GET /api/v1/user-kinds/{id} */
+export type GetUserKindsIdAnswer = UserKind;
+
+/* GET /api/v1/user-kinds/{id}/history */
+export interface GetUserKindsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/user-kinds/{id}/history/{rev} */
+export type GetUserKindsIdHistoryRevAnswer = UserKind;
+
+/* GET /api/v1/user-kinds/{id}/transitions */
+export interface GetUserKindsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/user-kinds/{id}/where-used */
+export interface GetUserKindsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
 
 /* GET /api/v1/users */
 export type GetUsersAnswer = UserList;
@@ -1101,6 +2972,8 @@ export interface GetUsersIdHistoryAnswer {
     at: string;
     by: string;
     op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
     diff: { path: string; before?: unknown; after?: unknown }[];
   }[];
   page: number;
@@ -1109,6 +2982,58 @@ export interface GetUsersIdHistoryAnswer {
 
 /* GET /api/v1/users/{id}/history/{rev} */
 export type GetUsersIdHistoryRevAnswer = User;
+
+/* GET /api/v1/users/{id}/permissions */
+export interface GetUsersIdPermissionsAnswer {
+  user: { id: string; login: string; name: string; disabled: boolean };
+  groups: string[];
+  rows: {
+    kind: string;
+    actions: string[];
+    orgs: 'all' | { id: string; code: string; name: string }[];
+    fields: string[] | null;
+    from: { role: string; via: string }[];
+  }[];
+}
+
+/* GET /api/v1/users/{id}/transitions */
+export interface GetUsersIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/users/{id}/where-used */
+export interface GetUsersIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/users:state */
+export interface GetUsersStateAnswer {
+  items: {
+    id: string;
+    login: string;
+    locked: boolean;
+    locked_until: string | null;
+    password_set_at: string | null;
+    seen_at: string | null;
+    failures: number;
+    sessions: number;
+    tokens: number;
+    second_factor: boolean;
+    needs_second_factor: boolean;
+    external: boolean;
+  }[];
+}
 
 /* GET /api/v1/version */
 export interface GetVersionAnswer {
@@ -1123,17 +3048,59 @@ export type PatchArchiveClassesIdAnswer = ArchiveClass;
 /* PATCH /api/v1/archive-classes/{id} */
 export type PatchArchiveClassesIdBody = ArchiveClassPatch;
 
+/* PATCH /api/v1/calendars/{id} */
+export type PatchCalendarsIdAnswer = Calendar;
+
+/* PATCH /api/v1/calendars/{id} */
+export type PatchCalendarsIdBody = CalendarPatch;
+
 /* PATCH /api/v1/channels/{id} */
 export type PatchChannelsIdAnswer = Channel;
 
 /* PATCH /api/v1/channels/{id} */
 export type PatchChannelsIdBody = ChannelPatch;
 
+/* PATCH /api/v1/code-rules/{id} */
+export type PatchCodeRulesIdAnswer = CodeRule;
+
+/* PATCH /api/v1/code-rules/{id} */
+export type PatchCodeRulesIdBody = CodeRulePatch;
+
 /* PATCH /api/v1/devices/{id} */
 export type PatchDevicesIdAnswer = Device;
 
 /* PATCH /api/v1/devices/{id} */
 export type PatchDevicesIdBody = DevicePatch;
+
+/* PATCH /api/v1/groups/{id} */
+export type PatchGroupsIdAnswer = Group;
+
+/* PATCH /api/v1/groups/{id} */
+export type PatchGroupsIdBody = GroupPatch;
+
+/* PATCH /api/v1/ldap-servers/{id} */
+export type PatchLdapServersIdAnswer = LdapServer;
+
+/* PATCH /api/v1/ldap-servers/{id} */
+export type PatchLdapServersIdBody = LdapServerPatch;
+
+/* PATCH /api/v1/message-channels/{id} */
+export type PatchMessageChannelsIdAnswer = MessageChannel;
+
+/* PATCH /api/v1/message-channels/{id} */
+export type PatchMessageChannelsIdBody = MessageChannelPatch;
+
+/* PATCH /api/v1/oidc-providers/{id} */
+export type PatchOidcProvidersIdAnswer = OidcProvider;
+
+/* PATCH /api/v1/oidc-providers/{id} */
+export type PatchOidcProvidersIdBody = OidcProviderPatch;
+
+/* PATCH /api/v1/orgs/{id} */
+export type PatchOrgsIdAnswer = Org;
+
+/* PATCH /api/v1/orgs/{id} */
+export type PatchOrgsIdBody = OrgPatch;
 
 /* PATCH /api/v1/plant-areas/{id} */
 export type PatchPlantAreasIdAnswer = Area;
@@ -1147,11 +3114,47 @@ export type PatchPointsIdAnswer = Point;
 /* PATCH /api/v1/points/{id} */
 export type PatchPointsIdBody = PointPatch;
 
+/* PATCH /api/v1/provision-profiles/{id} */
+export type PatchProvisionProfilesIdAnswer = ProvisionProfile;
+
+/* PATCH /api/v1/provision-profiles/{id} */
+export type PatchProvisionProfilesIdBody = ProvisionProfilePatch;
+
+/* PATCH /api/v1/push-devices/{id} */
+export type PatchPushDevicesIdAnswer = PushDevice;
+
+/* PATCH /api/v1/push-devices/{id} */
+export type PatchPushDevicesIdBody = PushDevicePatch;
+
 /* PATCH /api/v1/roles/{id} */
 export type PatchRolesIdAnswer = Role;
 
 /* PATCH /api/v1/roles/{id} */
 export type PatchRolesIdBody = RolePatch;
+
+/* PATCH /api/v1/saved-views/{id} */
+export type PatchSavedViewsIdAnswer = SavedView;
+
+/* PATCH /api/v1/saved-views/{id} */
+export type PatchSavedViewsIdBody = SavedViewPatch;
+
+/* PATCH /api/v1/schedules/{id} */
+export type PatchSchedulesIdAnswer = Schedule;
+
+/* PATCH /api/v1/schedules/{id} */
+export type PatchSchedulesIdBody = SchedulePatch;
+
+/* PATCH /api/v1/security-settings/{id} */
+export type PatchSecuritySettingsIdAnswer = SecuritySettings;
+
+/* PATCH /api/v1/security-settings/{id} */
+export type PatchSecuritySettingsIdBody = SecuritySettingsPatch;
+
+/* PATCH /api/v1/subscriptions/{id} */
+export type PatchSubscriptionsIdAnswer = Subscription;
+
+/* PATCH /api/v1/subscriptions/{id} */
+export type PatchSubscriptionsIdBody = SubscriptionPatch;
 
 /* PATCH /api/v1/trends/{id} */
 export type PatchTrendsIdAnswer = Trend;
@@ -1159,11 +3162,112 @@ export type PatchTrendsIdAnswer = Trend;
 /* PATCH /api/v1/trends/{id} */
 export type PatchTrendsIdBody = TrendPatch;
 
+/* PATCH /api/v1/user-kinds/{id} */
+export type PatchUserKindsIdAnswer = UserKind;
+
+/* PATCH /api/v1/user-kinds/{id} */
+export type PatchUserKindsIdBody = UserKindPatch;
+
 /* PATCH /api/v1/users/{id} */
 export type PatchUsersIdAnswer = User;
 
 /* PATCH /api/v1/users/{id} */
 export type PatchUsersIdBody = UserPatch;
+
+/* POST /api/v1/alarms:ack */
+export interface PostAlarmsAckAnswer {
+  acked: number;
+  skipped: number;
+}
+
+/* POST /api/v1/alarms:ack */
+export interface PostAlarmsAckBody {
+  ids: string[];
+  comment?: string;
+}
+
+/* POST /api/v1/alarms/{id}:ack */
+export interface PostAlarmsIdAckAnswer {
+  id: string;
+  point: number;
+  code?: string;
+  name?: string;
+  area?: string;
+  org?: string;
+  condition: 'hh' | 'h' | 'l' | 'll' | 'bad' | 'stale';
+  priority?: number;
+  state: 'active_unacked' | 'active_acked' | 'cleared_unacked' | 'normal';
+  value?: number | null;
+  limit?: number | null;
+  unit?: string;
+  raised_at?: string | null;
+  cleared_at?: string | null;
+  acked_by?: string | null;
+  acked_at?: string | null;
+  comment?: string | null;
+  shelved_until?: string | null;
+  shelved_by?: string | null;
+  shelve_reason?: string | null;
+}
+
+/* POST /api/v1/alarms/{id}:ack */
+export interface PostAlarmsIdAckBody {
+  comment?: string;
+}
+
+/* POST /api/v1/alarms/{id}:shelve */
+export interface PostAlarmsIdShelveAnswer {
+  id: string;
+  point: number;
+  code?: string;
+  name?: string;
+  area?: string;
+  org?: string;
+  condition: 'hh' | 'h' | 'l' | 'll' | 'bad' | 'stale';
+  priority?: number;
+  state: 'active_unacked' | 'active_acked' | 'cleared_unacked' | 'normal';
+  value?: number | null;
+  limit?: number | null;
+  unit?: string;
+  raised_at?: string | null;
+  cleared_at?: string | null;
+  acked_by?: string | null;
+  acked_at?: string | null;
+  comment?: string | null;
+  shelved_until?: string | null;
+  shelved_by?: string | null;
+  shelve_reason?: string | null;
+}
+
+/* POST /api/v1/alarms/{id}:shelve */
+export interface PostAlarmsIdShelveBody {
+  until: string | number;
+  reason: string;
+}
+
+/* POST /api/v1/alarms/{id}:unshelve */
+export interface PostAlarmsIdUnshelveAnswer {
+  id: string;
+  point: number;
+  code?: string;
+  name?: string;
+  area?: string;
+  org?: string;
+  condition: 'hh' | 'h' | 'l' | 'll' | 'bad' | 'stale';
+  priority?: number;
+  state: 'active_unacked' | 'active_acked' | 'cleared_unacked' | 'normal';
+  value?: number | null;
+  limit?: number | null;
+  unit?: string;
+  raised_at?: string | null;
+  cleared_at?: string | null;
+  acked_by?: string | null;
+  acked_at?: string | null;
+  comment?: string | null;
+  shelved_until?: string | null;
+  shelved_by?: string | null;
+  shelve_reason?: string | null;
+}
 
 /* POST /api/v1/archive-classes */
 export type PostArchiveClassesAnswer = ArchiveClass;
@@ -1190,6 +3294,18 @@ export interface PostArchiveClassesBulkBody {
   }[];
 }
 
+/* POST /api/v1/archive-classes/{id}:copy */
+export type PostArchiveClassesIdCopyAnswer = ArchiveClass;
+
+/* POST /api/v1/archive-classes/{id}:copy */
+export interface PostArchiveClassesIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/archive-classes/{id}:restore */
+export type PostArchiveClassesIdRestoreAnswer = ArchiveClass;
+
 /* POST /api/v1/archive-classes/{id}:rollback */
 export type PostArchiveClassesIdRollbackAnswer = ArchiveClass;
 
@@ -1198,8 +3314,74 @@ export interface PostArchiveClassesIdRollbackBody {
   rev: number;
 }
 
+/* POST /api/v1/archive-classes/{id}:transition */
+export type PostArchiveClassesIdTransitionAnswer = ArchiveClass;
+
+/* POST /api/v1/archive-classes/{id}:transition */
+export interface PostArchiveClassesIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
 /* POST /api/v1/archive-classes:import */
 export type PostArchiveClassesImportAnswer = Report;
+
+/* POST /api/v1/calendars */
+export type PostCalendarsAnswer = Calendar;
+
+/* POST /api/v1/calendars */
+export type PostCalendarsBody = CalendarInput;
+
+/* POST /api/v1/calendars:bulk */
+export type PostCalendarsBulkAnswer = Report;
+
+/* POST /api/v1/calendars:bulk */
+export interface PostCalendarsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/calendars/{id}:copy */
+export type PostCalendarsIdCopyAnswer = Calendar;
+
+/* POST /api/v1/calendars/{id}:copy */
+export interface PostCalendarsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/calendars/{id}:restore */
+export type PostCalendarsIdRestoreAnswer = Calendar;
+
+/* POST /api/v1/calendars/{id}:rollback */
+export type PostCalendarsIdRollbackAnswer = Calendar;
+
+/* POST /api/v1/calendars/{id}:rollback */
+export interface PostCalendarsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/calendars/{id}:transition */
+export type PostCalendarsIdTransitionAnswer = Calendar;
+
+/* POST /api/v1/calendars/{id}:transition */
+export interface PostCalendarsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/calendars:import */
+export type PostCalendarsImportAnswer = Report;
 
 /* POST /api/v1/channels */
 export type PostChannelsAnswer = Channel;
@@ -1226,6 +3408,18 @@ export interface PostChannelsBulkBody {
   }[];
 }
 
+/* POST /api/v1/channels/{id}:copy */
+export type PostChannelsIdCopyAnswer = Channel;
+
+/* POST /api/v1/channels/{id}:copy */
+export interface PostChannelsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/channels/{id}:restore */
+export type PostChannelsIdRestoreAnswer = Channel;
+
 /* POST /api/v1/channels/{id}:rollback */
 export type PostChannelsIdRollbackAnswer = Channel;
 
@@ -1240,6 +3434,15 @@ export interface PostChannelsIdTestAnswer {
   ms: number;
   code: string | null;
   detail: string;
+}
+
+/* POST /api/v1/channels/{id}:transition */
+export type PostChannelsIdTransitionAnswer = Channel;
+
+/* POST /api/v1/channels/{id}:transition */
+export interface PostChannelsIdTransitionBody {
+  transition: string;
+  comment?: string;
 }
 
 /* POST /api/v1/channels:import */
@@ -1276,6 +3479,85 @@ export interface PostChannelsTestAnswer {
 export interface PostChannelsTestBody {
   spec: ChannelSpec;
 }
+
+/* POST /api/v1/code-rules */
+export type PostCodeRulesAnswer = CodeRule;
+
+/* POST /api/v1/code-rules */
+export type PostCodeRulesBody = CodeRuleInput;
+
+/* POST /api/v1/code-rules:bulk */
+export type PostCodeRulesBulkAnswer = Report;
+
+/* POST /api/v1/code-rules:bulk */
+export interface PostCodeRulesBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/code-rules/{id}:check */
+export interface PostCodeRulesIdCheckAnswer {
+  ok: boolean;
+  why: string;
+}
+
+/* POST /api/v1/code-rules/{id}:check */
+export interface PostCodeRulesIdCheckBody {
+  code: string;
+}
+
+/* POST /api/v1/code-rules/{id}:copy */
+export type PostCodeRulesIdCopyAnswer = CodeRule;
+
+/* POST /api/v1/code-rules/{id}:copy */
+export interface PostCodeRulesIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/code-rules/{id}:preview */
+export interface PostCodeRulesIdPreviewAnswer {
+  codes: string[];
+}
+
+/* POST /api/v1/code-rules/{id}:preview */
+export interface PostCodeRulesIdPreviewBody {
+  count?: number;
+  org?: string;
+}
+
+/* POST /api/v1/code-rules/{id}:restore */
+export type PostCodeRulesIdRestoreAnswer = CodeRule;
+
+/* POST /api/v1/code-rules/{id}:rollback */
+export type PostCodeRulesIdRollbackAnswer = CodeRule;
+
+/* POST /api/v1/code-rules/{id}:rollback */
+export interface PostCodeRulesIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/code-rules/{id}:transition */
+export type PostCodeRulesIdTransitionAnswer = CodeRule;
+
+/* POST /api/v1/code-rules/{id}:transition */
+export interface PostCodeRulesIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/code-rules:import */
+export type PostCodeRulesImportAnswer = Report;
 
 /* POST /api/v1/current */
 export interface PostCurrentAnswer {
@@ -1321,6 +3603,18 @@ export interface PostDevicesBulkBody {
   }[];
 }
 
+/* POST /api/v1/devices/{id}:copy */
+export type PostDevicesIdCopyAnswer = Device;
+
+/* POST /api/v1/devices/{id}:copy */
+export interface PostDevicesIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/devices/{id}:restore */
+export type PostDevicesIdRestoreAnswer = Device;
+
 /* POST /api/v1/devices/{id}:rollback */
 export type PostDevicesIdRollbackAnswer = Device;
 
@@ -1329,8 +3623,422 @@ export interface PostDevicesIdRollbackBody {
   rev: number;
 }
 
+/* POST /api/v1/devices/{id}:transition */
+export type PostDevicesIdTransitionAnswer = Device;
+
+/* POST /api/v1/devices/{id}:transition */
+export interface PostDevicesIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
 /* POST /api/v1/devices:import */
 export type PostDevicesImportAnswer = Report;
+
+/* POST /api/v1/groups */
+export type PostGroupsAnswer = Group;
+
+/* POST /api/v1/groups */
+export type PostGroupsBody = GroupInput;
+
+/* POST /api/v1/groups:bulk */
+export type PostGroupsBulkAnswer = Report;
+
+/* POST /api/v1/groups:bulk */
+export interface PostGroupsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/groups/{id}:copy */
+export type PostGroupsIdCopyAnswer = Group;
+
+/* POST /api/v1/groups/{id}:copy */
+export interface PostGroupsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/groups/{id}:restore */
+export type PostGroupsIdRestoreAnswer = Group;
+
+/* POST /api/v1/groups/{id}:rollback */
+export type PostGroupsIdRollbackAnswer = Group;
+
+/* POST /api/v1/groups/{id}:rollback */
+export interface PostGroupsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/groups/{id}:transition */
+export type PostGroupsIdTransitionAnswer = Group;
+
+/* POST /api/v1/groups/{id}:transition */
+export interface PostGroupsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/groups:import */
+export type PostGroupsImportAnswer = Report;
+
+/* POST /api/v1/jobs */
+export interface PostJobsAnswer {
+  id: string;
+  type: string;
+  title: { en: string; zh: string };
+  state: 'waiting' | 'queued' | 'running' | 'cancelling' | 'done' | 'failed' | 'cancelled';
+  by: string;
+  org: string;
+  schedule: string;
+  parent: string;
+  created_at: string;
+  not_before: string | null;
+  started_at: string | null;
+  ended_at: string | null;
+  attempt: number;
+  progress: { done: number; total: number; what: string };
+  error: { code: string; where: string; detail: string } | null;
+  runner: string;
+  may: { cancel: boolean; retry: boolean };
+  params: Record<string, unknown>;
+  result: unknown;
+  depends: { id: string; state: string }[];
+}
+
+/* POST /api/v1/jobs */
+export interface PostJobsBody {
+  type: string;
+  params?: Record<string, unknown>;
+  title?: string;
+  org?: string;
+  not_before?: string;
+  after?: string[];
+}
+
+/* POST /api/v1/jobs/{id}:cancel */
+export interface PostJobsIdCancelAnswer {
+  id: string;
+  type: string;
+  title: { en: string; zh: string };
+  state: 'waiting' | 'queued' | 'running' | 'cancelling' | 'done' | 'failed' | 'cancelled';
+  by: string;
+  org: string;
+  schedule: string;
+  parent: string;
+  created_at: string;
+  not_before: string | null;
+  started_at: string | null;
+  ended_at: string | null;
+  attempt: number;
+  progress: { done: number; total: number; what: string };
+  error: { code: string; where: string; detail: string } | null;
+  runner: string;
+  may: { cancel: boolean; retry: boolean };
+  params: Record<string, unknown>;
+  result: unknown;
+  depends: { id: string; state: string }[];
+}
+
+/* POST /api/v1/jobs/{id}:retry */
+export interface PostJobsIdRetryAnswer {
+  id: string;
+  type: string;
+  title: { en: string; zh: string };
+  state: 'waiting' | 'queued' | 'running' | 'cancelling' | 'done' | 'failed' | 'cancelled';
+  by: string;
+  org: string;
+  schedule: string;
+  parent: string;
+  created_at: string;
+  not_before: string | null;
+  started_at: string | null;
+  ended_at: string | null;
+  attempt: number;
+  progress: { done: number; total: number; what: string };
+  error: { code: string; where: string; detail: string } | null;
+  runner: string;
+  may: { cancel: boolean; retry: boolean };
+  params: Record<string, unknown>;
+  result: unknown;
+  depends: { id: string; state: string }[];
+}
+
+/* POST /api/v1/ldap-servers */
+export type PostLdapServersAnswer = LdapServer;
+
+/* POST /api/v1/ldap-servers */
+export type PostLdapServersBody = LdapServerInput;
+
+/* POST /api/v1/ldap-servers:bulk */
+export type PostLdapServersBulkAnswer = Report;
+
+/* POST /api/v1/ldap-servers:bulk */
+export interface PostLdapServersBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/ldap-servers/{id}:copy */
+export type PostLdapServersIdCopyAnswer = LdapServer;
+
+/* POST /api/v1/ldap-servers/{id}:copy */
+export interface PostLdapServersIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/ldap-servers/{id}:restore */
+export type PostLdapServersIdRestoreAnswer = LdapServer;
+
+/* POST /api/v1/ldap-servers/{id}:rollback */
+export type PostLdapServersIdRollbackAnswer = LdapServer;
+
+/* POST /api/v1/ldap-servers/{id}:rollback */
+export interface PostLdapServersIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/ldap-servers/{id}:transition */
+export type PostLdapServersIdTransitionAnswer = LdapServer;
+
+/* POST /api/v1/ldap-servers/{id}:transition */
+export interface PostLdapServersIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/ldap-servers:import */
+export type PostLdapServersImportAnswer = Report;
+
+/* POST /api/v1/message-channels */
+export type PostMessageChannelsAnswer = MessageChannel;
+
+/* POST /api/v1/message-channels */
+export type PostMessageChannelsBody = MessageChannelInput;
+
+/* POST /api/v1/message-channels:bulk */
+export type PostMessageChannelsBulkAnswer = Report;
+
+/* POST /api/v1/message-channels:bulk */
+export interface PostMessageChannelsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/message-channels/{id}:copy */
+export type PostMessageChannelsIdCopyAnswer = MessageChannel;
+
+/* POST /api/v1/message-channels/{id}:copy */
+export interface PostMessageChannelsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/message-channels/{id}:restore */
+export type PostMessageChannelsIdRestoreAnswer = MessageChannel;
+
+/* POST /api/v1/message-channels/{id}:rollback */
+export type PostMessageChannelsIdRollbackAnswer = MessageChannel;
+
+/* POST /api/v1/message-channels/{id}:rollback */
+export interface PostMessageChannelsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/message-channels/{id}:test */
+export interface PostMessageChannelsIdTestAnswer {
+  ok: boolean;
+  detail: string;
+  ms: number;
+}
+
+/* POST /api/v1/message-channels/{id}:test */
+export interface PostMessageChannelsIdTestBody {
+  to?: string;
+}
+
+/* POST /api/v1/message-channels/{id}:transition */
+export type PostMessageChannelsIdTransitionAnswer = MessageChannel;
+
+/* POST /api/v1/message-channels/{id}:transition */
+export interface PostMessageChannelsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/message-channels:import */
+export type PostMessageChannelsImportAnswer = Report;
+
+/* POST /api/v1/notices:read */
+export interface PostNoticesReadAnswer {
+  unread: number;
+}
+
+/* POST /api/v1/notices:read */
+export interface PostNoticesReadBody {
+  ids?: string[];
+  all?: boolean;
+}
+
+/* POST /api/v1/oidc-providers */
+export type PostOidcProvidersAnswer = OidcProvider;
+
+/* POST /api/v1/oidc-providers */
+export type PostOidcProvidersBody = OidcProviderInput;
+
+/* POST /api/v1/oidc-providers:bulk */
+export type PostOidcProvidersBulkAnswer = Report;
+
+/* POST /api/v1/oidc-providers:bulk */
+export interface PostOidcProvidersBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/oidc-providers/{id}:copy */
+export type PostOidcProvidersIdCopyAnswer = OidcProvider;
+
+/* POST /api/v1/oidc-providers/{id}:copy */
+export interface PostOidcProvidersIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/oidc-providers/{id}:restore */
+export type PostOidcProvidersIdRestoreAnswer = OidcProvider;
+
+/* POST /api/v1/oidc-providers/{id}:rollback */
+export type PostOidcProvidersIdRollbackAnswer = OidcProvider;
+
+/* POST /api/v1/oidc-providers/{id}:rollback */
+export interface PostOidcProvidersIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/oidc-providers/{id}:transition */
+export type PostOidcProvidersIdTransitionAnswer = OidcProvider;
+
+/* POST /api/v1/oidc-providers/{id}:transition */
+export interface PostOidcProvidersIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/oidc-providers:import */
+export type PostOidcProvidersImportAnswer = Report;
+
+/* POST /api/v1/orgs */
+export type PostOrgsAnswer = Org;
+
+/* POST /api/v1/orgs */
+export type PostOrgsBody = OrgInput;
+
+/* POST /api/v1/orgs:bulk */
+export type PostOrgsBulkAnswer = Report;
+
+/* POST /api/v1/orgs:bulk */
+export interface PostOrgsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/orgs/{id}:copy */
+export type PostOrgsIdCopyAnswer = Org;
+
+/* POST /api/v1/orgs/{id}:copy */
+export interface PostOrgsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/orgs/{id}:restore */
+export type PostOrgsIdRestoreAnswer = Org;
+
+/* POST /api/v1/orgs/{id}:rollback */
+export type PostOrgsIdRollbackAnswer = Org;
+
+/* POST /api/v1/orgs/{id}:rollback */
+export interface PostOrgsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/orgs/{id}:transition */
+export type PostOrgsIdTransitionAnswer = Org;
+
+/* POST /api/v1/orgs/{id}:transition */
+export interface PostOrgsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/orgs:import */
+export type PostOrgsImportAnswer = Report;
+
+/* POST /api/v1/permissions:check */
+export interface PostPermissionsCheckAnswer {
+  allowed: boolean;
+  because: { role: string; via: string; orgs: 'all' | { id: string; code: string; name: string }[] }[];
+}
+
+/* POST /api/v1/permissions:check */
+export interface PostPermissionsCheckBody {
+  user?: string;
+  kind: string;
+  action: string;
+  org?: string | null;
+  field?: string | null;
+}
 
 /* POST /api/v1/plant-areas */
 export type PostPlantAreasAnswer = Area;
@@ -1357,12 +4065,33 @@ export interface PostPlantAreasBulkBody {
   }[];
 }
 
+/* POST /api/v1/plant-areas/{id}:copy */
+export type PostPlantAreasIdCopyAnswer = Area;
+
+/* POST /api/v1/plant-areas/{id}:copy */
+export interface PostPlantAreasIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/plant-areas/{id}:restore */
+export type PostPlantAreasIdRestoreAnswer = Area;
+
 /* POST /api/v1/plant-areas/{id}:rollback */
 export type PostPlantAreasIdRollbackAnswer = Area;
 
 /* POST /api/v1/plant-areas/{id}:rollback */
 export interface PostPlantAreasIdRollbackBody {
   rev: number;
+}
+
+/* POST /api/v1/plant-areas/{id}:transition */
+export type PostPlantAreasIdTransitionAnswer = Area;
+
+/* POST /api/v1/plant-areas/{id}:transition */
+export interface PostPlantAreasIdTransitionBody {
+  transition: string;
+  comment?: string;
 }
 
 /* POST /api/v1/plant-areas:import */
@@ -1393,12 +4122,33 @@ export interface PostPointsBulkBody {
   }[];
 }
 
+/* POST /api/v1/points/{id}:copy */
+export type PostPointsIdCopyAnswer = Point;
+
+/* POST /api/v1/points/{id}:copy */
+export interface PostPointsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/points/{id}:restore */
+export type PostPointsIdRestoreAnswer = Point;
+
 /* POST /api/v1/points/{id}:rollback */
 export type PostPointsIdRollbackAnswer = Point;
 
 /* POST /api/v1/points/{id}:rollback */
 export interface PostPointsIdRollbackBody {
   rev: number;
+}
+
+/* POST /api/v1/points/{id}:transition */
+export type PostPointsIdTransitionAnswer = Point;
+
+/* POST /api/v1/points/{id}:transition */
+export interface PostPointsIdTransitionBody {
+  transition: string;
+  comment?: string;
 }
 
 /* POST /api/v1/points/{id}:write */
@@ -1423,6 +4173,156 @@ export interface PostPointsIdWriteBody {
 
 /* POST /api/v1/points:import */
 export type PostPointsImportAnswer = Report;
+
+/* POST /api/v1/provision */
+export interface PostProvisionAnswer {
+  status: 'SUCCESS' | 'FAILURE' | 'NOT_FOUND';
+  credentialsType?: string;
+  credentialsValue?: string;
+  errorMsg?: string;
+}
+
+/* POST /api/v1/provision */
+export interface PostProvisionBody {
+  deviceName: string;
+  provisionDeviceKey: string;
+  provisionDeviceSecret: string;
+}
+
+/* POST /api/v1/provision-profiles */
+export type PostProvisionProfilesAnswer = ProvisionProfile;
+
+/* POST /api/v1/provision-profiles */
+export type PostProvisionProfilesBody = ProvisionProfileInput;
+
+/* POST /api/v1/provision-profiles:bulk */
+export type PostProvisionProfilesBulkAnswer = Report;
+
+/* POST /api/v1/provision-profiles:bulk */
+export interface PostProvisionProfilesBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/provision-profiles/{id}:copy */
+export type PostProvisionProfilesIdCopyAnswer = ProvisionProfile;
+
+/* POST /api/v1/provision-profiles/{id}:copy */
+export interface PostProvisionProfilesIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/provision-profiles/{id}:restore */
+export type PostProvisionProfilesIdRestoreAnswer = ProvisionProfile;
+
+/* POST /api/v1/provision-profiles/{id}:rollback */
+export type PostProvisionProfilesIdRollbackAnswer = ProvisionProfile;
+
+/* POST /api/v1/provision-profiles/{id}:rollback */
+export interface PostProvisionProfilesIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/provision-profiles/{id}:transition */
+export type PostProvisionProfilesIdTransitionAnswer = ProvisionProfile;
+
+/* POST /api/v1/provision-profiles/{id}:transition */
+export interface PostProvisionProfilesIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/provision-profiles:import */
+export type PostProvisionProfilesImportAnswer = Report;
+
+/* POST /api/v1/push */
+export interface PostPushAnswer {
+  stored: number;
+  unknown: number;
+  rejected: number;
+}
+
+/* POST /api/v1/push */
+export type PostPushBody = {
+  t?: string | number;
+  values: { [key: string]: unknown };
+} | {
+  t?: string | number;
+  values: { [key: string]: unknown };
+}[];
+
+/* POST /api/v1/push-devices */
+export type PostPushDevicesAnswer = PushDevice;
+
+/* POST /api/v1/push-devices */
+export type PostPushDevicesBody = PushDeviceInput;
+
+/* POST /api/v1/push-devices:bulk */
+export type PostPushDevicesBulkAnswer = Report;
+
+/* POST /api/v1/push-devices:bulk */
+export interface PostPushDevicesBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/push-devices/{id}:copy */
+export type PostPushDevicesIdCopyAnswer = PushDevice;
+
+/* POST /api/v1/push-devices/{id}:copy */
+export interface PostPushDevicesIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/push-devices/{id}:restore */
+export type PostPushDevicesIdRestoreAnswer = PushDevice;
+
+/* POST /api/v1/push-devices/{id}:rollback */
+export type PostPushDevicesIdRollbackAnswer = PushDevice;
+
+/* POST /api/v1/push-devices/{id}:rollback */
+export interface PostPushDevicesIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/push-devices/{id}:token */
+export interface PostPushDevicesIdTokenAnswer {
+  token: string;
+}
+
+/* POST /api/v1/push-devices/{id}:transition */
+export type PostPushDevicesIdTransitionAnswer = PushDevice;
+
+/* POST /api/v1/push-devices/{id}:transition */
+export interface PostPushDevicesIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/push-devices:import */
+export type PostPushDevicesImportAnswer = Report;
 
 /* POST /api/v1/roles */
 export type PostRolesAnswer = Role;
@@ -1449,12 +4349,33 @@ export interface PostRolesBulkBody {
   }[];
 }
 
+/* POST /api/v1/roles/{id}:copy */
+export type PostRolesIdCopyAnswer = Role;
+
+/* POST /api/v1/roles/{id}:copy */
+export interface PostRolesIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/roles/{id}:restore */
+export type PostRolesIdRestoreAnswer = Role;
+
 /* POST /api/v1/roles/{id}:rollback */
 export type PostRolesIdRollbackAnswer = Role;
 
 /* POST /api/v1/roles/{id}:rollback */
 export interface PostRolesIdRollbackBody {
   rev: number;
+}
+
+/* POST /api/v1/roles/{id}:transition */
+export type PostRolesIdTransitionAnswer = Role;
+
+/* POST /api/v1/roles/{id}:transition */
+export interface PostRolesIdTransitionBody {
+  transition: string;
+  comment?: string;
 }
 
 /* POST /api/v1/roles:import */
@@ -1475,11 +4396,221 @@ export interface PostSamplesBody {
   }[];
 }
 
+/* POST /api/v1/saved-views */
+export type PostSavedViewsAnswer = SavedView;
+
+/* POST /api/v1/saved-views */
+export type PostSavedViewsBody = SavedViewInput;
+
+/* POST /api/v1/saved-views:bulk */
+export type PostSavedViewsBulkAnswer = Report;
+
+/* POST /api/v1/saved-views:bulk */
+export interface PostSavedViewsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/saved-views/{id}:copy */
+export type PostSavedViewsIdCopyAnswer = SavedView;
+
+/* POST /api/v1/saved-views/{id}:copy */
+export interface PostSavedViewsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/saved-views/{id}:restore */
+export type PostSavedViewsIdRestoreAnswer = SavedView;
+
+/* POST /api/v1/saved-views/{id}:rollback */
+export type PostSavedViewsIdRollbackAnswer = SavedView;
+
+/* POST /api/v1/saved-views/{id}:rollback */
+export interface PostSavedViewsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/saved-views/{id}:transition */
+export type PostSavedViewsIdTransitionAnswer = SavedView;
+
+/* POST /api/v1/saved-views/{id}:transition */
+export interface PostSavedViewsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/saved-views:import */
+export type PostSavedViewsImportAnswer = Report;
+
+/* POST /api/v1/schedules */
+export type PostSchedulesAnswer = Schedule;
+
+/* POST /api/v1/schedules */
+export type PostSchedulesBody = ScheduleInput;
+
+/* POST /api/v1/schedules:bulk */
+export type PostSchedulesBulkAnswer = Report;
+
+/* POST /api/v1/schedules:bulk */
+export interface PostSchedulesBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/schedules/{id}:copy */
+export type PostSchedulesIdCopyAnswer = Schedule;
+
+/* POST /api/v1/schedules/{id}:copy */
+export interface PostSchedulesIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/schedules/{id}:restore */
+export type PostSchedulesIdRestoreAnswer = Schedule;
+
+/* POST /api/v1/schedules/{id}:rollback */
+export type PostSchedulesIdRollbackAnswer = Schedule;
+
+/* POST /api/v1/schedules/{id}:rollback */
+export interface PostSchedulesIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/schedules/{id}:run */
+export interface PostSchedulesIdRunAnswer {
+  id: string;
+  type: string;
+  title: { en: string; zh: string };
+  state: 'waiting' | 'queued' | 'running' | 'cancelling' | 'done' | 'failed' | 'cancelled';
+  by: string;
+  org: string;
+  schedule: string;
+  parent: string;
+  created_at: string;
+  not_before: string | null;
+  started_at: string | null;
+  ended_at: string | null;
+  attempt: number;
+  progress: { done: number; total: number; what: string };
+  error: { code: string; where: string; detail: string } | null;
+  runner: string;
+  may: { cancel: boolean; retry: boolean };
+  params: Record<string, unknown>;
+  result: unknown;
+  depends: { id: string; state: string }[];
+}
+
+/* POST /api/v1/schedules/{id}:transition */
+export type PostSchedulesIdTransitionAnswer = Schedule;
+
+/* POST /api/v1/schedules/{id}:transition */
+export interface PostSchedulesIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/schedules:import */
+export type PostSchedulesImportAnswer = Report;
+
+/* POST /api/v1/schedules:preview */
+export interface PostSchedulesPreviewAnswer {
+  items: string[];
+}
+
+/* POST /api/v1/schedules:preview */
+export interface PostSchedulesPreviewBody {
+  cron: string;
+  time_zone?: string;
+  calendar?: string;
+  day_off?: string;
+}
+
+/* POST /api/v1/security-settings */
+export type PostSecuritySettingsAnswer = SecuritySettings;
+
+/* POST /api/v1/security-settings */
+export type PostSecuritySettingsBody = SecuritySettingsInput;
+
+/* POST /api/v1/security-settings:bulk */
+export type PostSecuritySettingsBulkAnswer = Report;
+
+/* POST /api/v1/security-settings:bulk */
+export interface PostSecuritySettingsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/security-settings/{id}:copy */
+export type PostSecuritySettingsIdCopyAnswer = SecuritySettings;
+
+/* POST /api/v1/security-settings/{id}:copy */
+export interface PostSecuritySettingsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/security-settings/{id}:restore */
+export type PostSecuritySettingsIdRestoreAnswer = SecuritySettings;
+
+/* POST /api/v1/security-settings/{id}:rollback */
+export type PostSecuritySettingsIdRollbackAnswer = SecuritySettings;
+
+/* POST /api/v1/security-settings/{id}:rollback */
+export interface PostSecuritySettingsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/security-settings/{id}:transition */
+export type PostSecuritySettingsIdTransitionAnswer = SecuritySettings;
+
+/* POST /api/v1/security-settings/{id}:transition */
+export interface PostSecuritySettingsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/security-settings:import */
+export type PostSecuritySettingsImportAnswer = Report;
+
 /* POST /api/v1/session */
 export interface PostSessionAnswer {
   user: { id: string; login: string; name: string; roles: string[] };
   permissions: { kind: string; actions: string[] }[];
   must_set_password: boolean;
+  second_factor: boolean;
+  must_add_second_factor: boolean;
   expires_at: string | null;
 }
 
@@ -1487,6 +4618,7 @@ export interface PostSessionAnswer {
 export interface PostSessionBody {
   login?: string;
   password?: string;
+  code?: string;
   link?: string;
 }
 
@@ -1495,6 +4627,88 @@ export interface PostSessionPasswordBody {
   old?: string;
   new: string;
 }
+
+/* POST /api/v1/session/totp */
+export interface PostSessionTotpAnswer {
+  secret: string;
+  uri: string;
+  qr_svg: string;
+}
+
+/* POST /api/v1/session/totp:confirm */
+export interface PostSessionTotpConfirmAnswer {
+  recovery_codes: string[];
+}
+
+/* POST /api/v1/session/totp:confirm */
+export interface PostSessionTotpConfirmBody {
+  code: string;
+}
+
+/* POST /api/v1/subscriptions */
+export type PostSubscriptionsAnswer = Subscription;
+
+/* POST /api/v1/subscriptions */
+export type PostSubscriptionsBody = SubscriptionInput;
+
+/* POST /api/v1/subscriptions:bulk */
+export type PostSubscriptionsBulkAnswer = Report;
+
+/* POST /api/v1/subscriptions:bulk */
+export interface PostSubscriptionsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/subscriptions/{id}:copy */
+export type PostSubscriptionsIdCopyAnswer = Subscription;
+
+/* POST /api/v1/subscriptions/{id}:copy */
+export interface PostSubscriptionsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/subscriptions/{id}:restore */
+export type PostSubscriptionsIdRestoreAnswer = Subscription;
+
+/* POST /api/v1/subscriptions/{id}:rollback */
+export type PostSubscriptionsIdRollbackAnswer = Subscription;
+
+/* POST /api/v1/subscriptions/{id}:rollback */
+export interface PostSubscriptionsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/subscriptions/{id}:transition */
+export type PostSubscriptionsIdTransitionAnswer = Subscription;
+
+/* POST /api/v1/subscriptions/{id}:transition */
+export interface PostSubscriptionsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/subscriptions:import */
+export type PostSubscriptionsImportAnswer = Report;
+
+/* POST /api/v1/{token}/attributes */
+export interface PostTokenAttributesBody {
+  [key: string]: unknown;
+}
+
+/* POST /api/v1/{token}/telemetry */
+export type PostTokenTelemetryBody = Record<string, unknown> | Record<string, unknown>[];
 
 /* POST /api/v1/tokens */
 export interface PostTokensAnswer {
@@ -1506,6 +4720,8 @@ export interface PostTokensAnswer {
 export interface PostTokensBody {
   name: string;
   roles: string[];
+  orgs?: string[] | null;
+  user?: string | null;
   expires_at?: string | null;
 }
 
@@ -1534,6 +4750,18 @@ export interface PostTrendsBulkBody {
   }[];
 }
 
+/* POST /api/v1/trends/{id}:copy */
+export type PostTrendsIdCopyAnswer = Trend;
+
+/* POST /api/v1/trends/{id}:copy */
+export interface PostTrendsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/trends/{id}:restore */
+export type PostTrendsIdRestoreAnswer = Trend;
+
 /* POST /api/v1/trends/{id}:rollback */
 export type PostTrendsIdRollbackAnswer = Trend;
 
@@ -1542,8 +4770,105 @@ export interface PostTrendsIdRollbackBody {
   rev: number;
 }
 
+/* POST /api/v1/trends/{id}:transition */
+export type PostTrendsIdTransitionAnswer = Trend;
+
+/* POST /api/v1/trends/{id}:transition */
+export interface PostTrendsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
 /* POST /api/v1/trends:import */
 export type PostTrendsImportAnswer = Report;
+
+/* POST /api/v1/user-kinds */
+export type PostUserKindsAnswer = UserKind;
+
+/* POST /api/v1/user-kinds */
+export type PostUserKindsBody = UserKindInput;
+
+/* POST /api/v1/user-kinds:bulk */
+export type PostUserKindsBulkAnswer = Report;
+
+/* POST /api/v1/user-kinds:bulk */
+export interface PostUserKindsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/user-kinds/{id}:copy */
+export type PostUserKindsIdCopyAnswer = UserKind;
+
+/* POST /api/v1/user-kinds/{id}:copy */
+export interface PostUserKindsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/user-kinds/{id}:drop */
+export interface PostUserKindsIdDropAnswer {
+  resources: number;
+}
+
+/* POST /api/v1/user-kinds/{id}:drop */
+export interface PostUserKindsIdDropBody {
+  confirm: string;
+}
+
+/* POST /api/v1/user-kinds/{id}:restore */
+export type PostUserKindsIdRestoreAnswer = UserKind;
+
+/* POST /api/v1/user-kinds/{id}:rollback */
+export type PostUserKindsIdRollbackAnswer = UserKind;
+
+/* POST /api/v1/user-kinds/{id}:rollback */
+export interface PostUserKindsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/user-kinds/{id}:transition */
+export type PostUserKindsIdTransitionAnswer = UserKind;
+
+/* POST /api/v1/user-kinds/{id}:transition */
+export interface PostUserKindsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/user-kinds:import */
+export type PostUserKindsImportAnswer = Report;
+
+/* POST /api/v1/user-kinds:plan */
+export interface PostUserKindsPlanAnswer {
+  rows: number;
+  loses: boolean;
+  blocks: boolean;
+  changes: {
+    path: string;
+    what: Text;
+    affected: number;
+    lost: number;
+    blocks: boolean;
+    examples: { code: string; before?: unknown; after?: unknown }[];
+  }[];
+}
+
+/* POST /api/v1/user-kinds:plan */
+export interface PostUserKindsPlanBody {
+  document: unknown;
+  renames?: { [key: string]: string };
+}
 
 /* POST /api/v1/users */
 export type PostUsersAnswer = User;
@@ -1570,10 +4895,22 @@ export interface PostUsersBulkBody {
   }[];
 }
 
+/* POST /api/v1/users/{id}:copy */
+export type PostUsersIdCopyAnswer = User;
+
+/* POST /api/v1/users/{id}:copy */
+export interface PostUsersIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
 /* POST /api/v1/users/{id}:password */
 export interface PostUsersIdPasswordBody {
   password: string;
 }
+
+/* POST /api/v1/users/{id}:restore */
+export type PostUsersIdRestoreAnswer = User;
 
 /* POST /api/v1/users/{id}:rollback */
 export type PostUsersIdRollbackAnswer = User;
@@ -1581,6 +4918,15 @@ export type PostUsersIdRollbackAnswer = User;
 /* POST /api/v1/users/{id}:rollback */
 export interface PostUsersIdRollbackBody {
   rev: number;
+}
+
+/* POST /api/v1/users/{id}:transition */
+export type PostUsersIdTransitionAnswer = User;
+
+/* POST /api/v1/users/{id}:transition */
+export interface PostUsersIdTransitionBody {
+  transition: string;
+  comment?: string;
 }
 
 /* POST /api/v1/users:import */
@@ -1592,17 +4938,59 @@ export type PutArchiveClassesIdAnswer = ArchiveClass;
 /* PUT /api/v1/archive-classes/{id} */
 export type PutArchiveClassesIdBody = ArchiveClassInput;
 
+/* PUT /api/v1/calendars/{id} */
+export type PutCalendarsIdAnswer = Calendar;
+
+/* PUT /api/v1/calendars/{id} */
+export type PutCalendarsIdBody = CalendarInput;
+
 /* PUT /api/v1/channels/{id} */
 export type PutChannelsIdAnswer = Channel;
 
 /* PUT /api/v1/channels/{id} */
 export type PutChannelsIdBody = ChannelInput;
 
+/* PUT /api/v1/code-rules/{id} */
+export type PutCodeRulesIdAnswer = CodeRule;
+
+/* PUT /api/v1/code-rules/{id} */
+export type PutCodeRulesIdBody = CodeRuleInput;
+
 /* PUT /api/v1/devices/{id} */
 export type PutDevicesIdAnswer = Device;
 
 /* PUT /api/v1/devices/{id} */
 export type PutDevicesIdBody = DeviceInput;
+
+/* PUT /api/v1/groups/{id} */
+export type PutGroupsIdAnswer = Group;
+
+/* PUT /api/v1/groups/{id} */
+export type PutGroupsIdBody = GroupInput;
+
+/* PUT /api/v1/ldap-servers/{id} */
+export type PutLdapServersIdAnswer = LdapServer;
+
+/* PUT /api/v1/ldap-servers/{id} */
+export type PutLdapServersIdBody = LdapServerInput;
+
+/* PUT /api/v1/message-channels/{id} */
+export type PutMessageChannelsIdAnswer = MessageChannel;
+
+/* PUT /api/v1/message-channels/{id} */
+export type PutMessageChannelsIdBody = MessageChannelInput;
+
+/* PUT /api/v1/oidc-providers/{id} */
+export type PutOidcProvidersIdAnswer = OidcProvider;
+
+/* PUT /api/v1/oidc-providers/{id} */
+export type PutOidcProvidersIdBody = OidcProviderInput;
+
+/* PUT /api/v1/orgs/{id} */
+export type PutOrgsIdAnswer = Org;
+
+/* PUT /api/v1/orgs/{id} */
+export type PutOrgsIdBody = OrgInput;
 
 /* PUT /api/v1/plant-areas/{id} */
 export type PutPlantAreasIdAnswer = Area;
@@ -1616,17 +5004,59 @@ export type PutPointsIdAnswer = Point;
 /* PUT /api/v1/points/{id} */
 export type PutPointsIdBody = PointInput;
 
+/* PUT /api/v1/provision-profiles/{id} */
+export type PutProvisionProfilesIdAnswer = ProvisionProfile;
+
+/* PUT /api/v1/provision-profiles/{id} */
+export type PutProvisionProfilesIdBody = ProvisionProfileInput;
+
+/* PUT /api/v1/push-devices/{id} */
+export type PutPushDevicesIdAnswer = PushDevice;
+
+/* PUT /api/v1/push-devices/{id} */
+export type PutPushDevicesIdBody = PushDeviceInput;
+
 /* PUT /api/v1/roles/{id} */
 export type PutRolesIdAnswer = Role;
 
 /* PUT /api/v1/roles/{id} */
 export type PutRolesIdBody = RoleInput;
 
+/* PUT /api/v1/saved-views/{id} */
+export type PutSavedViewsIdAnswer = SavedView;
+
+/* PUT /api/v1/saved-views/{id} */
+export type PutSavedViewsIdBody = SavedViewInput;
+
+/* PUT /api/v1/schedules/{id} */
+export type PutSchedulesIdAnswer = Schedule;
+
+/* PUT /api/v1/schedules/{id} */
+export type PutSchedulesIdBody = ScheduleInput;
+
+/* PUT /api/v1/security-settings/{id} */
+export type PutSecuritySettingsIdAnswer = SecuritySettings;
+
+/* PUT /api/v1/security-settings/{id} */
+export type PutSecuritySettingsIdBody = SecuritySettingsInput;
+
+/* PUT /api/v1/subscriptions/{id} */
+export type PutSubscriptionsIdAnswer = Subscription;
+
+/* PUT /api/v1/subscriptions/{id} */
+export type PutSubscriptionsIdBody = SubscriptionInput;
+
 /* PUT /api/v1/trends/{id} */
 export type PutTrendsIdAnswer = Trend;
 
 /* PUT /api/v1/trends/{id} */
 export type PutTrendsIdBody = TrendInput;
+
+/* PUT /api/v1/user-kinds/{id} */
+export type PutUserKindsIdAnswer = UserKind;
+
+/* PUT /api/v1/user-kinds/{id} */
+export type PutUserKindsIdBody = UserKindInput;
 
 /* PUT /api/v1/users/{id} */
 export type PutUsersIdAnswer = User;

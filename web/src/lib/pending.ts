@@ -1,76 +1,38 @@
-/* Types of routes and members of documents that the server's generated types do not name (yet): they go
- * from here as soon as api.gen.ts has them. */
+/* Names for documents of kinds as the pages use them, and types of routes that the generated types do not have
+ * (yet): uploads, attachments, the import wizard. They go from here as soon as api.gen.ts has them. */
 import type * as api from './api.gen';
 
-export type FieldType = api.FieldType | 'file';
+export type FieldType = api.FieldType;
 
-export interface FieldDoc extends Omit<api.Field, 'type' | 'fields' | 'items'> {
-  type: FieldType;
+export interface FieldDoc extends Omit<api.Field, 'fields' | 'items'> {
   fields?: FieldDoc[];
   items?: Omit<FieldDoc, 'name'> & { name?: string };
-  sensitive?: boolean;
-  accept?: string;
   masked?: boolean;     /* of this side: the value may not be seen, so it is neither shown nor sent */
 }
 
-export type CommentRule = 'none' | 'optional' | 'required';
+export type StateDoc = api.LifecycleState;
+export type TransitionDoc = api.LifecycleTransition;
+export type CommentRule = NonNullable<TransitionDoc['comment']>;
 
-export interface StateDoc {
-  state: string;
-  title?: api.Text;
-  color?: string;
-  edit?: boolean;
-  delete?: boolean;
-}
-
-export interface TransitionDoc {
-  name: string;
-  title?: api.Text;
-  from: string[];
-  to: string;
-  action?: string;
-  requires?: string[];
-  comment?: CommentRule;
-  four_eyes?: boolean;
-  notify?: boolean;
-}
-
-export interface Lifecycle {
+export interface Lifecycle extends api.Lifecycle {
   initial: string;
-  states: StateDoc[];
   transitions: TransitionDoc[];
 }
 
-export interface KindDoc extends Omit<api.KindDoc, 'fields' | 'code'> {
+export interface KindDoc extends Omit<api.KindDoc, 'fields' | 'lifecycle'> {
   fields: FieldDoc[];
-  code?: { required?: boolean; pattern?: string; lifelong?: boolean };
-  single?: boolean;
-  api?: boolean;
-  org_from?: string;
   lifecycle?: Lifecycle;
+  api?: boolean;
   user?: boolean;
 }
 
-export interface TransitionItem {
-  name: string;
-  title: api.Text;
-  to: string;
-  allowed: boolean;
-  why_not?: string;
-  comment: CommentRule;
-  requires: string[];
-  four_eyes: boolean;
-}
-
-export interface TransitionsAnswer {
-  state: string;
-  items: TransitionItem[];
-}
-
-export interface WhereUsedAnswer {
-  items: { kind: string; id: string; code: string; name: string; path: string }[];
-  total: number;
-}
+export type TransitionsAnswer = api.GetPointsIdTransitionsAnswer;
+export type TransitionItem = TransitionsAnswer['items'][number];
+export type WhereUsedAnswer = api.GetPointsIdWhereUsedAnswer;
+export type OrgNode = Omit<api.GetOrgsTreeAnswer['items'][number], 'counts'>;
+export type Job = api.GetJobsIdAnswer;
+export type KindPlan = api.PostUserKindsPlanAnswer;
+export type PlanChange = KindPlan['changes'][number];
 
 export interface Upload {
   id: string;
@@ -89,15 +51,6 @@ export interface Attachment {
   by: string;
   at: string;
   field?: string;
-}
-
-export interface OrgNode {
-  id: string;
-  code: string;
-  name: string;
-  type: string;
-  parent: string;
-  children: number;
 }
 
 export interface ImportColumn {
@@ -121,42 +74,4 @@ export interface ImportPreview {
   rows: number;
   columns: ImportColumn[];
   fields: ImportField[];
-}
-
-export interface Job {
-  id: string;
-  type: string;
-  title: api.Text;
-  state: string;
-  progress?: { done: number; total: number; what?: string } | null;
-  error?: string | { detail?: string } | null;
-  result?: unknown;
-}
-
-export interface PlanChange {
-  path: string;
-  what: api.Text;
-  affected: number;
-  lost: number;
-  blocks?: boolean;       /* the records do not fit; they have to be changed first */
-  examples: { code: string; before?: unknown; after?: unknown }[];
-}
-
-export interface KindPlan {
-  rows: number;
-  loses: boolean;
-  blocks?: boolean;
-  changes: PlanChange[];
-}
-
-/* spec of kind saved_view */
-export interface ViewSpec {
-  kind: string;
-  query?: string;
-  columns?: string[];
-  sort?: string;
-  density?: string;
-  shared?: boolean;
-  roles?: string[];
-  owner?: string;
 }

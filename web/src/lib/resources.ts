@@ -169,8 +169,8 @@ export function useJob(id: string | null) {
   });
 }
 
-export const jobEnded = (job: Job) => ['done', 'failed', 'cancelled', 'canceled', 'succeeded', 'lost'].includes(job.state);
-export const jobDone = (job: Job) => job.state === 'done' || job.state === 'succeeded';
+export const jobEnded = (job: Job) => ['done', 'failed', 'cancelled'].includes(job.state);
+export const jobDone = (job: Job) => job.state === 'done';
 
 /* A list as a file, in the chosen form and columns. */
 export async function exportList(plural: string, query: Query, format: string): Promise<Blob> {

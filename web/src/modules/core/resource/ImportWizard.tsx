@@ -18,7 +18,7 @@ import './resource.css';
 
 type Step = 0 | 1 | 2 | 3;
 
-const faultOf = (job: Job) => (typeof job.error === 'string' ? job.error : job.error?.detail ?? job.state);
+const faultOf = (job: Job) => job.error?.detail || job.state;
 
 /* Text is sent as UTF-8 whatever Excel wrote; XLSX and JSON as they are. */
 async function prepared(file: Blob, name: string): Promise<Blob> {

@@ -125,14 +125,14 @@ export function newField(type: DesignField['type'], taken: string[]): DesignFiel
 
 /* Draft, waiting, approved: what most records need. */
 export function firstLifecycle(): Lifecycle {
-  const t = (zh: string, en: string) => ({ zh, en });
+  const both = (zh: string, en: string) => ({ zh, en });
   return {
     initial: 'draft',
-    states: [{ state: 'draft', title: t('草稿', 'Draft'), color: 'blue' }, { state: 'pending', title: t('待审批', 'Pending'), color: 'gold', edit: false, delete: false }, { state: 'approved', title: t('已批准', 'Approved'), color: 'green', edit: false, delete: false }],
+    states: [{ state: 'draft', title: both('草稿', 'Draft'), color: 'blue' }, { state: 'pending', title: both('待审批', 'Pending'), color: 'gold', edit: false, delete: false }, { state: 'approved', title: both('已批准', 'Approved'), color: 'green', edit: false, delete: false }],
     transitions: [
-      { name: 'submit', title: t('提交', 'Submit'), from: ['draft'], to: 'pending' },
-      { name: 'approve', title: t('批准', 'Approve'), from: ['pending'], to: 'approved', action: 'approve', comment: 'optional', four_eyes: true },
-      { name: 'reject', title: t('退回', 'Send back'), from: ['pending'], to: 'draft', action: 'approve', comment: 'required' },
+      { name: 'submit', title: both('提交', 'Submit'), from: ['draft'], to: 'pending' },
+      { name: 'approve', title: both('批准', 'Approve'), from: ['pending'], to: 'approved', action: 'approve', comment: 'optional', four_eyes: true },
+      { name: 'reject', title: both('退回', 'Send back'), from: ['pending'], to: 'draft', action: 'approve', comment: 'required' },
     ],
   };
 }

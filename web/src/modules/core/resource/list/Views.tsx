@@ -8,7 +8,7 @@ import { RefSelect } from '@/components/schema/RefSelect';
 import { quote } from '@/lib/filter';
 import { readLocal, writeLocal } from '@/lib/browser';
 import { useKind, useList, useRemove, useSave } from '@/lib/resources';
-import { useSession } from '@/lib/session';
+import { useCan, useSession } from '@/lib/session';
 import type { KindDoc } from '@/lib/types';
 import { specOf, viewOf, type View, type ViewState } from './viewState';
 
@@ -57,7 +57,8 @@ export function Views({ kind, views, doc, current, changed, state, onChoose }: P
   const { t } = useTranslation();
   const notify = useNotify();
   const session = useSession().data;
-  const roles = useList('roles', { size: 200 }).data?.items ?? [];
+  const can = useCan();
+  const roles = useList(can('role', 'read') ? 'roles' : null, { size: 200 }).data?.items ?? [];
   const myRoles = new Set([...(session?.user.roles ?? []), ...roles.filter((r) => session?.user.roles.includes(r.code)).map((r) => r.id)]);
   const save = useSave(doc.plural);
   const remove = useRemove(doc.plural);
