@@ -1,7 +1,7 @@
 /* What a module gives the app: pages, menu entries, and editors for fields of its kinds. */
 import type { ComponentType, ReactNode } from 'react';
 import type { RouteObject } from 'react-router';
-import type { FieldDoc } from '@/lib/types';
+import type { FieldDoc, Resource } from '@/lib/types';
 import type { Action } from '@/lib/session';
 
 export type MenuGroup = 'home' | 'monitor' | 'iot' | 'system';
@@ -22,6 +22,14 @@ export interface FieldEditorProps {
   disabled?: boolean;
 }
 
+export interface DetailTab {
+  kind: string;
+  key: string;
+  title: string;                          /* i18n key */
+  need?: [kind: string, action: Action];
+  component: ComponentType<{ resource: Resource }>;
+}
+
 export interface WebModule {
   name: string;
   menu: MenuEntry[];
@@ -30,6 +38,8 @@ export interface WebModule {
   editors?: Record<string, ComponentType<FieldEditorProps>>;
   /* own page of a kind's items instead of the generic detail: id -> path */
   open?: Record<string, (id: string) => string>;
+  /* own tabs in the detail of a kind */
+  tabs?: DetailTab[];
   /* small things in the top bar, in order of the modules */
   bar?: ComponentType[];
 }

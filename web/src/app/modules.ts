@@ -6,13 +6,16 @@ import { collect } from '@/modules/collect';
 import { history } from '@/modules/history';
 import { live } from '@/modules/live';
 import { notice } from '@/modules/notice';
+import { push } from '@/modules/push';
 import type { MenuEntry, WebModule } from './module';
 
-export const modules: WebModule[] = [live, alarms, history, collect, notice, core];
+export const modules: WebModule[] = [live, alarms, history, collect, push, notice, core];
 
 export const menuEntries: MenuEntry[] = modules.flatMap((m) => m.menu).sort((a, b) => a.order - b.order);
 
 export const barItems: ComponentType[] = modules.flatMap((m) => m.bar ?? []);
+
+export const tabsOf = (kind: string) => modules.flatMap((m) => m.tabs ?? []).filter((x) => x.kind === kind);
 
 export function editorOf(kind: string, field: string) {
   for (const m of modules) {

@@ -247,8 +247,8 @@ describe('filters', () => {
 
 describe('permissions', () => {
   const session = (permissions: Session['permissions']) => ({ permissions }) as Session;
-  it('of every kind leave users out unless admin', () => {
-    const reader = session([{ kind: '*', actions: ['read'] }]);
+  it('of every kind hold unless the kind has a row of its own, as the protected ones always have', () => {
+    const reader = session([{ kind: '*', actions: ['read'] }, { kind: 'user', actions: [] }]);
     expect(allows(reader, 'point', 'read')).toBe(true);
     expect(allows(reader, 'point', 'write')).toBe(false);
     expect(allows(reader, 'user', 'read')).toBe(false);

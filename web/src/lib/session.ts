@@ -18,15 +18,11 @@ export function useSession() {
   });
 }
 
-/* "*" includes these only together with admin (kind role, field permissions). */
-const GUARDED = ['user', 'role', 'audit'];
-
+/* The server lists what is told apart by itself (protected kinds always); for all others "*" holds. */
 export function allows(session: Session | undefined, kind: string, action: Action): boolean {
-  return (session?.permissions ?? []).some((p) => {
-    if (p.kind !== kind && p.kind !== '*') return false;
-    if (p.kind === '*' && GUARDED.includes(kind) && !p.actions.includes('admin')) return false;
-    return p.actions.includes(action);
-  });
+  const rows = session?.permissions ?? [];
+  const row = rows.find((p) => p.kind === kind) ?? rows.find((p) => p.kind === '*');
+  return row?.actions.includes(action) ?? false;
 }
 
 export type Can = (kind: string, action: Action) => boolean;

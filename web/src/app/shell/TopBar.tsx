@@ -1,4 +1,4 @@
-import { LogoutOutlined, MenuFoldOutlined, MenuOutlined, MenuUnfoldOutlined, SearchOutlined, UserOutlined, KeyOutlined, BgColorsOutlined, TranslationOutlined, LaptopOutlined } from '@ant-design/icons';
+import { LogoutOutlined, MenuFoldOutlined, MenuOutlined, MenuUnfoldOutlined, SafetyOutlined, SearchOutlined, UserOutlined, KeyOutlined, BgColorsOutlined, TranslationOutlined, LaptopOutlined } from '@ant-design/icons';
 import { Button, Dropdown, type MenuProps } from 'antd';
 import { lazy, Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -10,6 +10,7 @@ import { useSession, useSignOut } from '@/lib/session';
 import { NetState } from './NetState';
 
 const PasswordDialog = lazy(async () => ({ default: (await import('@/modules/core/login/PasswordDialog')).PasswordDialog }));
+const SecondFactor = lazy(async () => ({ default: (await import('@/modules/core/login/SecondFactor')).SecondFactor }));
 const themes: ThemeName[] = ['light', 'dark', 'control'];
 
 function ThemeSwitch() {
@@ -41,16 +42,19 @@ function UserMenu() {
   const signOut = useSignOut();
   const roleName = useRoleName();
   const [password, setPassword] = useState(false);
+  const [factor, setFactor] = useState(false);
   const items: MenuProps['items'] = [
     { key: 'who', label: data ? `${data.user.name || data.user.login} (${data.user.roles.map(roleName).join(', ')})` : '', disabled: true },
     { type: 'divider' },
     { key: 'password', icon: <KeyOutlined />, label: t('user.password') },
+    { key: 'factor', icon: <SafetyOutlined />, label: t('factor.title') },
     { key: 'sessions', icon: <LaptopOutlined />, label: t('user.sessions') },
     { type: 'divider' },
     { key: 'out', icon: <LogoutOutlined />, label: t('user.signOut') },
   ];
   const onClick = ({ key }: { key: string }) => {
     if (key === 'password') setPassword(true);
+    if (key === 'factor') setFactor(true);
     if (key === 'sessions') void navigate('/system/sessions');
     if (key === 'out') void signOut();
   };
@@ -61,6 +65,7 @@ function UserMenu() {
           <span className="hide-small">{data?.user.name || data?.user.login}</span>
         </Button>
       </Dropdown>
+      {factor && <Suspense fallback={null}><SecondFactor onClose={() => setFactor(false)} /></Suspense>}
       {password && <Suspense fallback={null}><PasswordDialog open onClose={() => setPassword(false)} /></Suspense>}
     </>
   );

@@ -16,5 +16,5 @@ export function PriorityMark({ priority, blink = false }: { priority: number; bl
 }
 
 export function AlarmMark({ alarm }: { alarm: Alarm }) {
-  return <PriorityMark priority={alarm.priority} blink={needsAck(alarm)} />;
+  return <PriorityMark priority={alarm.priority ?? 4} blink={needsAck(alarm)} />;
 }

@@ -15,9 +15,9 @@ import { useApi } from '@/lib/resources';
 import { useCan } from '@/lib/session';
 import { resolveRange } from '@/lib/time';
 import { useDebounced } from '@/lib/useDebounced';
-import { alarmColumns } from './columns';
+import { alarmColumns, journalColumns } from './columns';
 import { AckDialog, ShelveDialog } from './dialogs';
-import { needsAck, type Alarm, type AlarmsAnswer } from './types';
+import { needsAck, type Alarm, type AlarmsAnswer, type JournalAnswer } from './types';
 
 const VIEWS = ['active', 'unacked', 'shelved', 'history'] as const;
 type View = (typeof VIEWS)[number];
@@ -37,15 +37,16 @@ export function AlarmsPage() {
   const [selected, setSelected] = useState<Alarm[]>([]);
   const [dialog, setDialog] = useState<{ kind: 'ack' | 'shelve'; alarms: Alarm[] } | null>(null);
   const abs = useMemo(() => resolveRange(range), [range.from, range.to]); // eslint-disable-line react/exhaustive-deps
-  const query = view === 'history'
-    ? { from: Math.round(abs.from), to: Math.round(abs.to), priority, q, page, size }
-    : { state: view, priority, q, page, size };
-  const list = useApi<AlarmsAnswer>(view === 'history' ? '/alarms/history' : '/alarms', query, { keep: true, every: view === 'history' ? undefined : 30000 });
+  const past = view === 'history';
+  const list = useApi<AlarmsAnswer>(past ? null : '/alarms', { state: view, priority, q, page, size }, { keep: true, every: 30000 });
+  const journal = useApi<JournalAnswer>(past ? '/alarms/history' : null, { from: Math.round(abs.from), to: Math.round(abs.to), point: q, page, size }, { keep: true });
+  const shown = past ? journal : list;
   const rows = list.data?.items ?? [];
   const set = (change: Record<string, string>) => setParams((p) => {
     for (const [k, v] of Object.entries(change)) if (v) p.set(k, v); else p.delete(k);
     return p;
   }, { replace: true });
+  const turn = (p: number, n: number) => set({ page: String(p), size: String(n) });
   const open = selected.filter(needsAck);
   const unshelve = async () => {
     try {
@@ -61,8 +62,8 @@ export function AlarmsPage() {
       <Segmented value={view} onChange={(v) => { setSelected([]); set({ view: v === 'active' ? '' : String(v), page: '' }); }}
         options={VIEWS.map((v) => ({ value: v, label: t(`alarms.views.${v}`) }))} />
       <Input.Search allowClear value={text} onChange={(e) => setText(e.target.value)} placeholder={t('alarms.find')} aria-label={t('alarms.find')} style={{ maxWidth: 240 }} />
-      <Select allowClear value={priority || undefined} onChange={(v?: string) => set({ priority: v ?? '', page: '' })} placeholder={t('alarms.priority')} aria-label={t('alarms.priority')}
-        options={[1, 2, 3, 4].map((p) => ({ value: String(p), label: t(`alarms.priorities.${p}`) }))} style={{ minWidth: 110 }} />
+      {!past && <Select allowClear value={priority || undefined} onChange={(v?: string) => set({ priority: v ?? '', page: '' })} placeholder={t('alarms.priority')} aria-label={t('alarms.priority')}
+        options={[1, 2, 3, 4].map((p) => ({ value: String(p), label: t(`alarms.priorities.${p}`) }))} style={{ minWidth: 110 }} />}
       {may && view !== 'history' && view !== 'shelved' && (
         <>
           <Button type="primary" icon={<CheckOutlined />} disabled={open.length === 0} onClick={() => setDialog({ kind: 'ack', alarms: open })}>{t('alarms.ackN', { n: open.length })}</Button>
@@ -75,14 +76,18 @@ export function AlarmsPage() {
   );
   return (
     <div className="page fixed">
-      <PageHeader title={t('alarms.title')} sub={list.data?.counts ? t('alarms.badge', { ...list.data.counts }) : undefined}
+      <PageHeader title={t('alarms.title')} sub={list.data?.counts ? t('alarms.badge', { active: list.data.counts.active, unacked: list.data.counts.unacked }) : undefined}
         extra={view === 'history' ? <TimeRange value={range} onChange={setRange} /> : undefined} />
-      {list.error && !list.data ? <ErrorState error={list.error} retry={() => void list.refetch()} /> : (
+      {shown.error && !shown.data && <ErrorState error={shown.error} retry={() => void shown.refetch()} />}
+      {past && !(journal.error && !journal.data) && (
+        <DataTable id="alarms.history" columns={journalColumns(t)} rows={journal.data?.items ?? []} rowKey={(r) => r.id} loading={journal.isPending} tools={tools}
+          empty={<EmptyState title={t('alarms.noHistory')} help={t('alarms.emptyHelp')} />} total={journal.data?.total} page={page} size={size} onPage={turn} />
+      )}
+      {!past && !(list.error && !list.data) && (
         <DataTable id={`alarms.${view}`} columns={alarmColumns(t)} rows={rows} rowKey={(a) => a.id} loading={list.isPending} tools={tools}
-          empty={<EmptyState title={t(view === 'history' ? 'alarms.noHistory' : 'alarms.quiet')} help={t('alarms.emptyHelp')} />}
-          total={list.data?.total} page={page} size={size} onPage={(p, s) => set({ page: String(p), size: String(s) })}
-          onOpen={may && view !== 'history' ? (a) => needsAck(a) && setDialog({ kind: 'ack', alarms: [a] }) : undefined}
-          selected={may && view !== 'history' ? selected.map((a) => a.id) : undefined} onSelect={may && view !== 'history' ? (_k, some) => setSelected(some) : undefined} />
+          empty={<EmptyState title={t('alarms.quiet')} help={t('alarms.emptyHelp')} />} total={list.data?.total} page={page} size={size} onPage={turn}
+          onOpen={may ? (a) => needsAck(a) && setDialog({ kind: 'ack', alarms: [a] }) : undefined}
+          selected={may ? selected.map((a) => a.id) : undefined} onSelect={may ? (_k, some) => setSelected(some) : undefined} />
       )}
       {dialog?.kind === 'ack' && <AckDialog alarms={dialog.alarms} onClose={() => { setDialog(null); setSelected([]); }} />}
       {dialog?.kind === 'shelve' && <ShelveDialog alarms={dialog.alarms} onClose={() => { setDialog(null); setSelected([]); }} />}

@@ -13,7 +13,7 @@ import { useCan } from '@/lib/session';
 import { formatTime } from '@/lib/time';
 import type { DeliveriesAnswer, Delivery } from './types';
 
-const STATES = ['waiting', 'sending', 'sent', 'failed', 'held'];
+const STATES = ['collecting', 'queued', 'sent', 'failed'];
 
 export function DeliveriesPage() {
   const { t } = useTranslation();
@@ -39,9 +39,9 @@ export function DeliveriesPage() {
   };
   const columns: DataColumn<Delivery>[] = [
     { key: 'at', title: t('notice.at'), width: 170, render: (_v, d) => formatTime(d.at) },
-    { key: 'channel', title: t('notice.channel'), width: 160, dataIndex: 'channel' },
+    { key: 'channel', title: t('notice.channel'), width: 160, dataIndex: 'channel_code' },
     { key: 'title', title: t('notice.message'), width: 300, dataIndex: 'title' },
-    { key: 'to', title: t('notice.to'), width: 180, dataIndex: 'to' },
+    { key: 'count', title: t('notice.count'), width: 90, align: 'right', dataIndex: 'count' },
     { key: 'state', title: t('notice.state'), width: 110, render: (_v, d) => <span className={d.state === 'failed' ? 'quality bad' : ''}>{t(`notice.states.${d.state}`)}</span> },
     { key: 'tries', title: t('notice.tries'), width: 80, align: 'right', dataIndex: 'tries' },
     { key: 'error', title: t('notice.error'), width: 300, dataIndex: 'error' },

@@ -1,8 +1,11 @@
 /* Module notice: messages of the platform, inside and by other channels. */
 import { BellOutlined, MailOutlined, NotificationOutlined, SendOutlined } from '@ant-design/icons';
+import { lazy } from 'react';
 import { lazyPage } from '@/app/lazyPage';
 import type { WebModule } from '@/app/module';
 import { NoticeBell } from './NoticeBell';
+
+const ChannelTest = lazy(async () => ({ default: (await import('./ChannelTest')).ChannelTest }));
 
 export const notice: WebModule = {
   name: 'notice',
@@ -16,5 +19,6 @@ export const notice: WebModule = {
     { path: 'notices', lazy: lazyPage(() => import('./NoticesPage'), 'NoticesPage') },
     { path: 'system/deliveries', lazy: lazyPage(() => import('./DeliveriesPage'), 'DeliveriesPage') },
   ],
+  tabs: [{ kind: 'message_channel', key: 'test', title: 'channelTest.title', component: ChannelTest }],
   bar: [NoticeBell],
 };

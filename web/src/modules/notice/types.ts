@@ -1,37 +1,7 @@
-export type Severity = 'info' | 'warning' | 'error' | 'critical';
+import type { GetDeliveriesAnswer, GetNoticesAnswer } from '@/lib/api.gen';
 
-export interface Notice {
-  id: string;
-  at: string;
-  topic: string;
-  severity: Severity;
-  title: string;
-  text?: string;
-  link?: string;
-  read: boolean;
-}
-
-export interface NoticesAnswer {
-  items: Notice[];
-  unread: number;
-  total: number;
-}
-
-export interface Delivery {
-  id: string;
-  at: string;
-  channel: string;
-  topic: string;
-  title: string;
-  to?: string;
-  state: 'waiting' | 'sending' | 'sent' | 'failed' | 'held';
-  tries: number;
-  error?: string;
-  next_at?: string | null;
-  sent_at?: string | null;
-}
-
-export interface DeliveriesAnswer {
-  items: Delivery[];
-  total: number;
-}
+export type NoticesAnswer = GetNoticesAnswer;
+export type Notice = NoticesAnswer['items'][number];
+export type Severity = Notice['severity'];
+export type DeliveriesAnswer = GetDeliveriesAnswer;
+export type Delivery = DeliveriesAnswer['items'][number];

@@ -10,12 +10,14 @@ import { DataTable, type DataColumn } from '@/components/DataTable';
 import { useNotify } from '@/components/notify';
 import { PageHeader } from '@/components/PageHeader';
 import { RelativeTime } from '@/components/RelativeTime';
+import { OrgSelect } from '@/components/OrgSelect';
 import { RefSelect } from '@/components/schema/RefSelect';
 import { EmptyState, ErrorState, FaultList } from '@/components/states';
 import { asError, del, post, seg, type ApiError } from '@/lib/api';
 import { copyText } from '@/lib/browser';
 import { useRoleName } from '@/lib/names';
 import { useApi } from '@/lib/resources';
+import { useCan } from '@/lib/session';
 import { formatTime } from '@/lib/time';
 import type { NewToken, Token, TokensAnswer } from '@/lib/types';
 
@@ -36,12 +38,21 @@ function Created({ token, onClose }: { token: string; onClose: () => void }) {
   );
 }
 
+interface Values {
+  name: string;
+  roles: string[];
+  orgs?: string[];
+  user?: string;
+  expires_at?: Dayjs;
+}
+
 function Create({ onClose, onToken }: { onClose: () => void; onToken: (token: string) => void }) {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const [form] = Form.useForm<{ name: string; roles: string[]; expires_at?: Dayjs }>();
-  const create = useMutation<NewToken, ApiError, { name: string; roles: string[]; expires_at?: Dayjs }>({
-    mutationFn: (v) => post('/tokens', { name: v.name, roles: v.roles, expires_at: v.expires_at?.toISOString() }),
+  const admin = useCan()('user', 'admin');
+  const [form] = Form.useForm<Values>();
+  const create = useMutation<NewToken, ApiError, Values>({
+    mutationFn: (v) => post('/tokens', { name: v.name, roles: v.roles, orgs: v.orgs?.length ? v.orgs : undefined, user: v.user ?? undefined, expires_at: v.expires_at?.toISOString() }),
     onSuccess: (answer) => {
       void client.invalidateQueries({ queryKey: ['/tokens'] });
       onToken(answer.token);
@@ -53,6 +64,8 @@ function Create({ onClose, onToken }: { onClose: () => void; onToken: (token: st
       <Form form={form} layout="vertical" onFinish={(v) => create.mutate(v)}>
         <Form.Item name="name" label={t('envelope.name')} extra={t('tokens.nameHelp')} rules={[{ required: true, message: t('form.required') }]}><Input autoFocus /></Form.Item>
         <Form.Item name="roles" label={t('tokens.roles')} rules={[{ required: true, message: t('form.required') }]}><RefSelect kind="role" by="code" multiple /></Form.Item>
+        <Form.Item name="orgs" label={t('tokens.orgs')} extra={t('tokens.orgsHelp')}><OrgSelect multiple /></Form.Item>
+        {admin && <Form.Item name="user" label={t('tokens.user')} extra={t('tokens.userHelp')}><RefSelect kind="user" filter="service=true" /></Form.Item>}
         <Form.Item name="expires_at" label={t('tokens.expires')} extra={t('tokens.expiresHelp')}><DatePicker showTime style={{ width: '100%' }} /></Form.Item>
       </Form>
     </Modal>
@@ -70,6 +83,7 @@ export function TokensPage() {
   const columns: DataColumn<Token>[] = [
     { key: 'name', title: t('envelope.name'), dataIndex: 'name', width: 200 },
     { key: 'roles', title: t('tokens.roles'), width: 200, render: (_v, r) => (r.roles ?? []).map((x) => <Tag key={x}>{roleName(x)}</Tag>) },
+    { key: 'orgs', title: t('tokens.orgs'), width: 160, hidden: true, render: (_v, r) => (r.orgs?.length ? r.orgs.join(', ') : t('access.wholePlatform')) },
     { key: 'created_by', title: t('envelope.created_by'), dataIndex: 'login', width: 120 },
     { key: 'created_at', title: t('envelope.created_at'), width: 130, render: (_v, r) => <RelativeTime at={r.created_at} /> },
     { key: 'expires_at', title: t('tokens.expires'), width: 170, render: (_v, r) => (r.expires_at ? formatTime(r.expires_at) : t('tokens.never')) },

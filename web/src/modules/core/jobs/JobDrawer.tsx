@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNotify } from '@/components/notify';
 import { ErrorState, Loading } from '@/components/states';
+import { useNow } from '@/lib/clock';
 import { asError, get, post, seg } from '@/lib/api';
 import { textOf, useApi } from '@/lib/resources';
 import { formatDuration, formatTime } from '@/lib/time';
@@ -67,6 +68,7 @@ export function JobDrawer({ id, onClose }: { id: string; onClose: () => void }) 
   const notify = useNotify();
   const job = useApi<JobDetail>(`/jobs/${seg(id)}`, undefined, { every: 2000, keep: true });
   const j = job.data;
+  const now = useNow();
   const act = async (verb: 'cancel' | 'retry') => {
     try {
       await post(`/jobs/${seg(id)}:${verb}`);
@@ -75,23 +77,22 @@ export function JobDrawer({ id, onClose }: { id: string; onClose: () => void }) 
       notify.failed(e);
     }
   };
-  const title = j ? (typeof j.title === 'string' ? j.title : textOf(j.title, i18n.language, j.type)) : t('jobs.title');
+  const title = j ? textOf(j.title, i18n.language, j.type) : t('jobs.title');
   const buttons = j && (ended(j)
-    ? j.state !== 'done' && <Button onClick={() => void act('retry')}>{t('action.retry')}</Button>
-    : <Button danger disabled={j.state === 'cancelling'} onClick={() => void act('cancel')}>{t('jobs.cancel')}</Button>);
-  const what = j?.progress?.what;
-  const took = j?.started_at ? formatDuration((j.ended_at ? Date.parse(j.ended_at) : Date.now()) - Date.parse(j.started_at)) : '—';
+    ? j.may.retry && <Button onClick={() => void act('retry')}>{t('action.retry')}</Button>
+    : <Button danger disabled={!j.may.cancel || j.state === 'cancelling'} onClick={() => void act('cancel')}>{t('jobs.cancel')}</Button>);
+  const took = j?.started_at ? formatDuration((j.ended_at ? Date.parse(j.ended_at) : now) - Date.parse(j.started_at)) : '—';
   return (
     <Drawer open onClose={onClose} title={title} size={640} extra={buttons} styles={{ body: { display: 'flex', flexDirection: 'column', gap: 12 } }}>
       {job.error && !j && <ErrorState error={job.error} retry={() => void job.refetch()} />}
       {!j && !job.error && <Loading />}
       {j && (
         <>
-          {j.error && <Alert type="error" showIcon title={j.error} />}
+          {j.error && <Alert type="error" showIcon title={j.error.detail} />}
           {!ended(j) && <Progress percent={percent(j)} status="active" />}
-          {what && !ended(j) && <div className="soft small">{typeof what === 'string' ? what : textOf(what, i18n.language)}</div>}
+          {j.progress.what && !ended(j) && <div className="soft small">{j.progress.what}</div>}
           <dl className="job-facts">
-            <dt>{t('jobs.state')}</dt><dd>{t(`jobs.states.${j.state}`)}{j.attempt && j.attempt > 1 ? ` (${t('jobs.attempt', { n: j.attempt })})` : ''}</dd>
+            <dt>{t('jobs.state')}</dt><dd>{t(`jobs.states.${j.state}`)}{j.attempt > 1 ? ` (${t('jobs.attempt', { n: j.attempt })})` : ''}</dd>
             <dt>{t('jobs.by')}</dt><dd>{j.by || t('jobs.system')}</dd>
             <dt>{t('jobs.started')}</dt><dd>{formatTime(j.started_at)}</dd>
             <dt>{t('jobs.took')}</dt><dd>{took}</dd>

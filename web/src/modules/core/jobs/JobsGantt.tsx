@@ -18,7 +18,7 @@ interface Props {
 function tip(bar: Bar, title: string, state: string): string {
   const start = Date.parse(bar.job.started_at as string);
   const end = bar.job.ended_at ? Date.parse(bar.job.ended_at) : Date.now();
-  return `${title} · ${state}\n${formatTime(start)} · ${formatDuration(end - start)}${bar.job.error ? `\n${bar.job.error}` : ''}`;
+  return `${title} · ${state}\n${formatTime(start)} · ${formatDuration(end - start)}${bar.job.error ? `\n${bar.job.error.detail}` : ''}`;
 }
 
 export function JobsGantt({ jobs, from, to, titleOf, onOpen }: Props) {

@@ -8,6 +8,7 @@ import { DataTable, type DataColumn } from '@/components/DataTable';
 import { PageHeader } from '@/components/PageHeader';
 import { EmptyState, ErrorState } from '@/components/states';
 import { TimeRange, useRange } from '@/components/TimeRange';
+import { useNow } from '@/lib/clock';
 import { textOf, useApi } from '@/lib/resources';
 import { formatDuration, formatTime, resolveRange } from '@/lib/time';
 import { JobDrawer } from './JobDrawer';
@@ -22,6 +23,7 @@ export function JobsPage() {
   const [range, setRange] = useRange({ from: 'now-24h', to: 'now' });
   const [params, setParams] = useSearchParams();
   const [run, setRun] = useState(false);
+  const now = useNow();
   const page = Number(params.get('page') ?? 1);
   const size = Number(params.get('size') ?? 50);
   const state = params.get('state') ?? '';
@@ -38,15 +40,15 @@ export function JobsPage() {
     for (const [k, v] of Object.entries(change)) if (v) p.set(k, v); else p.delete(k);
     return p;
   }, { replace: true });
-  const took = (j: Job) => (j.started_at ? formatDuration((j.ended_at ? Date.parse(j.ended_at) : Date.now()) - Date.parse(j.started_at)) : '—');
+  const took = (j: Job) => (j.started_at ? formatDuration((j.ended_at ? Date.parse(j.ended_at) : now) - Date.parse(j.started_at)) : '—');
   const columns: DataColumn<Job>[] = [
-    { key: 'title', title: t('jobs.title'), width: 260, render: (_v, j) => <button type="button" className="link-button" onClick={() => set({ job: j.id })}>{typeof j.title === 'string' ? j.title : textOf(j.title, i18n.language, j.type)}</button> },
+    { key: 'title', title: t('jobs.title'), width: 260, render: (_v, j) => <button type="button" className="link-button" onClick={() => set({ job: j.id })}>{textOf(j.title, i18n.language, j.type)}</button> },
     { key: 'state', title: t('jobs.state'), width: 170, render: (_v, j) => (j.state === 'running' ? <Progress percent={percent(j)} size="small" /> : <span className={j.state === 'failed' ? 'quality bad' : ''}>{t(`jobs.states.${j.state}`)}</span>) },
     { key: 'created_at', title: t('jobs.created'), width: 170, render: (_v, j) => formatTime(j.created_at) },
     { key: 'started_at', title: t('jobs.started'), width: 170, render: (_v, j) => formatTime(j.started_at) },
     { key: 'took', title: t('jobs.took'), width: 100, align: 'right', render: (_v, j) => took(j) },
     { key: 'by', title: t('jobs.by'), width: 130, render: (_v, j) => j.by || t('jobs.system') },
-    { key: 'error', title: t('jobs.error'), width: 300, dataIndex: 'error' },
+    { key: 'error', title: t('jobs.error'), width: 300, render: (_v, j) => j.error?.detail ?? '' },
     { key: 'type', title: t('jobs.type'), width: 180, hidden: true, render: (_v, j) => <span className="mono">{j.type}</span> },
   ];
   const tools = (

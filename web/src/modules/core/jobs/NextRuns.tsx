@@ -1,12 +1,13 @@
-/* In the form of a schedule: when it would run next, with the stored rule. */
+/* When a schedule would run next, by its stored rule. */
 import { useTranslation } from 'react-i18next';
 import { seg } from '@/lib/api';
 import { useApi } from '@/lib/resources';
 import { formatTime } from '@/lib/time';
+import type { Resource } from '@/lib/types';
 
-export function NextRuns({ id }: { id: string }) {
+export function NextRuns({ resource }: { resource: Resource }) {
   const { t } = useTranslation();
-  const next = useApi<{ items: string[] }>(`/schedules/${seg(id)}/next`, { n: 5 });
+  const next = useApi<{ items: string[] }>(`/schedules/${seg(resource.id)}/next`, { n: 5 });
   if (next.error) return <div className="muted small">{next.error.message}</div>;
   return (
     <section className="form-group">
