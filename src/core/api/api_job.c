@@ -234,13 +234,6 @@ static int post_run(struct api_call *c, struct error *e)
 
 /* ------------------------------------------------------------------ the stream */
 
-static void send_item(void *out, struct str json)
-{
-    struct json_writer w = feed_event(out, "job");
-    jw_raw(&w, json);
-    feed_event_end(&w);
-}
-
 static void fill(void *ctx, const struct actor *who, bool zh, int64_t *cursor, struct buf *out)
 {
     struct jobs *js = ctx;
@@ -254,7 +247,7 @@ static void fill(void *ctx, const struct actor *who, bool zh, int64_t *cursor, s
     int64_t last = *cursor;
     if (jobs_newest_change(js, &newest, &e)) return;
     size_t before = out->n;
-    if (jobs_each(js, &q, send_item, out, &last, &e)) return;
+    if (jobs_events(js, &q, out, &last, &e)) return;
     *cursor = out->n == before ? newest : last;
 }
 

@@ -2,6 +2,7 @@
  * may see a job stands in it too, so that pages and totals are right. */
 #include "core/job/job_read.h"
 #include <stdio.h>
+#include "core/feed.h"
 #include "core/job/job_int.h"
 
 #define ARGS_MAX 20000
@@ -283,6 +284,7 @@ static int count(struct sql_tx *tx, const struct where *w, int64_t *ret, struct 
 struct walk {
     struct jobs *js;
     const struct job_query *q;
+    void (*begin)(void *ctx, struct json_writer *w); /* opens the object; NULL: as a value of what is open */
     void (*end)(void *ctx, struct json_writer *w);
     void *ctx;
     struct json_writer *w;
@@ -298,11 +300,14 @@ static int walk_rows(const struct walk *k, struct sql_tx *tx, const struct where
     int rc = prepare(tx, w, COLUMNS, tail, &s, e);
     while (!rc && (rc = sql_step(s, e)) == 1) {
         struct str id = arena_str(w->a, sql_str(s, 0));
-        jw_object(k->w);
+        if (k->begin)
+            k->begin(k->ctx, k->w);
+        else
+            jw_object(k->w);
         write_members(k->js, k->q, s, k->w);
         if (k->ret_change) *k->ret_change = sql_i64(s, 21);
         rc = k->q->full ? write_full(tx, id, k->w, e) : 0;
-        jw_end(k->w);
+        if (!k->begin) jw_end(k->w);
         if (k->end) k->end(k->ctx, k->w);
     }
     sql_done(s);
@@ -359,6 +364,23 @@ int jobs_each(struct jobs *js, const struct job_query *q, void (*fn)(void *ctx, 
     int rc = read_all(&k, NULL, e);
     buf_fini(&one);
     return rc;
+}
+
+static void begin_event(void *ctx, struct json_writer *w)
+{
+    *w = feed_event(ctx, "job");
+}
+static void end_event(void *ctx, struct json_writer *w)
+{
+    feed_event_end(w);
+}
+
+int jobs_events(struct jobs *js, const struct job_query *q, struct buf *out, int64_t *ret_change, struct error *e)
+{
+    struct json_writer w;
+    struct walk k = {
+        .js = js, .q = q, .w = &w, .begin = begin_event, .end = end_event, .ctx = out, .ret_change = ret_change};
+    return read_all(&k, NULL, e);
 }
 
 int jobs_log(struct jobs *js, struct str id, int64_t after, size_t limit, struct json_writer *w, struct error *e)

@@ -20,6 +20,9 @@ MUST_CHECK int jobs_list(struct jobs *js, const struct job_query *q, struct json
 /* The same, each handed to fn as text of one JSON object. */
 MUST_CHECK int jobs_each(struct jobs *js, const struct job_query *q, void (*fn)(void *ctx, struct str json), void *ctx,
                          int64_t *ret_change, struct error *e);
+/* The same as events "job" of a feed. */
+MUST_CHECK int jobs_events(struct jobs *js, const struct job_query *q, struct buf *out, int64_t *ret_change,
+                           struct error *e);
 MUST_CHECK int jobs_log(struct jobs *js, struct str id, int64_t after, size_t limit, struct json_writer *w,
                         struct error *e);
 MUST_CHECK int jobs_newest_change(struct jobs *js, int64_t *ret, struct error *e);
