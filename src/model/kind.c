@@ -152,9 +152,10 @@ static int read_pattern(struct parse *p, struct field *f, const struct json *v)
     int rc = need_string(p, v, &f->pattern);
     if (rc) return rc;
     f->regex = regex_new(p->k, f->pattern);
-    return f->regex ? 0
-                    : error_set(p->e, ERR_INVALID, "", "is not a POSIX extended regular expression",
-                                "不是合法的 POSIX 扩展正则表达式");
+    return f->regex
+               ? 0
+               : error_set(p->e, ERR_INVALID, "", "is not a POSIX extended regular expression, or repeats too much",
+                           "不是合法的 POSIX 扩展正则表达式，或重复过多");
 }
 
 static int read_format(struct parse *p, struct field *f, const struct json *v)
@@ -408,8 +409,9 @@ static int doc_code(struct parse *p, const struct json *v)
     if (!p->k->code_pattern.p) return 0;
     p->k->code_regex = regex_new(p->k, p->k->code_pattern);
     return p->k->code_regex ? 0
-                            : error_set(p->e, ERR_INVALID, "pattern", "is not a POSIX extended regular expression",
-                                        "不是合法的 POSIX 扩展正则表达式");
+                            : error_set(p->e, ERR_INVALID, "pattern",
+                                        "is not a POSIX extended regular expression, or repeats too much",
+                                        "不是合法的 POSIX 扩展正则表达式，或重复过多");
 }
 
 static int doc_fields(struct parse *p, const struct json *v)

@@ -128,8 +128,61 @@ struct compiled {
 
 #define REGEX_TEXT_MAX 4096 /* longer texts match no pattern */
 
+/* regcomp writes "x{2,255}" out 255 times, and nested ones multiply: a short pattern could eat all memory.
+ * The size that it grows to is counted first: atoms, each times its interval, groups by what they hold. */
+#define REGEX_SIZE_MAX 20000
+#define REGEX_GROUPS_MAX 64
+
+static size_t past_bracket(struct str s, size_t i)
+{
+    i += i + 1 < s.n && s.p[i + 1] == '^' ? 2 : 1;
+    if (i < s.n && s.p[i] == ']') i++;
+    while (i < s.n && s.p[i] != ']') i++;
+    return i;
+}
+
+static size_t interval(struct str s, size_t i, size_t *end)
+{
+    size_t most = 0, n = 0;
+    for (; i < s.n && s.p[i] != '}'; i++) {
+        bool digit = s.p[i] >= '0' && s.p[i] <= '9';
+        n = digit && n < 100000 ? n * 10 + (size_t)(s.p[i] - '0') : digit ? n : 0;
+        if (n > most) most = n;
+    }
+    *end = i;
+    return most ? most : 1;
+}
+
+static bool regex_small(struct str s)
+{
+    size_t sum[REGEX_GROUPS_MAX] = {0}, depth = 0, last = 0, times;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '(') {
+            if (++depth == REGEX_GROUPS_MAX) return false;
+            sum[depth] = last = 0;
+            continue;
+        }
+        if (s.p[i] == ')' && depth) {
+            last = sum[depth--] + 1;
+        } else if (s.p[i] == '{') {
+            times = interval(s, i, &i);
+            if (times > REGEX_SIZE_MAX) return false;
+            sum[depth] -= last;
+            last *= times;
+        } else {
+            if (s.p[i] == '[') i = past_bracket(s, i);
+            if (i < s.n && s.p[i] == '\\') i++;
+            last = 1;
+        }
+        sum[depth] += last;
+        if (sum[depth] > REGEX_SIZE_MAX) return false;
+    }
+    return true;
+}
+
 const void *regex_new(struct kind *k, struct str pattern)
 {
+    if (!regex_small(pattern)) return NULL;
     struct compiled *c = arena_alloc(k->arena, sizeof *c);
     char *text = arena_printf(k->arena, "^(%.*s)$", STR_ARG(pattern));
     if (!c || !text || regcomp(&c->r, text, REG_EXTENDED | REG_NOSUB)) return NULL;

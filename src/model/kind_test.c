@@ -178,6 +178,18 @@ TEST(life_cycles_that_make_no_sense)
     CHECK_Z(parsed("{\"kind\":\"a\",\"plural\":\"as\",\"lifecycle\":[]}"), "lifecycle: must be an object {…}");
 }
 
+TEST(patterns_cannot_eat_the_memory)
+{
+#define PATTERN(p) \
+    "{\"kind\":\"a\",\"plural\":\"as\",\"fields\":[{\"name\":\"x\",\"type\":\"string\",\"pattern\":\"" p "\"}]}"
+    CHECK_Z(parsed(PATTERN("((a{1,255}){1,255}){1,255}")),
+            "fields[0].pattern: is not a POSIX extended regular expression, or repeats too much");
+    CHECK_Z(parsed(PATTERN("(((((a{9}){9}){9}){9}){9}){9}")),
+            "fields[0].pattern: is not a POSIX extended regular expression, or repeats too much");
+    CHECK_Z(parsed(PATTERN("[A-Za-z0-9][A-Za-z0-9_.-]{0,62}(/[]a{9}]{1,200})?{2}")), "");
+    CHECK_Z(parsed(PATTERN("([a-z]{0,255}-){1,60}")), "");
+}
+
 TEST(kinds_of_one_resource_and_files_and_organisations)
 {
 #define KIND(rest) "{\"kind\":\"a\",\"plural\":\"as\"," rest "}"
@@ -217,7 +229,7 @@ TEST(documents_are_checked)
     CHECK_Z(parsed(HEAD "{\"name\":\"x\",\"type\":\"enum\"}]}"),
             "fields[0].values: a field of type enum needs 'values'");
     CHECK_Z(parsed(HEAD "{\"name\":\"x\",\"type\":\"string\",\"pattern\":\"(\"}]}"),
-            "fields[0].pattern: is not a POSIX extended regular expression");
+            "fields[0].pattern: is not a POSIX extended regular expression, or repeats too much");
     CHECK_Z(parsed(HEAD "{\"name\":\"x\",\"type\":\"integer\",\"default\":\"a\"}]}"),
             "fields[0].default: 'a' is not a whole number; write for example 12");
     CHECK_Z(parsed(HEAD "{\"name\":\"x\",\"type\":\"json\"},{\"name\":\"x\",\"type\":\"json\"}]}"),
