@@ -469,7 +469,32 @@ test('who may administer users of one organisation gives no more than he has', a
   equal((await request(p, 'POST', '/api/v1/users/strong:password', { password: PASSWORD })).status, 403);
   equal((await request(p, 'PATCH', '/api/v1/users/strong', { spec: { disabled: true } })).status, 403);
   equal((await request(p, 'POST', '/api/v1/users/fine:password', { password: PASSWORD })).status, 204);
-  equal((await request(p, 'POST', '/api/v1/users/administrator-all:password', { password: PASSWORD })).status, 404);
-  equal((await request(p, 'PATCH', `/api/v1/users/${p.id}`, { spec: { roles: ['administrator'] } })).status, 404);
+  equal((await request(p, 'POST', '/api/v1/users/admin:password', { password: PASSWORD })).status, 403);
+  equal((await request(p, 'PATCH', `/api/v1/users/${p.id}`, { spec: { roles: ['administrator'] } })).status, 403);
+  await admin.post('/users', { code: 'over-there', name: 'x', org: 'B', spec: {} });
+  equal((await request(p, 'POST', '/api/v1/users/over-there:password', { password: PASSWORD })).status, 404);
+  equal((await request(p, 'GET', '/api/v1/users/over-there')).status, 404);
+  const tree = JSON.parse((await request(p, 'GET', '/api/v1/orgs:tree')).body).items;
+  equal(tree.map((t) => [t.code, t.parent !== null]), [['A', false], ['A1', true]]);
+});
+
+test('ten thousand users: a change of one takes effect at once', async () => {
+  await setUp();
+  const csv = ['code,name,roles', ...Array.from({ length: 10000 }, (_, i) => `p${i},Person ${i},viewer`)].join('\n');
+  const report = await admin.csv('/users:import', csv);
+  equal(report.created, 10000, JSON.stringify(report.rows?.slice(0, 2)));
+  await admin.post('/users/p7777:password', { password: PASSWORD });
+  const p = { localAddress: peer(), headers: { 'X-Bornite': '1' } };
+  p.headers.Cookie = (await login(p, 'p7777', PASSWORD)).headers['set-cookie'][0].split(';')[0];
+  equal((await request(p, 'GET', '/api/v1/points')).status, 200);
+  const at = performance.now();
+  await admin.call('PATCH', '/users/p7777', { spec: { roles: [] } });
+  equal((await request(p, 'GET', '/api/v1/points')).status, 403);
+  const one = performance.now() - at;
+  await admin.call('PATCH', '/roles/viewer', { spec: { description: 'read all' } });
+  const again = performance.now();
+  for (let i = 0; i < 20; i++) await request(p, 'GET', '/api/v1/session');
+  console.log(`     a user's change ${one.toFixed(1)} ms, a request after a role's change ${((performance.now() - again) / 20).toFixed(1)} ms`);
+  ok(one < 1000);
 });
 run();

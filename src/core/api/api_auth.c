@@ -79,7 +79,7 @@ static int session_post(struct api_call *c, struct error *e)
     if (rc) return rc;
     c->actor = who->actor; /* so that the audit record names him */
     api_audit_note(c, str_of(who->actor.login), STR_NULL);
-    api_cookie_set(c, secret, AUTH_ABSOLUTE_US / TIME_US_PER_S);
+    api_cookie_set(c, secret, auth_session_seconds(c->api->auth));
     write_session(c, who);
     return 0;
 }

@@ -107,7 +107,7 @@ static int oidc_callback(struct api_call *c, struct error *e)
     if (rc) return failed(c, rc, e);
     c->actor = who->actor;
     api_audit_note(c, arena_str(c->a, str_of(who->actor.login)), STR_NULL);
-    api_cookie_set(c, secret, AUTH_ABSOLUTE_US / TIME_US_PER_S);
+    api_cookie_set(c, secret, auth_session_seconds(c->api->auth));
     return redirect(c, STR("/"));
 }
 

@@ -149,6 +149,7 @@ struct session_info {
 MUST_CHECK int auth_sessions(struct auth *a, struct arena *arena, const struct actor *by, struct session_info **ret,
                              size_t *ret_n);
 MUST_CHECK int auth_session_kill(struct auth *a, struct str id, const struct actor *by, struct error *e);
+int64_t auth_session_seconds(struct auth *a); /* the longest life of a session, for its cookie */
 void auth_seen(struct auth *a, const uint8_t key[32], bool session); /* worker: persists the use when due */
 
 /* API tokens. */

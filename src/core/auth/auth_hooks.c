@@ -197,6 +197,16 @@ static bool separated(struct auth *a)
     return on;
 }
 
+bool auth_user_separate(struct auth *a, const char *user_id)
+{
+    unsigned d = 0;
+    pthread_mutex_lock(&a->lock);
+    const struct auth_user *u = auth_user_by_id(a, str_of(user_id));
+    bool ok = !a->rules->settings.separate_admins || !u || (user_duties(a, u, NULL, NULL, &d) == 0 && separate(d));
+    pthread_mutex_unlock(&a->lock);
+    return ok;
+}
+
 static int check_user_duties(struct auth *a, const struct resource *r, const char *id, struct error *e)
 {
     unsigned d = 0;

@@ -205,6 +205,8 @@ char *auth_ldap_filter(struct arena *arena, struct str pattern, struct str mark,
 
 /* auth_hooks.c, auth_roles.c */
 MUST_CHECK int auth_hooks_add(struct auth *a, struct error *e);
+/* With his groups from outside; true where duties are not separate. */
+bool auth_user_separate(struct auth *a, const char *user_id);
 MUST_CHECK int auth_roles_builtin(struct auth *a, struct error *e);
 MUST_CHECK int auth_settings_builtin(struct auth *a, struct error *e); /* with their defaults, when missing */
 

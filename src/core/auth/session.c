@@ -22,6 +22,14 @@ static int64_t session_end(const struct auth *a, const struct session *s)
     return idle < absolute ? idle : absolute;
 }
 
+int64_t auth_session_seconds(struct auth *a)
+{
+    pthread_mutex_lock(&a->lock);
+    int64_t us = a->rules->settings.absolute_us;
+    pthread_mutex_unlock(&a->lock);
+    return us / TIME_US_PER_S;
+}
+
 /* One that is known already stays as it is. */
 static int take_row(struct auth *a, struct sql_stmt *st)
 {
