@@ -129,7 +129,7 @@ test('configuration in effect at once', async () => {
   await reaches('A4', 'h', 'active_unacked');
   await patch('A4', { h: null });
   await until(async () => !(await of('A4', 'h')), 'a removed limit to end its alarm');
-  equal((await api.get('/alarms/history?point=A4&size=1')).items[0].event, 'removed');
+  await until(async () => (await api.get('/alarms/history?point=A4&size=1')).items[0].event === 'removed', 'it in the journal');
   const bad = await api.raw('PATCH', '/points/A4', { spec: { h: 10, l: 20 } });
   equal([bad.status, (await bad.json()).errors?.[0]?.where ?? 'spec.h'], [400, 'spec.h']);
 });

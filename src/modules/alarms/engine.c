@@ -233,6 +233,14 @@ void engine_samples(void *ctx, const struct sample *s, size_t n)
     leave(g);
 }
 
+void engine_first(struct engine *g, const struct sample *s)
+{
+    enter(g);
+    struct watched *w = s->point < g->nums ? g->by_num[s->point] : NULL;
+    if (w && !w->time_us) take_sample(g, s);
+    leave(g);
+}
+
 /* ---- time ---- */
 
 static void stale_due(struct engine *g, struct watched *w)

@@ -61,6 +61,7 @@ void engine_reload_end(struct engine *g);
 MUST_CHECK int engine_restore(struct engine *g, uint32_t num, int cond, enum alarm_state s, int64_t shelved_until_us);
 
 void engine_samples(void *g, const struct sample *s, size_t n); /* a bus_fn */
+void engine_first(struct engine *g, const struct sample *s);    /* what came before the point was watched; else nothing */
 uint64_t engine_tick(struct engine *g);                         /* -> monotonic µs of the next turn, UINT64_MAX: none */
 
 /* People. ERR_NOT_FOUND: no such condition; ERR_CONFLICT: nothing to acknowledge, not shelved; ERR_AGAIN: the

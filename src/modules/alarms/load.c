@@ -78,8 +78,10 @@ static int take_conf(struct alarms *a, const struct resource *r, const struct al
 {
     int err = book_point(a->book, r->num, r->id, r->org, r->code, r->name, area,
                          json_str(json_get(r->spec, "unit"), STR("")));
+    struct sample now;
     if (!err) err = engine_set(a->engine, c);
     if (!err) book_point_limits(a->book, c);
+    if (!err && bus_current(a->node->bus, r->num, &now)) engine_first(a->engine, &now);
     return err;
 }
 

@@ -3,6 +3,7 @@
  *   alarm_event  the journal: every step, kept 400 days and at most a million rows */
 #include "modules/alarms/store.h"
 #include <math.h>
+#include "base/mem.h"
 #include "base/time.h"
 
 static const struct sql_migration migrations[] = {
@@ -103,78 +104,143 @@ static int bind_info(struct sql_stmt *s, int i, const struct point_info *p)
     return i;
 }
 
-static int write_item(struct sql_tx *tx, const struct alarm_item *it, struct error *e)
+#define ITEM_COLUMNS 20
+static const char item_insert[] =
+    "insert into alarm(point, cond, point_id, org, code, name, area, unit, priority, state, value, limit_value, "
+    "raised_us, cleared_us, acked_us, acked_by, comment, shelved_until_us, shelved_by, reason) values";
+static const char item_update[] =
+    " on conflict(point, cond) do update set point_id = excluded.point_id, org = excluded.org, code = excluded.code, "
+    "name = excluded.name, area = excluded.area, unit = excluded.unit, priority = excluded.priority, state = "
+    "excluded.state, value = excluded.value, limit_value = excluded.limit_value, raised_us = excluded.raised_us, "
+    "cleared_us = excluded.cleared_us, acked_us = excluded.acked_us, acked_by = excluded.acked_by, comment = "
+    "excluded.comment, shelved_until_us = excluded.shelved_until_us, shelved_by = excluded.shelved_by, reason = "
+    "excluded.reason";
+
+static void bind_item(struct sql_stmt *s, int i, const struct alarm_item *it)
+{
+    sql_bind_i64(s, i + 1, it->num);
+    sql_bind_str(s, i + 2, str_of(alarm_condition_name(it->cond)));
+    bind_info(s, i + 3, it->info);
+    sql_bind_str(s, i + 7, it->info && it->info->area.n ? it->info->area : STR(""));
+    sql_bind_str(s, i + 8, it->info && it->info->unit.n ? it->info->unit : STR(""));
+    sql_bind_i64(s, i + 9, it->priority);
+    sql_bind_str(s, i + 10, str_of(alarm_state_name(it->state)));
+    bind_number(s, i + 11, it->value);
+    bind_number(s, i + 12, it->limit);
+    sql_bind_i64(s, i + 13, it->raised_us);
+    sql_bind_i64(s, i + 14, it->cleared_us);
+    sql_bind_i64(s, i + 15, it->acked_us);
+    sql_bind_str(s, i + 16, str_of(it->acked_by));
+    sql_bind_str(s, i + 17, str_of(it->comment));
+    sql_bind_i64(s, i + 18, it->shelved_until_us);
+    sql_bind_str(s, i + 19, str_of(it->shelved_by));
+    sql_bind_str(s, i + 20, str_of(it->reason));
+}
+
+/* "($1,$2,…),(…)" */
+static void placeholders(struct buf *b, size_t rows, int columns)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (int c = 1; c <= columns; c++)
+            buf_printf(b, "%s$%d%s", c == 1 ? (r ? ",(" : "(") : ",", (int)r * columns + c, c == columns ? ")" : "");
+}
+
+static int write_items(struct sql_tx *tx, const struct alarm_item *it, size_t n, struct error *e)
 {
     struct sql_stmt *s;
-    int rc = sql_prepare(tx,
-                         "insert into alarm(point, cond, point_id, org, code, name, area, unit, priority, state, "
-                         "value, limit_value, raised_us, cleared_us, acked_us, acked_by, comment, shelved_until_us, "
-                         "shelved_by, reason) values($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,"
-                         "$19,$20) on conflict(point, cond) do update set point_id = excluded.point_id, org = "
-                         "excluded.org, code = excluded.code, name = excluded.name, area = excluded.area, unit = "
-                         "excluded.unit, priority = excluded.priority, state = excluded.state, value = "
-                         "excluded.value, limit_value = excluded.limit_value, raised_us = excluded.raised_us, "
-                         "cleared_us = excluded.cleared_us, acked_us = excluded.acked_us, acked_by = "
-                         "excluded.acked_by, comment = excluded.comment, shelved_until_us = "
-                         "excluded.shelved_until_us, shelved_by = excluded.shelved_by, reason = excluded.reason",
-                         &s, e);
+    struct buf text;
+    buf_init(&text, 64 << 10);
+    buf_z(&text, item_insert);
+    placeholders(&text, n, ITEM_COLUMNS);
+    buf_z(&text, item_update);
+    int rc = text.err ? text.err : sql_prepare(tx, buf_cstr(&text), &s, e);
+    buf_fini(&text);
     if (rc) return rc;
-    sql_bind_i64(s, 1, it->num);
-    sql_bind_str(s, 2, str_of(alarm_condition_name(it->cond)));
-    bind_info(s, 3, it->info);
-    sql_bind_str(s, 7, it->info && it->info->area.n ? it->info->area : STR(""));
-    sql_bind_str(s, 8, it->info && it->info->unit.n ? it->info->unit : STR(""));
-    sql_bind_i64(s, 9, it->priority);
-    sql_bind_str(s, 10, str_of(alarm_state_name(it->state)));
-    bind_number(s, 11, it->value);
-    bind_number(s, 12, it->limit);
-    sql_bind_i64(s, 13, it->raised_us);
-    sql_bind_i64(s, 14, it->cleared_us);
-    sql_bind_i64(s, 15, it->acked_us);
-    sql_bind_str(s, 16, str_of(it->acked_by));
-    sql_bind_str(s, 17, str_of(it->comment));
-    sql_bind_i64(s, 18, it->shelved_until_us);
-    sql_bind_str(s, 19, str_of(it->shelved_by));
-    sql_bind_str(s, 20, str_of(it->reason));
+    for (size_t i = 0; i < n; i++) bind_item(s, (int)i * ITEM_COLUMNS, &it[i]);
     return run(s, e);
 }
 
-static int write_state(struct sql_tx *tx, struct book *b, const struct alarm_step *step, struct error *e)
+static int drop_item(struct sql_tx *tx, const struct alarm_step *step, struct error *e)
 {
-    struct alarm_item it;
-    if (!book_get(b, step->num, step->cond, &it))
-        return sql_exec(tx, e, "delete from alarm where point = $1 and cond = $2", "is", (int64_t)step->num,
-                        str_of(alarm_condition_name(step->cond)));
-    int rc = it.seq == step->seq ? write_item(tx, &it, e) : 0; /* else a later entry brings it */
-    book_item_done(b, &it);
+    return sql_exec(tx, e, "delete from alarm where point = $1 and cond = $2", "is", (int64_t)step->num,
+                    str_of(alarm_condition_name(step->cond)));
+}
+
+#define COLUMNS 15
+#define ROWS 40 /* a statement: a round trip to the server for each row would take too long in a storm */
+
+static void bind_entry(struct sql_stmt *s, int i, struct kernel *k, const struct journal_entry *j)
+{
+    char id[37];
+    const struct alarm_step *p = &j->step;
+    uuid7(kernel_clock(k), kernel_rng(k), id);
+    sql_bind_str(s, i + 1, str_of(id));
+    sql_bind_i64(s, i + 2, p->at_us);
+    sql_bind_i64(s, i + 3, p->num);
+    bind_info(s, i + 4, j->info);
+    sql_bind_str(s, i + 8, str_of(alarm_condition_name(p->cond)));
+    sql_bind_str(s, i + 9, str_of(alarm_event_name(p->event)));
+    sql_bind_str(s, i + 10, str_of(alarm_state_name(p->to)));
+    sql_bind_i64(s, i + 11, p->priority);
+    bind_number(s, i + 12, p->value);
+    bind_number(s, i + 13, p->limit);
+    sql_bind_str(s, i + 14, str_of(p->words ? p->words->login : ""));
+    sql_bind_str(s, i + 15, str_of(p->words ? p->words->text : ""));
+}
+
+static int write_entries(struct sql_tx *tx, struct kernel *k, const struct journal_entry *j, size_t n, struct error *e)
+{
+    struct sql_stmt *s;
+    struct buf text;
+    buf_init(&text, 64 << 10);
+    buf_z(&text, "insert into alarm_event(id, at_us, point, point_id, org, code, name, cond, event, state, priority, "
+                 "value, limit_value, by_login, comment) values");
+    placeholders(&text, n, COLUMNS);
+    int rc = text.err ? text.err : sql_prepare(tx, buf_cstr(&text), &s, e);
+    buf_fini(&text);
+    if (rc) return rc;
+    for (size_t i = 0; i < n; i++) bind_entry(s, (int)i * COLUMNS, k, &j[i]);
+    return run(s, e);
+}
+
+static int write_journal(struct sql_tx *tx, struct kernel *k, const struct journal_entry *j, size_t n, struct error *e)
+{
+    int rc = 0;
+    size_t i = 0;
+    for (; i + ROWS <= n && !rc; i += ROWS) rc = write_entries(tx, k, j + i, ROWS, e);
+    for (; i < n && !rc; i++) rc = write_entries(tx, k, j + i, 1, e); /* two texts in all: both stay prepared */
     return rc;
 }
 
-static int write_entry(struct sql_tx *tx, struct kernel *k, const struct journal_entry *j, struct error *e)
+/* Full groups in one statement, the rest one by one: two texts in all, so that both stay prepared. */
+static int write_group(struct sql_tx *tx, const struct alarm_item *it, size_t n, struct error *e)
 {
-    struct sql_stmt *s;
-    char id[37];
-    int rc = sql_prepare(tx,
-                         "insert into alarm_event(id, at_us, point, point_id, org, code, name, cond, event, state, "
-                         "priority, value, limit_value, by_login, comment) "
-                         "values($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)",
-                         &s, e);
-    if (rc) return rc;
-    uuid7(kernel_clock(k), kernel_rng(k), id);
-    const struct alarm_step *p = &j->step;
-    sql_bind_str(s, 1, str_of(id));
-    sql_bind_i64(s, 2, p->at_us);
-    sql_bind_i64(s, 3, p->num);
-    bind_info(s, 4, j->info);
-    sql_bind_str(s, 8, str_of(alarm_condition_name(p->cond)));
-    sql_bind_str(s, 9, str_of(alarm_event_name(p->event)));
-    sql_bind_str(s, 10, str_of(alarm_state_name(p->to)));
-    sql_bind_i64(s, 11, p->priority);
-    bind_number(s, 12, p->value);
-    bind_number(s, 13, p->limit);
-    sql_bind_str(s, 14, str_of(p->words ? p->words->login : ""));
-    sql_bind_str(s, 15, str_of(p->words ? p->words->text : ""));
-    return run(s, e);
+    int rc = n == ROWS ? write_items(tx, it, ROWS, e) : 0;
+    for (size_t i = 0; i < n && n < ROWS && !rc; i++) rc = write_items(tx, &it[i], 1, e);
+    return rc;
+}
+
+/* Of the alarms that the entries are about, each once: by the entry that was its last. */
+static int write_states(struct sql_tx *tx, struct book *b, const struct journal_entry *j, size_t n, struct error *e)
+{
+    struct alarm_item *group = mem_calloc(ROWS, sizeof *group);
+    size_t count = 0;
+    int rc = group ? 0 : ERR_NOMEM;
+    for (size_t i = 0; i < n && !rc; i++) {
+        struct alarm_item *it = &group[count];
+        if (!book_get(b, j[i].step.num, j[i].step.cond, it)) {
+            rc = drop_item(tx, &j[i].step, e);
+        } else if (it->seq != j[i].step.seq) {
+            book_item_done(b, it); /* a later entry brings it */
+        } else if (++count == ROWS) {
+            rc = write_group(tx, group, count, e);
+            while (count) book_item_done(b, &group[--count]);
+        }
+    }
+    if (!rc) rc = write_group(tx, group, count, e);
+    while (count) book_item_done(b, &group[--count]);
+    mem_free(group);
+    return rc;
 }
 
 int store_write(struct kernel *k, struct book *b, const struct journal_entry *j, size_t n, struct error *e)
@@ -182,10 +248,8 @@ int store_write(struct kernel *k, struct book *b, const struct journal_entry *j,
     struct sql_tx *tx;
     int rc = sql_begin(kernel_sql(k), true, &tx, e);
     if (rc) return rc;
-    for (size_t i = 0; i < n && !rc; i++) {
-        rc = write_entry(tx, k, &j[i], e);
-        if (!rc) rc = write_state(tx, b, &j[i].step, e);
-    }
+    rc = write_journal(tx, k, j, n, e);
+    if (!rc) rc = write_states(tx, b, j, n, e);
     if (!rc) return sql_commit(tx, e);
     sql_rollback(tx);
     return rc;
@@ -240,6 +304,7 @@ static void write_event(struct json_writer *w, struct sql_stmt *s)
 }
 
 /* "where …" with the organisations that he may see as $4… */
+#define ORGS_MAX 900 /* parameters of a statement */
 static void where(struct buf *b, const struct scope *scope)
 {
     buf_z(b, " from alarm_event where at_us >= $1 and at_us < $2 and ($3 = '' or code = $3 or point_id = $3)");
@@ -253,6 +318,10 @@ static int prepare(struct sql_tx *tx, const char *what, const char *tail, const 
                    const struct scope *scope, struct sql_stmt **ret, struct error *e)
 {
     struct buf text;
+    if (!scope->all && scope->n > ORGS_MAX)
+        return error_set(e, ERR_LIMIT, "",
+                         "you may see more than %d organisations one by one; ask for a grant above them",
+                         "单独授权的组织超过 %d 个，请改为上级组织授权", ORGS_MAX);
     buf_init(&text, 1 << 20);
     buf_z(&text, what);
     where(&text, scope);

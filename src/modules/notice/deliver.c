@@ -287,6 +287,7 @@ void deliver_due(struct notices *x, int64_t *ret_next_us)
 
 /* ---- lists ---- */
 
+#define ORGS_MAX 900 /* parameters of a statement */
 static void where(struct buf *b, const struct scope *scope)
 {
     buf_z(b, " from delivery where ($1 = '' or channel = $1 or channel_code = $1) and ($2 = '' or state = $2)");
@@ -300,6 +301,10 @@ static int prepare(struct sql_tx *tx, const char *what, const char *tail, const 
                    struct str state, struct sql_stmt **ret, struct error *e)
 {
     struct buf text;
+    if (!scope->all && scope->n > ORGS_MAX)
+        return error_set(e, ERR_LIMIT, "",
+                         "you may see more than %d organisations one by one; ask for a grant above them",
+                         "单独授权的组织超过 %d 个，请改为上级组织授权", ORGS_MAX);
     buf_init(&text, 1 << 20);
     buf_z(&text, what);
     where(&text, scope);
