@@ -163,6 +163,7 @@ static int fill(struct export *x, size_t i, const struct resource *r, struct are
 
 static int flush(struct export *x, bool all)
 {
+    if (!x->out) return 0; /* a spreadsheet */
     if (x->out->err) return error_set(x->e, x->out->err, "", "the table is too large", "表格过大");
     if (x->fd < 0 || (!all && x->out->n < FLUSH_BYTES)) return 0;
     for (size_t done = 0; done < x->out->n;) {
