@@ -68,7 +68,9 @@ static int call_provider(struct arena *arena, const struct provider *p, struct h
     int rc = http_call(arena, c, &answer, e);
     if (fd >= 0) close(fd);
     if (rc) return rc;
-    if (answer.status == 200 && json_parse(arena, answer.body, ret, NULL) == 0 && (*ret)->type == JSON_OBJECT) return 0;
+    if (answer.status == 200 && answer.body.n && json_parse(arena, answer.body, ret, NULL) == 0 &&
+        (*ret)->type == JSON_OBJECT)
+        return 0;
     return error_set(e, ERR_PROTOCOL, "provider", "the identity provider answers %d at %s", "身份提供方返回 %d：%s",
                      answer.status, c->url);
 }

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     const struct json *claims = NULL;
     struct jwt_want want = {STR("i"), STR("c"), STR("n"), 0};
     arena_init(&a, 1 << 20);
-    if (json_parse(&a, rest, &keys, NULL)) keys = NULL;
+    if (!rest.n || json_parse(&a, rest, &keys, NULL)) keys = NULL;
     if (jwt_verify(&a, token, keys, &want, &claims, NULL)) return 0;
     return 0;
 }
