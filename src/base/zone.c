@@ -221,6 +221,7 @@ static bool footer(struct rd *r, struct zone *z)
 
 int zone_parse(const void *bytes, size_t n, struct zone *ret, struct error *e)
 {
+    if (n < 44) return bad(e, "the time zone file is damaged", "时区文件已损坏"); /* a head */
     struct rd r = rd_make(bytes, n);
     struct counts c;
     struct zone z = {0};
