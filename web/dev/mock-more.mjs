@@ -129,7 +129,6 @@ export async function more({ method, path, q, raw, json, text, by, bulk }) {
     if (!u) throw new Problem(400, 'invalid', '上传的文件已过期');
     const a = { ...u, of: r.id, by, at: new Date().toISOString(), field: b.field ?? '' };
     attachments.set(a.id, a);
-    if (b.field) patch(k.kind, r.id, { spec: { [b.field]: a.id } }, undefined, by);
     return json(201, { ...a, data: undefined });
   }
   if (m[4] === 'transition') {

@@ -1520,6 +1520,20 @@ export type GetArchiveClassesAnswer = ArchiveClassList;
 /* GET /api/v1/archive-classes/{id} */
 export type GetArchiveClassesIdAnswer = ArchiveClass;
 
+/* GET /api/v1/archive-classes/{id}/attachments */
+export interface GetArchiveClassesIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
 /* GET /api/v1/archive-classes/{id}/history */
 export interface GetArchiveClassesIdHistoryAnswer {
   items: {
@@ -1610,6 +1624,20 @@ export type GetCalendarsAnswer = CalendarList;
 /* GET /api/v1/calendars/{id} */
 export type GetCalendarsIdAnswer = Calendar;
 
+/* GET /api/v1/calendars/{id}/attachments */
+export interface GetCalendarsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
 /* GET /api/v1/calendars/{id}/history */
 export interface GetCalendarsIdHistoryAnswer {
   items: {
@@ -1654,6 +1682,20 @@ export type GetChannelsAnswer = ChannelList;
 
 /* GET /api/v1/channels/{id} */
 export type GetChannelsIdAnswer = Channel;
+
+/* GET /api/v1/channels/{id}/attachments */
+export interface GetChannelsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
 
 /* GET /api/v1/channels/{id}/diagnostics */
 export interface GetChannelsIdDiagnosticsAnswer {
@@ -1773,6 +1815,20 @@ export type GetCodeRulesAnswer = CodeRuleList;
 /* GET /api/v1/code-rules/{id} */
 export type GetCodeRulesIdAnswer = CodeRule;
 
+/* GET /api/v1/code-rules/{id}/attachments */
+export interface GetCodeRulesIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
 /* GET /api/v1/code-rules/{id}/history */
 export interface GetCodeRulesIdHistoryAnswer {
   items: {
@@ -1853,6 +1909,20 @@ export type GetDevicesAnswer = DeviceList;
 /* GET /api/v1/devices/{id} */
 export type GetDevicesIdAnswer = Device;
 
+/* GET /api/v1/devices/{id}/attachments */
+export interface GetDevicesIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
 /* GET /api/v1/devices/{id}/history */
 export interface GetDevicesIdHistoryAnswer {
   items: {
@@ -1911,6 +1981,20 @@ export type GetGroupsAnswer = GroupList;
 
 /* GET /api/v1/groups/{id} */
 export type GetGroupsIdAnswer = Group;
+
+/* GET /api/v1/groups/{id}/attachments */
+export interface GetGroupsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
 
 /* GET /api/v1/groups/{id}/history */
 export interface GetGroupsIdHistoryAnswer {
@@ -2124,6 +2208,20 @@ export type GetLdapServersAnswer = LdapServerList;
 /* GET /api/v1/ldap-servers/{id} */
 export type GetLdapServersIdAnswer = LdapServer;
 
+/* GET /api/v1/ldap-servers/{id}/attachments */
+export interface GetLdapServersIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
 /* GET /api/v1/ldap-servers/{id}/history */
 export interface GetLdapServersIdHistoryAnswer {
   items: {
@@ -2168,6 +2266,20 @@ export type GetMessageChannelsAnswer = MessageChannelList;
 
 /* GET /api/v1/message-channels/{id} */
 export type GetMessageChannelsIdAnswer = MessageChannel;
+
+/* GET /api/v1/message-channels/{id}/attachments */
+export interface GetMessageChannelsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
 
 /* GET /api/v1/message-channels/{id}/history */
 export interface GetMessageChannelsIdHistoryAnswer {
@@ -2232,6 +2344,20 @@ export type GetOidcProvidersAnswer = OidcProviderList;
 /* GET /api/v1/oidc-providers/{id} */
 export type GetOidcProvidersIdAnswer = OidcProvider;
 
+/* GET /api/v1/oidc-providers/{id}/attachments */
+export interface GetOidcProvidersIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
 /* GET /api/v1/oidc-providers/{id}/history */
 export interface GetOidcProvidersIdHistoryAnswer {
   items: {
@@ -2279,6 +2405,20 @@ export type GetOrgsAnswer = OrgList;
 
 /* GET /api/v1/orgs/{id} */
 export type GetOrgsIdAnswer = Org;
+
+/* GET /api/v1/orgs/{id}/attachments */
+export interface GetOrgsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
 
 /* GET /api/v1/orgs/{id}/history */
 export interface GetOrgsIdHistoryAnswer {
@@ -2338,6 +2478,20 @@ export type GetPlantAreasAnswer = AreaList;
 /* GET /api/v1/plant-areas/{id} */
 export type GetPlantAreasIdAnswer = Area;
 
+/* GET /api/v1/plant-areas/{id}/attachments */
+export interface GetPlantAreasIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
 /* GET /api/v1/plant-areas/{id}/history */
 export interface GetPlantAreasIdHistoryAnswer {
   items: {
@@ -2382,6 +2536,20 @@ export type GetPointsAnswer = PointList;
 
 /* GET /api/v1/points/{id} */
 export type GetPointsIdAnswer = Point;
+
+/* GET /api/v1/points/{id}/attachments */
+export interface GetPointsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
 
 /* GET /api/v1/points/{id}/history */
 export interface GetPointsIdHistoryAnswer {
@@ -2444,6 +2612,20 @@ export type GetProvisionProfilesAnswer = ProvisionProfileList;
 /* GET /api/v1/provision-profiles/{id} */
 export type GetProvisionProfilesIdAnswer = ProvisionProfile;
 
+/* GET /api/v1/provision-profiles/{id}/attachments */
+export interface GetProvisionProfilesIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
 /* GET /api/v1/provision-profiles/{id}/history */
 export interface GetProvisionProfilesIdHistoryAnswer {
   items: {
@@ -2488,6 +2670,20 @@ export type GetPushDevicesAnswer = PushDeviceList;
 
 /* GET /api/v1/push-devices/{id} */
 export type GetPushDevicesIdAnswer = PushDevice;
+
+/* GET /api/v1/push-devices/{id}/attachments */
+export interface GetPushDevicesIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
 
 /* GET /api/v1/push-devices/{id}/history */
 export interface GetPushDevicesIdHistoryAnswer {
@@ -2546,6 +2742,20 @@ export type GetRolesAnswer = RoleList;
 /* GET /api/v1/roles/{id} */
 export type GetRolesIdAnswer = Role;
 
+/* GET /api/v1/roles/{id}/attachments */
+export interface GetRolesIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
 /* GET /api/v1/roles/{id}/history */
 export interface GetRolesIdHistoryAnswer {
   items: {
@@ -2597,6 +2807,20 @@ export type GetSavedViewsAnswer = SavedViewList;
 /* GET /api/v1/saved-views/{id} */
 export type GetSavedViewsIdAnswer = SavedView;
 
+/* GET /api/v1/saved-views/{id}/attachments */
+export interface GetSavedViewsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
 /* GET /api/v1/saved-views/{id}/history */
 export interface GetSavedViewsIdHistoryAnswer {
   items: {
@@ -2641,6 +2865,20 @@ export type GetSchedulesAnswer = ScheduleList;
 
 /* GET /api/v1/schedules/{id} */
 export type GetSchedulesIdAnswer = Schedule;
+
+/* GET /api/v1/schedules/{id}/attachments */
+export interface GetSchedulesIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
 
 /* GET /api/v1/schedules/{id}/history */
 export interface GetSchedulesIdHistoryAnswer {
@@ -2692,6 +2930,20 @@ export type GetSecuritySettingsAnswer = SecuritySettingsList;
 
 /* GET /api/v1/security-settings/{id} */
 export type GetSecuritySettingsIdAnswer = SecuritySettings;
+
+/* GET /api/v1/security-settings/{id}/attachments */
+export interface GetSecuritySettingsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
 
 /* GET /api/v1/security-settings/{id}/history */
 export interface GetSecuritySettingsIdHistoryAnswer {
@@ -2813,6 +3065,20 @@ export type GetSubscriptionsAnswer = SubscriptionList;
 /* GET /api/v1/subscriptions/{id} */
 export type GetSubscriptionsIdAnswer = Subscription;
 
+/* GET /api/v1/subscriptions/{id}/attachments */
+export interface GetSubscriptionsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
 /* GET /api/v1/subscriptions/{id}/history */
 export interface GetSubscriptionsIdHistoryAnswer {
   items: {
@@ -2875,6 +3141,20 @@ export type GetTrendsAnswer = TrendList;
 /* GET /api/v1/trends/{id} */
 export type GetTrendsIdAnswer = Trend;
 
+/* GET /api/v1/trends/{id}/attachments */
+export interface GetTrendsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
 /* GET /api/v1/trends/{id}/history */
 export interface GetTrendsIdHistoryAnswer {
   items: {
@@ -2920,6 +3200,20 @@ export type GetUserKindsAnswer = UserKindList;
 /* GET /api/v1/user-kinds/{id} */
 export type GetUserKindsIdAnswer = UserKind;
 
+/* GET /api/v1/user-kinds/{id}/attachments */
+export interface GetUserKindsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
 /* GET /api/v1/user-kinds/{id}/history */
 export interface GetUserKindsIdHistoryAnswer {
   items: {
@@ -2964,6 +3258,20 @@ export type GetUsersAnswer = UserList;
 
 /* GET /api/v1/users/{id} */
 export type GetUsersIdAnswer = User;
+
+/* GET /api/v1/users/{id}/attachments */
+export interface GetUsersIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
 
 /* GET /api/v1/users/{id}/history */
 export interface GetUsersIdHistoryAnswer {
@@ -3294,6 +3602,24 @@ export interface PostArchiveClassesBulkBody {
   }[];
 }
 
+/* POST /api/v1/archive-classes/{id}/attachments */
+export interface PostArchiveClassesIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/archive-classes/{id}/attachments */
+export interface PostArchiveClassesIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
 /* POST /api/v1/archive-classes/{id}:copy */
 export type PostArchiveClassesIdCopyAnswer = ArchiveClass;
 
@@ -3326,6 +3652,42 @@ export interface PostArchiveClassesIdTransitionBody {
 /* POST /api/v1/archive-classes:import */
 export type PostArchiveClassesImportAnswer = Report;
 
+/* POST /api/v1/archive-classes:import-preview */
+export interface PostArchiveClassesImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/archive-classes:import-preview */
+export interface PostArchiveClassesImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/archive-classes:import-run */
+export interface PostArchiveClassesImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/archive-classes:import-run */
+export interface PostArchiveClassesImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
 /* POST /api/v1/calendars */
 export type PostCalendarsAnswer = Calendar;
 
@@ -3349,6 +3711,24 @@ export interface PostCalendarsBulkBody {
     labels?: { [key: string]: string | null };
     spec?: Record<string, unknown>;
   }[];
+}
+
+/* POST /api/v1/calendars/{id}/attachments */
+export interface PostCalendarsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/calendars/{id}/attachments */
+export interface PostCalendarsIdAttachmentsBody {
+  upload: string;
+  field?: string;
 }
 
 /* POST /api/v1/calendars/{id}:copy */
@@ -3383,6 +3763,42 @@ export interface PostCalendarsIdTransitionBody {
 /* POST /api/v1/calendars:import */
 export type PostCalendarsImportAnswer = Report;
 
+/* POST /api/v1/calendars:import-preview */
+export interface PostCalendarsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/calendars:import-preview */
+export interface PostCalendarsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/calendars:import-run */
+export interface PostCalendarsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/calendars:import-run */
+export interface PostCalendarsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
 /* POST /api/v1/channels */
 export type PostChannelsAnswer = Channel;
 
@@ -3406,6 +3822,24 @@ export interface PostChannelsBulkBody {
     labels?: { [key: string]: string | null };
     spec?: Record<string, unknown>;
   }[];
+}
+
+/* POST /api/v1/channels/{id}/attachments */
+export interface PostChannelsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/channels/{id}/attachments */
+export interface PostChannelsIdAttachmentsBody {
+  upload: string;
+  field?: string;
 }
 
 /* POST /api/v1/channels/{id}:copy */
@@ -3447,6 +3881,42 @@ export interface PostChannelsIdTransitionBody {
 
 /* POST /api/v1/channels:import */
 export type PostChannelsImportAnswer = Report;
+
+/* POST /api/v1/channels:import-preview */
+export interface PostChannelsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/channels:import-preview */
+export interface PostChannelsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/channels:import-run */
+export interface PostChannelsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/channels:import-run */
+export interface PostChannelsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
 
 /* POST /api/v1/channels:read */
 export interface PostChannelsReadAnswer {
@@ -3505,6 +3975,24 @@ export interface PostCodeRulesBulkBody {
   }[];
 }
 
+/* POST /api/v1/code-rules/{id}/attachments */
+export interface PostCodeRulesIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/code-rules/{id}/attachments */
+export interface PostCodeRulesIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
 /* POST /api/v1/code-rules/{id}:check */
 export interface PostCodeRulesIdCheckAnswer {
   ok: boolean;
@@ -3559,6 +4047,42 @@ export interface PostCodeRulesIdTransitionBody {
 /* POST /api/v1/code-rules:import */
 export type PostCodeRulesImportAnswer = Report;
 
+/* POST /api/v1/code-rules:import-preview */
+export interface PostCodeRulesImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/code-rules:import-preview */
+export interface PostCodeRulesImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/code-rules:import-run */
+export interface PostCodeRulesImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/code-rules:import-run */
+export interface PostCodeRulesImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
 /* POST /api/v1/current */
 export interface PostCurrentAnswer {
   items: {
@@ -3603,6 +4127,24 @@ export interface PostDevicesBulkBody {
   }[];
 }
 
+/* POST /api/v1/devices/{id}/attachments */
+export interface PostDevicesIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/devices/{id}/attachments */
+export interface PostDevicesIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
 /* POST /api/v1/devices/{id}:copy */
 export type PostDevicesIdCopyAnswer = Device;
 
@@ -3635,6 +4177,42 @@ export interface PostDevicesIdTransitionBody {
 /* POST /api/v1/devices:import */
 export type PostDevicesImportAnswer = Report;
 
+/* POST /api/v1/devices:import-preview */
+export interface PostDevicesImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/devices:import-preview */
+export interface PostDevicesImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/devices:import-run */
+export interface PostDevicesImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/devices:import-run */
+export interface PostDevicesImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
 /* POST /api/v1/groups */
 export type PostGroupsAnswer = Group;
 
@@ -3658,6 +4236,24 @@ export interface PostGroupsBulkBody {
     labels?: { [key: string]: string | null };
     spec?: Record<string, unknown>;
   }[];
+}
+
+/* POST /api/v1/groups/{id}/attachments */
+export interface PostGroupsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/groups/{id}/attachments */
+export interface PostGroupsIdAttachmentsBody {
+  upload: string;
+  field?: string;
 }
 
 /* POST /api/v1/groups/{id}:copy */
@@ -3691,6 +4287,42 @@ export interface PostGroupsIdTransitionBody {
 
 /* POST /api/v1/groups:import */
 export type PostGroupsImportAnswer = Report;
+
+/* POST /api/v1/groups:import-preview */
+export interface PostGroupsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/groups:import-preview */
+export interface PostGroupsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/groups:import-run */
+export interface PostGroupsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/groups:import-run */
+export interface PostGroupsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
 
 /* POST /api/v1/jobs */
 export interface PostJobsAnswer {
@@ -3799,6 +4431,24 @@ export interface PostLdapServersBulkBody {
   }[];
 }
 
+/* POST /api/v1/ldap-servers/{id}/attachments */
+export interface PostLdapServersIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/ldap-servers/{id}/attachments */
+export interface PostLdapServersIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
 /* POST /api/v1/ldap-servers/{id}:copy */
 export type PostLdapServersIdCopyAnswer = LdapServer;
 
@@ -3831,6 +4481,42 @@ export interface PostLdapServersIdTransitionBody {
 /* POST /api/v1/ldap-servers:import */
 export type PostLdapServersImportAnswer = Report;
 
+/* POST /api/v1/ldap-servers:import-preview */
+export interface PostLdapServersImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/ldap-servers:import-preview */
+export interface PostLdapServersImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/ldap-servers:import-run */
+export interface PostLdapServersImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/ldap-servers:import-run */
+export interface PostLdapServersImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
 /* POST /api/v1/message-channels */
 export type PostMessageChannelsAnswer = MessageChannel;
 
@@ -3854,6 +4540,24 @@ export interface PostMessageChannelsBulkBody {
     labels?: { [key: string]: string | null };
     spec?: Record<string, unknown>;
   }[];
+}
+
+/* POST /api/v1/message-channels/{id}/attachments */
+export interface PostMessageChannelsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/message-channels/{id}/attachments */
+export interface PostMessageChannelsIdAttachmentsBody {
+  upload: string;
+  field?: string;
 }
 
 /* POST /api/v1/message-channels/{id}:copy */
@@ -3900,6 +4604,42 @@ export interface PostMessageChannelsIdTransitionBody {
 /* POST /api/v1/message-channels:import */
 export type PostMessageChannelsImportAnswer = Report;
 
+/* POST /api/v1/message-channels:import-preview */
+export interface PostMessageChannelsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/message-channels:import-preview */
+export interface PostMessageChannelsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/message-channels:import-run */
+export interface PostMessageChannelsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/message-channels:import-run */
+export interface PostMessageChannelsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
 /* POST /api/v1/notices:read */
 export interface PostNoticesReadAnswer {
   unread: number;
@@ -3909,6 +4649,13 @@ export interface PostNoticesReadAnswer {
 export interface PostNoticesReadBody {
   ids?: string[];
   all?: boolean;
+}
+
+/* POST /api/v1/objects:test */
+export interface PostObjectsTestAnswer {
+  ok: boolean;
+  detail: string;
+  ms: number;
 }
 
 /* POST /api/v1/oidc-providers */
@@ -3934,6 +4681,24 @@ export interface PostOidcProvidersBulkBody {
     labels?: { [key: string]: string | null };
     spec?: Record<string, unknown>;
   }[];
+}
+
+/* POST /api/v1/oidc-providers/{id}/attachments */
+export interface PostOidcProvidersIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/oidc-providers/{id}/attachments */
+export interface PostOidcProvidersIdAttachmentsBody {
+  upload: string;
+  field?: string;
 }
 
 /* POST /api/v1/oidc-providers/{id}:copy */
@@ -3968,6 +4733,42 @@ export interface PostOidcProvidersIdTransitionBody {
 /* POST /api/v1/oidc-providers:import */
 export type PostOidcProvidersImportAnswer = Report;
 
+/* POST /api/v1/oidc-providers:import-preview */
+export interface PostOidcProvidersImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/oidc-providers:import-preview */
+export interface PostOidcProvidersImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/oidc-providers:import-run */
+export interface PostOidcProvidersImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/oidc-providers:import-run */
+export interface PostOidcProvidersImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
 /* POST /api/v1/orgs */
 export type PostOrgsAnswer = Org;
 
@@ -3991,6 +4792,24 @@ export interface PostOrgsBulkBody {
     labels?: { [key: string]: string | null };
     spec?: Record<string, unknown>;
   }[];
+}
+
+/* POST /api/v1/orgs/{id}/attachments */
+export interface PostOrgsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/orgs/{id}/attachments */
+export interface PostOrgsIdAttachmentsBody {
+  upload: string;
+  field?: string;
 }
 
 /* POST /api/v1/orgs/{id}:copy */
@@ -4024,6 +4843,42 @@ export interface PostOrgsIdTransitionBody {
 
 /* POST /api/v1/orgs:import */
 export type PostOrgsImportAnswer = Report;
+
+/* POST /api/v1/orgs:import-preview */
+export interface PostOrgsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/orgs:import-preview */
+export interface PostOrgsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/orgs:import-run */
+export interface PostOrgsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/orgs:import-run */
+export interface PostOrgsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
 
 /* POST /api/v1/permissions:check */
 export interface PostPermissionsCheckAnswer {
@@ -4065,6 +4920,24 @@ export interface PostPlantAreasBulkBody {
   }[];
 }
 
+/* POST /api/v1/plant-areas/{id}/attachments */
+export interface PostPlantAreasIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/plant-areas/{id}/attachments */
+export interface PostPlantAreasIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
 /* POST /api/v1/plant-areas/{id}:copy */
 export type PostPlantAreasIdCopyAnswer = Area;
 
@@ -4097,6 +4970,42 @@ export interface PostPlantAreasIdTransitionBody {
 /* POST /api/v1/plant-areas:import */
 export type PostPlantAreasImportAnswer = Report;
 
+/* POST /api/v1/plant-areas:import-preview */
+export interface PostPlantAreasImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/plant-areas:import-preview */
+export interface PostPlantAreasImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/plant-areas:import-run */
+export interface PostPlantAreasImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/plant-areas:import-run */
+export interface PostPlantAreasImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
 /* POST /api/v1/points */
 export type PostPointsAnswer = Point;
 
@@ -4120,6 +5029,24 @@ export interface PostPointsBulkBody {
     labels?: { [key: string]: string | null };
     spec?: Record<string, unknown>;
   }[];
+}
+
+/* POST /api/v1/points/{id}/attachments */
+export interface PostPointsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/points/{id}/attachments */
+export interface PostPointsIdAttachmentsBody {
+  upload: string;
+  field?: string;
 }
 
 /* POST /api/v1/points/{id}:copy */
@@ -4174,6 +5101,42 @@ export interface PostPointsIdWriteBody {
 /* POST /api/v1/points:import */
 export type PostPointsImportAnswer = Report;
 
+/* POST /api/v1/points:import-preview */
+export interface PostPointsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/points:import-preview */
+export interface PostPointsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/points:import-run */
+export interface PostPointsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/points:import-run */
+export interface PostPointsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
 /* POST /api/v1/provision */
 export interface PostProvisionAnswer {
   status: 'SUCCESS' | 'FAILURE' | 'NOT_FOUND';
@@ -4214,6 +5177,24 @@ export interface PostProvisionProfilesBulkBody {
   }[];
 }
 
+/* POST /api/v1/provision-profiles/{id}/attachments */
+export interface PostProvisionProfilesIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/provision-profiles/{id}/attachments */
+export interface PostProvisionProfilesIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
 /* POST /api/v1/provision-profiles/{id}:copy */
 export type PostProvisionProfilesIdCopyAnswer = ProvisionProfile;
 
@@ -4245,6 +5226,42 @@ export interface PostProvisionProfilesIdTransitionBody {
 
 /* POST /api/v1/provision-profiles:import */
 export type PostProvisionProfilesImportAnswer = Report;
+
+/* POST /api/v1/provision-profiles:import-preview */
+export interface PostProvisionProfilesImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/provision-profiles:import-preview */
+export interface PostProvisionProfilesImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/provision-profiles:import-run */
+export interface PostProvisionProfilesImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/provision-profiles:import-run */
+export interface PostProvisionProfilesImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
 
 /* POST /api/v1/push */
 export interface PostPushAnswer {
@@ -4287,6 +5304,24 @@ export interface PostPushDevicesBulkBody {
   }[];
 }
 
+/* POST /api/v1/push-devices/{id}/attachments */
+export interface PostPushDevicesIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/push-devices/{id}/attachments */
+export interface PostPushDevicesIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
 /* POST /api/v1/push-devices/{id}:copy */
 export type PostPushDevicesIdCopyAnswer = PushDevice;
 
@@ -4324,6 +5359,42 @@ export interface PostPushDevicesIdTransitionBody {
 /* POST /api/v1/push-devices:import */
 export type PostPushDevicesImportAnswer = Report;
 
+/* POST /api/v1/push-devices:import-preview */
+export interface PostPushDevicesImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/push-devices:import-preview */
+export interface PostPushDevicesImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/push-devices:import-run */
+export interface PostPushDevicesImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/push-devices:import-run */
+export interface PostPushDevicesImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
 /* POST /api/v1/roles */
 export type PostRolesAnswer = Role;
 
@@ -4347,6 +5418,24 @@ export interface PostRolesBulkBody {
     labels?: { [key: string]: string | null };
     spec?: Record<string, unknown>;
   }[];
+}
+
+/* POST /api/v1/roles/{id}/attachments */
+export interface PostRolesIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/roles/{id}/attachments */
+export interface PostRolesIdAttachmentsBody {
+  upload: string;
+  field?: string;
 }
 
 /* POST /api/v1/roles/{id}:copy */
@@ -4380,6 +5469,42 @@ export interface PostRolesIdTransitionBody {
 
 /* POST /api/v1/roles:import */
 export type PostRolesImportAnswer = Report;
+
+/* POST /api/v1/roles:import-preview */
+export interface PostRolesImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/roles:import-preview */
+export interface PostRolesImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/roles:import-run */
+export interface PostRolesImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/roles:import-run */
+export interface PostRolesImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
 
 /* POST /api/v1/samples */
 export interface PostSamplesAnswer {
@@ -4421,6 +5546,24 @@ export interface PostSavedViewsBulkBody {
   }[];
 }
 
+/* POST /api/v1/saved-views/{id}/attachments */
+export interface PostSavedViewsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/saved-views/{id}/attachments */
+export interface PostSavedViewsIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
 /* POST /api/v1/saved-views/{id}:copy */
 export type PostSavedViewsIdCopyAnswer = SavedView;
 
@@ -4453,6 +5596,42 @@ export interface PostSavedViewsIdTransitionBody {
 /* POST /api/v1/saved-views:import */
 export type PostSavedViewsImportAnswer = Report;
 
+/* POST /api/v1/saved-views:import-preview */
+export interface PostSavedViewsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/saved-views:import-preview */
+export interface PostSavedViewsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/saved-views:import-run */
+export interface PostSavedViewsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/saved-views:import-run */
+export interface PostSavedViewsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
 /* POST /api/v1/schedules */
 export type PostSchedulesAnswer = Schedule;
 
@@ -4476,6 +5655,24 @@ export interface PostSchedulesBulkBody {
     labels?: { [key: string]: string | null };
     spec?: Record<string, unknown>;
   }[];
+}
+
+/* POST /api/v1/schedules/{id}/attachments */
+export interface PostSchedulesIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/schedules/{id}/attachments */
+export interface PostSchedulesIdAttachmentsBody {
+  upload: string;
+  field?: string;
 }
 
 /* POST /api/v1/schedules/{id}:copy */
@@ -4534,6 +5731,42 @@ export interface PostSchedulesIdTransitionBody {
 /* POST /api/v1/schedules:import */
 export type PostSchedulesImportAnswer = Report;
 
+/* POST /api/v1/schedules:import-preview */
+export interface PostSchedulesImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/schedules:import-preview */
+export interface PostSchedulesImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/schedules:import-run */
+export interface PostSchedulesImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/schedules:import-run */
+export interface PostSchedulesImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
 /* POST /api/v1/schedules:preview */
 export interface PostSchedulesPreviewAnswer {
   items: string[];
@@ -4572,6 +5805,24 @@ export interface PostSecuritySettingsBulkBody {
   }[];
 }
 
+/* POST /api/v1/security-settings/{id}/attachments */
+export interface PostSecuritySettingsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/security-settings/{id}/attachments */
+export interface PostSecuritySettingsIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
 /* POST /api/v1/security-settings/{id}:copy */
 export type PostSecuritySettingsIdCopyAnswer = SecuritySettings;
 
@@ -4603,6 +5854,42 @@ export interface PostSecuritySettingsIdTransitionBody {
 
 /* POST /api/v1/security-settings:import */
 export type PostSecuritySettingsImportAnswer = Report;
+
+/* POST /api/v1/security-settings:import-preview */
+export interface PostSecuritySettingsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/security-settings:import-preview */
+export interface PostSecuritySettingsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/security-settings:import-run */
+export interface PostSecuritySettingsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/security-settings:import-run */
+export interface PostSecuritySettingsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
 
 /* POST /api/v1/session */
 export interface PostSessionAnswer {
@@ -4670,6 +5957,24 @@ export interface PostSubscriptionsBulkBody {
   }[];
 }
 
+/* POST /api/v1/subscriptions/{id}/attachments */
+export interface PostSubscriptionsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/subscriptions/{id}/attachments */
+export interface PostSubscriptionsIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
 /* POST /api/v1/subscriptions/{id}:copy */
 export type PostSubscriptionsIdCopyAnswer = Subscription;
 
@@ -4701,6 +6006,42 @@ export interface PostSubscriptionsIdTransitionBody {
 
 /* POST /api/v1/subscriptions:import */
 export type PostSubscriptionsImportAnswer = Report;
+
+/* POST /api/v1/subscriptions:import-preview */
+export interface PostSubscriptionsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/subscriptions:import-preview */
+export interface PostSubscriptionsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/subscriptions:import-run */
+export interface PostSubscriptionsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/subscriptions:import-run */
+export interface PostSubscriptionsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
 
 /* POST /api/v1/{token}/attributes */
 export interface PostTokenAttributesBody {
@@ -4750,6 +6091,24 @@ export interface PostTrendsBulkBody {
   }[];
 }
 
+/* POST /api/v1/trends/{id}/attachments */
+export interface PostTrendsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/trends/{id}/attachments */
+export interface PostTrendsIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
 /* POST /api/v1/trends/{id}:copy */
 export type PostTrendsIdCopyAnswer = Trend;
 
@@ -4782,6 +6141,51 @@ export interface PostTrendsIdTransitionBody {
 /* POST /api/v1/trends:import */
 export type PostTrendsImportAnswer = Report;
 
+/* POST /api/v1/trends:import-preview */
+export interface PostTrendsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/trends:import-preview */
+export interface PostTrendsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/trends:import-run */
+export interface PostTrendsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/trends:import-run */
+export interface PostTrendsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
+/* POST /api/v1/uploads */
+export interface PostUploadsAnswer {
+  id: string;
+  name: string;
+  size: number;
+  sha256: string;
+  type: string;
+}
+
 /* POST /api/v1/user-kinds */
 export type PostUserKindsAnswer = UserKind;
 
@@ -4805,6 +6209,24 @@ export interface PostUserKindsBulkBody {
     labels?: { [key: string]: string | null };
     spec?: Record<string, unknown>;
   }[];
+}
+
+/* POST /api/v1/user-kinds/{id}/attachments */
+export interface PostUserKindsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/user-kinds/{id}/attachments */
+export interface PostUserKindsIdAttachmentsBody {
+  upload: string;
+  field?: string;
 }
 
 /* POST /api/v1/user-kinds/{id}:copy */
@@ -4848,6 +6270,42 @@ export interface PostUserKindsIdTransitionBody {
 
 /* POST /api/v1/user-kinds:import */
 export type PostUserKindsImportAnswer = Report;
+
+/* POST /api/v1/user-kinds:import-preview */
+export interface PostUserKindsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/user-kinds:import-preview */
+export interface PostUserKindsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/user-kinds:import-run */
+export interface PostUserKindsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/user-kinds:import-run */
+export interface PostUserKindsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
 
 /* POST /api/v1/user-kinds:plan */
 export interface PostUserKindsPlanAnswer {
@@ -4895,6 +6353,24 @@ export interface PostUsersBulkBody {
   }[];
 }
 
+/* POST /api/v1/users/{id}/attachments */
+export interface PostUsersIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/users/{id}/attachments */
+export interface PostUsersIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
 /* POST /api/v1/users/{id}:copy */
 export type PostUsersIdCopyAnswer = User;
 
@@ -4931,6 +6407,42 @@ export interface PostUsersIdTransitionBody {
 
 /* POST /api/v1/users:import */
 export type PostUsersImportAnswer = Report;
+
+/* POST /api/v1/users:import-preview */
+export interface PostUsersImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/users:import-preview */
+export interface PostUsersImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/users:import-run */
+export interface PostUsersImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/users:import-run */
+export interface PostUsersImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
 
 /* PUT /api/v1/archive-classes/{id} */
 export type PutArchiveClassesIdAnswer = ArchiveClass;

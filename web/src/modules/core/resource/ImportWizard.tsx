@@ -64,7 +64,7 @@ export function ImportWizard({ kind, onClose }: { kind: KindDoc; onClose: () => 
     try {
       const columns = Object.entries(m).filter(([, field]) => field).map(([column, field]) => ({ column: Number(column), field }));
       const answer = await post<{ job: string }>(`/${kind.plural}:import-run`, {
-        upload: uploaded.current, sheet: p.sheet, header_row: p.header_row, mapping: columns, defaults: Object.fromEntries(Object.entries(defaults).filter(([, v]) => v !== '')), mode, dry_run: dry, skip_errors: dry || skip,
+        upload: uploaded.current, sheet: p.sheet, header_row: p.header_row, mapping: columns, defaults: Object.fromEntries(Object.entries(defaults).filter(([, v]) => v !== '')), mode, dry_run: dry, skip_errors: dry || skip, tz: -new Date().getTimezoneOffset(),
       });
       setJobId(answer.job);
     } catch (e) {
