@@ -214,7 +214,7 @@ int scope_org(struct changer *c, struct arena *a, const struct resource *old, st
     if (rc) return rc < 0 ? rc : 0;
     bool moved = !old || !str_eq(old->org, next->org);
     if (next->org.n && moved && org_known(c->k)) return named_org(c, a, next->org, &next->org, e);
-    bool open = !old && !next->org.n; /* an empty one is none */
+    bool open = !old && !next->org.n && (!in || !in->org.p); /* "" says: the whole platform */
     return open && c->by->may ? default_org(c, a, &next->org, e) : 0;
 }
 

@@ -125,9 +125,8 @@ TEST(a_resource_belongs_somewhere)
     CHECK_INT(make(&p, &p.a, "line", "L3", "B", "{}", NULL), ERR_INVALID); /* not there for him */
     CHECK_Z(p.f.e.where, "org");
     CHECK_Z(p.f.e.text, "there is no organisation 'B'; create it first or choose one that exists");
-    REQUIRE(make(&p, &p.a, "line", "L3", "", "{}", &r) == 0); /* an empty one is none */
-    CHECK_STR(r.org, arena_strdup(&p.f.a, p.ids[1]));
-    CHECK_INT(patch(&p, &p.a, "line", STR("L3"), "", "{}", NULL), ERR_FORBIDDEN); /* to the whole platform */
+    CHECK_INT(make(&p, &p.a, "line", "L3", "", "{}", NULL), ERR_FORBIDDEN); /* the whole platform */
+    CHECK_INT(patch(&p, &p.a, "line", STR("L1"), "", "{}", NULL), ERR_FORBIDDEN);
     REQUIRE(make(&p, &p.b, "line", "L1", NULL, "{}", &r) == 0);             /* the same code elsewhere */
     REQUIRE(make(&p, &p.boss, "line", "L9", NULL, "{}", &r) == 0);
     CHECK_STR(r.org, "");
