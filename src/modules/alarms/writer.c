@@ -275,7 +275,9 @@ static void *loader(void *arg)
 
 int alarms_threads_start(struct alarms *a, struct error *e)
 {
+    pthread_mutex_lock(&a->lock); /* hooks run already */
     a->dirty = a->started = true;
+    pthread_mutex_unlock(&a->lock);
     bool w = pthread_create(&a->writer_thread, NULL, writer, a) == 0;
     bool t = w && pthread_create(&a->timer_thread, NULL, timers, a) == 0;
     bool l = t && pthread_create(&a->loader_thread, NULL, loader, a) == 0;

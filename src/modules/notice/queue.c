@@ -320,7 +320,9 @@ static void *due_main(void *arg)
 
 int notices_threads_start(struct notices *x, struct error *e)
 {
+    pthread_mutex_lock(&x->lock); /* hooks run already */
     x->dirty = x->started = true;
+    pthread_mutex_unlock(&x->lock);
     int rc = pool_start("notice-send", 8, 2 * IN_FLIGHT, &x->pool);
     if (!rc && pthread_create(&x->queue_thread, NULL, queue_main, x)) rc = ERR_LIMIT;
     if (!rc && pthread_create(&x->due_thread, NULL, due_main, x)) {
