@@ -431,7 +431,10 @@ static int open_lanes(struct api *api)
         enum api_lane lane;
         const char *name;
         unsigned threads, queue;
-    } lanes[] = {{LANE_AUTH, "api-auth", 1, 16}, {LANE_TRY, "api-try", 4, 32}, {LANE_CONTROL, "api-control", 8, 8}, {LANE_PUSH, "api-push", 16, 1024}};
+    } lanes[] = {{LANE_AUTH, "api-auth", 1, 16},
+                 {LANE_TRY, "api-try", 4, 32},
+                 {LANE_CONTROL, "api-control", 8, 8},
+                 {LANE_PUSH, "api-push", 16, 1024}};
     int rc = 0;
     for (size_t i = 0; i < sizeof(lanes) / sizeof(*lanes) && !rc; i++)
         rc = pool_start(lanes[i].name, lanes[i].threads, lanes[i].queue, &api->pools[lanes[i].lane]);
