@@ -7,6 +7,8 @@
 #include "base/utf8.h"
 #include "proto/sheet_int.h"
 
+#define LIST_ROWS 2000 /* that get a drop-down list: some readers keep one for every cell */
+
 struct sheet_writer {
     lxw_workbook *book;
     lxw_worksheet *sheet;
@@ -99,7 +101,7 @@ static int quoted_list(struct sheet_writer *w, lxw_col_t col, const struct sheet
                              .value_list = values,
                              .ignore_blank = LXW_VALIDATION_ON,
                              .error_type = LXW_VALIDATION_ERROR_TYPE_WARNING};
-    if (!rc && worksheet_data_validation_range(w->sheet, 1, col, SHEET_ROWS_MAX - 1, col, &v)) rc = no_memory(e);
+    if (!rc && worksheet_data_validation_range(w->sheet, 1, col, LIST_ROWS, col, &v)) rc = no_memory(e);
     mem_free(values);
     return rc;
 }
