@@ -163,6 +163,18 @@ test('schedules: next times, calendar, run by hand, each second', async () => {
   await admin.call('DELETE', '/schedules/often', undefined, 204);
 });
 
+test('the system tells what it is and what it is made of', async () => {
+  const info = await admin.get('/system/info');
+  ok(info.store.engine === 'SQLite' && info.store.bytes > 0 && info.store.url.startsWith('sqlite:'), JSON.stringify(info.store));
+  ok(info.disk.free > 0 && info.disk.total >= info.disk.free && info.pid > 0 && info.memory > 0, JSON.stringify(info));
+  ok(info.threads.some((t) => t.name === 'job' && t.n >= 2), JSON.stringify(info.threads));
+  const { items } = await admin.get('/licences');
+  const ssl = items.find((i) => i.name === 'libssl3'), react = items.find((i) => i.name === 'react');
+  ok(ssl.version && ssl.licence && ssl.text.length > 500, 'libssl3');
+  ok(react && react.licence === 'MIT', 'react');
+  ok(!items.some((i) => i.name === 'vitest' || i.name === 'typescript'), 'only what is shipped');
+});
+
 test('killed: nothing stays running, nothing is lost, schedules go on', async () => {
   await admin.call('POST', '/schedules', { code: 'steady', spec: { cron: '* * * * * *', job_type: 'system.integrity', overlap: 'queue' } }, 201);
   const waiting = await admin.call('POST', '/jobs', { type: 'system.integrity', not_before: '*+1h' }, 201);

@@ -12,6 +12,7 @@
 #include "core/auth/auth.h"
 #include "core/file/files.h"
 #include "core/job.h"
+#include "core/system.h"
 #include "drivers/common/registry.h"
 #include "io/log.h"
 #include "tsdb/tsdb.h"
@@ -26,6 +27,7 @@ struct server {
     struct http_server *http;
     struct files *files;
     void *module_ctx[MODULES_MAX];
+    struct system_routes *info;
 };
 
 static int open_data(struct server *s, struct error *e)
@@ -106,6 +108,27 @@ static int open_api(struct server *s, struct error *e)
 static void close_api(struct server *s)
 {
     api_free(s->node.api);
+}
+
+#ifdef NDEBUG
+#define BUILD "release"
+#else
+#define BUILD "debug"
+#endif
+static int open_info(struct server *s, struct error *e)
+{
+    char url[4200];
+    snprintf(url, sizeof url, "sqlite:%s/kernel.db", s->cfg->data);
+    struct system_info si = {.database = s->cfg->database ? s->cfg->database : url,
+                             .data_path = s->cfg->data,
+                             .build = BUILD,
+                             .roles = "all",
+                             .data = s->node.data};
+    return system_info_add(s->node.api, &si, &s->info, e);
+}
+static void close_info(struct server *s)
+{
+    system_info_free(s->info);
 }
 
 static int job_actor_now(void *api, struct arena *a, struct str user_id, struct actor *ret)
@@ -229,6 +252,7 @@ static const struct step {
     {"history", open_history, close_history},
     {"sample path", open_bus, close_bus},
     {"api", open_api, close_api},
+    {"system", open_info, close_info},
     {"jobs", open_jobs, close_jobs},
     {"objects", open_objects, close_objects},
     {"files", open_files, close_files},
