@@ -1,5 +1,6 @@
 /* main.c - the program: picks the command. */
 #include "app/config.h"
+#include "app/audit.h"
 #include "app/migrate.h"
 #include "app/serve.h"
 #include "sim/sim.h"
@@ -11,6 +12,7 @@ static int usage(FILE *f)
             "  bornite serve [settings]   the platform / 启动平台\n"
             "  bornite sim [options]      the demo copper group as Modbus TCP servers / 演示铜业集团仿真（bornite sim "
             "--help）\n"
+            "  bornite audit verify [--data DIR | --database URL]   does the audit log hold / 校验审计日志\n"
             "  bornite migrate --from URL --to URL [--dry-run]   the database to another place / 迁移数据库\n"
             "  bornite version\n"
             "  bornite help\n\n"
@@ -36,6 +38,7 @@ int main(int argc, char **argv)
     const char *command = argc > 1 ? argv[1] : "help";
     if (strcmp(command, "serve") == 0) return serve(argc - 2, argv + 2);
     if (strcmp(command, "sim") == 0) return sim_main(argc - 1, argv + 1);
+    if (strcmp(command, "audit") == 0) return audit_main(argc - 2, argv + 2);
     if (strcmp(command, "migrate") == 0) return migrate_main(argc - 2, argv + 2);
     if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0)
         return printf("bornite %s\n", BORNITE_VERSION) < 0;

@@ -143,6 +143,7 @@ static int open_jobs(struct server *s, struct error *e)
     if (err) return err;
     err = jobs_system_add(s->node.jobs, e);
     if (!err) err = jobs_routes_add(s->node.jobs, s->node.api, e);
+    if (!err) err = secrets_routes_add(s->node.jobs, s->node.kernel, s->node.api, e);
     if (err) jobs_close(s->node.jobs);
     return err;
 }

@@ -35,3 +35,8 @@ struct secret_key_info { int64_t number, created_us; };
 size_t secrets_keys(struct secrets *s, struct secret_key_info *ret, size_t max);
 int64_t secret_key_number(struct str sealed); /* 0: not sealed */
 bool secrets_by_passphrase(struct secrets *s);
+/* The routes of docs/api.md "Secrets" and the job that seals again; before jobs_start. */
+struct jobs;
+struct kernel;
+struct api;
+MUST_CHECK int secrets_routes_add(struct jobs *js, struct kernel *k, struct api *api, struct error *e);

@@ -138,6 +138,7 @@ static void run_handler(struct http_request *q, struct http_response *r)
     struct api_call *c = &x->call;
     struct str key = http_header(q, "idempotency-key");
     c->res = r;
+    x->seq = kernel_seq(c->kernel);
     security_headers_api(r);
     if (x->route->row->audit != AUDIT_NONE && !audit_ok(c->api->audit)) {
         struct error e = {0};
@@ -448,7 +449,12 @@ static int open_parts(struct api *api, struct error *e)
     if (api->cfg.cheap_hash) auth.cost = (struct password_cost){8, 1, 1};
     int rc = 0;
     for (const struct str *doc = core_kinds; doc->p && !rc; doc++) rc = kernel_kind_add(api->kernel, *doc, e);
-    if (!rc) rc = audit_new(db, api->clock, &api->audit, e);
+    const struct audit_config audit = {.db = db,
+                                       .clock = api->clock,
+                                       .rng = kernel_rng(api->kernel),
+                                       .secrets = kernel_secrets(api->kernel)};
+    if (!rc) rc = audit_open(&audit, &api->audit, e);
+    if (!rc) rc = api_audit_start(api);
     if (!rc) rc = auth_new(&auth, &api->auth, e);
     if (!rc) rc = point_scope_new(api->kernel, &api->points, e);
     if (!rc) rc = idem_new(db, api->clock, &api->idem, e);
@@ -463,7 +469,7 @@ static int own_routes(struct api *api, struct error *e)
 {
     const struct route_table *tables[] = {&api_auth_routes,   &api_system_routes,   &api_resource_routes,
                                           &api_import_routes, &api_identity_routes, &api_sso_routes, &api_lifecycle_routes,
-                                          &api_kind_routes};
+                                          &api_kind_routes,   &api_audit_routes};
     int rc = 0;
     for (size_t i = 0; i < sizeof(tables) / sizeof(*tables) && !rc; i++)
         rc = api_routes_add(api, tables[i]->rows, tables[i]->n, NULL, e);

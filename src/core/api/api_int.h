@@ -39,6 +39,7 @@ struct api_exchange {
     const struct http_static *page;
     const char *kind;     /* the kind of the permission; of "*" rows the one in the path */
     struct principal who; /* valid when call.who points here */
+    int64_t seq; /* of changes, when the handler began */
     struct str audit_resource, audit_detail;
     struct error *faults; /* all faults of the body, beside the one returned */
     size_t nfaults;
@@ -54,12 +55,17 @@ struct route_table {
     size_t n;
 };
 extern const struct route_table api_auth_routes, api_resource_routes, api_system_routes;
+extern const struct route_table api_audit_routes;
 extern const struct route_table api_sso_routes, api_identity_routes, api_import_routes, api_lifecycle_routes, api_kind_routes;
 
 /* api_resource.c, shared with api_lifecycle.c, api_kind.c */
 void api_answer_resource(struct api_call *c, const struct resource *r, bool created);
 int api_if_match(struct api_call *c, int64_t *ret, struct error *e); /* -1: whatever it is */
 int api_paging(struct api_call *c, int64_t *page, int64_t *size, struct error *e);
+
+/* api_audit.c: what the change that made `r` changed, into the audit record; how long records are kept. */
+void api_audit_change(struct api_call *c, const struct resource *r);
+MUST_CHECK int api_audit_start(struct api *api);
 
 /* After a change of users or roles: in effect before the answer goes out (the hooks come later). */
 void api_people_changed(struct api_call *c);

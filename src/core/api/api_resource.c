@@ -117,8 +117,7 @@ void api_answer_resource(struct api_call *c, const struct resource *r, bool crea
     resource_write_for(&w, r, &c->actor);
     if (exchange_of(c)->route->row->audit != AUDIT_NONE) {
         api_people_changed(c);
-        char *detail = arena_printf(c->a, "{\"rev\":%lld}", (long long)r->rev);
-        api_audit_note(c, r->code.n ? r->code : r->id, str_of(detail));
+        api_audit_change(c, r);
     }
 }
 

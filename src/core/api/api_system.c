@@ -1,8 +1,6 @@
-/* api_system.c - kinds, audit log, change stream, health, metrics, OpenAPI, version. */
+/* api_system.c - kinds, change stream, health, metrics, OpenAPI, version. */
 #include "core/api/api_int.h"
-#include "base/limits.h"
 #include "base/metric.h"
-#include "base/time.h"
 
 static int kinds(struct api_call *c, struct error *e)
 {
@@ -24,58 +22,6 @@ static int kind_one(struct api_call *c, struct error *e)
         return error_set(e, ERR_NOT_FOUND, "kind", "there is no kind '%.*s'", "没有类型“%.*s”", STR_ARG(c->param[0]));
     struct json_writer w = api_answer(c);
     jw_json(&w, k->doc);
-    return 0;
-}
-
-static int time_query(struct api_call *c, const char *name, int64_t def, int64_t *ret, struct error *e)
-{
-    struct str s = http_query(c->req, name);
-    *ret = def;
-    if (!s.n) return 0;
-    int rc = time_parse_words(s, clock_now_us(c->api->clock), 0, ret, e);
-    if (rc && e) snprintf(e->where, sizeof(e->where), "%s", name);
-    return rc;
-}
-
-static int audit_get(struct api_call *c, struct error *e)
-{
-    struct audit_query q = {0};
-    int64_t page = 1, size = 50, total = 0;
-    int rc = time_query(c, "from", TIME_MIN_US, &q.from_us, e);
-    if (!rc) rc = time_query(c, "to", TIME_MAX_US, &q.to_us, e);
-    if (!rc) rc = api_query_i64(c, "page", 1, 1, 1000000, &page, e);
-    if (!rc) rc = api_query_i64(c, "size", 50, 1, LIMIT_PAGE, &size, e);
-    if (rc) return rc;
-    q.offset = (size_t)((page - 1) * size);
-    q.limit = (size_t)size;
-    struct json_writer w = api_answer(c);
-    jw_object(&w);
-    jw_key(&w, STR("items"));
-    jw_array(&w);
-    rc = audit_list(c->api->audit, &q, &w, &total, e);
-    jw_end(&w);
-    jw_ki64(&w, "total", total);
-    jw_ki64(&w, "page", page);
-    jw_ki64(&w, "size", size);
-    jw_end(&w);
-    return rc;
-}
-
-static int audit_check(struct api_call *c, struct error *e)
-{
-    int64_t seq = 0;
-    struct error why = {0};
-    int rc = audit_verify(c->api->audit, &seq, &why);
-    if (rc && rc != ERR_CORRUPT) {
-        if (e) *e = why;
-        return rc;
-    }
-    struct json_writer w = api_answer(c);
-    jw_object(&w);
-    jw_kbool(&w, "ok", !rc);
-    jw_ki64(&w, "records", seq);
-    if (rc) jw_kz(&w, "detail", c->zh ? why.text_zh : why.text);
-    jw_end(&w);
     return 0;
 }
 
@@ -179,9 +125,6 @@ static int version(struct api_call *c, struct error *e)
 
 #define SELF(path_, handler_, ...) \
     API_DO("GET", "/api/v1/" path_, "system", ACT_SELF, AUDIT_NONE, handler_, __VA_ARGS__)
-#define AUDIT \
-    "{items:{seq:integer;at:time;class:string;user_id:string;login:string;peer:string;action:string;kind:string;" \
-    "resource:string;outcome:string;status:integer;detail?:any}[];total:integer;page:integer;size:integer}"
 #define HEALTH "{status:'ok'|'degraded';checks:{name:string;ok:boolean;detail?:string}[]}"
 #define FREE_OBJECT "{\"type\":\"object\"}"
 
@@ -190,13 +133,6 @@ static const struct api_route rows[] = {
          .answer_schema = "{items:KindDoc[]}"),
     SELF("kinds/{kind}", kind_one, .summary_en = "One kind document", .summary_zh = "单个类型定义",
          .answer_schema = "ref:KindDoc"),
-    API_GET("/api/v1/audit", "audit", AUDIT_NONE, audit_get, .summary_en = "Audit records, newest first",
-            .summary_zh = "审计记录",
-            .params = "from:time:Start;to:time:End;page:integer:Page, from 1;size:integer:Rows a page",
-            .answer_schema = AUDIT),
-    API_GET("/api/v1/audit:verify", "audit", AUDIT_NONE, audit_check, .rate = 6,
-            .summary_en = "Check the chain of the audit log", .summary_zh = "校验审计日志链",
-            .answer_schema = "{ok:boolean;records:integer;detail?:string}"),
     {.method = "GET",
      .path = "/api/v1/watch",
      .kind = "system",

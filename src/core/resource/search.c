@@ -15,6 +15,7 @@
  * makes what is missing afterwards, in batches: until then those rows are not found by text, and a crash between
  * is mended by kernel_search_build at the next start. */
 #include "core/resource/search.h"
+#include <time.h>
 #include "base/pinyin.h"
 #include "base/utf8.h"
 #include "core/resource/list_int.h"
@@ -302,6 +303,8 @@ static int build_kind(struct kernel *k, const struct kind *kd, const char *versi
     while (!rc && n) {
         struct sql_tx *tx;
         if (k->lists && atomic_load(&k->lists->closing)) return ERR_CANCELLED;
+        const struct timespec pause = {.tv_nsec = 5000000};
+        if (*last) nanosleep(&pause, NULL); /* the writer is free for whoever waits */
         rc = sql_begin(k->db, true, &tx, e);
         if (rc) return rc;
         rc = build_batch(k, tx, kd, last, &n, e);
