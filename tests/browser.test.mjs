@@ -71,7 +71,7 @@ async function wizardToPoints() {
   await button(page, '测试连接').click();
   await page.getByText(/连接失败/).waitFor();
   await page.getByLabel('端口').fill(String(device.port));
-  await page.getByLabel('编码').first().fill('PEER');
+  await page.locator('main').getByLabel('编码').first().fill('PEER');
   await button(page, '测试连接').click();
   await page.getByText(/连接成功/).waitFor();
   await button(page, '下一步').click();
@@ -260,7 +260,7 @@ test('points: an import with a bad row is reported, and nothing of it is kept', 
 
 test('users: a viewer sees and cannot change', async () => {
   await go(page, '/r/users/new');
-  await page.getByLabel('编码').fill('li.si');
+  await page.locator('main').getByLabel('编码').fill('li.si');
   await page.getByLabel('名称', { exact: true }).fill('李四');
   await choose(page, page.getByRole('combobox', { name: '角色' }), 'viewer', /viewer/);
   await page.keyboard.press('Escape');

@@ -1,5 +1,6 @@
-/* Names for documents of kinds as the pages use them, and types of routes that the generated types do not have
- * (yet): uploads, attachments, the import wizard. They go from here as soon as api.gen.ts has them. */
+/* Names for documents of kinds and for answers of generic routes, as the pages use them; the types themselves are
+ * generated, but for what this side adds to them (masked, user). A route that api.gen.ts does not have yet gets
+ * its type here until it does. */
 import type * as api from './api.gen';
 
 export type FieldType = api.FieldType;
@@ -34,44 +35,8 @@ export type Job = api.GetJobsIdAnswer;
 export type KindPlan = api.PostUserKindsPlanAnswer;
 export type PlanChange = KindPlan['changes'][number];
 
-export interface Upload {
-  id: string;
-  name: string;
-  size: number;
-  sha256: string;
-  type: string;
-}
-
-export interface Attachment {
-  id: string;
-  name: string;
-  type: string;
-  size: number;
-  sha256: string;
-  by: string;
-  at: string;
-  field?: string;
-}
-
-export interface ImportColumn {
-  index: number;
-  title: string;
-  samples: string[];
-  field: string | null;
-}
-
-export interface ImportField {
-  path: string;
-  title: string | api.Text;
-  required: boolean;
-}
-
-export interface ImportPreview {
-  format: string;
-  sheets: string[];
-  sheet: string;
-  header_row: number;
-  rows: number;
-  columns: ImportColumn[];
-  fields: ImportField[];
-}
+export type Upload = api.PostUploadsAnswer;
+export type Attachment = api.GetPointsIdAttachmentsAnswer['items'][number];
+export type ImportPreview = api.PostPointsImportPreviewAnswer;
+export type ImportColumn = ImportPreview['columns'][number];
+export type ImportField = ImportPreview['fields'][number];
