@@ -85,7 +85,7 @@ int auth_outside_user(struct auth *a, struct arena *arena, const struct auth_out
     }
     if (!rc) rc = store_link(a, arena, who, ret_id, e);
     if (rc || auth_user_separate(a, ret_id)) return rc;
-    return error_set(e, ERR_FORBIDDEN, "groups",
-                     "duties are separate, and the groups of %.*s give two of them; have one taken away",
-                     "已启用三权分立，而 %.*s 所属的组同时授予其中两权，请取消其一", STR_ARG(str_sub(who->login, 0, 64)));
+    return error_set(
+        e, ERR_FORBIDDEN, "groups", "duties are separate, and the groups of %.*s give two of them; have one taken away",
+        "已启用三权分立，而 %.*s 所属的组同时授予其中两权，请取消其一", STR_ARG(str_sub(who->login, 0, 64)));
 }
