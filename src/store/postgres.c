@@ -349,23 +349,29 @@ static int take(struct pg *p, bool write, struct pg_conn **ret, struct error *e)
 
 /* ------------------------------------------------------------------ transactions */
 
-static int begin_read(struct pg_conn *c, struct error *e)
+/* A command of its own: nothing may stand in front of a `begin` with an isolation level. */
+static int forget_statements(struct pg_conn *c, struct error *e)
 {
-    buf_z(&c->forget, "begin isolation level repeatable read read only");
-    int rc = pg_command(c->h, buf_cstr(&c->forget), e);
+    int rc = c->forget.n ? pg_command(c->h, buf_cstr(&c->forget), e) : 0;
     buf_clear(&c->forget);
     return rc;
 }
 
+static int begin_read(struct pg_conn *c, struct error *e)
+{
+    int rc = forget_statements(c, e);
+    return rc ? rc : pg_command(c->h, "begin isolation level repeatable read read only", e);
+}
+
 static int begin_write(struct pg *p, struct pg_conn *c, char xid[24], struct error *e)
 {
-    buf_printf(&c->forget,
-               "begin isolation level read committed; select pg_advisory_xact_lock(%d, %d);"
-               "select pg_current_xact_id()",
-               WRITER_LOCK, p->lock_key);
-    PGresult *r = PQexec(c->h, buf_cstr(&c->forget));
-    buf_clear(&c->forget);
-    int rc = 0;
+    char text[200];
+    int rc = forget_statements(c, e);
+    if (rc) return rc;
+    snprintf(text, sizeof text,
+             "begin isolation level read committed; select pg_advisory_xact_lock(%d, %d); select pg_current_xact_id()",
+             WRITER_LOCK, p->lock_key);
+    PGresult *r = PQexec(c->h, text);
     if (PQresultStatus(r) == PGRES_TUPLES_OK) {
         str_to_cstr(str_of(PQgetvalue(r, 0, 0)), xid, 24);
     } else {
