@@ -331,8 +331,7 @@ test('generic pages: a stale edit meets a dialog, nothing is lost silently', asy
   ok(text.includes('999') && text.includes('123'), 'both values are shown');
   await shot(page, 'conflict');
   await button(page, '用我的覆盖').click();
-  await page.getByText('已保存').first().waitFor();
-  equal((await api.get(`/points/${point.id}`)).spec.hi, 123);
+  await until(async () => (await api.get(`/points/${point.id}`)).spec.hi === 123, 'my value in the server');
 });
 
 test('generic pages: history shows what changed and goes back', async () => {
