@@ -166,7 +166,13 @@ static int write_batch(struct audit *a, struct entry *list, struct error *e)
     memcpy(hash, a->hash, sizeof(hash));
     int rc = sql_begin(a->db, true, &tx, e);
     if (rc) return rc;
-    if (sql_shared(a->db)) rc = read_last(tx, &seq, hash, e);
+    char others[HEX + 1] = "";
+    int64_t last = 0;
+    if (sql_shared(a->db)) rc = read_last(tx, &last, others, e);
+    if (last > seq) { /* an end that was cut off does not become the end by that */
+        seq = last;
+        memcpy(hash, others, sizeof(hash));
+    }
     int64_t first = seq;
     if (rc >= 0) rc = write_list(a, tx, list, &seq, hash, e);
     if (rc) {
