@@ -262,6 +262,7 @@ TEST(bulk_import_export)
     CHECK_STR(rig_str(&r, "where"), "items[0].op");
     CHECK_INT(rig_call(&r, "POST", "/api/v1/things:bulk", "{\"items\":[{\"op\":\"patch\",\"id\":\"A\",\"size\":1}]}"),
               400);
+    r.content_type = "text/plain";
     CHECK_INT(rig_call(&r, "POST", "/api/v1/things:import", "code,size\r\nC,1\r\n"), 415);
     r.content_type = "text/csv; charset=utf-8";
     CHECK_INT(rig_call(&r, "POST", "/api/v1/things:import?dry_run=1", "code,size\r\nC,1\r\nD,2\r\n"), 200);

@@ -100,8 +100,18 @@ static inline struct http_request *rig_request(struct rig *r, const char *method
     return q;
 }
 
+/* What the server would pull as the peer reads. */
+static inline void rig_pull(struct http_response *res)
+{
+    while (res->pull && res->pull(res->pull_ctx, &res->body) > 0) continue;
+    if (res->pull_free) res->pull_free(res->pull_ctx);
+    res->pull = NULL;
+    res->pull_free = NULL;
+}
+
 static inline void rig_keep(struct rig *r, struct http_response *res)
 {
+    rig_pull(res);
     r->status = res->status ? res->status : 200;
     r->body = arena_str(&r->arena, buf_view(&res->body));
     r->headers = arena_str(&r->arena, buf_view(&res->headers));
