@@ -50,12 +50,13 @@ struct actor {
     char user_id[37];                 /* "" for the system */
     char login[64];                   /* "system", "admin" … */
     const struct permissions *may;    /* NULL: everything (the system) */
+    const char *role_ids;             /* of his roles, with a comma between; NULL: none. Lives as long as may */
 };
 extern const struct actor actor_system;
 
 /* Inside validate hooks: who makes the change of this thread; NULL elsewhere. */
 const struct actor *resource_changer(void);
-/* May he read it: organisation and kind. */
+/* May he read it: organisation and kind, and owner of what belongs to somebody. */
 bool resource_visible(const struct actor *by, const struct resource *r);
 
 MUST_CHECK int kernel_open(struct sql *db, const struct clock *c, const struct rng *r, struct kernel **ret, struct error *e);

@@ -446,6 +446,18 @@ static int doc_org_from(struct parse *p, const struct json *v)
 {
     return need_string(p, v, &p->k->org_from);
 }
+static int doc_owner(struct parse *p, const struct json *v)
+{
+    return need_string(p, v, &p->k->owner);
+}
+static int doc_shared(struct parse *p, const struct json *v)
+{
+    return need_string(p, v, &p->k->shared);
+}
+static int doc_shared_with(struct parse *p, const struct json *v)
+{
+    return need_string(p, v, &p->k->shared_with);
+}
 static int doc_lifecycle(struct parse *p, const struct json *v)
 {
     return lifecycle_parse(p->k, v, p->e);
@@ -477,11 +489,13 @@ static const struct doc_member {
     const char *name;
     int (*read)(struct parse *p, const struct json *v);
 } members[] = {
-    {"kind", doc_kind},           {"plural", doc_plural}, {"module", doc_module}, {"title", doc_title},
-    {"titles", doc_free},         {"help", doc_free},     {"icon", doc_free},     {"numbered", doc_numbered},
-    {"code", doc_code},           {"name", doc_free},     {"fields", doc_fields}, {"lists", doc_lists},
-    {"form", doc_free},           {"share", doc_share},   {"single", doc_single}, {"org_from", doc_org_from},
-    {"lifecycle", doc_lifecycle}, {"api", doc_api},
+    {"kind", doc_kind},         {"plural", doc_plural},       {"module", doc_module},
+    {"title", doc_title},       {"titles", doc_free},         {"help", doc_free},
+    {"icon", doc_free},         {"numbered", doc_numbered},   {"code", doc_code},
+    {"name", doc_free},         {"fields", doc_fields},       {"lists", doc_lists},
+    {"form", doc_free},         {"share", doc_share},         {"single", doc_single},
+    {"org_from", doc_org_from}, {"lifecycle", doc_lifecycle}, {"api", doc_api},
+    {"owner", doc_owner},       {"shared", doc_shared},       {"shared_with", doc_shared_with},
 };
 #define MEMBERS (sizeof members / sizeof *members)
 
@@ -513,6 +527,31 @@ static int complete_org_from(struct parse *p)
                      STR_ARG(k->org_from));
 }
 
+static const struct field *top_field(const struct kind *k, struct str name)
+{
+    for (size_t i = 0; i < k->nfields; i++)
+        if (str_eq(k->fields[i].name, name)) return &k->fields[i];
+    return NULL;
+}
+
+static int complete_owner(struct parse *p)
+{
+    const struct kind *k = p->k;
+    const struct field *owner = top_field(k, k->owner), *shared = top_field(k, k->shared);
+    const struct field *with = top_field(k, k->shared_with);
+    if (k->owner.p && (!owner || owner->type != FIELD_STRING || !owner->read_only))
+        return error_set(p->e, ERR_INVALID, "owner", "names a field of type string that is read_only",
+                         "应为一个只读（read_only）文本字段的名称");
+    if (k->shared.p && (!k->owner.p || !shared || shared->type != FIELD_BOOLEAN))
+        return error_set(p->e, ERR_INVALID, "shared", "names a field of type boolean, beside \"owner\"",
+                         "应为一个布尔字段的名称，且与“owner”同时使用");
+    bool roles = with && with->type == FIELD_ARRAY && with->fields && with->fields->type == FIELD_REF;
+    if (k->shared_with.p && (!k->shared.p || !roles || !str_is(with->fields->ref_kind, "role")))
+        return error_set(p->e, ERR_INVALID, "shared_with", "names a list of references to role, beside \"shared\"",
+                         "应为引用角色（role）的列表字段的名称，且与“shared”同时使用");
+    return 0;
+}
+
 /* The one resource is made when it is first asked for, so that nothing may be missing. */
 static int complete_single(struct parse *p)
 {
@@ -540,6 +579,7 @@ static int complete_kind(struct parse *p)
                          "需要由 a-z、0-9、_、- 组成并以字母开头的名称");
     if (!k->title_en.p) k->title_en = k->title_zh = k->kind;
     int rc = complete_org_from(p);
+    if (!rc) rc = complete_owner(p);
     if (!rc) rc = complete_single(p);
     return rc ? rc : lifecycle_complete(k, p->e);
 }

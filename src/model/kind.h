@@ -30,6 +30,11 @@
  *   ],
  *   "lists": {"columns": ["code", "name", "device", "spec…"], "sort": "code"},
  *   "form": {"groups": [{"title": {…}, "fields": ["device", "address"]}]},
+ *   "owner": "owner", "shared": "shared", "shared_with": "roles",
+ *                                          // belongs to the user whose id stands in that field (a read_only string that
+ *                                          // the server writes): he and whoever may admin it see and change it; others see
+ *                                          // it when the boolean `shared` is true and they have one of the roles, or none
+ *                                          // are named
  *   "share": "none" | "up" | "down",
  *   "api": false                           // no generic routes: the kind has its own, or none
  * }
@@ -103,6 +108,7 @@ struct kind {
     bool single, code_lifelong, user; /* user: made at run time */
     bool has_sensitive, has_file;
     struct str org_from;             /* name of a ref field, or {NULL,0} */
+    struct str owner, shared, shared_with; /* names of fields, or {NULL,0} */
     const struct lifecycle *lifecycle; /* NULL: none */
 };
 

@@ -103,13 +103,23 @@ static void on_loop(struct http_stream *s, void *arg)
     mem_free(p);
 }
 
-static bool wants(const struct permissions *may, const struct watcher *w, const struct change *c)
+/* What belongs to somebody is read before others hear of it. */
+static bool sees(struct api *api, struct arena *a, const struct actor *by, const char *kind, const struct change *c)
+{
+    const struct kind *kd = kernel_kind(api->kernel, c->kind);
+    struct resource r;
+    if (!permitted_at(by->may, kind, ACT_READ, c->org)) return false;
+    return !kd || !kd->owner.n || resource_find(api->kernel, a, by, kind, c->id, true, &r, NULL) == 0;
+}
+
+static bool wants(struct api *api, struct arena *a, const struct actor *by, const struct watcher *w,
+                  const struct change *c)
 {
     char kind[PERM_KIND_MAX], marked[PERM_KIND_MAX + 2];
     if (!str_to_cstr(c->kind, kind, sizeof(kind))) return false;
     snprintf(marked, sizeof(marked), ",%s,", kind);
     if (w->kinds[0] && !strstr(w->kinds, marked)) return false;
-    return permitted_at(may, kind, ACT_READ, c->org);
+    return sees(api, a, by, kind, c);
 }
 
 static void write_change(struct buf *out, const struct change *c)
@@ -130,7 +140,7 @@ static void write_change(struct buf *out, const struct change *c)
 }
 
 /* Reads the next changes into p; true when there is something to send. */
-static bool collect(struct api *api, const struct permissions *may, struct watcher *w, struct piece *p)
+static bool collect(struct api *api, const struct actor *by, struct watcher *w, struct piece *p)
 {
     AUTO_ARENA arena;
     struct change *c = NULL;
@@ -144,7 +154,7 @@ static bool collect(struct api *api, const struct permissions *may, struct watch
     }
     if (rc) return false; /* the store is in trouble: again in a second */
     for (size_t i = 0; i < n; i++) {
-        if (wants(may, w, &c[i])) write_change(&p->events, &c[i]);
+        if (wants(api, &arena, by, w, &c[i])) write_change(&p->events, &c[i]);
         w->seq = c[i].seq;
     }
     return p->events.n > 0;
@@ -162,7 +172,7 @@ static void serve(struct api_watch *x, struct watcher *w, bool tick)
         p->w = w;
         buf_init(&p->events, 4 << 20);
         p->close = auth_by_key(x->api->auth, &arena, w->ticket.key, w->ticket.session, &who) != 0;
-        send = p->close || collect(x->api, who.actor.may, w, p);
+        send = p->close || collect(x->api, &who.actor, w, p);
         pthread_mutex_lock(&x->lock);
         p->pokes = w->pokes;
         w->pokes = 0;

@@ -366,7 +366,8 @@ static const struct {
     {"KindDoc", "{kind:string;plural:string;module?:string;title:Text;titles?:Text;help?:Text;icon?:string;"
                 "numbered?:boolean;code?:{required?:boolean;pattern?:string;lifelong?:boolean};fields:Field[];"
                 "lists?:{columns?:string[];sort?:string};form?:{groups?:{title?:Text;fields:string[]}[]};"
-                "share?:string;api?:boolean;user?:boolean;single?:boolean;org_from?:string;lifecycle?:Lifecycle}"},
+                "share?:string;api?:boolean;user?:boolean;single?:boolean;org_from?:string;owner?:string;shared?:string;"
+                "shared_with?:string;lifecycle?:Lifecycle}"},
     {"Lifecycle", "{initial?:string;states:LifecycleState[];transitions?:LifecycleTransition[]}"},
     {"LifecycleState", "{state:string;title?:Text;color?:string;edit?:boolean;delete?:boolean}"},
     {"LifecycleTransition", "{name:string;title?:Text;from:string[];to:string;action?:string;requires?:string[];"

@@ -133,14 +133,14 @@ int user_items(const struct auth *a, const struct auth_user *u, struct arena *ar
     return rc ? rc : access_items(a->rules, u->id, access, external, arena, ret, ret_n);
 }
 
-static char *role_codes(const struct access_item *items, size_t n)
+static char *role_list(const struct access_item *items, size_t n, bool ids)
 {
     struct buf b;
     buf_init(&b, 64 << 10);
     for (size_t i = 0; i < n; i++) {
         bool seen = false;
         for (size_t j = 0; j < i && !seen; j++) seen = items[j].role == items[i].role;
-        if (!seen) buf_printf(&b, "%s%s", b.n ? "," : "", items[i].role->code);
+        if (!seen) buf_printf(&b, "%s%s", b.n ? "," : "", ids ? items[i].role->id : items[i].role->code);
     }
     buf_u8(&b, 0);
     char *text = b.err ? NULL : mem_dup(b.p, b.n);
@@ -167,16 +167,20 @@ int user_compile(struct auth *a, struct auth_user *u)
     int rc = user_items(a, u, &arena, &items, &n);
     if (!rc) rc = access_rows(a->rules, items, n, &rows);
     if (!rc) rc = perm_compile(&rows, a->rules->org_ids, a->rules->norgs, &may);
-    char *roles = rc ? NULL : role_codes(items, n);
-    if (!rc && !roles) rc = ERR_NOMEM;
+    char *roles = rc ? NULL : role_list(items, n, false), *ids = rc ? NULL : role_list(items, n, true);
+    if (!rc && (!roles || !ids)) rc = ERR_NOMEM;
     if (rc) {
+        mem_free(roles);
+        mem_free(ids);
         mem_free(may);
         return rc;
     }
     mem_free(u->may);
     mem_free(u->roles);
+    mem_free(u->role_ids);
     u->may = may;
     u->roles = roles;
+    u->role_ids = ids;
     u->needs_totp = totp_needed(a->rules, items, n);
     u->compiled = a->rules->generation;
     u->stamp = ++a->stamp;

@@ -71,6 +71,7 @@ struct auth_user {
     uint64_t compiled;
     struct permissions *may;
     char *roles; /* codes, comma-separated */
+    char *role_ids; /* the same by id */
     bool needs_totp;
 };
 struct session {

@@ -15,6 +15,7 @@ static void user_free(void *p)
     mem_free(u->external);
     mem_free(u->may);
     mem_free(u->roles);
+    mem_free(u->role_ids);
     mem_free(u);
 }
 
@@ -278,6 +279,8 @@ int auth_principal(struct auth *a, struct auth_user *u, const struct permissions
     if (!copy || !p->name.p) return ERR_NOMEM;
     memcpy(copy, may, perm_size(may));
     p->actor.may = copy;
+    p->actor.role_ids = arena_strdup(arena, str_of(u->role_ids));
+    if (!p->actor.role_ids) return ERR_NOMEM;
     str_to_cstr(str_of(u->id), p->actor.user_id, sizeof(p->actor.user_id));
     str_to_cstr(str_of(u->login), p->actor.login, sizeof(p->actor.login));
     p->must_set_password = p->by_session && !u->has_password && !u->external;

@@ -130,7 +130,7 @@ struct changer { /* one writing transaction for resources of one kind */
     struct sql_tx *tx;
     int64_t now_us, seq, first_seq, num; /* last numbers given out */
     bool num_loaded, num_moved;
-    size_t texts; /* that it made for lists (search.c) */
+    int64_t text_num; /* of the text for searches made last; 0: none (search.c) */
     struct arena refs_arena; /* of the cache below: (kind, code or id) -> id */
     struct ref_entry *refs;
     size_t nrefs, refs_cap;
@@ -199,6 +199,13 @@ MUST_CHECK int scope_change(struct changer *c, const struct resource *old, const
 MUST_CHECK int scope_follow(struct changer *c, struct arena *a, const struct resource *next, struct error *e);
 bool org_known(struct kernel *k); /* organisations are resources here */
 bool of_itself(const struct kind *kd); /* an organisation belongs to itself */
+
+/* owner.c: kinds whose resources belong to a user (kind.h "owner"). All are open where the kind names none. */
+bool owner_sees(const struct actor *by, const struct resource *r);
+bool owner_limits(const struct actor *by, const struct kind *kd, struct str org); /* whether it must be looked at */
+bool owner_shows(struct changer *c, const struct kind *kd, struct str id, struct str org); /* whether he sees that one */
+MUST_CHECK int owner_may(struct changer *c, const struct resource *old, struct error *e); /* change, delete, restore */
+MUST_CHECK int owner_give(struct changer *c, struct arena *a, struct resource *next, struct error *e);
 
 /* lifecycle.c */
 struct str state_of(const struct kind *kd, struct str stored); /* the initial one for what the life cycle does not know */

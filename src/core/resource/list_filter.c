@@ -307,6 +307,7 @@ void filter_scope(struct filter *f, struct str kind, const char *alias, bool wal
         buf_z(b, " and 1 = 0");
         return;
     }
+    if (f->by) owner_where(b, f->kind_of(f->ctx, kind), alias, f->by);
     struct scope s = permitted_scope(f->may, name, ACT_READ);
     if (s.all) return;
     buf_printf(b, walk ? " and (%s.org || '') in (''" : " and %s.org in (''", alias);

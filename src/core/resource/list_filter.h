@@ -16,6 +16,7 @@ struct filter_param {
     };
 };
 
+struct actor;
 #define FILTER_TEXT_MAX 16384
 #define FILTER_PARAMS_MAX 500
 struct filter {
@@ -25,6 +26,7 @@ struct filter {
     void *ctx;
     int64_t now_us; /* for '*-8h' */
     const struct permissions *may; /* NULL: everything; else fields that he may not see are unknown to him */
+    const struct actor *by;        /* whose `may` it is, for what belongs to somebody (owner.c); NULL: nobody's */
     /* Told of each comparison that an index could serve and has none: an expression over `r`. May be NULL. */
     void (*wish)(void *ctx, struct str expression);
     void *wish_ctx;
@@ -49,6 +51,8 @@ MUST_CHECK int filter_sort(struct filter *f, struct str sort, struct sort_key ke
 /* Append "alias.org in (…)" for the organisations in which he may read resources of that kind; nothing when
  * everywhere. `walk`: not by an index on org. */
 void filter_scope(struct filter *f, struct str kind, const char *alias, bool walk);
+/* owner.c: " and (…)" over the alias for what belongs to somebody; nothing when he sees all. */
+void owner_where(struct buf *out, const struct kind *kd, const char *alias, const struct actor *by);
 MUST_CHECK int filter_param_add(struct filter *f, struct filter_param p, struct error *e); /* writes "$n" */
 void filter_bind(const struct filter *f, struct sql_stmt *s);
 void filter_bind_one(struct sql_stmt *s, int i, const struct filter_param *p);

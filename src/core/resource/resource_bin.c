@@ -9,6 +9,8 @@
 /* ------------------------------------------------------------------ where used */
 
 struct uses {
+    struct kernel *k;
+    struct sql_tx *tx;
     const struct actor *by;
     struct arena *a;
     size_t skip, room, n;
@@ -16,12 +18,25 @@ struct uses {
     struct where_used *out;
 };
 
+/* What belongs to others is read first. */
+static bool sees_use(struct uses *u, const char *kind, struct sql_stmt *s)
+{
+    const struct kind *kd = kernel_kind(u->k, str_of(kind));
+    const struct row_view view = {.by = u->by, .dead = true};
+    struct resource r;
+    if (!u->by) return true;
+    if (!permitted_at(u->by->may, kind, ACT_READ, sql_str(s, 5))) return false;
+    if (!owner_limits(u->by, kd, sql_str(s, 5))) return true;
+    struct str id = arena_str(u->a, sql_str(s, 1));
+    return id.p && row_find_for(u->k, u->tx, u->a, kd, id, &view, &r, NULL) == 0;
+}
+
 static int take_use(struct uses *u, struct sql_stmt *s, struct error *e)
 {
     char kind[KIND_NAME_MAX];
     u->total++;
     str_to_cstr(sql_str(s, 0), kind, sizeof kind);
-    if (u->by && !permitted_at(u->by->may, kind, ACT_READ, sql_str(s, 5))) return 0;
+    if (!sees_use(u, kind, s)) return 0;
     if (u->skip) {
         u->skip--;
         return 0;
@@ -67,6 +82,8 @@ int resource_where_used(struct kernel *k, struct arena *a, const struct actor *b
     int rc = kind_need(k, kind, &kd, e);
     if (!rc) rc = sql_begin(k->db, false, &tx, e);
     if (rc) return rc;
+    u.k = k;
+    u.tx = tx;
     rc = row_find_for(k, tx, a, kd, id_or_code, &view, &r, e);
     if (!rc) rc = find_uses(tx, r.id, &u, e);
     sql_rollback(tx);

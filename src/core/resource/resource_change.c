@@ -215,7 +215,8 @@ static int ref_found(void *ctx, const struct field *f, struct str path, struct s
     int rc = changer_ref_org(c, f->ref_kind, target, &id, &org, e);
     if (rc || !c->by->may) return rc;
     str_to_cstr(f->ref_kind, kind, sizeof kind);
-    if (permitted_at(c->by->may, kind, ACT_READ, org)) return 0;
+    if (permitted_at(c->by->may, kind, ACT_READ, org) && owner_shows(c, kernel_kind(c->k, f->ref_kind), id, org))
+        return 0;
     struct same_ref x = {path, id, false};
     if (c->old) (void)kind_walk(c->kd, (struct json *)c->old->spec, is_same_ref, &x);
     return x.same ? 0 : no_such_ref(c, f->ref_kind, target, e);
@@ -312,6 +313,7 @@ int changer_check(struct changer *c, struct arena *a, const struct resource *old
     c->org = next->org.n ? next->org : STR_NULL;
     c->old = old;
     int rc = old && !dead ? scope_may(c, ACT_WRITE, old->org, e) : 0;
+    if (!rc && old) rc = owner_may(c, old, e);
     if (!rc) rc = check_content(c, a, old, next, in, e);
     if (!rc && old && !dead && same(old, next)) return 0;
     if (!rc) rc = scope_change(c, dead ? NULL : old, next, e);
@@ -363,6 +365,7 @@ static int create(struct changer *c, struct arena *a, const struct resource_inpu
     int rc = input_create(c, a, in, &next, e);
     if (!rc && c->kd->single && !str_is(next.code, "default")) rc = one_only(c, e);
     if (!rc && c->by->may) rc = input_keep(c, a, NULL, &next, e);
+    if (!rc) rc = owner_give(c, a, &next, e);
     if (!rc) rc = changer_check(c, a, NULL, &next, in, e);
     if (!rc) rc = changer_store(c, a, NULL, &next, CHANGE_CREATE, e);
     if (!rc) rc = changer_follow(c, a, NULL, &next, e);
@@ -396,6 +399,7 @@ static int name_users(struct changer *c, struct sql_stmt *s, struct buf *b, int6
         str_to_cstr(sql_str(s, 0), kind, sizeof kind);
         ++*total;
         if (shown == 3 || !permitted_at(c->by->may, kind, ACT_READ, sql_str(s, 2))) continue;
+        if (owner_limits(c->by, kernel_kind(c->k, str_of(kind)), sql_str(s, 2))) continue;
         buf_printf(b, "%s%s %.*s", shown++ ? ", " : "", kind, STR_ARG(sql_str(s, 1)));
     }
     if (!shown && *total) buf_z(b, "…");
@@ -428,6 +432,7 @@ static int check_unreferenced(struct changer *c, const struct resource *old, str
 static int may_erase(struct changer *c, const struct resource *old, struct error *e)
 {
     int rc = scope_may(c, ACT_DELETE, old->org, e);
+    if (!rc) rc = owner_may(c, old, e);
     if (!rc && c->kd->single)
         rc = error_set(e, ERR_INVALID, "", "the one resource of this kind cannot be deleted; change it instead",
                        "该类型唯一的资源不能删除；请修改它");

@@ -214,6 +214,7 @@ static int begin(struct listing *l, struct kernel *k, struct arena *a, const str
     l->f.ctx = k;
     l->f.now_us = clock_now_us(k->clock);
     l->f.may = l->may;
+    l->f.by = q->by;
     l->f.wish = wish;
     l->f.wish_ctx = l;
     return filter_init(&l->f, a, l->kd, e);
@@ -232,6 +233,7 @@ static int plan(struct listing *l, struct sql_tx *tx, struct error *e)
     int64_t all = 0;
     int rc = l->q->deleted ? 0 : total_live(l->k, tx, l->kd, NULL, &all, e);
     if (!rc && !l->q->deleted) rc = total_live(l->k, tx, l->kd, l->may, &l->live, e);
+    if (l->may && l->kd->owner.n) l->live = -1; /* others' are not counted */
     l->walk = l->live > 2 * SEARCH_FEW && l->live > all / 100;
     l->own_text = l->q->deleted || restricted(l);
     if (!rc && l->q->text.n && !l->own_text) rc = search_plan(l->k, tx, l->a, l->kd, l->q->text, &l->text, e);

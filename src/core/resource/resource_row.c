@@ -90,6 +90,7 @@ static int consider(struct finding *f, struct sql_stmt *s, bool *found, struct r
     }
     int rc = row_read(f->k, s, f->a, &r, e);
     if (rc) return rc;
+    if (!owner_sees(f->view->by, &r)) return 0;
     f->several = f->by_code && *found;
     f->exact = same_org;
     *found = true;

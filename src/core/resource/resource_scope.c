@@ -29,7 +29,8 @@ bool resource_visible(const struct actor *by, const struct resource *r)
 {
     char kind[KIND_NAME_MAX];
     if (!by || !by->may) return true;
-    return str_to_cstr(r->kind, kind, sizeof kind) && permitted_at(by->may, kind, ACT_READ, r->org);
+    return str_to_cstr(r->kind, kind, sizeof kind) && permitted_at(by->may, kind, ACT_READ, r->org) &&
+           owner_sees(by, r);
 }
 
 enum api_action change_action(const struct kind *kd, enum api_action act)
