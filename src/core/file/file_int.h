@@ -51,4 +51,3 @@ int file_import_run(struct api_call *c, struct error *e);
 int file_report(struct api_call *c, struct error *e);
 int import_job(void *ctx, struct job *j, struct error *e);
 int clean_job(void *ctx, struct job *j, struct error *e);
-int clean_plan(struct files *f, int64_t at_us, struct error *e);

@@ -1,7 +1,6 @@
 /* files.c - tables, routes and jobs of files; cleaning of what nobody has any use for. */
 #include "core/file/file_int.h"
-
-#define CLEAN_EVERY_US (6 * 3600 * 1000000LL)
+#include "core/job/schedule.h"
 
 static const struct sql_migration migrations[] = {
     {1, "create table file_upload(id text primary key, object text not null, name text not null, size int not null, "
@@ -42,7 +41,10 @@ static const struct api_route routes[] = {
     API_GET(OWNED, "*", AUDIT_NONE, file_attachments, .summary_en = "Attachments", .summary_zh = "附件列表",
             .answer_schema = "{items:" FILE_SHAPE "[]}"),
     API_DO("GET", "/api/v1/attachments", "attachment", ACT_SELF, AUDIT_NONE, file_all, .summary_en = "All attachments",
-           .summary_zh = "全部附件", .params = "page:integer:Page, from 1;size:integer:Rows a page"),
+           .summary_zh = "全部附件", .params = "page:integer:Page, from 1;size:integer:Rows a page",
+           .answer_schema =
+               "{items:{id:string;name:string;type:string;size:integer;sha256:string;by:string;at:time;"
+               "field:string|null;kind:string;resource:string}[];total:integer;page:integer;size:integer}"),
     API_DO("GET", "/api/v1/attachments/{id}", "attachment", ACT_SELF, AUDIT_NONE, file_attachment,
            .summary_en = "Content of an attachment", .summary_zh = "附件内容", .answer_schema = "text"),
     API_DO("DELETE", "/api/v1/attachments/{id}", "attachment", ACT_SELF, AUDIT_CHANGE, file_detach,
@@ -138,18 +140,7 @@ int clean_job(void *ctx, struct job *j, struct error *e)
     if (!rc) rc = object_each(f->cfg.objects, "files/", clean_object, &c, e);
     job_log(j, "info", "%lld uploads, %lld attachments, %zu objects removed", (long long)uploads,
             (long long)attachments, c.objects);
-    int next = clean_plan(f, now + CLEAN_EVERY_US, e);
-    return rc ? rc : next;
-}
-
-/* One job a span of six hours, however often the program starts. */
-int clean_plan(struct files *f, int64_t at_us, struct error *e)
-{
-    char key[48], id[37];
-    int n = snprintf(key, sizeof key, "files.clean.%lld", (long long)(at_us / CLEAN_EVERY_US));
-    struct job_spec spec = {.type = "files.clean", .key = str_make(key, (size_t)n), .not_before_us = at_us};
-    int rc = job_submit(f->cfg.jobs, &spec, id, e);
-    return rc == ERR_EXISTS ? 0 : rc;
+    return rc;
 }
 
 /* ------------------------------------------------------------------ open and close */
@@ -191,7 +182,8 @@ int files_open(const struct files_config *cfg, struct files **ret, struct error 
 
 int files_start(struct files *f, struct error *e)
 {
-    return clean_plan(f, clock_now_us(kernel_clock(f->cfg.kernel)) + 60 * 1000000LL, e);
+    return schedule_default(f->cfg.jobs, "files-clean", "清理文件 / Clean up files",
+                            "{\"cron\":\"25 */6 * * *\",\"job_type\":\"files.clean\",\"missed\":\"once\"}", e);
 }
 
 void files_close(struct files *f)

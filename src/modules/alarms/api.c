@@ -385,7 +385,8 @@ static const struct api_route routes[] = {
      .audit = AUDIT_NONE,
      .stream = &stream_ops,
      .summary_en = "Alarms and counts as they change (server-sent events)",
-     .summary_zh = "报警与计数的实时事件流"},
+     .summary_zh = "报警与计数的实时事件流",
+     .answer_schema = "sse"},
 };
 
 extern const struct str modules_alarms_kinds[];

@@ -186,7 +186,8 @@ static const struct api_route routes[] = {
      .audit = AUDIT_NONE,
      .stream = &stream_ops,
      .summary_en = "New messages and the number of unread ones (server-sent events)",
-     .summary_zh = "新消息与未读数的实时事件流"},
+     .summary_zh = "新消息与未读数的实时事件流",
+     .answer_schema = "sse"},
     API_GET("/api/v1/deliveries", "message_channel", AUDIT_NONE, get_deliveries,
             .summary_en = "What was sent through channels", .summary_zh = "通道投递记录",
             .params = "channel:string:Code or id;state:string:collecting, queued, sent or failed;page:integer:Page;"

@@ -100,6 +100,55 @@ export interface AreaSpec {
   description?: string;
 }
 
+export interface AuditSettings {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: AuditSettingsSpec;
+}
+
+export interface AuditSettingsInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: AuditSettingsSpec;
+}
+
+export interface AuditSettingsList {
+  items: AuditSettings[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface AuditSettingsPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface AuditSettingsSpec {
+  audit_days?: number;
+}
+
 export interface Calendar {
   kind: string;
   id: string;
@@ -461,8 +510,13 @@ export interface KindDoc {
   lists?: { columns?: string[]; sort?: string };
   form?: { groups?: { title?: Text; fields: string[] }[] };
   share?: string;
+  api?: boolean;
+  user?: boolean;
   single?: boolean;
   org_from?: string;
+  owner?: string;
+  shared?: string;
+  shared_with?: string;
   lifecycle?: Lifecycle;
 }
 
@@ -1098,6 +1152,7 @@ export interface SavedViewPatch {
 }
 
 export interface SavedViewSpec {
+  owner?: string;
   kind: string;
   query?: string;
   columns?: string[];
@@ -1590,6 +1645,25 @@ export interface GetAreasAnswer {
   truncated: boolean;
 }
 
+/* GET /api/v1/attachments */
+export interface GetAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+    kind: string;
+    resource: string;
+  }[];
+  total: number;
+  page: number;
+  size: number;
+}
+
 /* GET /api/v1/audit */
 export interface GetAuditAnswer {
   items: {
@@ -1604,6 +1678,7 @@ export interface GetAuditAnswer {
     resource: string;
     outcome: string;
     status: number;
+    before_after?: { path: string; before?: unknown; after?: unknown }[];
     detail?: unknown;
   }[];
   total: number;
@@ -1611,10 +1686,80 @@ export interface GetAuditAnswer {
   size: number;
 }
 
+/* GET /api/v1/audit/checkpoints */
+export interface GetAuditCheckpointsAnswer {
+  items: { seq: number; at: string; hash: string; signature: string }[];
+}
+
+/* GET /api/v1/audit-settings */
+export type GetAuditSettingsAnswer = AuditSettingsList;
+
+/* GET /api/v1/audit-settings/{id} */
+export type GetAuditSettingsIdAnswer = AuditSettings;
+
+/* GET /api/v1/audit-settings/{id}/attachments */
+export interface GetAuditSettingsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
+/* GET /api/v1/audit-settings/{id}/history */
+export interface GetAuditSettingsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/audit-settings/{id}/history/{rev} */
+export type GetAuditSettingsIdHistoryRevAnswer = AuditSettings;
+
+/* GET /api/v1/audit-settings/{id}/transitions */
+export interface GetAuditSettingsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/audit-settings/{id}/where-used */
+export interface GetAuditSettingsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
 /* GET /api/v1/audit:verify */
 export interface GetAuditVerifyAnswer {
   ok: boolean;
   records: number;
+  checkpoints: number;
+  first: number;
+  first_bad?: number;
+  signed_until: number;
+  signed_at: string | null;
+  public_key: string;
   detail?: string;
 }
 
@@ -2259,6 +2404,11 @@ export interface GetLdapServersIdTransitionsAnswer {
 export interface GetLdapServersIdWhereUsedAnswer {
   items: { kind: string; id: string; code: string; name: string; path: string }[];
   total: number;
+}
+
+/* GET /api/v1/licences */
+export interface GetLicencesAnswer {
+  items: { name: string; version: string; licence: string; source: 'debian' | 'npm'; text: string }[];
 }
 
 /* GET /api/v1/message-channels */
@@ -2925,6 +3075,12 @@ export interface GetSchedulesIdWhereUsedAnswer {
   total: number;
 }
 
+/* GET /api/v1/secrets */
+export interface GetSecretsAnswer {
+  keys: { number: number; created_at: string; sealed: number }[];
+  master: 'file' | 'passphrase';
+}
+
 /* GET /api/v1/security-settings */
 export type GetSecuritySettingsAnswer = SecuritySettingsList;
 
@@ -3116,6 +3272,27 @@ export interface GetSubscriptionsIdTransitionsAnswer {
 export interface GetSubscriptionsIdWhereUsedAnswer {
   items: { kind: string; id: string; code: string; name: string; path: string }[];
   total: number;
+}
+
+/* GET /api/v1/system/info */
+export interface GetSystemInfoAnswer {
+  name: string;
+  version: string;
+  build: string;
+  compiler: string;
+  started_at: string;
+  uptime_s: number;
+  roles: string[];
+  host?: string;
+  os?: string;
+  kernel?: string;
+  machine?: string;
+  pid: number;
+  cpus: number;
+  memory: number;
+  store: { engine: string; url: string; bytes: number };
+  disk: { path: string; free: number; total: number };
+  threads: { name: string; n: number }[];
 }
 
 /* GET /api/v1/tokens */
@@ -3355,6 +3532,12 @@ export type PatchArchiveClassesIdAnswer = ArchiveClass;
 
 /* PATCH /api/v1/archive-classes/{id} */
 export type PatchArchiveClassesIdBody = ArchiveClassPatch;
+
+/* PATCH /api/v1/audit-settings/{id} */
+export type PatchAuditSettingsIdAnswer = AuditSettings;
+
+/* PATCH /api/v1/audit-settings/{id} */
+export type PatchAuditSettingsIdBody = AuditSettingsPatch;
 
 /* PATCH /api/v1/calendars/{id} */
 export type PatchCalendarsIdAnswer = Calendar;
@@ -3677,6 +3860,117 @@ export interface PostArchiveClassesImportRunAnswer {
 
 /* POST /api/v1/archive-classes:import-run */
 export interface PostArchiveClassesImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
+/* POST /api/v1/audit-settings */
+export type PostAuditSettingsAnswer = AuditSettings;
+
+/* POST /api/v1/audit-settings */
+export type PostAuditSettingsBody = AuditSettingsInput;
+
+/* POST /api/v1/audit-settings:bulk */
+export type PostAuditSettingsBulkAnswer = Report;
+
+/* POST /api/v1/audit-settings:bulk */
+export interface PostAuditSettingsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/audit-settings/{id}/attachments */
+export interface PostAuditSettingsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/audit-settings/{id}/attachments */
+export interface PostAuditSettingsIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
+/* POST /api/v1/audit-settings/{id}:copy */
+export type PostAuditSettingsIdCopyAnswer = AuditSettings;
+
+/* POST /api/v1/audit-settings/{id}:copy */
+export interface PostAuditSettingsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/audit-settings/{id}:restore */
+export type PostAuditSettingsIdRestoreAnswer = AuditSettings;
+
+/* POST /api/v1/audit-settings/{id}:rollback */
+export type PostAuditSettingsIdRollbackAnswer = AuditSettings;
+
+/* POST /api/v1/audit-settings/{id}:rollback */
+export interface PostAuditSettingsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/audit-settings/{id}:transition */
+export type PostAuditSettingsIdTransitionAnswer = AuditSettings;
+
+/* POST /api/v1/audit-settings/{id}:transition */
+export interface PostAuditSettingsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/audit-settings:import */
+export type PostAuditSettingsImportAnswer = Report;
+
+/* POST /api/v1/audit-settings:import-preview */
+export interface PostAuditSettingsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/audit-settings:import-preview */
+export interface PostAuditSettingsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/audit-settings:import-run */
+export interface PostAuditSettingsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/audit-settings:import-run */
+export interface PostAuditSettingsImportRunBody {
   upload: string;
   sheet?: string;
   header_row?: number;
@@ -5780,6 +6074,11 @@ export interface PostSchedulesPreviewBody {
   day_off?: string;
 }
 
+/* POST /api/v1/secrets:rotate */
+export interface PostSecretsRotateAnswer {
+  job: string;
+}
+
 /* POST /api/v1/security-settings */
 export type PostSecuritySettingsAnswer = SecuritySettings;
 
@@ -6449,6 +6748,12 @@ export type PutArchiveClassesIdAnswer = ArchiveClass;
 
 /* PUT /api/v1/archive-classes/{id} */
 export type PutArchiveClassesIdBody = ArchiveClassInput;
+
+/* PUT /api/v1/audit-settings/{id} */
+export type PutAuditSettingsIdAnswer = AuditSettings;
+
+/* PUT /api/v1/audit-settings/{id} */
+export type PutAuditSettingsIdBody = AuditSettingsInput;
 
 /* PUT /api/v1/calendars/{id} */
 export type PutCalendarsIdAnswer = Calendar;

@@ -1,5 +1,5 @@
 /* Module core: resources of any kind, users, roles, tokens, sessions, audit. */
-import { ApartmentOutlined, ApiOutlined, AppstoreAddOutlined, AppstoreOutlined, AuditOutlined, BarcodeOutlined, FieldTimeOutlined, InfoCircleOutlined, LaptopOutlined, SafetyOutlined, SettingOutlined, TableOutlined, TeamOutlined, UsergroupAddOutlined } from '@ant-design/icons';
+import { ApartmentOutlined, ApiOutlined, AppstoreAddOutlined, AppstoreOutlined, AuditOutlined, BarcodeOutlined, FieldTimeOutlined, InfoCircleOutlined, LaptopOutlined, PaperClipOutlined, SafetyOutlined, SettingOutlined, TableOutlined, TeamOutlined, UsergroupAddOutlined } from '@ant-design/icons';
 import { lazy } from 'react';
 import { lazyPage } from '@/app/lazyPage';
 import type { WebModule } from '@/app/module';
@@ -24,6 +24,7 @@ export const core: WebModule = {
     { path: '/r/user-kinds', title: 'design.kinds', icon: <AppstoreAddOutlined />, group: 'system', order: 85, need: ['user_kind', 'read'] },
     { path: '/r/code-rules', title: 'design.codeRules', icon: <BarcodeOutlined />, group: 'system', order: 85, need: ['code_rule', 'read'] },
     { path: '/system/jobs', title: 'jobs.heading', icon: <FieldTimeOutlined />, group: 'system', order: 86 },
+    { path: '/system/attachments', title: 'files.title', icon: <PaperClipOutlined />, group: 'system', order: 88 },
     { path: '/system/settings', title: 'core.menu.settings', icon: <SettingOutlined />, group: 'system', order: 87, need: ['security_settings', 'read'] },
     { path: '/system/about', title: 'core.menu.about', icon: <InfoCircleOutlined />, group: 'system', order: 99 },
     { path: '/r', title: 'core.menu.kinds', icon: <AppstoreOutlined />, group: 'system', order: 98 },
@@ -37,6 +38,7 @@ export const core: WebModule = {
     { path: 'r/:plural/:id', lazy: lazyPage(() => import('./resource/DetailPage'), 'DetailPage') },
     { path: 'system/tokens', lazy: lazyPage(() => import('./access/TokensPage'), 'TokensPage') },
     { path: 'system/sessions', lazy: lazyPage(() => import('./access/SessionsPage'), 'SessionsPage') },
+    { path: 'system/attachments', lazy: lazyPage(() => import('./files/AttachmentsPage'), 'AttachmentsPage') },
     { path: 'system/orgs', lazy: lazyPage(() => import('./access/OrgsPage'), 'OrgsPage') },
     { path: 'system/roles', lazy: lazyPage(() => import('./access/RolesMatrix'), 'RolesMatrix') },
     { path: 'system/settings', lazy: lazyPage(() => import('./system/SettingsPage'), 'SettingsPage') },

@@ -38,7 +38,7 @@ export function Account({ resource }: { resource: Resource }) {
   return (
     <div className="panel panel-body col">
       {holder}
-      <dl className="job-facts">
+      <dl className="facts">
         <dt>{t('account.locked')}</dt><dd className={s.locked ? 'quality bad' : ''}>{s.locked ? t('account.lockedUntil', { at: s.locked_until ? formatTime(s.locked_until) : '—' }) : t('value.no')}{s.failures > 0 ? ` (${t('account.failures', { n: s.failures })})` : ''}</dd>
         <dt>{t('account.password')}</dt><dd>{s.password_set_at ? formatTime(s.password_set_at) : t('account.noPassword')}</dd>
         <dt>{t('account.factor')}</dt><dd>{s.second_factor ? t('value.yes') : s.needs_second_factor ? t('account.factorNeeded') : t('value.no')}</dd>

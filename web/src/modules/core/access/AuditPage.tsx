@@ -37,7 +37,7 @@ function Record({ row, onClose }: { row: AuditRow; onClose: () => void }) {
   const diff = row.before_after ?? [];
   return (
     <Drawer open onClose={onClose} title={t('audit.recordN', { n: row.seq })} size={640}>
-      <dl className="job-facts">
+      <dl className="facts">
         <dt>{t('audit.at')}</dt><dd>{formatTime(row.at, true)}</dd>
         <dt>{t('audit.by')}</dt><dd>{row.login || '—'}</dd>
         <dt>{t('sessions.address')}</dt><dd>{row.peer || '—'}</dd>

@@ -91,7 +91,7 @@ export function JobDrawer({ id, onClose }: { id: string; onClose: () => void }) 
           {j.error && <Alert type="error" showIcon title={j.error.detail} />}
           {!ended(j) && <Progress percent={percent(j)} status="active" />}
           {j.progress.what && !ended(j) && <div className="soft small">{j.progress.what}</div>}
-          <dl className="job-facts">
+          <dl className="facts">
             <dt>{t('jobs.state')}</dt><dd>{t(`jobs.states.${j.state}`)}{j.attempt > 1 ? ` (${t('jobs.attempt', { n: j.attempt })})` : ''}</dd>
             <dt>{t('jobs.by')}</dt><dd>{j.by || t('jobs.system')}</dd>
             <dt>{t('jobs.started')}</dt><dd>{formatTime(j.started_at)}</dd>

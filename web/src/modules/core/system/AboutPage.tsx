@@ -1,26 +1,34 @@
 /* What runs here, on what, and the licences of all that is shipped with it. */
 import { Collapse, Input } from 'antd';
-import { useState } from 'react';
+import { Fragment, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { PageHeader } from '@/components/PageHeader';
 import { EmptyState, ErrorState, Loading } from '@/components/states';
+import type { GetLicencesAnswer as Licences, GetSystemInfoAnswer } from '@/lib/api.gen';
 import { useApi } from '@/lib/resources';
-
-interface Licences {
-  items: { name: string; version: string; licence: string; text: string }[];
-}
+import { formatDuration, formatTime } from '@/lib/time';
+import { formatBytes } from '@/lib/units';
 
 function Info() {
   const { t } = useTranslation();
-  const { data, error, refetch } = useApi<Record<string, unknown>>('/system/info', undefined, { every: 30000 });
-  if (error && !data) return <ErrorState error={error} retry={() => void refetch()} />;
-  if (!data) return <Loading rows={4} />;
-  const rows = Object.entries(data).flatMap(([k, v]) => (v !== null && typeof v === 'object' && !Array.isArray(v)
-    ? Object.entries(v as Record<string, unknown>).map(([kk, vv]) => [`${k}.${kk}`, vv] as const) : [[k, v] as const]));
+  const { data: d, error, refetch } = useApi<GetSystemInfoAnswer>('/system/info', undefined, { every: 30000 });
+  if (error && !d) return <ErrorState error={error} retry={() => void refetch()} />;
+  if (!d) return <Loading rows={4} />;
+  const rows: [string, string][] = [
+    ['version', `${d.version} (${d.build}, ${d.compiler})`],
+    ['started', `${formatTime(d.started_at)} (${formatDuration(d.uptime_s * 1000)})`],
+    ['host', `${d.host}, ${d.os} ${d.kernel}, ${d.machine}`],
+    ['cpus', String(d.cpus)],
+    ['memory', formatBytes(d.memory)],
+    ['store', `${d.store.engine}, ${formatBytes(d.store.bytes)}`],
+    ['url', d.store.url],
+    ['disk', t('system.info.diskOf', { free: formatBytes(d.disk.free), total: formatBytes(d.disk.total), path: d.disk.path })],
+    ['threads', d.threads.map((x) => `${x.name} ${x.n}`).join(', ')],
+  ];
   return (
     <section className="panel panel-body">
-      <dl className="job-facts">
-        {rows.map(([k, v]) => <div key={k} style={{ display: 'contents' }}><dt>{t(`system.info.${k.replaceAll('.', '_')}`, k)}</dt><dd>{typeof v === 'object' ? JSON.stringify(v) : String(v ?? '—')}</dd></div>)}
+      <dl className="facts">
+        {rows.map(([k, v]) => <Fragment key={k}><dt>{t(`system.info.${k}`)}</dt><dd>{v}</dd></Fragment>)}
       </dl>
     </section>
   );
