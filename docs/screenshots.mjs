@@ -17,12 +17,64 @@ const { Device, POINTS } = await import('../tests/browser/device.mjs');
 const OUT = `${root}docs/guide/img`;
 const PENS = ['LT-GRD-SAG01.JI', 'LT-GRD-SAG01.WI', 'HX-ACD-BLW01.JI'];
 const WORDS = {
-  zh: { host: '主机', port: '端口', test: '测试连接', next: '下一步', code: '编码', area: '区域', paste: '粘贴表格', read: '试读', import: '导入', write: '写入', heads: '编码\t名称\t地址\t数据类型\t字节序\t周期' },
-  en: { host: 'Host', port: 'Port', test: 'Test connection', next: 'Next', code: 'Code', area: 'Area', paste: 'Paste a table', read: 'Test read', import: 'Import', write: 'Write', heads: 'code\tname\taddress\ttype\tbyte order\tperiod' },
+  zh: { host: '主机', port: '端口', test: '测试连接', next: '下一步', code: '编码', area: '区域', paste: '粘贴表格', read: '试读', import: '导入', write: '写入', fields: '字段', life: '生命周期', permissions: '有效权限', check: '检查', heads: '编码\t名称\t地址\t数据类型\t字节序\t周期' },
+  en: { host: 'Host', port: 'Port', test: 'Test connection', next: 'Next', code: 'Code', area: 'Area', paste: 'Paste a table', read: 'Test read', import: 'Import', write: 'Write', fields: 'Fields', life: 'Life cycle', permissions: 'Permissions', check: 'Check', heads: 'code\tname\taddress\ttype\tbyte order\tperiod' },
 };
 
+// What the pictures of own kinds, people, alarms, jobs and messages show: made through the API.
+const both = (zh, en) => ({ zh, en });
+const SPARE = {
+  kind: 'spare_part', plural: 'spare-parts', module: 'user', title: both('备件', 'Spare part'), titles: both('备件', 'Spare parts'), code: { required: false },
+  fields: [
+    { name: 'supplier', type: 'string', title: both('供应商', 'Supplier') }, { name: 'quantity', type: 'integer', min: 0, title: both('库存数量', 'In stock') },
+    { name: 'device', type: 'ref', kind: 'device', title: both('设备', 'Device') }, { name: 'photo', type: 'file', accept: 'image', title: both('照片', 'Photo') },
+  ],
+  lists: { columns: ['code', 'name', 'supplier', 'quantity', 'device', 'state', 'updated_at'], sort: 'code' },
+  lifecycle: {
+    initial: 'draft',
+    states: [{ state: 'draft', title: both('草稿', 'Draft'), color: 'blue' }, { state: 'pending', title: both('待审批', 'Pending'), color: 'gold', edit: false, delete: false }, { state: 'approved', title: both('已批准', 'Approved'), color: 'green', edit: false, delete: false }],
+    transitions: [
+      { name: 'submit', title: both('提交', 'Submit'), from: ['draft'], to: 'pending' },
+      { name: 'approve', title: both('批准', 'Approve'), from: ['pending'], to: 'approved', action: 'approve', comment: 'optional', four_eyes: true },
+      { name: 'reject', title: both('退回', 'Send back'), from: ['pending'], to: 'draft', action: 'approve', comment: 'required' },
+    ],
+  },
+};
+const PARTS = both(['磨机轴承', '密封圈', '衬板', '液压缸', '轧辊', '风机叶轮', '阀门', '热电偶'], ['Mill bearing', 'Gasket', 'Liner plate', 'Hydraulic cylinder', 'Roll', 'Fan impeller', 'Valve', 'Thermocouple']);
+const SUPPLIERS = ['SKF', 'NSK', 'Timken', 'Festo'];
+const DEVICES = ['LT-GRD-SAG01', 'HX-ACD-BLW01', 'JM-CST-CA02'];
+
+async function ownKind(api) {
+  await api.post('/user-kinds', { code: SPARE.kind, name: SPARE.title.en, spec: { document: SPARE } });
+  await api.post('/code-rules', { code: 'spare', name: '', spec: { kind: SPARE.kind, pattern: 'SP-{yyyy}-{n:4}' } });
+  const devices = (await api.get('/devices?size=1000')).items.map((d) => d.code);
+  const rows = Array.from({ length: 60 }, (_, i) => ({ op: 'create', code: `SP-2026-${String(i + 1).padStart(4, '0')}`, name: `${PARTS.zh[i % 8]} ${100 + i}`, spec: { supplier: SUPPLIERS[i % 4], quantity: (i * 37) % 90, device: devices[i % devices.length] } }));
+  await api.post('/spare-parts:bulk', { items: rows });
+  for (const n of ['0001', '0004', '0009']) await api.post(`/spare-parts/SP-2026-${n}:transition`, { transition: 'submit' });
+  for (const l of ['zh', 'en']) await api.post('/saved-views', { name: l === 'zh' ? '库存不足' : 'Low stock', spec: { kind: SPARE.kind, query: "quantity<30 and supplier in ('SKF','NSK')", columns: ['code', 'name', 'supplier', 'quantity', 'device', 'state'], sort: 'quantity' } });
+}
+
+async function peopleAndMessages(api) {
+  const orgs = (await api.get('/orgs:tree')).items;
+  const org = orgs.find((o) => o.parent) ?? orgs[0];
+  await api.post('/groups', { code: 'maintenance', name: '检修组', spec: { grants: [{ role: 'engineer', orgs: [org.id] }] } });
+  await api.post('/users', { code: 'wang.wu', name: '王五', spec: { roles: ['viewer'], groups: ['maintenance'] } });
+  await api.post('/message-channels', { code: 'shift-robot', name: '值班群机器人', spec: { type: 'wecom', url: 'https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=00000000' } });
+  await api.post('/jobs', { type: 'system.integrity', params: {} });
+  await api.post('/jobs', { type: 'system.prune', params: {} });
+}
+
+// Limits below what is measured: alarms of every priority, one acknowledged, one shelved.
+async function alarms(api) {
+  const values = (await api.post('/current', { filter: 'key=true' })).items.filter((p) => typeof p.v === 'number' && p.v > 1).slice(0, 9);
+  for (const [i, p] of values.entries()) await api.call('PATCH', `/points/${p.point}`, { spec: { [i % 3 === 0 ? 'hh' : 'h']: Number((p.v * 0.8).toPrecision(3)), alarm_priority: (i % 4) + 1 } });
+  const open = await until(async () => { const l = await api.get('/alarms'); return l.total >= Math.min(6, values.length) && l; }, 'alarms', 30000);
+  await api.post(`/alarms/${open.items[1].id}:ack`, { comment: '已通知现场' });
+  await api.post(`/alarms/${open.items[2].id}:shelve`, { until: new Date(Date.now() + 4 * 3600e3).toISOString(), reason: '仪表校验' });
+}
+
 const device = new Device();
-let serve, page, blank, lang, w;
+let api, serve, page, blank, lang, w;
 
 // ---- PNG with a palette ----
 
@@ -155,24 +207,97 @@ const pictures = {
     await settled(page);
     await picture('trend');
   },
+  list: async () => {
+    const view = (await api.get('/saved-views')).items.find((v) => v.name === (lang === 'zh' ? '库存不足' : 'Low stock'));
+    await go(page, `/r/spare-parts?view=${view.id}`);
+    await settled(page);
+    await page.keyboard.press('f');
+    await page.locator('.table-banner, .filter-panel').first().waitFor();
+    await sleep(500);
+    await settled(page);
+    await picture('list');
+  },
+  designer: async () => {
+    await go(page, '/r/user-kinds/spare_part');
+    await page.getByRole('tab', { name: w.fields }).click();
+    await page.locator('.field-card').nth(1).getByRole('button').first().click();
+    await page.locator('.field-card.open').waitFor();
+    await settled(page);
+    await picture('designer');
+    await page.getByRole('tab', { name: w.life }).click();
+    await page.locator('.life-graph').waitFor();
+    await sleep(300);
+    await picture('designer-life');
+  },
+  record: async () => {
+    await go(page, '/r/spare-parts/SP-2026-0004');
+    await page.locator('.life-bar').waitFor();
+    await settled(page);
+    await picture('record');
+  },
+  mapping: async () => {
+    await go(page, '/r/spare-parts');
+    await settled(page);
+    await button(page, w.import).click();
+    const head = lang === 'zh' ? '物料编码,名称,库存数量,设备,货架' : 'Part no,Name,In stock,Device,Shelf';
+    const csv = `${head}\n${PARTS[lang].map((p, i) => `X-${100 + i},${p},${i * 10},${DEVICES[i % 3]},A${i % 3}`).join('\n')}\n`;
+    await page.locator('input[type=file]').setInputFiles({ name: 'parts.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+    await dialog(page).locator('.map-table').waitFor();
+    await sleep(500); // the dialog opens
+    await picture('mapping');
+  },
+  orgs: async () => {
+    await go(page, '/system/orgs');
+    await settled(page);
+    await sleep(300);
+    await picture('orgs');
+  },
+  permissions: async () => {
+    await go(page, '/r/users/wang.wu');
+    await page.getByRole('tab', { name: w.permissions }).click();
+    await settled(page);
+    await sleep(300);
+    await picture('permissions');
+  },
+  alarms: async () => {
+    await go(page, '/alarms');
+    await settled(page);
+    await sleep(500);
+    await picture('alarms');
+  },
+  jobs: async () => {
+    await go(page, '/system/jobs');
+    await settled(page);
+    await sleep(500);
+    await picture('jobs');
+  },
+  channel: async () => {
+    await go(page, '/r/message-channels/shift-robot');
+    await settled(page);
+    await picture('channel');
+  },
 };
 
 test('start', async () => {
   const [sim] = await Promise.all([startSim(['--speed', '20']), device.start(), launch()]);
   cleanup(() => device.stop());
   serve = await startServe(tempDir(), ['--demo', '--sim-port', String(sim.port)]);
-  const api = new Api(serve.base);
+  api = new Api(serve.base);
   const res = await api.raw('POST', '/session', { link: serve.link });
   api.headers.Cookie = res.headers.getSetCookie().map((c) => c.split(';')[0]).join('; ');
   await api.post('/session/password', { new: 'copper-matte-slag' });
   serve.cookie = api.headers.Cookie.split('=');
   await until(async () => (await api.get('/areas')).items.every((a) => a.bad === 0), 'values', 60000);
+  await ownKind(api);
+  await peopleAndMessages(api);
+  await alarms(api);
   await until(async () => (await api.get(`/history/recorded?points=${PENS[0]}&from=*-10m`)).series[0].v.length > 18, 'some history', 200000, 1000);
 });
 for (const l of ['zh', 'en']) {
   test(`language ${l}`, async () => {
     [lang, w] = [l, WORDS[l]];
     blank = undefined;
+    await api.post('/spare-parts:bulk', { items: (await api.get(`/spare-parts?size=100&filter=state='draft'`)).items.map((r, i) => ({ op: 'patch', id: r.id, name: `${PARTS[l][i % 8]} ${100 + i}` })) });
     page = await openContext(serve.base, { lang }, { viewport: { width: 1440, height: 900 } });
     await page.context().addCookies([{ name: serve.cookie[0], value: serve.cookie.slice(1).join('='), url: serve.base }]);
   });
