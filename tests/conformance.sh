@@ -17,7 +17,7 @@ ran() {
   local log
   case "$1" in
     tests/*.test.mjs) log=$logs/$(basename "$1" .test.mjs).log ;;
-    src/*_test.c) log=$logs/unit-debug-asan/$(sed 's|^src/||; s|/|_|g; s|\.c$||' <<<"$1").log ;;
+    src/*_test.c) log=$logs/unit-debug-asan/$(sed 's|^src/||; s|^core/[a-z]*/|core/|; s|/|_|g; s|\.c$||' <<<"$1").log ;;
     *) return 0 ;;
   esac
   [ ! -d $logs/unit-debug-asan ] || [ ! -d "$(dirname "$log")" ] && return 0
