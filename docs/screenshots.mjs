@@ -50,7 +50,10 @@ async function ownKind(api) {
   const devices = (await api.get('/devices?size=1000')).items.map((d) => d.code);
   const rows = Array.from({ length: 60 }, (_, i) => ({ op: 'create', code: `SP-2026-${String(i + 1).padStart(4, '0')}`, name: `${PARTS.zh[i % 8]} ${100 + i}`, spec: { supplier: SUPPLIERS[i % 4], quantity: (i * 37) % 90, device: devices[i % devices.length] } }));
   await api.post('/spare-parts:bulk', { items: rows });
-  for (const n of ['0001', '0004', '0009']) await api.post(`/spare-parts/SP-2026-${n}:transition`, { transition: 'submit' });
+  for (const [n, name] of [['0001', 'SKF 23244'], ['0004', 'Festo DSNU-25'], ['0009', 'SKF 6205']]) { // handed in, their names stay
+    await api.call('PATCH', `/spare-parts/SP-2026-${n}`, { name });
+    await api.post(`/spare-parts/SP-2026-${n}:transition`, { transition: 'submit' });
+  }
   for (const l of ['zh', 'en']) await api.post('/saved-views', { name: l === 'zh' ? '库存不足' : 'Low stock', spec: { kind: SPARE.kind, query: "quantity<30 and supplier in ('SKF','NSK')", columns: ['code', 'name', 'supplier', 'quantity', 'device', 'state'], sort: 'quantity' } });
 }
 
@@ -67,7 +70,7 @@ async function peopleAndMessages(api) {
 // Limits below what is measured: alarms of every priority, one acknowledged, one shelved.
 async function alarms(api) {
   const values = (await api.post('/current', { filter: 'key=true' })).items.filter((p) => typeof p.v === 'number' && p.v > 1).slice(0, 9);
-  for (const [i, p] of values.entries()) await api.call('PATCH', `/points/${p.point}`, { spec: { [i % 3 === 0 ? 'hh' : 'h']: Number((p.v * 0.8).toPrecision(3)), alarm_priority: (i % 4) + 1 } });
+  for (const [i, p] of values.entries()) await api.call('PATCH', `/points/${p.code}`, { spec: { [i % 3 === 0 ? 'hh' : 'h']: Number((p.v * 0.8).toPrecision(3)), alarm_priority: (i % 4) + 1 } });
   const open = await until(async () => { const l = await api.get('/alarms'); return l.total >= Math.min(6, values.length) && l; }, 'alarms', 30000);
   await api.post(`/alarms/${open.items[1].id}:ack`, { comment: '已通知现场' });
   await api.post(`/alarms/${open.items[2].id}:shelve`, { until: new Date(Date.now() + 4 * 3600e3).toISOString(), reason: '仪表校验' });
