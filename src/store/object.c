@@ -5,15 +5,16 @@
 static const struct {
     const char *scheme;
     int (*open)(const char *rest, const char *secret, struct object_store **ret, struct error *e);
-} schemes[] = {{"dir:", object_dir_open}};
+} schemes[] = {{"dir:", object_dir_open}, {"s3+https://", object_s3_open}, {"s3+http://", object_s3_plain_open}};
 
 int object_store_open(const char *url, const char *secret, struct object_store **ret, struct error *e)
 {
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
         if (str_starts(str_of(url), str_of(schemes[i].scheme)))
             return schemes[i].open(url + strlen(schemes[i].scheme), secret, ret, e);
-    return error_set(e, ERR_INVALID, "objects", "'%.100s' is no store of objects; write dir:/path",
-                     "“%.100s”不是对象存储；请写 dir:/路径", url);
+    return error_set(e, ERR_INVALID, "objects",
+                     "'%.100s' is no store of objects; write dir:/path or s3+https://host/bucket?region=…",
+                     "“%.100s”不是对象存储；请写 dir:/路径 或 s3+https://主机/存储桶?region=…", url);
 }
 
 void object_store_close(struct object_store *s)
@@ -21,7 +22,7 @@ void object_store_close(struct object_store *s)
     if (s) s->ops->close(s);
 }
 
-static int check_key(const char *key, struct error *e)
+bool object_key_good(const char *key)
 {
     struct str s = str_of(key);
     bool bad =
@@ -30,7 +31,13 @@ static int check_key(const char *key, struct error *e)
         char c = key[i];
         bad = !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("._-/", c));
     }
-    return bad ? error_set(e, ERR_INVALID, "key", "'%.100s' is no key of an object", "“%.100s”不是对象键", key) : 0;
+    return !bad;
+}
+
+static int check_key(const char *key, struct error *e)
+{
+    if (object_key_good(key)) return 0;
+    return error_set(e, ERR_INVALID, "key", "'%.100s' is no key of an object", "“%.100s”不是对象键", key);
 }
 
 int object_put_begin(struct object_store *s, const char *key, struct object_put **ret, struct error *e)
@@ -70,6 +77,11 @@ int object_each(struct object_store *s, const char *prefix,
                 int (*fn)(void *ctx, const char *key, const struct object_info *i), void *ctx, struct error *e)
 {
     return s->ops->each(s, prefix, fn, ctx, e);
+}
+
+int object_store_check(struct object_store *s, struct error *e)
+{
+    return s->ops->check(s, e);
 }
 
 int object_store_test(struct object_store *s, struct error *e)

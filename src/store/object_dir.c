@@ -208,6 +208,12 @@ static int dir_each(struct object_store *base, const char *prefix,
     return walk_folder(&w, path, 0);
 }
 
+static int dir_check(struct object_store *base, struct error *e)
+{
+    const char *root = ((struct dir_store *)base)->root;
+    return access(root, R_OK | W_OK | X_OK) ? failed(e, errno, root) : 0;
+}
+
 static void dir_close(struct object_store *base)
 {
     mem_free(base);
@@ -237,7 +243,8 @@ int object_dir_open(const char *rest, const char *secret, struct object_store **
                                           .get = dir_get,
                                           .stat = dir_stat,
                                           .remove = dir_remove,
-                                          .each = dir_each};
+                                          .each = dir_each,
+                                          .check = dir_check};
     char tmp[PATH_MAX];
     struct dir_store *s = mem_calloc(1, sizeof *s);
     if (!s) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");

@@ -14,6 +14,7 @@ struct object_ops { /* all required, all may block, any thread */
     int (*remove)(struct object_store *s, const char *key, struct error *e);
     int (*each)(struct object_store *s, const char *prefix,
                 int (*fn)(void *ctx, const char *key, const struct object_info *i), void *ctx, struct error *e);
+    int (*check)(struct object_store *s, struct error *e);
 };
 struct object_store {
     const struct object_ops *ops;
@@ -22,5 +23,8 @@ struct object_put {
     const struct object_ops *ops;
 };
 #define OBJECT_KEY_MAX 512
+bool object_key_good(const char *key);
 
 int object_dir_open(const char *rest, const char *secret, struct object_store **ret, struct error *e);
+int object_s3_open(const char *rest, const char *secret, struct object_store **ret, struct error *e);
+int object_s3_plain_open(const char *rest, const char *secret, struct object_store **ret, struct error *e); /* http */
