@@ -34,7 +34,7 @@ void lists_settle(struct kernel *k)
     struct lists *ls = k->lists;
     if (!ls) return;
     pthread_mutex_lock(&ls->index_lock);
-    while (ls->building || ls->searching) pthread_cond_wait(&ls->index_done, &ls->index_lock);
+    while (ls->building) pthread_cond_wait(&ls->index_done, &ls->index_lock);
     pthread_mutex_unlock(&ls->index_lock);
 }
 
@@ -42,9 +42,7 @@ void lists_free(struct kernel *k)
 {
     struct lists *ls = k->lists;
     if (!ls) return;
-    atomic_store(&ls->closing, true);
     if (ls->started) pthread_join(ls->builder, NULL);
-    if (ls->search_started) pthread_join(ls->searcher, NULL);
     tallies_free(ls->tallies);
     pthread_mutex_destroy(&ls->lock);
     pthread_mutex_destroy(&ls->index_lock);

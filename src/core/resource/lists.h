@@ -1,7 +1,6 @@
 /* lists.h - what the lists of a kernel keep between calls; for list_*.c only. */
 #pragma once
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 
 struct tally;
@@ -12,8 +11,5 @@ struct lists {
     pthread_cond_t index_done;
     pthread_t builder;
     bool started, building; /* a thread that has not been joined; it is still at work */
-    pthread_t searcher;     /* search.c: the same, and whether more was asked for meanwhile */
-    bool search_started, searching, search_again;
-    atomic_bool closing;
 };
 void tallies_free(struct tally *t);

@@ -10,20 +10,18 @@
  * an answer is exact. Where the tokens find many, rows are looked at in the order of the list instead, which
  * comes upon a page of them soon. Secret and sensitive values are not in the text.
  *
- * search_state tells for which kinds, and how, all texts have been made. A change makes its text in its own
- * transaction; one of more than SEARCH_AT_ONCE rows (an import) forgets the state of the kind instead, and a thread
- * makes what is missing afterwards, in batches: until then those rows are not found by text, and a crash between
- * is mended by kernel_search_build at the next start. */
+ * A change makes its texts in its own transaction, an import of many rows too: that costs a few microseconds a
+ * row. search_state tells for which kinds, and how, all texts have been made: after a new version of the program or
+ * of a kind they are made again at the start (kernel_search_build), in the order of the index of codes. */
 #include "core/resource/search.h"
-#include <time.h>
 #include "base/pinyin.h"
 #include "base/utf8.h"
 #include "core/resource/list_int.h"
-#include "core/resource/lists.h"
 
 #define TEXT_MAX 4096
 #define TOKENS_MAX 65536
 #define BATCH 500
+#define BATCHES 10 /* a transaction */
 #define FORMAT 1
 
 static const struct sql_migration lite[] = {
@@ -31,6 +29,8 @@ static const struct sql_migration lite[] = {
         "create unique index search_doc_id on search_doc(id);"
         "create virtual table search_text using fts5(tokens, content='', columnsize=0, detail=none, tokenize='ascii');"
         "create table search_state(kind text primary key, version text not null) strict;"},
+    /* What a transaction adds is sorted in memory and written at once: less to merge. */
+    {2, "insert into search_text(search_text, rank) values('hashsize', 16777216);"},
 };
 static const struct sql_migration postgres[] = {
     {1, "create table search_doc(num int primary key, id text not null, text text not null, tokens text[] not null)"
@@ -42,7 +42,9 @@ static const struct sql_migration postgres[] = {
 
 int search_migrate(struct sql *db, struct error *e)
 {
-    return sql_migrate(db, "search", sql_dialect(db) == SQL_SQLITE ? lite : postgres, 1, e);
+    bool lite_ = sql_dialect(db) == SQL_SQLITE;
+    return sql_migrate(db, "search", lite_ ? lite : postgres,
+                       lite_ ? sizeof lite / sizeof *lite : sizeof postgres / sizeof *postgres, e);
 }
 
 /* ------------------------------------------------------------------ text */
@@ -184,6 +186,22 @@ static struct str tokens_of(struct arena *a, const struct kind *kd, struct str f
 
 /* ------------------------------------------------------------------ keeping it */
 
+/* The number of a new text: counted in the transaction, read once. */
+static int next_num(struct sql_tx *tx, int64_t *num, struct error *e)
+{
+    struct sql_stmt *s;
+    if (*num) {
+        ++*num;
+        return 0;
+    }
+    int rc = sql_prepare(tx, "select coalesce(max(num), 0) + 1 from search_doc", &s, e);
+    if (rc) return rc;
+    rc = sql_step(s, e);
+    if (rc == 1) *num = sql_i64(s, 0);
+    sql_done(s);
+    return rc < 0 ? rc : 0;
+}
+
 /* 1: there is a text. */
 static int find(struct sql_tx *tx, struct arena *a, struct str id, int64_t *num, struct str *text, struct error *e)
 {
@@ -211,41 +229,23 @@ static int take_out(struct sql_tx *tx, struct arena *a, bool lite_, const struct
     return rc ? rc : sql_exec(tx, e, "delete from search_doc where num = $1", "i", num);
 }
 
-static int insert_doc(struct sql_tx *tx, bool lite_, struct str id, struct str text, struct str tokens, int64_t *ret,
-                      struct error *e)
-{
-    struct sql_stmt *s;
-    int rc =
-        sql_prepare(tx,
-                    lite_ ? "insert into search_doc(num, id, text) select coalesce(max(num), 0) + 1, $1, $2"
-                            " from search_doc returning num"
-                          : "insert into search_doc(num, id, text, tokens) select coalesce(max(num), 0) + 1, $1, $2,"
-                            " string_to_array($3, ' ') from search_doc returning num",
-                    &s, e);
-    if (rc) return rc;
-    sql_bind_str(s, 1, id);
-    sql_bind_str(s, 2, text);
-    if (!lite_) sql_bind_str(s, 3, tokens);
-    rc = sql_step(s, e);
-    if (rc == 1) *ret = sql_i64(s, 0);
-    if (rc == 1) rc = sql_step(s, e);
-    sql_done(s);
-    return rc < 0 ? rc : 0;
-}
-
 static int put_in(struct sql_tx *tx, struct arena *a, bool lite_, const struct kind *kd, struct str id, struct str text,
-                  struct error *e)
+                  int64_t *last, struct error *e)
 {
-    int64_t num = 0;
     struct str tokens = tokens_of(a, kd, text, false);
     CATCH_NOMEM(tokens.p, e);
-    int rc = insert_doc(tx, lite_, id, text, tokens, &num, e);
-    if (rc || !lite_) return rc;
-    return sql_exec(tx, e, "insert into search_text(rowid, tokens) values($1, $2)", "is", num, tokens);
+    int rc = next_num(tx, last, e);
+    if (!rc && !lite_)
+        return sql_exec(tx, e,
+                        "insert into search_doc(num, id, text, tokens) values($1, $2, $3, string_to_array($4, ' '))",
+                        "isss", *last, id, text, tokens);
+    if (!rc) rc = sql_exec(tx, e, "insert into search_doc(num, id, text) values($1, $2, $3)", "iss", *last, id, text);
+    return rc ? rc : sql_exec(tx, e, "insert into search_text(rowid, tokens) values($1, $2)", "is", *last, tokens);
 }
 
+/* last: number given out last in this transaction, 0: none. */
 static int put(struct kernel *k, struct sql_tx *tx, struct arena *a, const struct kind *kd, const struct resource *r,
-               bool fresh, struct error *e)
+               bool fresh, int64_t *last, struct error *e)
 {
     bool lite_ = sql_dialect(k->db) == SQL_SQLITE;
     struct str now = r->deleted ? STR("") : text_of(a, kd, r), was = STR("");
@@ -254,65 +254,73 @@ static int put(struct kernel *k, struct sql_tx *tx, struct arena *a, const struc
     int rc = fresh ? 0 : find(tx, a, r->id, &num, &was, e);
     if (rc < 0 || (rc == 1 && !r->deleted && str_eq(was, now))) return rc < 0 ? rc : 0;
     if (rc == 1) rc = take_out(tx, a, lite_, kd, num, was, e);
-    return rc || r->deleted ? rc : put_in(tx, a, lite_, kd, r->id, now, e);
+    return rc || r->deleted ? rc : put_in(tx, a, lite_, kd, r->id, now, last, e);
 }
 
 int search_put(struct changer *c, struct arena *a, const struct resource *r, bool fresh, struct error *e)
 {
-    if (r->deleted || c->texts < SEARCH_AT_ONCE) {
-        c->texts++;
-        return put(c->k, c->tx, a, c->kd, r, fresh, e);
-    }
-    if (c->texts > SEARCH_AT_ONCE) return 0;
-    c->texts++;
-    int rc = sql_exec(c->tx, e, "delete from search_state where kind = $1", "s", c->kd->kind);
-    if (!rc) search_later(c->k);
-    return rc;
+    return put(c->k, c->tx, a, c->kd, r, fresh, &c->text_num, e);
 }
 
 /* ------------------------------------------------------------------ older rows */
 
-static int build_batch(struct kernel *k, struct sql_tx *tx, const struct kind *kd, char last[64], size_t *ret_n,
-                       struct error *e)
+/* Where a walk along the index of codes has come to. */
+struct walk {
+    char code[LIMIT_NAME + 1], org[64];
+    bool begun;
+    int64_t num; /* of the text made last in the transaction */
+    size_t n;    /* rows of the batch */
+};
+
+static int walk_on(struct walk *w, const struct resource *last, struct error *e)
+{
+    w->begun = true;
+    bool fits = str_to_cstr(last->code, w->code, sizeof w->code) && str_to_cstr(last->org, w->org, sizeof w->org);
+    return fits ? 0 : error_set(e, ERR_TOO_LARGE, "code", "is too long", "过长");
+}
+
+#define LIVE "select " ROW_COLUMNS " from resource r where r.kind = $1 and r.deleted = 0"
+#define ONWARD " order by r.code, r.org limit 500"
+
+static int build_batch(struct kernel *k, struct sql_tx *tx, const struct kind *kd, struct walk *w, struct error *e)
 {
     AUTO_ARENA a;
     arena_init(&a, 1 << 30);
     struct resource *rows = arena_calloc(&a, BATCH, sizeof *rows);
     struct sql_stmt *s;
     CATCH_NOMEM(rows, e);
-    int rc = sql_prepare(tx,
-                         "select " ROW_COLUMNS " from resource r where r.kind = $1 and r.id > $2 and r.deleted = 0"
-                         " order by r.id limit 500",
+    int rc = sql_prepare(tx, w->begun ? LIVE " and r.code >= $2 and (r.code > $2 or r.org > $3)" ONWARD : LIVE ONWARD,
                          &s, e);
     if (rc) return rc;
     sql_bind_str(s, 1, kd->kind);
-    sql_bind_str(s, 2, str_of(last));
-    *ret_n = 0;
-    while (*ret_n < BATCH && (rc = sql_step(s, e)) == 1 && (rc = row_read(k, s, &a, &rows[*ret_n], e)) == 0) ++*ret_n;
+    if (w->begun) sql_bind_str(s, 2, str_of(w->code));
+    if (w->begun) sql_bind_str(s, 3, str_of(w->org));
+    w->n = 0;
+    while (w->n < BATCH && (rc = sql_step(s, e)) == 1 && (rc = row_read(k, s, &a, &rows[w->n], e)) == 0) w->n++;
     sql_done(s);
-    for (size_t i = 0; i < *ret_n && rc >= 0; i++) rc = put(k, tx, &a, kd, &rows[i], false, e);
-    if (rc >= 0 && *ret_n) str_to_cstr(rows[*ret_n - 1].id, last, 64);
-    return rc < 0 ? rc : 0;
+    for (size_t i = 0; i < w->n && rc >= 0; i++) rc = put(k, tx, &a, kd, &rows[i], false, &w->num, e);
+    return rc < 0 ? rc : w->n ? walk_on(w, &rows[w->n - 1], e) : 0;
+}
+
+static int build_done(struct sql_tx *tx, const struct kind *kd, const char *version, struct error *e)
+{
+    return sql_exec(tx, e,
+                    "insert into search_state(kind, version) values($1, $2) on conflict(kind) do update set"
+                    " version = excluded.version",
+                    "ss", kd->kind, str_of(version));
 }
 
 static int build_kind(struct kernel *k, const struct kind *kd, const char *version, struct error *e)
 {
-    char last[64] = "";
-    size_t n = BATCH;
+    struct walk w = {.n = BATCH};
     int rc = 0;
-    while (!rc && n) {
+    while (!rc && w.n) {
         struct sql_tx *tx;
-        if (k->lists && atomic_load(&k->lists->closing)) return ERR_CANCELLED;
-        const struct timespec pause = {.tv_nsec = 5000000};
-        if (*last) nanosleep(&pause, NULL); /* the writer is free for whoever waits */
         rc = sql_begin(k->db, true, &tx, e);
         if (rc) return rc;
-        rc = build_batch(k, tx, kd, last, &n, e);
-        if (!rc && !n)
-            rc = sql_exec(tx, e,
-                          "insert into search_state(kind, version) values($1, $2) on conflict(kind) do update set"
-                          " version = excluded.version",
-                          "ss", kd->kind, str_of(version));
+        w.num = 0;
+        for (int i = 0; i < BATCHES && !rc && w.n; i++) rc = build_batch(k, tx, kd, &w, e);
+        if (!rc && !w.n) rc = build_done(tx, kd, version, e);
         if (rc)
             sql_rollback(tx);
         else
@@ -359,43 +367,6 @@ int kernel_search_build(struct kernel *k, struct error *e)
         if (rc == 0) rc = build_kind(k, kd, version, e);
     }
     return rc < 0 ? rc : 0;
-}
-
-/* The change that asked for it holds the writer: its end is waited for, then everything that lacks is made. */
-static void *work(void *arg)
-{
-    struct kernel *k = arg;
-    struct lists *ls = k->lists;
-    int rc = 0;
-    for (bool again = true; again;) {
-        struct sql_tx *tx;
-        rc = sql_begin(k->db, true, &tx, NULL);
-        if (!rc) sql_rollback(tx);
-        if (!rc) rc = kernel_search_build(k, NULL);
-        pthread_mutex_lock(&ls->index_lock);
-        again = !atomic_load(&ls->closing) && (rc == ERR_AGAIN || ls->search_again);
-        ls->search_again = false;
-        if (!again) {
-            ls->searching = false;
-            pthread_cond_broadcast(&ls->index_done);
-        }
-        pthread_mutex_unlock(&ls->index_lock);
-    }
-    return NULL;
-}
-
-void search_later(struct kernel *k)
-{
-    struct lists *ls = lists_of(k);
-    if (!ls) return; /* the next start makes them */
-    pthread_mutex_lock(&ls->index_lock);
-    if (ls->searching) {
-        ls->search_again = true;
-    } else {
-        if (ls->search_started) pthread_join(ls->searcher, NULL);
-        ls->search_started = ls->searching = pthread_create(&ls->searcher, NULL, work, k) == 0;
-    }
-    pthread_mutex_unlock(&ls->index_lock);
 }
 
 /* ------------------------------------------------------------------ finding */
