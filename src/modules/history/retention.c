@@ -182,7 +182,9 @@ int retention_new(struct node *n, struct retention **ret, struct error *e)
 
 int retention_start(struct retention *r, struct error *e)
 {
+    pthread_mutex_lock(&r->lock); /* hooks may come already */
     r->classes_dirty = true;
+    pthread_mutex_unlock(&r->lock);
     if (pthread_create(&r->thread, NULL, retention_main, r))
         return error_set(e, ERR_LIMIT, "history", "cannot start the retention thread", "无法启动保留期线程");
     r->running = true;
