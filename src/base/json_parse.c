@@ -407,6 +407,7 @@ static inline __attribute__((always_inline)) int walk(struct parser *ps, const s
 
 static int begin(struct parser *ps, struct arena *a, struct str text, struct error *e)
 {
+    if (!text.p) text = STR(""); /* no arithmetic on NULL */
     ps->text = ps->p = text.p;
     ps->end = text.p + text.n;
     ps->arena = a;

@@ -174,6 +174,18 @@ TEST(json_error_texts)
     buf_fini(&b);
 }
 
+TEST(json_no_text_is_empty_text)
+{
+    struct arena a;
+    struct json *v = NULL;
+    struct error none = {0}, empty = {0};
+    arena_init(&a, 1 << 16);
+    CHECK_INT(json_parse(&a, STR_NULL, &v, &none), ERR_INVALID);
+    CHECK_INT(json_parse(&a, STR(""), &v, &empty), ERR_INVALID);
+    CHECK(none.text[0] && strcmp(none.text, empty.text) == 0 && strcmp(none.where, empty.where) == 0);
+    arena_fini(&a);
+}
+
 TEST(json_depth_limit)
 {
     char text[80] = "";
