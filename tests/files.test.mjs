@@ -54,6 +54,42 @@ test('an upload becomes an attachment; content, ranges, names', async () => {
   }
 });
 
+test('fields hold attachments of their own resource, or uploads that become such', async () => {
+  const field = (name, more) => ({ name, title: { en: name, zh: name }, type: 'file', ...more });
+  await admin.post('/user-kinds', { code: 'part', name: 'Part', spec: { document: { kind: 'part', plural: 'parts', title: { en: 'Part', zh: '备件' }, code: { required: true }, fields: [field('photo'), field('pictures', { type: 'array', items: { type: 'file' } })] } } });
+  const patch = async (path, body) => (await admin.raw('PATCH', path, body)).json();
+  const send = async (api = admin) => (await upload(api, 'a.png', PNG)).body.id;
+  const refused = async (res, status, where) => {
+    const body = await res.json();
+    equal([res.status, body.where], [status, where]);
+    return body.detail;
+  };
+  const first = await send();
+  const a = await admin.post('/parts', { code: 'A', spec: { photo: first } });
+  equal(a.spec.photo, first);
+  const list = (await admin.get('/parts/A/attachments')).items;
+  equal(list.map((x) => [x.id, x.field, x.size]), [[first, 'photo', 16]]);
+  ok((await refused(await admin.raw('POST', '/parts', { code: 'B', spec: { photo: first } }), 400, 'spec.photo')).includes('no attachment of this resource'));
+  await refused(await admin.raw('POST', '/parts', { code: 'B', spec: { pictures: ['nonsense'] } }), 400, 'spec.pictures[0]');
+  await refused(await admin.raw('PATCH', '/parts/A', { spec: { photo: await send(rita) } }), 400, 'spec.photo');
+  equal((await admin.get('/parts')).total, 1, 'nothing was made');
+  equal((await patch('/parts/A', { name: 'x', spec: { photo: first } })).name, 'x', 'what stands there may stay');
+
+  const second = await send();
+  equal((await admin.post('/parts/A/attachments', { upload: second, field: 'photo' })).field, 'photo');
+  equal((await admin.get('/parts/A')).spec.photo, second, 'the field is set');
+  equal((await patch('/parts/A', { spec: { photo: second } })).spec.photo, second, 'and may be set once more by the sender');
+  const pictures = [await send(), await send()];
+  for (const id of pictures) await admin.post('/parts/A/attachments', { upload: id, field: 'spec.pictures' });
+  equal((await admin.get('/parts/A')).spec.pictures, pictures);
+
+  ok((await refused(await admin.raw('DELETE', `/attachments/${second}`), 409, 'spec.photo')).includes("'photo'"));
+  await refused(await admin.raw('DELETE', `/attachments/${pictures[1]}`), 409, 'spec.pictures[1]');
+  equal((await admin.raw('DELETE', `/attachments/${first}`)).status, 204, 'no field holds it any more');
+  await patch('/parts/A', { spec: { photo: null } });
+  equal((await admin.raw('DELETE', `/attachments/${second}`)).status, 204);
+});
+
 test('what a browser could run is never shown inline', async () => {
   for (const [name, text] of [['a.png', '<html><script>alert(1)</script>'], ['b.png', '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'], ['c.pdf', 'MZ\x90']]) {
     const a = await attach(name, text);

@@ -73,6 +73,18 @@ MUST_CHECK int kernel_secrets_reseal(struct kernel *k, bool (*go_on)(void *ctx, 
 /* How many stored secrets stand under each data key: counts[i][0] the number (0: not sealed), [1] is added to. */
 MUST_CHECK int kernel_secrets_count(struct kernel *k, int64_t (*counts)[2], size_t n, struct error *e);
 
+/* Who keeps attachments, for fields of type file (resource/file_field.c). Set once, before there are changes; f lives on. */
+struct kernel_files {
+    /* Is it an attachment of that resource, or an upload of `by`? Reads only. ERR_NOT_FOUND: neither. */
+    int (*has)(void *ctx, struct sql_tx *tx, const struct actor *by, struct str resource, struct str file, struct error *e);
+    /* `r` was stored: an upload becomes its attachment; nothing to do for what is one. */
+    int (*take)(void *ctx, struct sql_tx *tx, const struct resource *r, struct str field, struct str file, struct error *e);
+    void *ctx;
+};
+void kernel_files_set(struct kernel *k, const struct kernel_files *f);
+/* A field of it names that file; where: "spec.photo". */
+bool resource_holds_file(const struct resource *r, struct str file, char where[ERROR_WHERE_MAX]);
+
 /* Kinds: registered at start from embedded documents, before anything else. */
 MUST_CHECK int kernel_kind_add(struct kernel *k, struct str document, struct error *e);
 MUST_CHECK int kernel_hooks_add(struct kernel *k, const struct kind_hooks *h);
@@ -84,6 +96,8 @@ MUST_CHECK int resource_get(struct kernel *k, struct arena *a, const char *kind,
 /* As `by` sees it: what he may not read is ERR_NOT_FOUND; a code that several organisations have and that he
  * may read in more than one of them is ERR_CONFLICT. `deleted`: tombstones too. */
 MUST_CHECK int resource_find(struct kernel *k, struct arena *a, const struct actor *by, const char *kind, struct str id_or_code, bool deleted, struct resource *ret, struct error *e);
+/* The same within a transaction, by id or code, for everybody, without refs. */
+MUST_CHECK int resource_find_in(struct kernel *k, struct sql_tx *tx, struct arena *a, const char *kind, struct str id_or_code, struct resource *ret, struct error *e);
 MUST_CHECK int resource_by_num(struct kernel *k, struct arena *a, const char *kind, uint32_t num, struct resource *ret, struct error *e);
 struct list_query {
     const char *kind;

@@ -121,6 +121,41 @@ static int move_in(struct api_call *c, const struct file_row *u, const struct fi
     return rc;
 }
 
+/* ------------------------------------------------------------------ fields that hold files (kernel_files) */
+
+static int find_text(struct sql_tx *tx, const char *text, struct str id, struct str want, struct error *e)
+{
+    struct sql_stmt *s;
+    int rc = sql_prepare(tx, text, &s, e);
+    if (rc) return rc;
+    sql_bind_str(s, 1, id);
+    rc = sql_step(s, e);
+    bool found = rc == 1 && (!want.p || str_eq(sql_str(s, 0), want));
+    sql_done(s);
+    return rc < 0 ? rc : found ? 0 : ERR_NOT_FOUND;
+}
+
+int file_has(void *ctx, struct sql_tx *tx, const struct actor *by, struct str resource, struct str file,
+             struct error *e)
+{
+    int rc = find_text(tx, "select resource from attachment where id = $1", file, resource, e);
+    if (rc != ERR_NOT_FOUND) return rc;
+    struct str user = by->may ? str_of(by->user_id) : STR_NULL;
+    return find_text(tx, "select user_id from file_upload where id = $1", file, user, e);
+}
+
+int file_take(void *ctx, struct sql_tx *tx, const struct resource *r, struct str field, struct str file,
+              struct error *e)
+{
+    const struct files *f = ctx;
+    int rc = sql_exec(tx, e,
+                      "insert into attachment(id, object, name, size, sha256, type, user_id, at_us, kind, resource, "
+                      "field) select id, object, name, size, sha256, type, user_id, $2, $3, $4, $5 from file_upload "
+                      "where id = $1",
+                      "sisss", file, clock_now_us(kernel_clock(f->cfg.kernel)), r->kind, r->id, field);
+    return rc ? rc : sql_exec(tx, e, "delete from file_upload where id = $1", "s", file);
+}
+
 static int check_field(struct api_call *c, const char *kind, struct str *field, struct error *e)
 {
     if (!field->n) return 0;
@@ -130,6 +165,46 @@ static int check_field(struct api_call *c, const char *kind, struct str *field, 
     if (f && f->type == FIELD_FILE) return 0;
     return error_set(e, ERR_INVALID, "field", "'%.*s' is no field for files", "“%.*s”不是文件字段",
                      STR_ARG(str_sub(*field, 0, 60)));
+}
+
+/* {"a": {"b": value}} for "a.b"; a list gets the value behind those that it has. */
+static struct json *patch_of(struct api_call *c, const struct resource *r, const struct field *f, struct str path,
+                             struct str id)
+{
+    struct json *value = json_new_str(c->a, id), *out = json_new_object(c->a), *at = out;
+    const struct json *now = r->spec;
+    if (!value || !out) return NULL;
+    for (struct str rest = path; rest.n;) {
+        struct str name = str_cut(&rest, '.');
+        now = json_get_str(now, name);
+        struct json *in = rest.n ? json_new_object(c->a) : value;
+        if (!rest.n && f->type == FIELD_ARRAY) {
+            in = now && now->type == JSON_ARRAY ? json_copy(c->a, now) : json_new_array(c->a);
+            if (!in || !json_push(in, value)) return NULL;
+        }
+        if (!in || !json_set(at, c->a, name, in)) return NULL;
+        at = in;
+    }
+    return out;
+}
+
+/* The change of the field takes the upload along. */
+static int attach_field(struct api_call *c, const struct resource *r, struct str field, const struct file_row *u,
+                        struct file_row *ret, struct error *e)
+{
+    const struct field *f = kind_field(r->schema, field);
+    struct resource_input in = {.spec = patch_of(c, r, f, field, u->id)};
+    struct resource next;
+    size_t n = 1;
+    char kind[KIND_NAME];
+    if (!in.spec) return ERR_NOMEM;
+    str_to_cstr(r->kind, kind, sizeof kind);
+    int rc =
+        resource_patch(c->kernel, c->a, &c->actor, kind, r->id, f->type == FIELD_ARRAY ? r->rev : -1, &in, &next, e);
+    if (!rc) rc = read_rows(c, "id = $1", u->id, ret, &n, e);
+    if (rc || n) return rc;
+    return error_set(e, ERR_INVALID, "field", "the field '%.*s' is written by the platform only",
+                     "字段“%.*s”只由平台写入", STR_ARG(field));
 }
 
 int file_attach(struct api_call *c, struct error *e)
@@ -149,7 +224,7 @@ int file_attach(struct api_call *c, struct error *e)
     r.resource = owner_.id;
     r.field = field;
     r.at_us = clock_now_us(kernel_clock(c->kernel));
-    rc = move_in(c, &u, &r, e);
+    rc = field.n ? attach_field(c, &owner_, field, &u, &r, e) : move_in(c, &u, &r, e);
     if (rc) return rc;
     struct json_writer w = api_answer(c);
     c->res->status = 201;
@@ -296,6 +371,17 @@ int file_attachment(struct api_call *c, struct error *e)
     return 0;
 }
 
+static int still_shown(struct api_call *c, struct sql_tx *tx, const struct file_row *r, struct error *e)
+{
+    char kind[KIND_NAME], where[ERROR_WHERE_MAX];
+    struct resource owner_;
+    str_to_cstr(r->kind, kind, sizeof kind);
+    int rc = resource_find_in(c->kernel, tx, c->a, kind, r->resource, &owner_, e);
+    if (rc || !resource_holds_file(&owner_, r->id, where)) return rc;
+    return error_set(e, ERR_REFERENCED, where, "the field '%s' holds this file; empty the field first",
+                     "字段“%s”正在使用此文件；请先清空该字段", where + strlen("spec."));
+}
+
 int file_detach(struct api_call *c, struct error *e)
 {
     struct files *f = c->module;
@@ -305,7 +391,8 @@ int file_detach(struct api_call *c, struct error *e)
     int rc = one(c, c->param[0], true, &r, e);
     if (!rc) rc = sql_begin(kernel_sql(c->kernel), true, &tx, e);
     if (rc) return rc;
-    rc = sql_exec(tx, e, "delete from attachment where id = $1", "s", r.id);
+    rc = still_shown(c, tx, &r, e);
+    if (!rc) rc = sql_exec(tx, e, "delete from attachment where id = $1", "s", r.id);
     if (rc)
         sql_rollback(tx);
     else

@@ -13,6 +13,7 @@
 
 struct files {
     struct files_config cfg;
+    struct kernel_files keeper; /* for fields of type file */
     struct pool *pool; /* writes what comes in */
     struct job_type types[2];
 };
@@ -41,6 +42,10 @@ int file_forbidden(const struct api_call *c, const char *kind, struct error *e);
 
 /* file_attach.c, file_import.c, file_clean.c */
 int file_attach(struct api_call *c, struct error *e);
+int file_has(void *ctx, struct sql_tx *tx, const struct actor *by, struct str resource, struct str file,
+             struct error *e);
+int file_take(void *ctx, struct sql_tx *tx, const struct resource *r, struct str field, struct str file,
+              struct error *e);
 int file_attachments(struct api_call *c, struct error *e);
 int file_attachment(struct api_call *c, struct error *e);
 int file_detach(struct api_call *c, struct error *e);

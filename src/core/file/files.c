@@ -148,14 +148,13 @@ int clean_job(void *ctx, struct job *j, struct error *e)
 static bool store_works(void *ctx, struct error *why)
 {
     struct files *f = ctx;
-    struct object_info info;
-    int rc = object_stat(f->cfg.objects, "test/none", &info, why);
-    return rc == 0 || rc == ERR_NOT_FOUND;
+    return object_store_check(f->cfg.objects, why) == 0;
 }
 
 static int open_all(struct files *f, struct error *e)
 {
     struct api_health health = {.name = "objects", .check = store_works, .ctx = f};
+    f->keeper = (struct kernel_files){.has = file_has, .take = file_take, .ctx = f};
     int rc = sql_migrate(kernel_sql(f->cfg.kernel), "file", migrations, sizeof migrations / sizeof *migrations, e);
     for (size_t i = 0; i < 2 && !rc; i++) {
         f->types[i] = types[i];
@@ -164,7 +163,9 @@ static int open_all(struct files *f, struct error *e)
     }
     if (!rc) rc = pool_start("uploads", 4, 256, &f->pool);
     if (!rc) rc = api_routes_add(f->cfg.api, routes, sizeof routes / sizeof *routes, f, e);
-    return rc ? rc : api_health_add(f->cfg.api, &health);
+    if (!rc) rc = api_health_add(f->cfg.api, &health);
+    if (!rc) kernel_files_set(f->cfg.kernel, &f->keeper);
+    return rc;
 }
 
 int files_open(const struct files_config *cfg, struct files **ret, struct error *e)
@@ -189,6 +190,7 @@ int files_start(struct files *f, struct error *e)
 void files_close(struct files *f)
 {
     if (!f) return;
+    kernel_files_set(f->cfg.kernel, NULL);
     if (f->pool) pool_stop(f->pool);
     mem_free(f);
 }

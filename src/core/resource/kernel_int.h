@@ -55,6 +55,7 @@ struct kernel {
     pthread_t dispatcher;
     struct lists *lists;     /* list_index.c; made under `lock` when it is needed */
     struct secrets *secrets; /* NULL: stored as they are */
+    const struct kernel_files *files; /* NULL: fields of type file hold any text */
     pthread_rwlock_t events_lock;
     struct listener listeners[LISTENERS_MAX];
     size_t nlisteners;
@@ -206,6 +207,10 @@ bool owner_limits(const struct actor *by, const struct kind *kd, struct str org)
 bool owner_shows(struct changer *c, const struct kind *kd, struct str id, struct str org); /* whether he sees that one */
 MUST_CHECK int owner_may(struct changer *c, const struct resource *old, struct error *e); /* change, delete, restore */
 MUST_CHECK int owner_give(struct changer *c, struct arena *a, struct resource *next, struct error *e);
+
+/* file_field.c */
+MUST_CHECK int files_check(struct changer *c, const struct resource *old, const struct resource *next, struct error *e);
+MUST_CHECK int files_take(struct changer *c, const struct resource *next, struct error *e);
 
 /* lifecycle.c */
 struct str state_of(const struct kind *kd, struct str stored); /* the initial one for what the life cycle does not know */

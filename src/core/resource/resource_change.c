@@ -323,6 +323,7 @@ int changer_check(struct changer *c, struct arena *a, const struct resource *old
         if (!rc) rc = code_unused(c, next, e);
     }
     if (!rc) rc = unique_check(c, a, next, e);
+    if (!rc) rc = files_check(c, old, next, e);
     if (!rc) rc = check_own(c, a, dead ? NULL : old, next, e);
     if (!rc) rc = changer_hooks(c, a, dead ? NULL : old, next, e);
     return rc;
@@ -346,6 +347,7 @@ int changer_follow(struct changer *c, struct arena *a, const struct resource *ol
                    struct error *e)
 {
     int rc = old && !str_eq(old->org, next->org) ? scope_follow(c, a, next, e) : 0;
+    if (!rc) rc = files_take(c, next, e);
     if (!rc && str_is(c->kd->kind, "user_kind")) rc = user_kind_changed(c, a, old, next, e);
     if (str_is(c->kd->kind, "code_rule")) code_rules_forget(c);
     c->broken = c->broken || rc;

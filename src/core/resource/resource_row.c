@@ -158,6 +158,14 @@ int resource_find(struct kernel *k, struct arena *a, const struct actor *by, con
     return rc;
 }
 
+int resource_find_in(struct kernel *k, struct sql_tx *tx, struct arena *a, const char *kind, struct str id_or_code,
+                     struct resource *ret, struct error *e)
+{
+    const struct kind *kd;
+    int rc = kind_need(k, kind, &kd, e);
+    return rc ? rc : row_find(k, tx, a, kd, id_or_code, false, ret, e);
+}
+
 int resource_get(struct kernel *k, struct arena *a, const char *kind, struct str id_or_code, struct resource *ret,
                  struct error *e)
 {

@@ -13,10 +13,6 @@ export interface FreshFile {
   url?: string;    /* picture in this browser */
 }
 
-export function freshFiles(fields: FieldDoc[], values: Spec | undefined): { field: string; file: FreshFile }[] {
-  return fields.filter((f) => f.type === 'file' && values?.[f.name] !== null && typeof values?.[f.name] === 'object').map((f) => ({ field: f.name, file: values?.[f.name] as FreshFile }));
-}
-
 export type FormPath = (string | number)[];
 
 /* What no other editor fits is edited as JSON text. */

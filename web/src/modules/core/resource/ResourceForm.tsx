@@ -1,16 +1,16 @@
 /* Create or change one resource: code, name, organisation, the kind's fields, labels; faults of the server on
- * their fields; a lost race (412) settled field by field; files attached after the save; Ctrl+S. */
+ * their fields; a lost race (412) settled field by field; files that become attachments with the save; Ctrl+S. */
 import { Alert, Button, Form, Input, Modal } from 'antd';
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { useCallback, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { editorOf } from '@/app/modules';
 import { useNotify } from '@/components/notify';
 import { OrgSelect } from '@/components/OrgSelect';
-import { freshFiles, knownPath, pathOfWhere } from '@/components/schema/convert';
+import { knownPath, pathOfWhere } from '@/components/schema/convert';
 import { QuickCreateContext, type QuickCreate } from '@/components/schema/quick';
 import { KindFields } from '@/components/schema/SchemaForm';
 import { UnsavedGuard } from '@/components/UnsavedGuard';
-import { asError, post, seg, type ApiError, type FieldFault } from '@/lib/api';
+import { asError, type ApiError, type FieldFault } from '@/lib/api';
 import { getResource, textOf, useKind, useSave } from '@/lib/resources';
 import { useCan } from '@/lib/session';
 import { useHotkeys } from '@/lib/useHotkeys';
@@ -57,7 +57,6 @@ export function ResourceForm({ kind: given, resource, copyOf, readOnly, name, sm
   const [faults, setFaults] = useState<FieldFault[]>([]);
   const [base, setBase] = useState(resource); // what the form was filled from, not what the server has by now
   const [conflict, setConflict] = useState<{ mine: ResourceInput; stored: Resource } | null>(null);
-  const attached = useRef(new Map<string, string>()); // uploads that became attachments; a save that is repeated does not send them again
   const { quick, dialog } = useQuickCreate();
   const creating = !resource;
   const initial = useMemo(() => ({ ...initialOf(kind, resource ?? copyOf, creating), ...(name ? { name } : {}) }), [kind, resource, copyOf, creating, name]);
@@ -91,32 +90,13 @@ export function ResourceForm({ kind: given, resource, copyOf, readOnly, name, sm
     setFaults(all.filter((f) => !placed.includes(f)));
     if (placed[0]?.where) form.scrollToField(pathOfWhere(placed[0].where) as never, { block: 'center' });
   };
-  /* New files become attachments of the resource; their ids stand in its fields. */
-  const attach = async (id: string, spec: Spec): Promise<Spec> => {
-    const out: Spec = {};
-    for (const { field, file } of freshFiles(kind.fields, spec)) {
-      const known = attached.current.get(file.upload) ?? (await post<{ id: string }>(`/${kind.plural}/${seg(id)}/attachments`, { upload: file.upload, field })).id;
-      attached.current.set(file.upload, known);
-      out[field] = known;
-    }
-    return out;
-  };
-  const store = async (input: ResourceInput, rev: number | undefined, spec: Spec): Promise<Resource> => {
-    const fresh = freshFiles(kind.fields, spec).map((f) => f.field);
-    if (resource) {
-      const files = fresh.length > 0 ? await attach(resource.id, spec) : {};
-      return save.mutateAsync({ id: resource.id, rev, input: { ...input, spec: { ...input.spec, ...files } } });
-    }
-    const needed = (field: string) => kind.fields.find((f) => f.name === field)?.required;
-    const first = Object.fromEntries(Object.entries(input.spec ?? {}).filter(([k]) => !fresh.includes(k) || needed(k)));
-    const made = await save.mutateAsync({ input: { ...input, spec: first } });
-    if (fresh.length === 0) return made;
-    return save.mutateAsync({ id: made.id, rev: made.rev, input: { spec: await attach(made.id, spec) } });
-  };
+  /* New files stand in their fields as uploads, which the server makes attachments with the change. */
+  const store = (input: ResourceInput, rev: number | undefined): Promise<Resource> =>
+    resource ? save.mutateAsync({ id: resource.id, rev, input }) : save.mutateAsync({ input });
   const send = async (input: ResourceInput, rev: number | undefined) => {
     setFaults([]);
     try {
-      const saved = await store(input, rev, form.getFieldsValue(true).spec as Spec);
+      const saved = await store(input, rev);
       setConflict(null);
       setDirty(false);
       notify.done(t('detail.saved'));
