@@ -53,7 +53,9 @@ test('a kind is made over the API and has its routes at once', async () => {
   equal((await admin.raw('GET', '/spare-parts')).status, 404, 'before');
   await admin.post('/user-kinds', { code: 'spare_part', name: '备件', spec: { document: document(fields) } });
   equal((await admin.get('/spare-parts')).total, 0);
-  ok((await admin.get('/kinds')).items.some((k) => k.kind === 'spare_part'), 'in /kinds');
+  const kinds = (await admin.get('/kinds')).items;
+  equal(kinds.filter((k) => k.user).map((k) => k.kind), ['spare_part'], 'in /kinds, marked as made by a user');
+  equal((await admin.get('/kinds/spare_part')).user, true);
   const api = await admin.get('/openapi.json');
   ok(api.paths['/api/v1/spare-parts/{id}:transition'] && api.components.schemas.spare_part, 'in OpenAPI');
   const clash = await problem(await admin.raw('POST', '/user-kinds', { code: 'point', spec: { document: { kind: 'point', plural: 'my-points' } } }));

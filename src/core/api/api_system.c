@@ -2,6 +2,24 @@
 #include "core/api/api_int.h"
 #include "base/metric.h"
 
+/* The document, and of one that was made at run time that it was. */
+static void write_kind(struct json_writer *w, const struct kind *k)
+{
+    if (!k->user) {
+        jw_json(w, k->doc);
+        return;
+    }
+    jw_object(w);
+    for
+        json_each (m, k->doc) {
+            if (str_is(m->key, "user")) continue;
+            jw_key(w, m->key);
+            jw_json(w, m);
+        }
+    jw_kbool(w, "user", true);
+    jw_end(w);
+}
+
 static int kinds(struct api_call *c, struct error *e)
 {
     struct json_writer w = api_answer(c);
@@ -9,7 +27,7 @@ static int kinds(struct api_call *c, struct error *e)
     jw_key(&w, STR("items"));
     jw_array(&w);
     const struct kind *k;
-    for (size_t i = 0; (k = kernel_kind_at(c->kernel, i)); i++) jw_json(&w, k->doc);
+    for (size_t i = 0; (k = kernel_kind_at(c->kernel, i)); i++) write_kind(&w, k);
     jw_end(&w);
     jw_end(&w);
     return 0;
@@ -21,7 +39,7 @@ static int kind_one(struct api_call *c, struct error *e)
     if (!k)
         return error_set(e, ERR_NOT_FOUND, "kind", "there is no kind '%.*s'", "没有类型“%.*s”", STR_ARG(c->param[0]));
     struct json_writer w = api_answer(c);
-    jw_json(&w, k->doc);
+    write_kind(&w, k);
     return 0;
 }
 
@@ -141,7 +159,8 @@ static const struct api_route rows[] = {
      .stream = &api_watch_ops,
      .summary_en = "Changes as they happen (SSE)",
      .summary_zh = "变更事件流",
-     .params = "from:integer:Changes after this seq;kinds:string:Kinds, comma;topics:string:Pokes of alarms, notices, jobs",
+     .params =
+         "from:integer:Changes after this seq;kinds:string:Kinds, comma;topics:string:Pokes of alarms, notices, jobs",
      .answer_schema = "sse"},
     API_DO("GET", "/healthz", "system", ACT_LOGIN, AUDIT_NONE, healthz, .rate = 600, .summary_en = "Is all well",
            .summary_zh = "健康检查", .answer_schema = HEALTH),

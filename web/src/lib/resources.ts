@@ -31,7 +31,7 @@ export function useKind(name: string | undefined): KindDoc | undefined {
 }
 
 /* Made by users, not by a module. */
-export const isUserKind = (k: KindDoc) => k.user === true || k.module === 'user' || k.module === undefined;
+export const isUserKind = (k: KindDoc) => k.user === true;
 
 export function textOf(text: LText | undefined, lang: string, fallback = ''): string {
   if (!text) return fallback;
