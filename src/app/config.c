@@ -21,8 +21,14 @@ static const struct setting settings[] = {
      "sqlite:/path/file.db or postgresql://user@host/database?schema=bornite; otherwise kernel.db in the data "
      "directory",
      "sqlite:/路径/文件.db 或 postgresql://用户@主机/数据库?schema=bornite；缺省为数据目录中的 kernel.db"},
-    {"objects", TEXT, AT(objects), NULL, 0, 0, "store of files: dir:/path; otherwise objects in the data directory",
-     "文件存储：dir:/路径；缺省为数据目录中的 objects"},
+    {"objects", TEXT, AT(objects), NULL, 0, 0,
+     "store of files: dir:/path or s3+https://host[:port]/bucket[/prefix]?region=…[&path_style=1] (s3+http for a "
+     "local one); otherwise objects in the data directory",
+     "文件存储：dir:/路径 或 s3+https://主机[:端口]/存储桶[/前缀]?region=…[&path_style=1]（本地可用 "
+     "s3+http）；缺省为数据目录中的 objects"},
+    {"objects-secret-file", TEXT, AT(objects_secret_file), NULL, 0, 0,
+     "file with the access key:secret key of an S3 store (or BORNITE_OBJECTS_SECRET)",
+     "S3 存储“访问密钥:秘密密钥”所在文件（或 BORNITE_OBJECTS_SECRET）"},
     {"listen", TEXT, AT(listen), "127.0.0.1", 0, 0, "address to listen on; 0.0.0.0 for all",
      "监听地址；0.0.0.0 表示全部"},
     {"port", NUMBER, AT(port), "8080", 0, 65535, "port; 0 for any free one", "端口；0 表示任意空闲端口"},

@@ -9,6 +9,7 @@ struct config {
     const char *data;        /* data directory */
     const char *database;    /* URL; NULL: kernel.db in the data directory */
     const char *objects;     /* URL; NULL: objects in the data directory */
+    const char *objects_secret_file; /* "access:secret" of an S3 store */
     const char *listen;      /* address */
     long port;
     const char *tls_cert, *tls_key;
