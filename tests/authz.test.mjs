@@ -87,6 +87,9 @@ function may(p, kind, action, org, field) {
   });
 }
 
+// Kinds that belong to no organisation need a grant everywhere.
+const whole = (p, kind, action) => [p.given, p.limit].filter(Boolean).every((list) => rows(list).some((r) => reaches(r, kind) && r.actions.includes(action) && !r.orgs));
+
 // ---- requests ----
 const agents = new Map();
 function agentOf(p) {
@@ -166,11 +169,11 @@ async function makePrincipals() {
 const SKIP = [['delete', '/api/v1/session']]; // it would sign the principal out
 
 function routeExpectation(p, op) {
-  const { kind, action } = op['x-permission'];
+  const { kind, action, platform } = op['x-permission'];
   if (action === 'anyone') return 'open';
   if (!p.given) return 'unauthenticated';
   if (action === 'signed-in') return p.token && op['x-audit'] === 'security' ? 'forbidden' : 'open';
-  return may(p, kind, action) ? 'open' : 'forbidden';
+  return (platform ? whole(p, kind, action) : may(p, kind, action)) ? 'open' : 'forbidden';
 }
 
 async function routeCell(p, method, path, op) {

@@ -212,7 +212,9 @@ static int check_permission(struct api_exchange *x, struct error *e)
 {
     const struct api_route *row = x->route->row;
     enum api_action act = api_action_for(x->kind, row->action);
-    if (permitted(x->who.actor.may, x->kind, act)) return 0;
+    const struct permissions *may = x->who.actor.may;
+    bool whole = act < ACT_LOGIN && perm_platform(str_of(x->kind));
+    if (whole ? permitted_scope(may, x->kind, act).all : permitted(may, x->kind, act)) return 0;
     return error_set(e, ERR_FORBIDDEN, "", "%s may not %s %s", "%s 没有权限：%s %s", x->who.actor.login,
                      perm_action_name(act), x->kind);
 }
@@ -449,10 +451,8 @@ static int open_parts(struct api *api, struct error *e)
     if (api->cfg.cheap_hash) auth.cost = (struct password_cost){8, 1, 1};
     int rc = 0;
     for (const struct str *doc = core_kinds; doc->p && !rc; doc++) rc = kernel_kind_add(api->kernel, *doc, e);
-    const struct audit_config audit = {.db = db,
-                                       .clock = api->clock,
-                                       .rng = kernel_rng(api->kernel),
-                                       .secrets = kernel_secrets(api->kernel)};
+    const struct audit_config audit = {
+        .db = db, .clock = api->clock, .rng = kernel_rng(api->kernel), .secrets = kernel_secrets(api->kernel)};
     if (!rc) rc = audit_open(&audit, &api->audit, e);
     if (!rc) rc = api_audit_start(api);
     if (!rc) rc = auth_new(&auth, &api->auth, e);
@@ -467,9 +467,9 @@ static int open_parts(struct api *api, struct error *e)
 
 static int own_routes(struct api *api, struct error *e)
 {
-    const struct route_table *tables[] = {&api_auth_routes,   &api_system_routes,   &api_resource_routes,
-                                          &api_import_routes, &api_identity_routes, &api_sso_routes, &api_lifecycle_routes,
-                                          &api_kind_routes,   &api_audit_routes};
+    const struct route_table *tables[] = {&api_auth_routes,      &api_system_routes,   &api_resource_routes,
+                                          &api_import_routes,    &api_identity_routes, &api_sso_routes,
+                                          &api_lifecycle_routes, &api_kind_routes,     &api_audit_routes};
     int rc = 0;
     for (size_t i = 0; i < sizeof(tables) / sizeof(*tables) && !rc; i++)
         rc = api_routes_add(api, tables[i]->rows, tables[i]->n, NULL, e);

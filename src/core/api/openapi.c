@@ -266,6 +266,7 @@ static void write_permission(struct json_writer *w, const struct op *op)
     jw_object(w);
     if (act != ACT_LOGIN && act != ACT_SELF) jw_kz(w, "kind", kind);
     jw_kz(w, "action", act == ACT_LOGIN ? "anyone" : act == ACT_SELF ? "signed-in" : perm_action_name(act));
+    if (act < ACT_LOGIN && perm_platform(str_of(kind))) jw_kbool(w, "platform", true);
     jw_end(w);
     jw_kz(w, "x-audit", audit_class_name(op->row->audit));
     if (act == ACT_LOGIN) {
@@ -363,11 +364,12 @@ static const struct {
                   "'json'|'point'|'file'"},
     {"Field", "{name:string;" FIELD "}"},
     {"FieldItem", "{" FIELD "}"}, /* what a list holds */
-    {"KindDoc", "{kind:string;plural:string;module?:string;title:Text;titles?:Text;help?:Text;icon?:string;"
-                "numbered?:boolean;code?:{required?:boolean;pattern?:string;lifelong?:boolean};fields:Field[];"
-                "lists?:{columns?:string[];sort?:string};form?:{groups?:{title?:Text;fields:string[]}[]};"
-                "share?:string;api?:boolean;user?:boolean;single?:boolean;org_from?:string;owner?:string;shared?:string;"
-                "shared_with?:string;lifecycle?:Lifecycle}"},
+    {"KindDoc",
+     "{kind:string;plural:string;module?:string;title:Text;titles?:Text;help?:Text;icon?:string;"
+     "numbered?:boolean;code?:{required?:boolean;pattern?:string;lifelong?:boolean};fields:Field[];"
+     "lists?:{columns?:string[];sort?:string};form?:{groups?:{title?:Text;fields:string[]}[]};"
+     "share?:string;api?:boolean;user?:boolean;single?:boolean;org_from?:string;owner?:string;shared?:string;"
+     "shared_with?:string;lifecycle?:Lifecycle}"},
     {"Lifecycle", "{initial?:string;states:LifecycleState[];transitions?:LifecycleTransition[]}"},
     {"LifecycleState", "{state:string;title?:Text;color?:string;edit?:boolean;delete?:boolean}"},
     {"LifecycleTransition", "{name:string;title?:Text;from:string[];to:string;action?:string;requires?:string[];"

@@ -32,6 +32,14 @@ static const struct {
 };
 #define NSPECIAL (sizeof(special) / sizeof(special[0]))
 
+bool perm_platform(struct str kind)
+{
+    static const char *const names[] = {"audit", "metrics", "object_store", "secret"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (str_is(kind, names[i])) return true;
+    return false;
+}
+
 bool perm_protected(struct str kind)
 {
     for (size_t i = 0; i < NSPECIAL; i++)

@@ -34,6 +34,8 @@ struct perm_rows {
 };
 
 bool perm_protected(struct str kind);
+/* What is about the whole platform and belongs to no organisation: needs a grant everywhere. */
+bool perm_platform(struct str kind);
 bool perm_people(struct str kind); /* who may do what: changes of these kinds need admin */
 int perm_action(struct str name);  /* enum api_action, or negative */
 const char *perm_action_name(enum api_action act);
