@@ -158,7 +158,7 @@ static void spool_free(void *ctx)
     mem_free(s);
 }
 
-static int send_file(struct api_call *c, int fd, enum table_format f, const char *what, struct error *e)
+static int send_file(struct api_call *c, int fd, const char *media, const char *name, struct error *e)
 {
     struct spool *s = mem_alloc(sizeof *s);
     if (!s) {
@@ -169,33 +169,53 @@ static int send_file(struct api_call *c, int fd, enum table_format f, const char
     c->res->pull = spool_pull;
     c->res->pull_free = spool_free;
     c->res->pull_ctx = s;
-    c->res->content_type = f == TABLE_CSV    ? "text/csv; charset=utf-8"
-                           : f == TABLE_JSON ? "application/json; charset=utf-8"
-                                             : medias[1].media;
-    char *name =
-        arena_printf(c->a, "attachment; filename=\"%.*s%s.%s\"", STR_ARG(c->param[0]), what, table_format_name(f));
-    if (name) http_set_header(c->res, "Content-Disposition", str_of(name));
+    c->res->content_type = media;
+    char *disposition = arena_printf(c->a, "attachment; filename=\"%s\"", name);
+    if (disposition) http_set_header(c->res, "Content-Disposition", str_of(disposition));
     return 0;
 }
 
 /* Into a file that has no name any more when it is sent: nothing is left behind, whatever happens. */
-static int export_to_answer(struct api_call *c, const struct list_query *q, struct export_options *o, const char *what,
-                            struct error *e)
+int api_send_file(struct api_call *c, api_file_fn *write, void *ctx, const char *media, const char *name,
+                  struct error *e)
 {
     const char *dir = c->api->cfg.spool_dir ? c->api->cfg.spool_dir : "/tmp";
     char *path = arena_printf(c->a, "%s/bornite-XXXXXX", dir);
-    int fd = path ? mkstemp(path) : -1;
+    int fd = path && name ? mkstemp(path) : -1;
     if (fd < 0)
         return error_set(e, error_from_errno(errno), dir, "no file for the export can be made here",
                          "无法创建导出文件");
     close(fd);
-    o->path = path;
-    o->tmpdir = dir;
-    int rc = table_export(c->kernel, exchange_of(c)->kind, q, o, e);
+    int rc = write(ctx, path, dir, e);
     fd = rc ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     if (!rc && fd < 0) rc = error_set(e, error_from_errno(errno), dir, "the export cannot be read", "无法读取导出文件");
     unlink(path);
-    return rc ? rc : send_file(c, fd, o->format, what, e);
+    return rc ? rc : send_file(c, fd, media, name, e);
+}
+
+struct exporting {
+    struct api_call *c;
+    const struct list_query *q;
+    struct export_options *o;
+};
+
+static int write_export(void *ctx, const char *path, const char *tmpdir, struct error *e)
+{
+    struct exporting *x = ctx;
+    x->o->path = path;
+    x->o->tmpdir = tmpdir;
+    return table_export(x->c->kernel, exchange_of(x->c)->kind, x->q, x->o, e);
+}
+
+static int export_to_answer(struct api_call *c, const struct list_query *q, struct export_options *o, const char *what,
+                            struct error *e)
+{
+    struct exporting x = {c, q, o};
+    const char *media = o->format == TABLE_CSV    ? "text/csv; charset=utf-8"
+                        : o->format == TABLE_JSON ? "application/json; charset=utf-8"
+                                                  : medias[1].media;
+    const char *name = arena_printf(c->a, "%.*s%s.%s", STR_ARG(c->param[0]), what, table_format_name(o->format));
+    return api_send_file(c, write_export, &x, media, name, e);
 }
 
 static int format_of(struct api_call *c, enum table_format *ret, struct error *e)

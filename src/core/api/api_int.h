@@ -64,6 +64,10 @@ int api_if_match(struct api_call *c, int64_t *ret, struct error *e); /* -1: what
 int api_paging(struct api_call *c, int64_t *page, int64_t *size, struct error *e);
 
 /* api_audit.c: what the change that made `r` changed, into the audit record; how long records are kept. */
+/* api_import.c: what `write` puts into the file at path becomes the answer, under that name. */
+typedef int api_file_fn(void *ctx, const char *path, const char *tmpdir, struct error *e);
+MUST_CHECK int api_send_file(struct api_call *c, api_file_fn *write, void *ctx, const char *media, const char *name,
+                             struct error *e);
 void api_audit_change(struct api_call *c, const struct resource *r);
 MUST_CHECK int api_audit_start(struct api *api);
 

@@ -1,6 +1,7 @@
 /* The router over real handlers: permission matrix, cross-site rules, resources, problems, idempotency,
  * rate limit, audit, OpenAPI, static files. */
 #include "core/api/api_test.h"
+#include "proto/sheet.h"
 #include "core/api/api_int.h"
 #include "core/module.h"
 
@@ -424,6 +425,37 @@ TEST(audit_records_changes_control_and_sign_in)
 }
 
 /* Every path of the document names its methods, and every route stands in it. */
+TEST(audit_as_a_spreadsheet)
+{
+    struct rig r;
+    struct workbook *w = NULL;
+    struct sheet_row row;
+    struct error e = {0};
+    size_t rows = 0, login = 0;
+    REQUIRE(rig_open(&r, NULL) == 0);
+    rig_admin(&r);
+    CHECK_INT(rig_call(&r, "GET", "/api/v1/audit:export?format=pdf", NULL), 400);
+    CHECK_INT(rig_call(&r, "GET", "/api/v1/audit:export?format=csv", NULL), 200);
+    size_t lines = 0;
+    for (size_t i = 0; i < r.body.n; i++) lines += r.body.p[i] == '\n';
+    CHECK_INT(rig_call(&r, "GET", "/api/v1/audit:export?format=xlsx", NULL), 200);
+    CHECK(strstr(rig_answer_header(&r, "Content-Disposition"), "audit.xlsx"));
+    REQUIRE(xlsx_open(r.body.p, r.body.n, NULL, &w, &e) == 0);
+    REQUIRE(sheet_begin(w, 0, &e) == 0);
+    while (sheet_next(w, &row, &e) == 1) {
+        if (rows) CHECK(row.n >= 10 && row.cells[0].type == CELL_NUMBER && row.cells[9].type == CELL_NUMBER);
+        if (rows) CHECK(row.cells[1].type == CELL_TEXT && str_starts(row.cells[1].text, STR("2026-")));
+        login += rows && row.n > 3 && str_is(row.cells[3].text, "admin");
+        rows++;
+    }
+    xlsx_close(w);
+    CHECK(rows >= 3 && login > 0);
+    CHECK_INT(rows, lines + 1); /* the export before is a record, too */
+    CHECK_INT(rig_call(&r, "GET", "/api/v1/audit:export?format=xlsx&login=nobody", NULL), 200);
+    CHECK(r.body.n > 0);
+    rig_close(&r);
+}
+
 TEST(openapi_names_every_route)
 {
     struct rig r;
