@@ -19,7 +19,7 @@ import { alarmColumns, journalColumns } from './columns';
 import { AckDialog, ShelveDialog } from './dialogs';
 import { needsAck, type Alarm, type AlarmsAnswer, type JournalAnswer } from './types';
 
-const VIEWS = ['active', 'unacked', 'shelved', 'history'] as const;
+const VIEWS = ['open', 'unacked', 'shelved', 'history'] as const;
 type View = (typeof VIEWS)[number];
 
 export function AlarmsPage() {
@@ -28,7 +28,7 @@ export function AlarmsPage() {
   const may = useCan()('alarm', 'write');
   const notify = useNotify();
   const [range, setRange] = useRange({ from: 'now-24h', to: 'now' });
-  const view = (VIEWS as readonly string[]).includes(params.get('view') ?? '') ? (params.get('view') as View) : 'active';
+  const view = (VIEWS as readonly string[]).includes(params.get('view') ?? '') ? (params.get('view') as View) : 'open';
   const priority = params.get('priority') ?? '';
   const [text, setText] = useState(params.get('q') ?? '');
   const q = useDebounced(text.trim(), 300);
@@ -59,7 +59,7 @@ export function AlarmsPage() {
   };
   const tools = (
     <>
-      <Segmented value={view} onChange={(v) => { setSelected([]); set({ view: v === 'active' ? '' : String(v), page: '' }); }}
+      <Segmented value={view} onChange={(v) => { setSelected([]); set({ view: v === 'open' ? '' : String(v), page: '' }); }}
         options={VIEWS.map((v) => ({ value: v, label: t(`alarms.views.${v}`) }))} />
       <Input.Search allowClear value={text} onChange={(e) => setText(e.target.value)} placeholder={t('alarms.find')} aria-label={t('alarms.find')} style={{ maxWidth: 240 }} />
       {!past && <Select allowClear value={priority || undefined} onChange={(v?: string) => set({ priority: v ?? '', page: '' })} placeholder={t('alarms.priority')} aria-label={t('alarms.priority')}

@@ -24,6 +24,7 @@ function tone(at: number, hz: number): void {
 }
 
 function beep(priority: number): void {
+  if (!navigator.userActivation?.hasBeenActive) return;
   context ??= typeof AudioContext === 'undefined' ? null : new AudioContext();
   if (!context) return;
   void context.resume();
