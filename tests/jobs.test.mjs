@@ -136,6 +136,37 @@ test('who may not, does not see and cannot start', async () => {
   await new Api(serve.base).call('GET', '/jobs', undefined, 401);
 });
 
+test('a job that an API token started has what the token may, also after a restart', async () => {
+  for (const code of ['JA', 'JB']) await admin.post('/orgs', { code, name: code });
+  await admin.post('/user-kinds', { code: 'box', name: 'Box', spec: { document: { kind: 'box', plural: 'boxes', title: { en: 'Box', zh: '箱' }, code: { required: true }, fields: [{ name: 'note', type: 'string', title: { en: 'Note', zh: '备注' } }] } } });
+  const tokenFor = async (orgs) => {
+    const t = await admin.call('POST', '/tokens', { name: `jobs of ${orgs}`, roles: ['administrator'], orgs });
+    const by = new Api(serve.base);
+    by.headers = { Authorization: `Bearer ${t.token}` };
+    return { by, id: t.id };
+  };
+  const send = async (by, csv) => (await (await fetch(`${serve.base}/api/v1/uploads?name=a.csv`, { method: 'POST', headers: { ...by.headers, 'X-Bornite': '1' }, body: csv })).json()).id;
+  const load = async (by, csv) => ended(admin, (await by.call('POST', '/boxes:import-run', { upload: await send(by, csv) }, 202)).job);
+  const { by, id } = await tokenFor(['JA']);
+  equal((await load(by, 'code,org\nX1,JA\n')).state, 'done');
+  const beyond = await load(by, 'code,org\nX2,JA\nX3,JB\n');
+  equal([beyond.result.applied, beyond.result.failed, beyond.result.rows[1].errors[0].where], [false, 1, 'org'], JSON.stringify(beyond));
+  equal((await admin.get('/boxes')).items.map((b) => b.code), ['X1'], "nothing in another organisation, though the token's owner may");
+
+  const soon = () => ({ type: 'system.integrity', not_before: '*+1s' });
+  const whole = await tokenFor([]), gone = await tokenFor([]);
+  const good = await whole.by.call('POST', '/jobs', soon(), 201), bad = await gone.by.call('POST', '/jobs', soon(), 201);
+  await admin.call('DELETE', `/tokens/${gone.id}`, undefined, 204);
+  await admin.call('DELETE', `/tokens/${id}`, undefined, 204);
+  await stop(serve);
+  serve = await startServe(dir);
+  admin = await signInAdmin();
+  equal((await ended(admin, good.id)).state, 'done');
+  const end = await ended(admin, bad.id);
+  equal([end.state, end.error.code, end.error.where], ['failed', 'forbidden', 'by']);
+  ok(end.error.detail.includes('API token') || end.error.text?.en?.includes('API token'), JSON.stringify(end.error));
+});
+
 test('a schedule runs with what its owner may do', async () => {
   const engineer = await user('engineer1', ['engineer']);
   await engineer.call('POST', '/schedules', { code: 'greedy', spec: { cron: '* * * * * *', job_type: 'system.prune' } }, 201);

@@ -136,9 +136,17 @@ static int job_actor_now(void *api, struct arena *a, struct str user_id, struct 
     return auth_actor(api_auth(api), a, user_id, ret);
 }
 
+static int job_token_actor_now(void *api, struct arena *a, struct str user_id, struct str token_id, struct actor *ret)
+{
+    return auth_token_actor(api_auth(api), a, user_id, token_id, ret);
+}
+
 static int open_jobs(struct server *s, struct error *e)
 {
-    struct jobs_config jc = {.kernel = s->node.kernel, .actor = job_actor_now, .actor_ctx = s->node.api};
+    struct jobs_config jc = {.kernel = s->node.kernel,
+                             .actor = job_actor_now,
+                             .token_actor = job_token_actor_now,
+                             .actor_ctx = s->node.api};
     int err = jobs_open(&jc, &s->node.jobs, e);
     if (err) return err;
     err = jobs_system_add(s->node.jobs, e);

@@ -36,6 +36,8 @@ struct jobs_config {
     const char *node; /* name of this process in `runner` */
     /* Who submitted, with what he may do now; ERR_NOT_FOUND: gone or disabled. NULL: only the system submits. */
     int (*actor)(void *ctx, struct arena *a, struct str user_id, struct actor *ret);
+    /* The same by the API token that it was submitted with; ERR_NOT_FOUND also: revoked or expired. NULL: such jobs fail. */
+    int (*token_actor)(void *ctx, struct arena *a, struct str user_id, struct str token_id, struct actor *ret);
     void *actor_ctx;
 };
 MUST_CHECK int jobs_open(const struct jobs_config *cfg, struct jobs **ret, struct error *e); /* tables, kinds */
@@ -47,7 +49,7 @@ void jobs_close(struct jobs *js);
 struct job_spec {
     const char *type;
     const struct json *params; /* object or NULL */
-    const struct actor *by;    /* NULL: system */
+    const struct actor *by;    /* NULL: system; with an API token: it runs with the rights of that */
     struct str title;          /* shown; empty: the type's */
     struct str key;            /* not empty: ERR_EXISTS while one with this key is queued or running */
     struct str org;

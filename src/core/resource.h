@@ -50,6 +50,7 @@ struct actor {
     char user_id[37];                 /* "" for the system */
     char login[64];                   /* "system", "admin" … */
     const struct permissions *may;    /* NULL: everything (the system) */
+    char token_id[37];                /* of the API token that he acts by, or "" */
     const char *role_ids;             /* of his roles, with a comma between; NULL: none. Lives as long as may */
 };
 extern const struct actor actor_system;

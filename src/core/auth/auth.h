@@ -56,6 +56,9 @@ MUST_CHECK int auth_by_key(struct auth *a, struct arena *arena, const uint8_t ke
 /* Somebody by his id, with what he may now: for work done later on his behalf. ERR_NOT_FOUND: gone or
  * disabled. Any thread; never blocks on SQL. */
 MUST_CHECK int auth_actor(struct auth *a, struct arena *arena, struct str user_id, struct actor *ret);
+/* The same with what his API token may do now; ERR_NOT_FOUND also: the token is revoked or has expired. */
+MUST_CHECK int auth_token_actor(struct auth *a, struct arena *arena, struct str user_id, struct str token_id,
+                                struct actor *ret);
 /* All users, until fn answers false: under the lock, so fn is quick and asks nothing of auth. */
 struct auth_person {
     const char *id, *login, *org, *roles; /* roles: codes, comma-separated */

@@ -12,6 +12,27 @@ int auth_actor(struct auth *a, struct arena *arena, struct str user_id, struct a
     return rc;
 }
 
+static struct token *token_by_id(struct auth *a, struct str id)
+{
+    struct token *t;
+    auth_map_each(&a->tokens, i, t)
+    {
+        if (str_is(id, t->id)) return t;
+    }
+    return NULL;
+}
+
+int auth_token_actor(struct auth *a, struct arena *arena, struct str user_id, struct str token_id, struct actor *ret)
+{
+    struct principal p = {0};
+    pthread_mutex_lock(&a->lock);
+    struct token *t = token_by_id(a, token_id);
+    int rc = t && str_is(user_id, t->user_id) ? token_principal(a, t, arena, &p) : ERR_NOT_FOUND;
+    pthread_mutex_unlock(&a->lock);
+    if (!rc) *ret = p.actor;
+    return rc == ERR_UNAUTHENTICATED ? ERR_NOT_FOUND : rc;
+}
+
 int auth_users_each(struct auth *a, bool (*fn)(void *ctx, const struct auth_person *who), void *ctx)
 {
     struct auth_user *u;

@@ -71,6 +71,7 @@ int token_principal(struct auth *a, struct token *t, struct arena *arena, struct
     memcpy(ret->id, t->id, sizeof(ret->id));
     memcpy(ret->key, t->key, sizeof(ret->key));
     if (!rc) rc = auth_principal(a, u, t->may, arena, ret);
+    memcpy(ret->actor.token_id, t->id, sizeof(ret->actor.token_id));
     t->used_us = now;
     return rc;
 }

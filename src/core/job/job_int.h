@@ -40,8 +40,8 @@ struct job {
     bool pinned;      /* the ticker looks at it; jobs.lock */
     unsigned tick;    /* last tick that flushed it; the ticker's */
     const struct job_type *type;
-    char id[37], user_id[37], login[64], org[37], schedule[37];
-    struct str title, params_text, state_text; /* in arena */
+    char id[37], user_id[37], login[64], org[37], schedule[37], token[37]; /* token: by which it was submitted, or "" */
+    struct str title, params_text, state_text;                             /* in arena */
     unsigned attempt, tries;
     uint64_t started_ns;
     int64_t started_us;

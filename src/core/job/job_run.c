@@ -133,14 +133,36 @@ static void tell_end(struct jobs *js, struct job *j, const char *topic, enum eve
 
 /* ------------------------------------------------------------------ running */
 
+static int by_token(struct jobs *js, struct job *j, struct error *e)
+{
+    const struct jobs_config *cfg = &js->cfg;
+    struct str user = str_of(j->user_id), token = str_of(j->token);
+    int rc = cfg->token_actor ? cfg->token_actor(cfg->actor_ctx, &j->arena, user, token, &j->actor) : ERR_NOT_FOUND;
+    if (rc != ERR_NOT_FOUND) return rc;
+    return error_set(
+        e, ERR_FORBIDDEN, "by",
+        "the API token of '%s', by which this was started, is revoked, has expired or is of a user who is "
+        "gone or disabled; start it again with a valid one",
+        "启动此作业所用的“%s”的 API 令牌已被吊销、已过期，或其用户已不存在或已停用；请使用有效令牌重新启动", j->login);
+}
+
+static int by_user(struct jobs *js, struct job *j, struct error *e)
+{
+    const struct jobs_config *cfg = &js->cfg;
+    int rc = cfg->actor ? cfg->actor(cfg->actor_ctx, &j->arena, str_of(j->user_id), &j->actor) : ERR_NOT_FOUND;
+    if (rc == ERR_NOT_FOUND)
+        return error_set(e, ERR_FORBIDDEN, "by", "the user '%s', who started this, is gone or disabled",
+                         "启动此作业的用户“%s”已不存在或已停用", j->login);
+    return rc;
+}
+
+/* What he may now; a job that came by an API token has what that may now, however often it is run. */
 static int find_actor(struct jobs *js, struct job *j, struct error *e)
 {
     j->actor = actor_system;
     if (!j->user_id[0]) return 0;
-    int rc = js->cfg.actor ? js->cfg.actor(js->cfg.actor_ctx, &j->arena, str_of(j->user_id), &j->actor) : ERR_NOT_FOUND;
-    if (rc == ERR_NOT_FOUND)
-        return error_set(e, ERR_FORBIDDEN, "by", "the user '%s', who started this, is gone or disabled",
-                         "启动此作业的用户“%s”已不存在或已停用", j->login);
+    int rc = j->token[0] ? by_token(js, j, e) : by_user(js, j, e);
+    if (rc == ERR_FORBIDDEN) return rc;
     bool any = strcmp(j->type->kind, "*") == 0; /* the job itself looks at what it is to change */
     if (!rc && j->actor.may && !any && !permitted_at(j->actor.may, j->type->kind, j->type->action, str_of(j->org)))
         return error_set(e, ERR_FORBIDDEN, "by", "the user '%s' may no longer start '%s'",

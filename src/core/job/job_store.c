@@ -34,6 +34,7 @@ static const struct sql_migration migrations[] = {
         "create table job_schedule(id text primary key, next_us int not null, due_us int not null,"
         " run_us int not null, job text not null, note_en text not null, note_zh text not null) strict;"},
     {2, "alter table job_schedule add column rev int not null default 0;"},
+    {3, "alter table job add column token text not null default '';"},
 };
 
 int job_migrate(struct sql *db, struct error *e)
@@ -84,13 +85,13 @@ int job_insert(struct jobs *js, struct sql_tx *tx, const struct job_spec *spec, 
         tx, e,
         "insert into job(id, type, title, state, user_id, login, org, key, schedule, parent, priority,"
         " created_us, not_before_us, started_us, ended_us, attempt, tries, cancel, runner, change, done, total,"
-        " what_en, what_zh, error_code, error_where, error_en, error_zh, params, checkpoint, result)"
+        " what_en, what_zh, error_code, error_where, error_en, error_zh, params, checkpoint, result, token)"
         " values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 0, 0, 0, 0, '', $14, 0, 0, '', '', 0,"
-        " '', '', '', $15, '', '')",
-        "ssssssssssiiiis", str_of(id), str_of(spec->type), or_empty(str_sub(spec->title, 0, 400)),
+        " '', '', '', $15, '', '', $16)",
+        "ssssssssssiiiiss", str_of(id), str_of(spec->type), or_empty(str_sub(spec->title, 0, 400)),
         waits ? STR("waiting") : STR("queued"), str_of(by->user_id), str_of(by->login), or_empty(spec->org),
         or_empty(spec->key), or_empty(spec->schedule), or_empty(spec->parent), (int64_t)spec->priority, now,
-        spec->not_before_us, n, params);
+        spec->not_before_us, n, params, str_of(by->token_id));
     return rc ? rc : insert_after(tx, spec, id, e);
 }
 
@@ -127,7 +128,7 @@ static int find_room(struct jobs *js, struct sql_tx *tx, struct room *r, struct 
 #define CLAIM_COLUMNS \
     "id, type, title, user_id, login, org, schedule, attempt, tries, created_us, params, checkpoint, " \
     "coalesce((select " \
-    "max(n) from job_log l where l.job = job.id), 0)"
+    "max(n) from job_log l where l.job = job.id), 0), token"
 
 /* The first that may run now; the statement stands on its row (1), there is none (0). */
 static int first_of(struct jobs *js, struct sql_tx *tx, const struct room *r, struct sql_stmt **ret, struct error *e)
@@ -170,6 +171,7 @@ static int read_claimed(struct job *j, struct sql_stmt *s, struct error *e)
     j->params_text = arena_str(&j->arena, sql_str(s, 10));
     j->state_text = arena_str(&j->arena, sql_str(s, 11));
     j->last_n = sql_i64(s, 12);
+    str_to_cstr(sql_str(s, 13), j->token, sizeof j->token);
     return j->title.p && j->params_text.p && j->state_text.p ? 0 : job_nomem(e);
 }
 
