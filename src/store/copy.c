@@ -67,24 +67,16 @@ static int64_t version_of(const struct versions *v, const char *component)
     return 0;
 }
 
-/* Tables that are made anew at the target; their versions differ between the engines. */
-static bool made_anew(const char *component)
-{
-    return strcmp(component, "search") == 0;
-}
-
 static int compare(const struct versions *source, const struct versions *program, struct error *e)
 {
     for (size_t i = 0; i < source->n; i++)
-        if (!made_anew(source->item[i].component) &&
-            source->item[i].number > version_of(program, source->item[i].component))
+        if (source->item[i].number > version_of(program, source->item[i].component))
             return error_set(e, ERR_UNSUPPORTED, "from",
                              "the source was written by a newer version (%s %lld); use that version",
                              "源库由更新的版本写入（%s %lld）；请使用该版本", source->item[i].component,
                              (long long)source->item[i].number);
     for (size_t i = 0; i < program->n; i++)
-        if (!made_anew(program->item[i].component) &&
-            program->item[i].number > version_of(source, program->item[i].component))
+        if (program->item[i].number > version_of(source, program->item[i].component))
             return error_set(e, ERR_UNSUPPORTED, "from",
                              "the source is of an older version (%s %lld); start this version on it once, then migrate",
                              "源库版本较旧（%s %lld）；请先用本版本启动一次，再迁移", program->item[i].component,
