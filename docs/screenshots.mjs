@@ -17,8 +17,8 @@ const { Device, POINTS } = await import('../tests/browser/device.mjs');
 const OUT = `${root}docs/guide/img`;
 const PENS = ['LT-GRD-SAG01.JI', 'LT-GRD-SAG01.WI', 'HX-ACD-BLW01.JI'];
 const WORDS = {
-  zh: { host: '主机', port: '端口', test: '测试连接', next: '下一步', code: '编码', area: '区域', paste: '粘贴表格', read: '试读', import: '导入', write: '写入', fields: '字段', life: '生命周期', permissions: '有效权限', check: '检查', heads: '编码\t名称\t地址\t数据类型\t字节序\t周期' },
-  en: { host: 'Host', port: 'Port', test: 'Test connection', next: 'Next', code: 'Code', area: 'Area', paste: 'Paste a table', read: 'Test read', import: 'Import', write: 'Write', fields: 'Fields', life: 'Life cycle', permissions: 'Permissions', check: 'Check', heads: 'code\tname\taddress\ttype\tbyte order\tperiod' },
+  zh: { host: '主机', port: '端口', test: '测试连接', next: '下一步', code: '编码', area: '区域', paste: '粘贴表格', read: '试读', import: '导入', write: '写入', fields: '字段', life: '生命周期', permissions: '有效权限', heads: '编码\t名称\t地址\t数据类型\t字节序\t周期' },
+  en: { host: 'Host', port: 'Port', test: 'Test connection', next: 'Next', code: 'Code', area: 'Area', paste: 'Paste a table', read: 'Test read', import: 'Import', write: 'Write', fields: 'Fields', life: 'Life cycle', permissions: 'Permissions', heads: 'code\tname\taddress\ttype\tbyte order\tperiod' },
 };
 
 // What the pictures of own kinds, people, alarms, jobs and messages show: made through the API.
@@ -246,7 +246,7 @@ const pictures = {
     await go(page, '/r/spare-parts');
     await settled(page);
     await button(page, w.import).click();
-    const head = lang === 'zh' ? '物料编码,名称,库存数量,设备,货架' : 'Part no,Name,In stock,Device,Shelf';
+    const head = lang === 'zh' ? '物料编码,名称,库存数量,设备,货架' : 'Code,Name,In stock,Device,Shelf';
     const csv = `${head}\n${PARTS[lang].map((p, i) => `X-${100 + i},${p},${i * 10},${DEVICES[i % 3]},A${i % 3}`).join('\n')}\n`;
     await page.locator('input[type=file]').setInputFiles({ name: 'parts.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
     await dialog(page).locator('.map-table').waitFor();
@@ -262,6 +262,7 @@ const pictures = {
   permissions: async () => {
     await go(page, '/r/users/wang.wu');
     await page.getByRole('tab', { name: w.permissions }).click();
+    await page.locator('.ant-table-row').nth(1).waitFor();
     await settled(page);
     await sleep(300);
     await picture('permissions');
