@@ -107,12 +107,25 @@ static void without_alias(struct buf *out, struct str x)
     }
 }
 
+static void names(const struct kind *kd, struct str expression, char name[64], char prefix[40])
+{
+    snprintf(prefix, 40, "resource_auto_%08x_", (unsigned)str_hash(kd->kind, 3));
+    snprintf(name, 64, "%s%08x", prefix, (unsigned)str_hash(expression, 4));
+}
+
+bool index_made(struct sql_tx *tx, const struct kind *kd, struct str expression)
+{
+    char name[64], prefix[40];
+    int64_t n = 0;
+    names(kd, expression, name, prefix);
+    return !have(tx, "select count(*) from resource_index where name = $1", str_of(name), &n) && n > 0;
+}
+
 static struct wish *wish_new(struct kernel *k, const struct kind *kd, struct str expression)
 {
     struct buf b;
     char name[64], prefix[40];
-    snprintf(prefix, sizeof prefix, "resource_auto_%08x_", (unsigned)str_hash(kd->kind, 3));
-    snprintf(name, sizeof name, "%s%08x", prefix, (unsigned)str_hash(expression, 4));
+    names(kd, expression, name, prefix);
     buf_init(&b, 16384);
     buf_printf(&b, "create index %s on resource(", name);
     without_alias(&b, expression);

@@ -7,13 +7,15 @@
  *
  * Of two ways to a page one is chosen here, because no engine sees it: along the index of the sort, looking at
  * each row (when much is found, a page is soon full), or from an index of what is asked for, sorting what is
- * found (when that is little). */
+ * found (when that is little: a count with a limit tells beforehand). A page by number in the second half of a
+ * whole list is read from its end. */
 #include <math.h>
 #include "base/encode.h"
 #include "core/resource/list_int.h"
 
 #define CURSOR_MAX 8192
 #define COUNT_MAX 10000
+#define PROBE_MAX 500 /* found by a filter, when no total is asked for */
 #define WISHES 4
 
 struct listing {
@@ -30,7 +32,11 @@ struct listing {
     bool by_text;  /* q by the index of texts */
     bool own_text; /* q in code and name only */
     bool walk;     /* his organisations hold so much that an index over them is the longer way */
+    bool few;      /* what the filter finds is little: it leads, and is sorted */
+    bool reversed; /* the page is read from the end of the list; `more`: something comes behind it */
+    bool more;
     int64_t live;  /* that he may read; -1: not known */
+    int64_t found; /* by the filter alone; -1: not counted */
     struct str wishes[WISHES];
     size_t nwishes;
 };
@@ -66,21 +72,41 @@ static int own_text(struct listing *l, struct error *e)
     return rc;
 }
 
-/* counting: nothing is sorted, so that the index of texts is always the better way. */
-static int write_where(struct listing *l, bool counting, struct error *e)
+static bool filtered(const struct listing *l)
 {
-    bool text = l->q->text.n && !l->own_text;
-    bool by_text = text && l->text.tokens.n && (counting || l->by_text);
+    return str_trim(l->q->filter).n > 0;
+}
+
+enum purpose {
+    PAGE,
+    COUNT, /* nothing is sorted, so that the index of texts is the better way unless the filter finds little */
+    PROBE, /* without the text */
+};
+
+/* Nothing but the text decides, so that the resources need not be read. */
+static bool text_decides(const struct listing *l)
+{
+    char kind[KIND_NAME_MAX];
+    bool all = !l->may || (str_to_cstr(l->kd->kind, kind, sizeof kind) && permitted_scope(l->may, kind, ACT_READ).all &&
+                           permitted(l->may, kind, ACT_READ) && !l->kd->owner.n);
+    return all && l->text.alone && l->text.tokens.n && !filtered(l) && !l->own_text;
+}
+
+static int write_where(struct listing *l, enum purpose for_, struct error *e)
+{
+    bool text = l->q->text.n && !l->own_text && for_ != PROBE;
+    bool by_text = text && l->text.tokens.n && (l->by_text || (for_ == COUNT && !l->few));
     int rc = 0;
+    if (for_ == COUNT && text && text_decides(l)) return search_texts(l->k, &l->f, &l->text, e);
     if (by_text)
-        rc = search_from(l->k, &l->f, &l->text, e);
+        rc = search_from(l->k, &l->f, &l->text, for_ == COUNT, e);
     else
         buf_z(&l->f.sql, " from resource r where");
     buf_printf(&l->f.sql, " r.kind = '%.*s' and r.deleted = %d", STR_ARG(l->kd->kind), l->q->deleted);
-    filter_scope(&l->f, l->kd->kind, "r", l->walk && !counting);
+    filter_scope(&l->f, l->kd->kind, "r", l->walk);
     if (!rc && l->own_text && l->q->text.n) rc = own_text(l, e);
     if (!rc && text && !by_text) rc = search_where(&l->f, &l->text, e);
-    if (rc || !str_trim(l->q->filter).n) return rc;
+    if (rc || !filtered(l)) return rc;
     buf_z(&l->f.sql, " and ");
     return filter_compile(&l->f, l->q->filter, e);
 }
@@ -205,7 +231,7 @@ static int make_cursor(struct listing *l, struct sql_stmt *s, int col, struct st
 
 static int begin(struct listing *l, struct kernel *k, struct arena *a, const struct list_query *q, struct error *e)
 {
-    *l = (struct listing){.k = k, .a = a, .q = q, .live = -1, .may = q->by ? q->by->may : NULL};
+    *l = (struct listing){.k = k, .a = a, .q = q, .live = -1, .found = -1, .may = q->by ? q->by->may : NULL};
     int rc = kind_need(k, q->kind, &l->kd, e);
     if (rc) return rc;
     l->limit = q->limit ? q->limit : 50;
@@ -227,20 +253,6 @@ static bool restricted(const struct listing *l)
     return !str_to_cstr(l->kd->kind, kind, sizeof kind) || !permitted_all_fields(l->may, kind, ACT_READ);
 }
 
-/* What can be known beforehand about how much will be found. */
-static int plan(struct listing *l, struct sql_tx *tx, struct error *e)
-{
-    int64_t all = 0;
-    int rc = l->q->deleted ? 0 : total_live(l->k, tx, l->kd, NULL, &all, e);
-    if (!rc && !l->q->deleted) rc = total_live(l->k, tx, l->kd, l->may, &l->live, e);
-    if (l->may && l->kd->owner.n) l->live = -1; /* others' are not counted */
-    l->walk = l->live > 2 * SEARCH_FEW && l->live > all / 100;
-    l->own_text = l->q->deleted || restricted(l);
-    if (!rc && l->q->text.n && !l->own_text) rc = search_plan(l->k, tx, l->a, l->kd, l->q->text, &l->text, e);
-    l->by_text = l->text.hits <= SEARCH_FEW;
-    return rc;
-}
-
 static void restart(struct listing *l, const char *text)
 {
     buf_clear(&l->f.sql);
@@ -254,34 +266,83 @@ static int too_large(struct error *e)
     return error_set(e, ERR_TOO_LARGE, "filter", "is too large", "过大");
 }
 
-static int count(struct listing *l, struct sql_tx *tx, struct list_page *page, struct error *e)
+static int counted(struct listing *l, struct sql_tx *tx, enum purpose for_, int64_t max, int64_t *ret, struct error *e)
 {
     struct sql_stmt *s;
-    if (!l->q->text.n && !str_trim(l->q->filter).n && l->live >= 0) {
-        page->total = l->live;
-        return 0;
-    }
     restart(l, "select count(*) from (select 1");
-    int rc = write_where(l, true, e);
-    buf_printf(&l->f.sql, " limit %d) x", COUNT_MAX + 1);
+    int rc = write_where(l, for_, e);
+    buf_printf(&l->f.sql, " limit %lld) x", (long long)max + 1);
     if (!rc && l->f.sql.err) rc = too_large(e);
+    for (size_t i = 0; i < l->nwishes && !rc && for_ == PROBE; i++)
+        if (!index_made(tx, l->kd, l->wishes[i])) return 0; /* it would read every row */
     if (!rc) rc = sql_prepare(tx, buf_cstr(&l->f.sql), &s, e);
     if (rc) return rc;
     filter_bind(&l->f, s);
     rc = sql_step(s, e);
-    if (rc == 1) page->total = sql_i64(s, 0);
+    if (rc == 1) *ret = sql_i64(s, 0);
     sql_done(s);
-    page->more_than_total = page->total > COUNT_MAX;
-    if (page->more_than_total) page->total = COUNT_MAX;
     return rc < 0 ? rc : 0;
+}
+
+static int count(struct listing *l, struct sql_tx *tx, struct list_page *page, struct error *e)
+{
+    int rc = 0;
+    bool whole = !l->q->text.n && !filtered(l), unfinished = false;
+    if (whole && l->live >= 0) {
+        page->total = l->live;
+        return 0;
+    }
+    if (!page->next.p && !l->q->after.n && (page->n || !l->q->offset) && page->n < l->limit) /* it ends here */
+        page->total = (int64_t)(l->q->offset + page->n);
+    else if (!l->q->text.n && l->found >= 0)
+        page->total = l->found;
+    else {
+        rc = counted(l, tx, COUNT, COUNT_MAX, &page->total, e);
+        unfinished = l->text.tokens.n && !l->few && l->text.hits > SEARCH_LOOK;
+    }
+    page->more_than_total = page->total > COUNT_MAX || (unfinished && rc == 0);
+    if (page->total > COUNT_MAX) page->total = COUNT_MAX;
+    return rc;
+}
+
+/* What can be known beforehand about how much will be found. */
+static int plan(struct listing *l, struct sql_tx *tx, struct error *e)
+{
+    int64_t all = 0, max = l->q->count || l->q->text.n ? COUNT_MAX : PROBE_MAX;
+    int rc = l->q->deleted ? 0 : total_live(l->k, tx, l->kd, NULL, &all, e);
+    if (!rc && !l->q->deleted) rc = total_live(l->k, tx, l->kd, l->may, &l->live, e);
+    if (l->may && l->kd->owner.n) l->live = -1; /* others' are not counted */
+    l->walk = l->live > 2 * SEARCH_FEW && l->live > all / 100;
+    l->own_text = l->q->deleted || restricted(l);
+    if (!rc && l->q->text.n && !l->own_text) rc = search_plan(l->k, tx, l->a, l->kd, l->q->text, &l->text, e);
+    l->by_text = l->text.hits <= SEARCH_FEW;
+    if (rc || !filtered(l) || l->live <= SEARCH_FEW || (l->q->text.n && l->by_text && !l->own_text)) return rc;
+    rc = counted(l, tx, PROBE, max, &l->found, e);
+    l->few = l->found >= 0 && l->found <= max;
+    return rc;
 }
 
 static void write_order(struct listing *l)
 {
     buf_z(&l->f.sql, " order by ");
-    for (size_t i = 0; i < l->nkeys; i++)
-        buf_printf(&l->f.sql, "%s%s%s%s", i ? ", " : "", l->keys[i].sql, l->keys[i].down ? " desc" : "",
-                   l->keys[i].nullable ? " nulls last" : "");
+    for (size_t i = 0; i < l->nkeys; i++) {
+        const char *apart = !l->few || i ? "" : l->keys[i].type == FILTER_TEXT ? " || ''" : " + 0"; /* by no index */
+        buf_printf(&l->f.sql, "%s(%s%s)%s%s", i ? ", " : "", l->keys[i].sql, apart,
+                   l->keys[i].down != l->reversed ? " desc" : "", l->keys[i].nullable ? " nulls last" : "");
+    }
+}
+
+/* Nearer to the end of a whole list than to its beginning: the other way round. */
+static void from_the_end(struct listing *l, size_t *limit, size_t *offset)
+{
+    bool whole = *limit && !l->q->after.n && !l->q->text.n && !filtered(l) && l->live >= 0;
+    for (size_t i = 0; i < l->nkeys; i++) whole = whole && !l->keys[i].nullable;
+    if (!whole || *offset <= (size_t)l->live / 2) return;
+    size_t rest = *offset < (size_t)l->live ? (size_t)l->live - *offset : 0;
+    *limit = rest < l->limit ? rest : l->limit;
+    *offset = rest - *limit;
+    l->reversed = true;
+    l->more = rest > *limit;
 }
 
 /* The text of the page; limit 0: all. Limit and offset are bound, so that pages share a statement. */
@@ -291,11 +352,13 @@ static int write_page(struct listing *l, size_t limit, size_t offset, struct err
     l->f.dead = l->q->deleted;
     int rc = filter_sort(&l->f, sort_of(l), l->keys, &l->nkeys, e);
     for (size_t i = 0; i < l->nkeys && limit && !rc; i++) buf_printf(&l->f.sql, ", %s", l->keys[i].sql);
-    if (!rc) rc = write_where(l, false, e);
+    if (!rc) rc = write_where(l, PAGE, e);
     if (!rc && l->q->after.n) rc = add_cursor(l, e);
     if (rc) return rc;
+    bool all = !limit;
+    from_the_end(l, &limit, &offset);
     write_order(l);
-    if (limit) {
+    if (!all) {
         buf_z(&l->f.sql, " limit ");
         rc = filter_param_add(&l->f, (struct filter_param){.type = FILTER_INT, .i = (int64_t)limit}, e);
         buf_z(&l->f.sql, " offset ");
@@ -307,6 +370,26 @@ static int write_page(struct listing *l, size_t limit, size_t offset, struct err
 /* ------------------------------------------------------------------ running */
 
 #define KEY_COLUMN 17 /* what follows ROW_COLUMNS */
+
+static int read_reversed(struct listing *l, struct sql_tx *tx, struct list_page *page, struct error *e)
+{
+    struct sql_stmt *s;
+    int rc = sql_prepare(tx, buf_cstr(&l->f.sql), &s, e);
+    if (rc) return rc;
+    filter_bind(&l->f, s);
+    while (page->n < l->limit && (rc = sql_step(s, e)) == 1) {
+        if (!page->n && l->more && (rc = make_cursor(l, s, KEY_COLUMN, &page->next, e))) break;
+        if ((rc = row_read(l->k, s, l->a, &page->items[page->n], e))) break;
+        page->n++;
+    }
+    sql_done(s);
+    for (size_t i = 0; i < page->n / 2; i++) {
+        struct resource r = page->items[i];
+        page->items[i] = page->items[page->n - 1 - i];
+        page->items[page->n - 1 - i] = r;
+    }
+    return rc;
+}
 
 static int read_page(struct listing *l, struct sql_tx *tx, struct list_page *page, struct error *e)
 {
@@ -332,7 +415,7 @@ static int list_in(struct listing *l, struct sql_tx *tx, struct list_page *page,
 {
     int rc = plan(l, tx, e);
     if (!rc) rc = write_page(l, l->limit + 1, l->q->after.n ? 0 : l->q->offset, e);
-    if (!rc) rc = read_page(l, tx, page, e);
+    if (!rc) rc = l->reversed ? read_reversed(l, tx, page, e) : read_page(l, tx, page, e);
     if (!rc && l->q->count) rc = count(l, tx, page, e);
     if (!rc) rc = row_refs(l->k, tx, l->a, l->kd, page->items, page->n, e);
     return rc;

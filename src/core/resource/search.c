@@ -38,6 +38,7 @@ static const struct sql_migration postgres[] = {
         "create unique index search_doc_id on search_doc(id);"
         "create index search_doc_tokens on search_doc using gin(tokens);"
         "create table search_state(kind text primary key, version text not null) strict;"},
+    {2, "select 2;"}, /* both engines stand at the same number, so that a node can move between them */
 };
 
 int search_migrate(struct sql *db, struct error *e)
@@ -153,12 +154,18 @@ static void character(struct cutter *c, enum class k, const char *from, const ch
     if (k == CHINESE && c->n >= 2) token(c, c->p[c->n >= 3 ? 1 : 0], end);
 }
 
+static void tag_of(const struct kind *kd, char out[4])
+{
+    uint64_t h = str_hash(kd->kind, 5);
+    for (int i = 0; i < 3; i++, h /= 26) out[i] = (char)('a' + h % 26);
+    out[3] = 0;
+}
+
 static void cut(struct buf *out, const struct kind *kd, struct str text, bool query)
 {
     struct cutter c = {.out = out, .query = query};
     enum class was = NEITHER;
-    uint64_t h = str_hash(kd->kind, 5);
-    for (int i = 0; i < 3; i++, h /= 26) c.kind[i] = (char)('a' + h % 26);
+    tag_of(kd, c.kind);
     for (size_t at = 0; at < text.n;) {
         const char *from = text.p + at;
         enum class k = class_of(utf8_next(text, &at));
@@ -398,7 +405,7 @@ static int count_hits(struct kernel *k, struct sql_tx *tx, struct search_plan *p
                          &s, e);
     if (rc) return rc;
     sql_bind_str(s, 1, p->tokens);
-    sql_bind_i64(s, 2, SEARCH_FEW + 1);
+    sql_bind_i64(s, 2, SEARCH_LOOK + 1);
     rc = sql_step(s, e);
     if (rc == 1) p->hits = sql_i64(s, 0);
     sql_done(s);
@@ -409,11 +416,23 @@ static int count_hits(struct kernel *k, struct sql_tx *tx, struct search_plan *p
 static struct str pair(struct arena *a, const struct kind *kd, struct str folded)
 {
     struct str two = str_trim(folded);
-    char kind[4] = "";
-    uint64_t h = str_hash(kd->kind, 5);
-    for (int i = 0; i < 3; i++, h /= 26) kind[i] = (char)('a' + h % 26);
+    char kind[4];
+    tag_of(kd, kind);
     if (two.n != 2 || class_of((uint8_t)two.p[0]) != LATIN || class_of((uint8_t)two.p[1]) != LATIN) return STR("");
     return str_of(arena_printf(a, "%s%.*s", kind, STR_ARG(two)));
+}
+
+/* No other kind has the same letters before its tokens. */
+static bool tag_alone(struct kernel *k, const struct kind *kd)
+{
+    char mine[4], tag[4];
+    const struct kind *other;
+    tag_of(kd, mine);
+    for (size_t i = 0; (other = kernel_kind_at(k, i)); i++) {
+        tag_of(other, tag);
+        if (!str_eq(other->kind, kd->kind) && strcmp(tag, mine) == 0) return false;
+    }
+    return true;
 }
 
 int search_plan(struct kernel *k, struct sql_tx *tx, struct arena *a, const struct kind *kd, struct str q,
@@ -432,24 +451,43 @@ int search_plan(struct kernel *k, struct sql_tx *tx, struct arena *a, const stru
         prefix = ret->tokens.n > 0;
     }
     CATCH_NOMEM(ret->pattern.p && ret->tokens.p, e);
-    ret->hits = SEARCH_FEW + 1;
+    ret->hits = SEARCH_LOOK + 1;
+    ret->alone = tag_alone(k, kd);
     if (!ret->tokens.n) return 0;
     if (lite_) ret->tokens = match_of(a, ret->tokens, prefix);
     CATCH_NOMEM(ret->tokens.p, e);
     return count_hits(k, tx, ret, e);
 }
 
-/* The order of the tables is fixed: the texts found lead to the resources, never the other way. */
-int search_from(struct kernel *k, struct filter *f, const struct search_plan *p, struct error *e)
+static int texts(struct kernel *k, struct filter *f, const struct search_plan *p, bool some, struct error *e)
 {
     bool lite_ = sql_dialect(k->db) == SQL_SQLITE;
-    buf_z(&f->sql, lite_ ? " from search_text cross join search_doc d cross join resource r where search_text match "
-                         : " from search_doc d cross join resource r where d.tokens @> string_to_array(");
+    buf_z(&f->sql, lite_
+                       ? " from (select d.id, d.text from search_text cross join search_doc d where search_text match "
+                       : " from (select d.id, d.text from search_doc d where d.tokens @> string_to_array(");
     int rc = filter_param_add(f, (struct filter_param){.type = FILTER_TEXT, .s = p->tokens}, e);
     buf_z(&f->sql, lite_ ? " and d.num = search_text.rowid" : ", ' ')");
-    buf_z(&f->sql, " and d.text like ");
+    if (some) buf_printf(&f->sql, " limit %d", SEARCH_LOOK);
+    buf_z(&f->sql, ") d");
+    return rc;
+}
+
+/* The order of the tables is fixed: the texts found lead to the resources, never the other way. */
+int search_from(struct kernel *k, struct filter *f, const struct search_plan *p, bool some, struct error *e)
+{
+    int rc = texts(k, f, p, some, e);
+    buf_z(&f->sql, " cross join resource r where d.text like ");
     if (!rc) rc = filter_param_add(f, (struct filter_param){.type = FILTER_TEXT, .s = p->pattern}, e);
     buf_z(&f->sql, " escape '\\' and r.id = d.id and");
+    return rc;
+}
+
+int search_texts(struct kernel *k, struct filter *f, const struct search_plan *p, struct error *e)
+{
+    int rc = texts(k, f, p, true, e);
+    buf_z(&f->sql, " where d.text like ");
+    if (!rc) rc = filter_param_add(f, (struct filter_param){.type = FILTER_TEXT, .s = p->pattern}, e);
+    buf_z(&f->sql, " escape '\\'");
     return rc;
 }
 
