@@ -141,6 +141,12 @@ static int job_token_actor_now(void *api, struct arena *a, struct str user_id, s
     return auth_token_actor(api_auth(api), a, user_id, token_id, ret);
 }
 
+/* Hooks of the jobs may still run when a start ends before the modules, which stop them otherwise. */
+static void close_jobs(struct server *s)
+{
+    kernel_hooks_stop(s->node.kernel);
+    jobs_close(s->node.jobs);
+}
 static int open_jobs(struct server *s, struct error *e)
 {
     struct jobs_config jc = {.kernel = s->node.kernel,
@@ -152,12 +158,8 @@ static int open_jobs(struct server *s, struct error *e)
     err = jobs_system_add(s->node.jobs, e);
     if (!err) err = jobs_routes_add(s->node.jobs, s->node.api, e);
     if (!err) err = secrets_routes_add(s->node.jobs, s->node.kernel, s->node.api, e);
-    if (err) jobs_close(s->node.jobs);
+    if (err) close_jobs(s);
     return err;
-}
-static void close_jobs(struct server *s)
-{
-    jobs_close(s->node.jobs);
 }
 
 static int open_objects(struct server *s, struct error *e)
