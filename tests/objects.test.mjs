@@ -230,6 +230,10 @@ test('the store goes away during an upload and comes back', async () => {
   const health = async () => JSON.stringify(await (await admin.raw('GET', '/healthz')).json());
   ok(/127\.0\.0\.1/.test(await health()), await health());
   equal((await admin.post('/objects:test')).ok, false);
+  const [first] = (await admin.get(`/points/${point}/attachments`)).items;
+  const res = await admin.raw('GET', `/attachments/${first.id}`);
+  equal(res.status, 503, 'a download of a store that is away:');
+  ok((await res.text()).includes('cannot be reached'));
   await listen(port);
   equal((await admin.post('/objects:test')).ok, true);
   ok(!/cannot be reached/.test(await health()), await health());

@@ -287,6 +287,8 @@ int file_all(struct api_call *c, struct error *e)
 
 /* ------------------------------------------------------------------ content */
 
+#define SEND_PIECE (512u * 1024) /* one request to a store elsewhere */
+
 struct sending {
     struct object_store *objects;
     uint64_t at, end;
@@ -296,7 +298,7 @@ struct sending {
 static int send_piece(void *ctx, struct buf *out)
 {
     struct sending *s = ctx;
-    size_t want = s->end - s->at < 65536 ? (size_t)(s->end - s->at) : 65536, n = 0;
+    size_t want = s->end - s->at < SEND_PIECE ? (size_t)(s->end - s->at) : SEND_PIECE, n = 0;
     uint8_t *room = buf_space(out, want);
     if (!room) return ERR_NOMEM;
     int rc = want ? object_get(s->objects, s->key, s->at, room, want, &n, NULL) : 0;
@@ -328,6 +330,20 @@ static int range_of(struct str h, uint64_t size, uint64_t *from, uint64_t *end, 
     return 1;
 }
 
+/* Asked before the answer begins: then it can still tell what is wrong. */
+static int stored_whole(struct files *f, const struct file_row *r, struct error *e)
+{
+    char key[128];
+    struct object_info info = {0};
+    str_to_cstr(r->object, key, sizeof key);
+    int rc = object_stat(f->cfg.objects, key, &info, e);
+    if (rc && rc != ERR_NOT_FOUND) return rc;
+    if (!rc && info.size == (uint64_t)r->size) return 0;
+    return error_set(e, ERR_CORRUPT, "", "the store holds %llu bytes of this file of %lld: restore it from a backup",
+                     "对象存储中该文件为 %llu 字节，应为 %lld 字节：请从备份恢复", (unsigned long long)info.size,
+                     (long long)r->size);
+}
+
 int file_attachment(struct api_call *c, struct error *e)
 {
     struct files *f = c->module;
@@ -340,6 +356,8 @@ int file_attachment(struct api_call *c, struct error *e)
         http_set_header(c->res, "Content-Range", str_of(arena_printf(c->a, "bytes */%llu", (unsigned long long)size)));
         return ranged;
     }
+    rc = stored_whole(f, &r, e);
+    if (rc) return rc;
     struct sending *s = mem_alloc(sizeof *s);
     if (!s) return ERR_NOMEM;
     *s = (struct sending){.objects = f->cfg.objects, .at = from, .end = end};
