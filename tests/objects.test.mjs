@@ -2,10 +2,11 @@
 // we did not write either) and the hash of every body, because s3rver takes any signature of version 4. The gate also
 // plays the faults: lost connections, 503, refusals, a store that goes away in the middle and comes back.
 // s3rver cannot abort an upload in parts: the gate answers that and remembers it.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import { join } from 'node:path';
 import aws4 from 'aws4';
 import S3rver from 's3rver';
@@ -43,7 +44,7 @@ function onePage(text) {
   return text.replace('<IsTruncated>false<', `<NextContinuationToken>${last}</NextContinuationToken><IsTruncated>true<`);
 }
 
-const server = http.createServer(async (req, res) => {
+async function answer(req, res) {
   const chunks = [];
   try {
     for await (const c of req) chunks.push(c);
@@ -68,7 +69,8 @@ const server = http.createServer(async (req, res) => {
   });
   on.on('error', () => req.socket.destroy());
   on.end(body);
-});
+}
+const server = http.createServer(answer);
 const listen = (port) => new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
 const away = () => new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); });
 await listen(0);
@@ -281,6 +283,23 @@ test('cleaning takes what nobody uses and is a day old, over several pages, and 
   for (const a of (await admin.get(`/points/${point}/attachments`)).items) equal((await download(a.id)).length, a.size, a.name);
   const late = await admin.post(`/points/${point}/attachments`, { upload: waiting.body.id });
   equal((await download(late.id)).toString(), 'not used yet');
+});
+
+test('https: only a certificate that holds; a CA of one\'s own', async () => {
+  await stop(serve);
+  const d = tempDir(), key = join(d, 'key.pem'), cert = join(d, 'cert.pem');
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=store', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  const tls = https.createServer({ key: readFileSync(key), cert: readFileSync(cert) }, answer);
+  await new Promise((resolve) => tls.listen(0, '127.0.0.1', resolve));
+  cleanup(() => { tls.close(); tls.closeAllConnections(); });
+  const secure = `s3+https://127.0.0.1:${tls.address().port}/plant/site-a?region=${REGION}`;
+  const log = await refused(secure, `${ACCESS}:${SECRET}`);
+  ok(/cannot be reached: .*certificate/.test(log), log);
+  serve = await startServe(dir, ['--objects', `${secure}&ca_file=${cert}`, ...args.slice(2)]);
+  admin = await signIn(serve, { login: 'admin', password: 'a copper-coloured horse' });
+  equal((await admin.post('/objects:test')).ok, true);
+  const items = (await admin.get(`/points/${point}/attachments`)).items;
+  equal((await download(items[0].id)).toString(), 'matte');
 });
 
 await run();
