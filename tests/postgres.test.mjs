@@ -2,6 +2,7 @@
 // goes away and comes back, moving to SQLite and back, killed at any moment.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { Api, BIN, cleanup, equal, fail, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
 
@@ -88,6 +89,59 @@ test('two servers on one database see each other within a second', async () => {
   equal(new Set(nums).size, nums.length, 'numbers are given once:');
   await api.call('DELETE', '/points/NEW');
   await stop(other);
+  before = await contents(api);
+});
+
+test('of two servers one watches the alarms and sends; the other follows when it dies', async () => {
+  const dir = tempDir(), calls = [];
+  const hook = createServer((req, res) => {
+    let body = '';
+    req.on('data', (d) => (body += d));
+    req.on('end', () => (calls.push(JSON.parse(body)), res.end('{}')));
+  });
+  await new Promise((r) => hook.listen(0, '127.0.0.1', r));
+  cleanup(() => new Promise((r) => (hook.closeAllConnections(), hook.close(r))));
+  await api.post('/message-channels', { code: 'HOOK', spec: { type: 'webhook', url: `http://127.0.0.1:${hook.address().port}/`, allow_private: true, template: '{"title":"{{title}}"}' } });
+  await api.post('/subscriptions', { code: 'ALARMS', spec: { topics: ['alarm.*'], severity: 'info', channels: ['HOOK'], users: ['admin'] } });
+  await api.post('/points', { code: 'HOT', name: 'hot', spec: { h: 100 } });
+  const other = await startServe(dir, ['--database', pg.url('plant'), '--secret-key-file', join(first, 'secret.key')]);
+  const there = by(other, key), both = [api, there];
+  const state = async (who) => (await who.get('/alarms?state=all')).items.find((a) => a.code === 'HOT')?.state ?? 'normal';
+  const shows = (who, want) => until(async () => (await state(who)) === want, `${want} at ${who === api ? 'the first' : 'the second'}`, 15000, 50);
+  const put = (list, v) => Promise.all(list.map((who) => who.post('/samples', { samples: [{ point: 'HOT', v }] })));
+  const journal = async (who) => (await who.get('/alarms/history?point=HOT&size=100')).items.map((e) => e.event);
+  const told = async (who, want) => {
+    await until(async () => (await journal(who)).length >= want.split(' ').length, want, 15000, 50);
+    equal((await journal(who)).join(' '), want, 'each is told once:');
+  };
+  await put(both, 150); // both collect
+  await shows(api, 'active_unacked');
+  await shows(there, 'active_unacked'); // as the first has stored it
+  await until(() => calls.length, 'the message', 15000, 50);
+  const id = (await there.get('/alarms')).items[0].id;
+  equal((await there.raw('POST', `/alarms/${id}:ack`, {})).status, 503, 'people act where it is watched:');
+  await api.post(`/alarms/${id}:ack`, { comment: 'seen' });
+  await shows(there, 'active_acked');
+  await told(there, 'acked raised');
+  equal(calls.length, 1, JSON.stringify(calls));
+
+  await stop(serve, 'SIGKILL');
+  await until(() => other.log.includes('this process watches the alarms now'), 'the second to take over', 20000, 50);
+  equal(await state(there), 'active_acked');
+  await put([there], 50);
+  await shows(there, 'normal');
+  await told(there, 'cleared acked raised');
+  await until(() => calls.length === 2, 'the second message', 15000, 50);
+  serve = await startServe(first, ['--database', pg.url('plant')]);
+  api = by(serve, key);
+  await put([api, there], 150);
+  await shows(api, 'active_unacked');
+  await told(api, 'raised cleared acked raised');
+  await stop(other);
+  await until(async () => (await api.raw('POST', `/alarms/${id}:ack`, {})).status === 200, 'the first to watch again', 15000, 50);
+  await api.call('DELETE', '/subscriptions/ALARMS');
+  await api.call('DELETE', '/message-channels/HOOK');
+  await api.call('DELETE', '/points/HOT');
   before = await contents(api);
 });
 

@@ -1,7 +1,9 @@
 /* alarms.h - the module's own: what its files share. */
 #pragma once
 #include <pthread.h>
+#include <stdatomic.h>
 #include "core/feed.h"
+#include "core/lead.h"
 #include "core/node.h"
 #include "modules/alarms/store.h"
 
@@ -21,6 +23,11 @@ struct alarms {
     struct journal_entry *pending; /* the writer's: not yet durable */
     size_t npending, pending_cap;
     uint64_t retry_ns;
+
+    /* Where several processes share the database one of them watches the samples; the others show what it stores. */
+    struct lead lead;
+    atomic_bool leading;
+    uint64_t shown; /* digest of what the store held when it was last shown; the writer's */
 };
 
 /* load.c: points -> engine and book. */
@@ -33,6 +40,10 @@ int alarms_written(struct alarms *a, uint64_t seq, struct error *e); /* waits un
 void alarms_woken(void *ctx, bool timers);
 int alarms_threads_start(struct alarms *a, struct error *e);
 void alarms_threads_stop(struct alarms *a);
+/* lead.c: whether this process watches, asked by the writer's thread about once a second. */
+int alarms_lead_start(struct alarms *a, struct error *e);
+void alarms_lead_turn(struct alarms *a);
+void alarms_discard(struct alarms *a); /* writer.c: steps that are not ours to tell */
 /* module.c */
 int alarms_init(struct node *n, void **ret_ctx, struct error *e);
 int alarms_start(void *ctx, struct error *e);

@@ -48,6 +48,10 @@ static int check(struct api_call *c, struct str id, uint32_t *num, int *cond, st
     if (!permitted_at(c->actor.may, "alarm", ACT_WRITE, str_of(org)))
         return error_set(e, ERR_FORBIDDEN, "id", "%s may not acknowledge or shelve alarms of this organisation",
                          "%s 无权确认或搁置该组织的报警", c->actor.login);
+    if (!a->leading)
+        return error_set(e, ERR_UNAVAILABLE, "",
+                         "another server of this database watches the alarms now (%s); do it there, or try again",
+                         "报警现由同一数据库的另一台服务器处理（%s）；请在该服务器上操作，或稍后重试", a->lead.holder);
     return 0;
 }
 

@@ -304,6 +304,20 @@ int book_put(struct book *b, const struct alarm_item *from)
     return it ? 0 : ERR_NOMEM;
 }
 
+void book_sweep(struct book *b, int64_t version)
+{
+    pthread_mutex_lock(&b->lock);
+    for (size_t i = b->n; i-- > 0;) {
+        struct alarm_item *it = b->items[i];
+        if (it->version > version) continue;
+        it->state = ALARM_NORMAL;
+        it->shelved_until_us = 0;
+        it->version = ++b->version;
+        close_item(b, it);
+    }
+    pthread_mutex_unlock(&b->lock);
+}
+
 bool book_get(struct book *b, uint32_t num, int cond, struct alarm_item *ret)
 {
     pthread_mutex_lock(&b->lock);

@@ -37,6 +37,7 @@ void book_point_limits(struct book *b, const struct alarm_conf *c); /* open alar
 int book_put(struct book *b, const struct alarm_item *it); /* at start, from the store; info from book_point */
 /* Takes a step; *ret: the alarm after it (info counted: book_item_done). false: it is gone now (ret is as it was last). */
 bool book_take(struct book *b, const struct alarm_step *s, struct alarm_item *ret);
+void book_sweep(struct book *b, int64_t version); /* what has not changed since is closed */
 bool book_get(struct book *b, uint32_t num, int cond, struct alarm_item *ret); /* info counted */
 void book_item_done(struct book *b, struct alarm_item *it);
 

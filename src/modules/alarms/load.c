@@ -154,6 +154,7 @@ static void points_changed(void *ctx, struct kernel *k, const struct change *c, 
 {
     struct alarms *a = ctx;
     int err = n > FEW ? ERR_LIMIT : 0;
+    if (!a->leading) return; /* all points are read when it begins to lead */
     pthread_mutex_lock(&a->load_lock);
     for (size_t i = 0; i < n && !err; i++) err = one_changed(a, k, &c[i]);
     pthread_mutex_unlock(&a->load_lock);

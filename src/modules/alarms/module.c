@@ -50,6 +50,7 @@ void alarms_fini(void *ctx)
         mem_free(a->pending[i].step.words);
     }
     mem_free(a->pending);
+    lead_fini(&a->lead);
     book_free(a->book);
     pthread_mutex_destroy(&a->lock);
     pthread_mutex_destroy(&a->load_lock);
@@ -65,6 +66,7 @@ int alarms_init(struct node *n, void **ret_ctx, struct error *e)
     struct alarms *a = mem_calloc(1, sizeof *a);
     if (!a) return error_set(e, ERR_NOMEM, "alarms", "out of memory", "内存不足");
     a->node = n;
+    lead_init(&a->lead, kernel_sql(n->kernel), n->clock, n->rng, "alarms");
     locks_init(a);
     struct feed_config fc = {
         .api = n->api, .name = "alarm-feed", .kind = "alarm", .action = ACT_READ, .fill = fill, .ctx = a};
@@ -85,9 +87,8 @@ int alarms_init(struct node *n, void **ret_ctx, struct error *e)
 int alarms_start(void *ctx, struct error *e)
 {
     struct alarms *a = ctx;
-    int err = alarms_restore(a, e);
-    if (!err) err = bus_subscribe_all(a->node->bus, engine_samples, a->engine);
-    if (err) return error_set(e, err, "alarms", "cannot follow the samples", "无法订阅样本");
+    int err = alarms_lead_start(a, e);
+    if (err) return err;
     err = alarms_threads_start(a, e);
     if (err) bus_unsubscribe(a->node->bus, engine_samples, a->engine);
     return err;
@@ -98,4 +99,6 @@ void alarms_stop(void *ctx)
     struct alarms *a = ctx;
     bus_unsubscribe(a->node->bus, engine_samples, a->engine);
     alarms_threads_stop(a);
+    bus_unsubscribe(a->node->bus, engine_samples, a->engine); /* it may have begun to lead meanwhile */
+    lead_drop(&a->lead);
 }

@@ -147,8 +147,22 @@ static void make_durable(struct alarms *a)
     pthread_mutex_unlock(&a->lock);
 }
 
+void alarms_discard(struct alarms *a)
+{
+    struct alarm_step s[64];
+    size_t n;
+    while ((n = engine_take(a->engine, s, 64)))
+        for (size_t i = 0; i < n; i++) mem_free(s[i].words);
+    for (size_t i = 0; i < a->npending; i++) entry_done(a, &a->pending[i]);
+    a->npending = 0;
+}
+
 size_t alarms_turn(struct alarms *a)
 {
+    if (!a->leading) {
+        alarms_discard(a);
+        return 0;
+    }
     size_t n = take_steps(a);
     make_durable(a);
     if (n < BATCH) engine_catch_up(a->engine);
@@ -210,6 +224,7 @@ static void *writer(void *arg)
         if (a->npending && !a->steps && !a->stopping) pthread_cond_timedwait(&a->steps_cond, &a->lock, &t);
         a->steps = false;
         pthread_mutex_unlock(&a->lock);
+        alarms_lead_turn(a);
         turns(a);
         if (clock_mono_ns(a->node->clock) >= a->retry_ns) a->retry_ns = 0;
         if (clock_mono_ns(a->node->clock) - pruned > PRUNE_S * 1000000000ull) {
@@ -233,7 +248,7 @@ static void *timers(void *arg)
         struct timespec t;
         a->timers = false;
         pthread_mutex_unlock(&a->lock);
-        uint64_t next = engine_tick(a->engine), now = clock_mono_ns(a->node->clock) / 1000;
+        uint64_t next = a->leading ? engine_tick(a->engine) : UINT64_MAX, now = clock_mono_ns(a->node->clock) / 1000;
         uint64_t wait = next <= now ? 0 : next - now > 1000000 ? 1000000 : next - now;
         clock_gettime(CLOCK_MONOTONIC, &t);
         until(&t, (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec + wait * 1000 + 100000);
@@ -260,7 +275,7 @@ static void *loader(void *arg)
         while (!a->stopping && pthread_cond_timedwait(&a->load_cond, &a->lock, &t) == 0) continue;
         a->dirty = false;
         pthread_mutex_unlock(&a->lock);
-        int err = alarms_load(a, &e);
+        int err = a->leading ? alarms_load(a, &e) : 0;
         if (err) log_error("alarms", "the points cannot be read; again in a second", "err=\"%s\"", e.text);
         pthread_mutex_lock(&a->lock);
         if (!err) continue;

@@ -70,6 +70,7 @@ void notices_fini(void *ctx)
     inbox_close(x->inbox);
     rules_free(x->rules);
     queue_free(x);
+    lead_fini(&x->lead);
     pthread_mutex_destroy(&x->lock);
     pthread_cond_destroy(&x->queue_cond);
     pthread_cond_destroy(&x->due_cond);
@@ -83,6 +84,7 @@ int notices_init(struct node *n, void **ret_ctx, struct error *e)
     if (!x) return error_set(e, ERR_NOMEM, "notice", "out of memory", "内存不足");
     x->node = n;
     x->last = &x->first;
+    lead_init(&x->lead, kernel_sql(n->kernel), n->clock, n->rng, "notice-sender");
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&x->lock, NULL);
@@ -113,5 +115,7 @@ int notices_start(void *ctx, struct error *e)
 /* Events that come later are refused by the queue. */
 void notices_stop(void *ctx)
 {
-    notices_threads_stop(ctx);
+    struct notices *x = ctx;
+    notices_threads_stop(x);
+    lead_drop(&x->lead);
 }

@@ -1,8 +1,10 @@
 /* notice.h - the module's own: what its files share. Threads: `notice` takes events (queue under the lock) to
- * inbox, deliveries and streams; `notice-due` hands due deliveries to the pool, one a channel at a time. */
+ * inbox, deliveries and streams; `notice-due` hands due deliveries to the pool, one a channel at a time,
+ * in one process only where several share the database. */
 #pragma once
 #include <pthread.h>
 #include "core/feed.h"
+#include "core/lead.h"
 #include "io/loop.h"
 #include "modules/notice/form.h"
 #include "modules/notice/inbox.h"
@@ -18,6 +20,7 @@ struct notices {
     struct inbox *inbox;
     struct feed *feed;
     struct pool *pool;
+    struct lead lead; /* of sending, where several processes share the database */
 
     pthread_mutex_t lock; /* all below */
     pthread_cond_t queue_cond, due_cond;

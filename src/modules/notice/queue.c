@@ -303,7 +303,8 @@ static void *due_main(void *arg)
         int64_t next;
         x->due = false;
         pthread_mutex_unlock(&x->lock);
-        deliver_due(x, &next);
+        next = clock_now_us(x->node->clock) + TIME_US_PER_S;
+        if (lead_held(&x->lead)) deliver_due(x, &next);
         int64_t wait = next - clock_now_us(x->node->clock);
         wait = wait < 1000 ? 1000 : wait > TIME_US_PER_S ? TIME_US_PER_S : wait;
         clock_gettime(CLOCK_MONOTONIC, &at);
