@@ -262,6 +262,8 @@ int main(int argc, char **argv)
     sql_close(db);
     snprintf(url, sizeof url, "%s/kernel.db", folder);
     unlink(url);
+    snprintf(url, sizeof url, "%s/kernel.db-lock", folder);
+    unlink(url);
     rmdir(folder);
     return 0;
 }
