@@ -163,6 +163,10 @@ int session_open(struct auth *a, struct str user_id, const struct auth_from *fro
         pthread_mutex_lock(&a->lock);
         rc = auth_map_put(&a->sessions, s->key, s);
         pthread_mutex_unlock(&a->lock);
+        if (rc == ERR_EXISTS) { /* what listens to the shared database has read it before us */
+            mem_free(s);
+            return 0;
+        }
         if (rc == ERR_LIMIT)
             error_set(e, rc, "", "%d people are signed in; no more can be", "已有 %d 个会话，无法再登录",
                       AUTH_SESSIONS_MAX);

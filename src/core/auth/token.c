@@ -236,6 +236,10 @@ static int keep(struct auth *a, struct token *t, struct error *e)
     pthread_mutex_lock(&a->lock);
     rc = auth_map_put(&a->tokens, t->key, t);
     pthread_mutex_unlock(&a->lock);
+    if (rc == ERR_EXISTS) { /* what listens to the shared database has read it before us */
+        token_free(t);
+        return 0;
+    }
     if (rc == ERR_LIMIT)
         error_set(e, rc, "", "there are %d API tokens; delete some first", "已有 %d 个 API 令牌，请先删除一些",
                   AUTH_TOKENS_MAX);
