@@ -149,10 +149,8 @@ static void close_jobs(struct server *s)
 }
 static int open_jobs(struct server *s, struct error *e)
 {
-    struct jobs_config jc = {.kernel = s->node.kernel,
-                             .actor = job_actor_now,
-                             .token_actor = job_token_actor_now,
-                             .actor_ctx = s->node.api};
+    struct jobs_config jc = {
+        .kernel = s->node.kernel, .actor = job_actor_now, .token_actor = job_token_actor_now, .actor_ctx = s->node.api};
     int err = jobs_open(&jc, &s->node.jobs, e);
     if (err) return err;
     err = jobs_system_add(s->node.jobs, e);

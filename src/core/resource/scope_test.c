@@ -127,7 +127,7 @@ TEST(a_resource_belongs_somewhere)
     CHECK_Z(p.f.e.text, "there is no organisation 'B'; create it first or choose one that exists");
     CHECK_INT(make(&p, &p.a, "line", "L3", "", "{}", NULL), ERR_FORBIDDEN); /* the whole platform */
     CHECK_INT(patch(&p, &p.a, "line", STR("L1"), "", "{}", NULL), ERR_FORBIDDEN);
-    REQUIRE(make(&p, &p.b, "line", "L1", NULL, "{}", &r) == 0);             /* the same code elsewhere */
+    REQUIRE(make(&p, &p.b, "line", "L1", NULL, "{}", &r) == 0); /* the same code elsewhere */
     REQUIRE(make(&p, &p.boss, "line", "L9", NULL, "{}", &r) == 0);
     CHECK_STR(r.org, "");
     finish(&p);

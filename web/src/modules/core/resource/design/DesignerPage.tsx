@@ -26,7 +26,7 @@ import { FieldList } from './FieldList';
 import { JsonEditor } from './JsonEditor';
 import { LayoutEditor } from './LayoutEditor';
 import { LifeEditor } from './LifeEditor';
-import { emptyDesign, faultsOf, fromDocument, pluralOf, removeField, renameField, renamesOf, toDocument, type Design } from './model';
+import { emptyDesign, faultsOf, fromDocument, pluralOf, removeField, renameField, renamesOf, toDocument, withFields, type Design } from './model';
 import { PlanDialog } from './PlanDialog';
 import '../resource.css';
 
@@ -167,7 +167,7 @@ function Designer({ stored }: { stored?: Stored }) {
   const items = [
     { key: 'basics', label: label(t('design.basics'), 'basics'), children: <Basics design={design} stored={Boolean(stored)} fault={fault} onChange={setDesign} /> },
     { key: 'fields', label: label(t('design.fields', { n: design.fields.length }), 'fields'), children: (
-      <FieldList fields={design.fields} depth={0} fault={(w) => fault(`fields${w}`)} onChange={(fields) => setDesign({ ...design, fields })} onName={(i, name) => setDesign(renameField(design, i, name))} onRemove={(i) => setDesign(removeField(design, i))} />
+      <FieldList fields={design.fields} depth={0} fault={(w) => fault(`fields${w}`)} onChange={(fields) => setDesign(withFields(design, fields))} onName={(i, name) => setDesign(renameField(design, i, name))} onRemove={(i) => setDesign(removeField(design, i))} />
     ) },
     { key: 'life', label: label(t('life.title'), 'lifecycle'), children: <LifeEditor life={design.lifecycle} fields={design.fields} fault={fault} onChange={(lifecycle) => setDesign({ ...design, lifecycle })} /> },
     { key: 'layout', label: t('design.layout'), children: <LayoutEditor design={design} onChange={setDesign} /> },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkOf, faultOf, nextCodes } from './codeRule';
-import { emptyDesign, faultsOf, firstLifecycle, fromDocument, fromJson, newField, pluralOf, removeField, removeState, renameField, renamesOf, renameState, toDocument, type Design } from './model';
+import { emptyDesign, faultsOf, firstLifecycle, fromDocument, fromJson, newField, pluralOf, removeField, removeState, renameField, renamesOf, renameState, toDocument, withFields, type Design } from './model';
 import { mergePatch, neededFor } from '../form/formModel';
 import { conflictRows, firstChoices, merged } from '../Conflict';
 import { orgTree } from '@/components/OrgSelect';
@@ -88,5 +88,13 @@ describe('organisations', () => {
   it('are nested by their parents', () => {
     const node = (id: string, parent: string) => ({ id, code: id.toUpperCase(), name: '', type: 'plant', parent, children: 0 });
     expect(orgTree([node('a', ''), node('b', 'a'), node('c', 'B'), node('d', 'gone')])).toMatchObject([{ value: 'a', children: [{ value: 'b', children: [{ value: 'c' }] }] }, { value: 'd' }]);
+  });
+
+  it('shows new fields in the list while there is room', () => {
+    const one = withFields(emptyDesign(), [newField('string', [])]);
+    expect(one.lists?.columns).toEqual(['code', 'name', one.fields[0].name, 'updated_at']);
+    const object = withFields(one, [...one.fields, newField('object', [one.fields[0].name])]);
+    expect(object.lists?.columns).toEqual(one.lists?.columns);
+    expect(object.fields.length).toBe(2);
   });
 });

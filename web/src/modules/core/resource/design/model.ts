@@ -95,6 +95,16 @@ export function renameField(d: Design, index: number, name: string): Design {
   };
 }
 
+/* A new field shows in the list, while there is room for it. */
+export function withFields(d: Design, fields: DesignField[]): Design {
+  const columns = d.lists?.columns ?? [];
+  const added = fields.slice(d.fields.length).filter((f) => !['object', 'array', 'json', 'secret'].includes(f.type)).map((f) => f.name);
+  if (added.length === 0 || columns.length + added.length > 8) return { ...d, fields };
+  const end = columns.indexOf('updated_at');
+  const at = end < 0 ? columns.length : end;
+  return { ...d, fields, lists: { ...d.lists, columns: [...columns.slice(0, at), ...added, ...columns.slice(at)] } };
+}
+
 export function removeField(d: Design, index: number): Design {
   const gone = d.fields[index].name;
   const keep = (n: string) => n !== gone && n !== `spec.${gone}`;
