@@ -396,6 +396,7 @@ int schedules_open(struct jobs *js, struct schedules **ret, struct error *e)
 void schedules_close(struct schedules *s)
 {
     if (!s) return;
+    if (s->mine) sql_lease_drop(s->js->db, "job-scheduler", s->js->runner); /* another goes on at once */
     forget_all(s);
     mem_free(s->list);
     arena_fini(&s->arena);
