@@ -130,6 +130,7 @@ struct changer { /* one writing transaction for resources of one kind */
     const struct actor *by;
     struct sql_tx *tx;
     int64_t now_us, seq, first_seq, num; /* last numbers given out */
+    size_t stored; /* resources written so far */
     bool num_loaded, num_moved;
     int64_t text_num; /* of the text for searches made last; 0: none (search.c) */
     struct arena refs_arena; /* of the cache below: (kind, code or id) -> id */

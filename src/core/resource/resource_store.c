@@ -80,6 +80,16 @@ static int stamp(struct changer *c, struct arena *a, const struct resource *old,
     return changer_number(c, &next->num, e);
 }
 
+/* PostgreSQL plans by statistics, which an import into an empty table outruns: without them it looks for a code
+ * through all resources of the kind. */
+static int fresh_statistics(struct changer *c, struct error *e)
+{
+    c->stored++;
+    bool due = c->stored == 500 || c->stored == 5000 || c->stored == 50000;
+    if (!due || sql_dialect(c->k->db) != SQL_POSTGRESQL) return 0;
+    return sql_exec(c->tx, e, "analyze resource, resource_ref, resource_history, search_doc", "");
+}
+
 int changer_store(struct changer *c, struct arena *a, const struct resource *old, struct resource *next,
                   enum change_op op, struct error *e)
 {
@@ -97,5 +107,5 @@ int changer_store(struct changer *c, struct arena *a, const struct resource *old
     if (!rc && !next->deleted) rc = code_used(c, next, e);
     if (!rc) rc = log_change(c, next, op, e);
     if (!rc) rc = search_put(c, a, next, !old, e);
-    return rc;
+    return rc ? rc : fresh_statistics(c, e);
 }
