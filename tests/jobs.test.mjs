@@ -194,6 +194,14 @@ test('schedules: next times, calendar, run by hand, each second', async () => {
   await admin.call('DELETE', '/schedules/often', undefined, 204);
 });
 
+test('an API token makes no schedules: they would have all rights of its owner', async () => {
+  const { token } = await admin.call('POST', '/tokens', { name: 'planner', roles: ['administrator'] });
+  const program = new Api(serve.base, { Authorization: `Bearer ${token}` });
+  const refused = await program.call('POST', '/schedules', { code: 'sneaky', spec: { cron: '0 0 * * *', job_type: 'system.prune' } }, 403);
+  ok(refused.detail.includes('API token'), refused.detail);
+  await program.call('PATCH', '/schedules/system-prune', { spec: { cron: '0 0 * * *' } }, 403);
+});
+
 test('the system tells what it is and what it is made of', async () => {
   const info = await admin.get('/system/info');
   ok(info.store.engine === 'SQLite' && info.store.bytes > 0 && info.store.url.startsWith('sqlite:'), JSON.stringify(info.store));

@@ -333,13 +333,25 @@ static int check_job(struct jobs *js, struct arena *a, const struct resource *r,
     return rc;
 }
 
+/* A schedule acts with all rights of whoever made it: an API token, which may be narrower, makes none. */
+static int check_maker(struct error *e)
+{
+    const struct actor *by = resource_changer();
+    if (!by || !by->token_id[0]) return 0;
+    return error_set(e, ERR_FORBIDDEN, "",
+                     "schedules are made and changed when signed in, not with an API token: they run with all rights "
+                     "of their maker",
+                     "计划须登录后创建和修改，不能使用 API 令牌：计划以创建者的全部权限运行");
+}
+
 static int check_schedule(void *ctx, struct kernel *k, struct sql_tx *tx, struct arena *a, const struct resource *old,
                           const struct resource *new_, struct error *e)
 {
     struct schedules *s = ctx;
     struct plan p;
-    if (!new_) return 0;
-    int rc = plan_read(new_->spec, NULL, a, &p, e);
+    int rc = check_maker(e);
+    if (rc || !new_) return rc;
+    rc = plan_read(new_->spec, NULL, a, &p, e);
     if (rc) return rc;
     int64_t next = plan_next(&p, clock_now_us(s->js->clock));
     plan_fini(&p);
