@@ -43,8 +43,8 @@ static uint64_t sim_mono_ns(void *ctx)
 void sim_clock_init(struct sim_clock *s, int64_t now_us)
 {
     s->clock = (struct clock){sim_now_us, sim_mono_ns, s};
-    s->now_us = now_us;
-    s->mono_ns = 1000000000u;
+    atomic_init(&s->now_us, now_us);
+    atomic_init(&s->mono_ns, 1000000000u);
 }
 
 void sim_clock_advance(struct sim_clock *s, int64_t us)

@@ -14,8 +14,8 @@ static inline uint64_t clock_mono_ns(const struct clock *c) { return c->mono_ns(
 
 struct sim_clock {
     struct clock clock;              /* hand out &sim.clock */
-    int64_t now_us;
-    uint64_t mono_ns;
+    _Atomic int64_t now_us;          /* threads under test read while the test moves it */
+    _Atomic uint64_t mono_ns;
 };
 void sim_clock_init(struct sim_clock *s, int64_t now_us);
 void sim_clock_advance(struct sim_clock *s, int64_t us); /* both clocks */
