@@ -204,8 +204,12 @@ test('trend: saved, opened again, exported', async () => {
   await button(dialog(page), '保存').click();
   await page.getByText('趋势“测试趋势”已保存').waitFor();
   await go(page, '/trends');
-  await page.locator('.saved-row').getByRole('button', { name: '测试趋势', exact: true }).click();
-  await until(() => page.url().includes(PENS[1]) && page.url().includes('axes=stacked'), 'the saved pens');
+  /* a click may meet a list that is just being drawn anew: again, until it has been heard */
+  await until(async () => {
+    if (page.url().includes(PENS[1]) && page.url().includes('axes=stacked')) return true;
+    await page.locator('.saved-row').getByRole('button', { name: '测试趋势', exact: true }).click({ timeout: 2000 }).catch(() => {});
+    return false;
+  }, 'the saved pens', 20000, 500);
   await until(async () => (await inked()).every((p) => p.count > 10), 'the curves of the saved trend');
   await button(page, '导出').click();
   const [file] = await Promise.all([page.waitForEvent('download'), page.getByText('CSV：原始样本').click()]);
