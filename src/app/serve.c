@@ -70,10 +70,20 @@ static void close_kernel(struct server *s)
     kernel_close(s->node.kernel);
 }
 
+/* A backup that was fetched into other files. */
+static int open_restored(struct fs *fs, int64_t until_us, struct ts_store **ret, struct error *e)
+{
+    struct tsdb_config tc = {.fs = fs, .replay_until_us = until_us, .no_thread = true};
+    return tsdb_open(&tc, ret, e);
+}
+
 static int open_history(struct server *s, struct error *e)
 {
     struct tsdb_config tc = {.fs = s->node.data, .clock = s->node.clock};
-    return tsdb_open(&tc, &s->node.history, e);
+    int err = tsdb_open(&tc, &s->node.engine, e);
+    s->node.history = s->node.engine;
+    s->node.history_open = open_restored;
+    return err;
 }
 static void close_history(struct server *s)
 {

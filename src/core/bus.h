@@ -36,6 +36,9 @@ struct bus_point {
     uint32_t num;
     double deadband;                    /* absolute, in the point's unit; 0: every change; < 0: filter off (every sample) */
     int64_t min_interval_us, max_interval_us; /* 0: none; after max a heartbeat is stored even without change */
+    double door;                        /* swinging door (Bristol, US 4 669 097): lines between stored samples stay within
+                                         * +- this of every sample that the deadband let through; 0: off */
+    int64_t door_max_us;                /* something is stored at least after this time; 0: 10 min */
     bool archive;                       /* goes to history; unknown points do */
     bool step;                          /* discrete: interpolation holds the value */
 };

@@ -14,7 +14,11 @@ struct node {
     struct kernel *kernel;
     struct api *api;
     struct bus *bus;
-    struct ts_store *history;           /* the default store */
+    struct ts_store *history;           /* where samples go and come from: the embedded engine, or a router before it */
+    struct ts_store *engine;            /* the embedded engine itself: admin, backup */
+    /* Open a store of the embedded engine in other files (a backup that was fetched), records of its logs written after
+     * until_us left out (INT64_MAX: none). fs is borrowed. */
+    int (*history_open)(struct fs *fs, int64_t until_us, struct ts_store **ret, struct error *e);
     struct fs *data;                    /* the data directory */
     struct jobs *jobs;                  /* core/job.h */
     struct object_store *objects;       /* store/object.h: attachments, exports, models */

@@ -1,4 +1,5 @@
-/* tsstore.h - the interface of a time-series store: our own engine (tsdb) now, remote engines later.
+/* tsstore.h - the interface of a time-series store: our own engine (tsdb), remote ones (store/ts_*.h),
+ * and the router that picks one by archive class (store/ts_router.h).
  *
  * Threads: append from one thread at a time (the history writer); queries from any thread, while
  * appends go on. Times are int64 microseconds UTC; ranges are [from, to) unless said otherwise.
@@ -15,12 +16,15 @@ typedef int ts_scan_fn(void *ctx, const struct sample *s, size_t n);
 struct ts_summary {
     uint64_t count;            /* samples in range */
     uint64_t good;             /* of them good */
+    uint64_t usable;           /* of them good or uncertain, and a number: what min, max, sum, mean and m2 are over */
     double min, max;           /* over good and uncertain numbers; NAN when none */
     int64_t min_us, max_us;    /* when (first) */
     double sum, mean;          /* plain, over samples */
+    double m2;                 /* sum of (value - mean)^2: variance is m2 / usable, or m2 / (usable - 1) of a sample */
     double twa;                /* time-weighted average over the time with usable value; NAN when none */
     double integral;           /* time-weighted sum, value x seconds */
     double good_s;             /* seconds of good value */
+    double usable_s;           /* seconds of good or uncertain value; twa is over these */
     double total_s;            /* seconds of the range that are not in the future of the last sample */
     double percent_good;       /* 100 * good_s / total_s; 0 when total_s is 0 */
     struct sample first, last; /* SAMPLE_NONE with point 0 when none */
@@ -36,12 +40,18 @@ struct ts_stats {
     char read_only_why[128];
 };
 
+/* Window i of a query; non-zero ends the query with that value. */
+typedef int ts_window_fn(void *ctx, size_t i, const struct ts_summary *s);
+
 #define TS_CLASSES 16 /* ids 0..15 */
-/* An archive class: how long the samples of its points are kept. 0: no limit of that sort. */
+/* An archive class: how long the samples of its points are kept and where. 0: no limit of that sort. */
 struct ts_class {
     uint8_t id;
     int64_t max_age_us;
     uint64_t max_bytes;        /* compressed bytes of the class; the oldest go first */
+    int64_t rollup_age_us;     /* hourly and daily rollups outlive their samples up to this age; 0: they go with them */
+    int64_t warm_after_us;     /* files whose newest sample is older move to the warm place; 0: never */
+    int64_t cold_after_us;     /* and to the cold one */
 };
 struct ts_class_usage {
     uint64_t bytes, samples;
@@ -62,8 +72,14 @@ struct ts_store_ops {
     /* Summary of [from, to); the value in force at `from` counts for the time-weighted figures.
      * step: the value holds until the next sample (else linear between samples, held after the last). */
     int (*summary)(struct ts_store *, uint32_t point, int64_t from, int64_t to, bool step, struct ts_summary *ret, struct error *);
+    /* Summaries of the windows [edges[i], edges[i + 1]), i < n, edges rising, as `summary` would give each, in one
+     * pass; fn gets them in order. Long windows are read from rollups. NULL: the caller uses ts_windows (ts_scan.h). */
+    int (*windows)(struct ts_store *, uint32_t point, const int64_t *edges, size_t n, bool step, ts_window_fn *, void *ctx, struct error *);
+    /* Remove the samples of a point in [from, to), durably; later writes into the range stay. NULL: not possible. */
+    int (*remove)(struct ts_store *, uint32_t point, int64_t from, int64_t to, struct error *);
     /* Plot: per pixel interval of [from, to) at most five samples: first, min, max, last and the first
-     * one that is not good, in time order (PI plot values). */
+     * one that is not good, in time order (PI plot values). Long intervals may end at the border of a rollup
+     * (hour, day) instead of that of the pixel: never more than 5 x pixels samples, each a stored one. */
     int (*plot)(struct ts_store *, uint32_t point, int64_t from, int64_t to, uint32_t pixels, ts_scan_fn *, void *ctx, struct error *);
     int (*string_put)(struct ts_store *, struct str s, uint64_t *ret_id);      /* durable on return */
     int (*string_get)(struct ts_store *, uint64_t id, char *out, size_t cap, size_t *ret_n); /* ERR_NOT_FOUND, ERR_TOO_LARGE */
@@ -81,6 +97,8 @@ struct ts_store_ops {
     int (*reopen)(struct ts_store *, struct error *);
     void (*close)(struct ts_store *); /* flushes, frees */
 };
+struct ts_admin_ops;
 struct ts_store {
     const struct ts_store_ops *ops; /* first member of an implementation's own struct */
+    const struct ts_admin_ops *admin; /* ts_admin.h; NULL: a store that keeps house itself (a remote engine) */
 };

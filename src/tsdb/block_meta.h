@@ -13,6 +13,7 @@ struct block_meta {
     struct sample first, last, min, max, bad; /* type NONE with point 0: there is none */
     uint32_t good;                            /* samples of good quality */
     double sum;                               /* of usable values */
+    double m2;                                /* sum of (value - mean)^2 over them */
     uint32_t usable;                          /* samples in sum */
     /* Between first and last, by time (seconds): */
     double step_integral, linear_integral, usable_s, good_s;

@@ -11,7 +11,7 @@
 #pragma once
 #include "io/clock.h"
 #include "io/fs.h"
-#include "model/tsstore.h"
+#include "model/ts_admin.h"
 
 #define TSDB_CLASSES 16            /* archive classes 0..15; points are of class 0 unless told */
 #define TSDB_APPEND_MAX (4u << 20) /* samples in one append */
@@ -27,6 +27,9 @@ struct tsdb_config {
     const uint32_t *points; /* point_classes[i] is the class of points[i]; may be NULL */
     const uint8_t *point_classes;
     size_t npoints;
+    struct fs *places[TS_PLACES]; /* [TS_WARM], [TS_COLD]: where old segments move (files under "ts/" there); may be NULL */
+    int64_t replay_until_us; /* log records written later are left out (point-in-time restore); 0: none */
+    bool no_rollups; /* no hourly and daily rollups are made (tests of the raw path) */
     bool no_thread; /* no background thread: work is done inside append and tsdb_seal */
 };
 
