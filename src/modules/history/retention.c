@@ -22,6 +22,14 @@ struct retention {
     size_t nrows;
 };
 
+/* 0: not given. */
+static int64_t age_of(const struct resource *res, const char *field)
+{
+    int64_t age = 0;
+    struct str text = json_str(json_get(res->spec, field), STR(""));
+    return text.n && duration_parse(text, &age, NULL) == 0 ? age : 0;
+}
+
 static int load_class(void *ctx, const struct resource *res)
 {
     struct retention *r = ctx;
@@ -30,12 +38,12 @@ static int load_class(void *ctx, const struct resource *res)
         return 0;
     }
     struct class_row *row = &r->row[r->nrows++];
-    int64_t age = 0;
-    struct str text = json_str(json_get(res->spec, "keep"), STR(""));
-    if (text.n && duration_parse(text, &age, NULL)) age = 0;
     row->c = (struct ts_class){.id = (uint8_t)res->num,
-                               .max_age_us = age,
-                               .max_bytes = (uint64_t)json_i64(json_get(res->spec, "max_mb"), 0) << 20};
+                               .max_age_us = age_of(res, "keep"),
+                               .max_bytes = (uint64_t)json_i64(json_get(res->spec, "max_mb"), 0) << 20,
+                               .rollup_age_us = age_of(res, "keep_rollups"),
+                               .warm_after_us = age_of(res, "warm_after"),
+                               .cold_after_us = age_of(res, "cold_after")};
     str_to_cstr(res->code, row->code, sizeof row->code);
     str_to_cstr(res->name, row->name, sizeof row->name);
     return 0;
