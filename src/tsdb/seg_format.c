@@ -183,6 +183,7 @@ static void get_stats(struct in *in, struct block_meta *m)
     m->usable = (uint32_t)in_count(in, m->count);
     double *figures[] = {&m->sum, &m->step_integral, &m->linear_integral, &m->usable_s, &m->good_s};
     for (int i = 0; i < 5; i++) *figures[i] = get_double(in);
+    m->m2 = NAN; /* this version does not have it */
 }
 
 static bool get_body(struct in *in, struct index_entry *e)

@@ -532,3 +532,35 @@ int seg_points(struct seg *s, struct codec *codec, struct seg_point **ret, size_
     *ret_n = l.n;
     return 0;
 }
+
+/* ---- all summaries ---- */
+struct walk {
+    seg_meta_fn *fn;
+    void *ctx;
+    uint32_t point; /* of the last entry that was given */
+    int64_t first_us;
+    int rc; /* of fn */
+};
+
+static int walk_entry(void *ctx, const struct index_entry *e)
+{
+    struct walk *k = ctx;
+    const struct block_meta *m = &e->meta;
+    if (m->point < k->point || (m->point == k->point && m->first_us <= k->first_us)) return 0;
+    k->point = m->point;
+    k->first_us = m->first_us;
+    k->rc = k->fn(k->ctx, m);
+    return k->rc != 0;
+}
+
+int seg_each_meta(struct seg *s, struct codec *codec, seg_meta_fn *fn, void *ctx)
+{
+    struct walk k = {.fn = fn, .ctx = ctx, .first_us = INT64_MIN};
+    int rc = 0;
+    for (size_t i = 0; i < s->npages && !rc && !k.rc && !atomic_load(&s->salvaged); i++)
+        rc = each_in_page(s, &s->pages[i], 0, codec, walk_entry, &k);
+    if (rc == ERR_CORRUPT) rc = salvage(s, false);
+    if (rc || k.rc || !atomic_load(&s->salvaged)) return rc ? rc : k.rc;
+    for (size_t i = first_found(s, k.point); i < s->nfound && !k.rc; i++) (void)walk_entry(&k, &s->found[i]);
+    return k.rc;
+}

@@ -35,6 +35,12 @@ const struct seg_info *seg_info(const struct seg *s);
  * or before `from` is always among them. 1 found, 0 none, negative error (ERR_CORRUPT: index page broken). */
 int seg_source(struct seg *s, uint32_t point, int64_t from, int64_t to, int64_t floor, struct arena *a,
                struct codec *codec, struct source *ret);
+/* The index entry of every block, in order of point and time, cheaply. `m` is valid during the call (has_stats false:
+ * only count, times and place are known; m2 NAN: not known, of a file of the first version). Non-zero from fn ends the
+ * walk and is returned; 0 at the end; ERR_IO, ERR_NOMEM, ERR_CORRUPT (nothing can be found any more). */
+typedef int seg_meta_fn(void *ctx, const struct block_meta *m);
+int seg_each_meta(struct seg *s, struct codec *codec, seg_meta_fn *fn, void *ctx);
+
 /* For merging: every point with its group, in order of the group; memory from mem_alloc. */
 struct seg_point {
     uint32_t point, group;

@@ -1,5 +1,6 @@
 /* stats.c - see stats.h; summary.c says what the figures mean. */
 #include "tsdb/stats.h"
+#include <string.h>
 
 static double seconds(int64_t us)
 {
@@ -28,35 +29,119 @@ void stretch_add(struct stretch *st, const struct sample *a, const struct sample
             (on_line(a->time_us, v0, b->time_us, v1, lo) + on_line(a->time_us, v0, b->time_us, v1, hi)) / 2 * dt;
 }
 
-static void take(struct block_meta *m, const struct sample *s)
+/* What is gathered while walking over a block; dt in microseconds, so that nothing is divided on the way. */
+struct figures {
+    double sum, step, line, usable_us, good_us;
+    size_t least, greatest; /* indexes; valid when usable > 0 */
+    double min, max;
+};
+
+/* Stretch from sample i to the next one. */
+static void add_step(struct figures *f, const struct sample *s, bool usable, double v, bool next_usable, double next)
 {
-    double v, best = 0;
-    m->good += s->quality == QUALITY_GOOD;
-    if (s->quality != QUALITY_GOOD && !m->bad.point) m->bad = *s;
-    if (!sample_usable(s, &v)) return;
-    m->sum += v;
+    double dt = (double)(s[1].time_us - s[0].time_us);
+    if (s->quality == QUALITY_GOOD) f->good_us += dt;
+    if (!usable) return;
+    f->usable_us += dt;
+    f->step += v * dt;
+    f->line += (next_usable ? (v + next) / 2 : v) * dt;
+}
+
+static void take(struct block_meta *m, struct figures *f, const struct sample *s, size_t i, bool usable, double v)
+{
+    m->good += s[i].quality == QUALITY_GOOD;
+    if (s[i].quality != QUALITY_GOOD && !m->bad.point) m->bad = s[i];
+    if (!usable) return;
+    f->sum += v;
+    if (!m->usable || v < f->min) f->min = v, f->least = i;
+    if (!m->usable || v > f->max) f->max = v, f->greatest = i;
     m->usable++;
-    if (!m->min.point || (sample_usable(&m->min, &best), v < best)) m->min = *s;
-    if (!m->max.point || (sample_usable(&m->max, &best), v > best)) m->max = *s;
+}
+
+static void walk(struct block_meta *m, struct figures *f, const struct sample *s, size_t n)
+{
+    double v = 0, next = 0;
+    bool usable = sample_usable(&s[0], &v);
+    for (size_t i = 0; i < n; i++) {
+        take(m, f, s, i, usable, v);
+        if (i + 1 == n) break;
+        bool next_usable = sample_usable(&s[i + 1], &next);
+        add_step(f, &s[i], usable, v, next_usable, next);
+        usable = next_usable;
+        v = next;
+    }
+}
+
+static uint32_t meta_word(const struct sample *s)
+{
+    uint32_t m;
+    memcpy(&m, &s->type, sizeof m);
+    return m;
+}
+
+/* All samples are good, finite doubles: nearly every block is. */
+static bool plain(const struct sample *s, size_t n)
+{
+    uint32_t other = 0;
+    uint64_t infinite = 0;
+    if (s->type != SAMPLE_DOUBLE || s->quality != QUALITY_GOOD) return false;
+    for (size_t i = 0; i < n; i++) {
+        other |= meta_word(&s[i]) ^ meta_word(&s[0]);
+        infinite |= (s[i].v.u >> 52 & 0x7ff) == 0x7ff;
+    }
+    return !(other | infinite);
+}
+
+static void walk_plain(struct block_meta *m, struct figures *f, const struct sample *s, size_t n)
+{
+    f->min = f->max = f->sum = s[0].v.d;
+    for (size_t i = 1; i < n; i++) {
+        double v = s[i].v.d, before = s[i - 1].v.d, dt = (double)(s[i].time_us - s[i - 1].time_us);
+        f->sum += v;
+        f->step += before * dt;
+        f->line += (before + v) * dt;
+        if (v < f->min) f->min = v, f->least = i;
+        if (v > f->max) f->max = v, f->greatest = i;
+    }
+    f->line /= 2;
+    f->usable_us = f->good_us = (double)(s[n - 1].time_us - s[0].time_us);
+    m->good = m->usable = (uint32_t)n;
+}
+
+/* Second pass: about the mean, with what rounding left of the sum of differences taken off again. */
+static double about_mean(const struct sample *s, size_t n, double mean, double usable)
+{
+    double squares = 0, rest = 0, v;
+    for (size_t i = 0; i < n; i++) {
+        if (!sample_usable(&s[i], &v)) continue;
+        squares += (v - mean) * (v - mean);
+        rest += v - mean;
+    }
+    squares -= rest * rest / usable;
+    return squares > 0 || isnan(squares) ? squares : 0;
 }
 
 void block_meta_fill(struct block_meta *m, const struct sample *s, size_t n)
 {
-    struct stretch step = {0}, line = {0};
+    struct figures f = {0};
     *m = (struct block_meta){
         .point = s[0].point, .count = (uint32_t)n, .has_stats = true, .offset = m->offset, .len = m->len};
     m->first = s[0];
     m->last = s[n - 1];
     m->first_us = s[0].time_us;
     m->last_us = s[n - 1].time_us;
-    for (size_t i = 0; i < n; i++) {
-        take(m, &s[i]);
-        if (i + 1 == n) break;
-        stretch_add(&step, &s[i], &s[i + 1], INT64_MIN, INT64_MAX, true);
-        stretch_add(&line, &s[i], &s[i + 1], INT64_MIN, INT64_MAX, false);
+    if (plain(s, n))
+        walk_plain(m, &f, s, n);
+    else
+        walk(m, &f, s, n);
+    if (m->usable) {
+        m->min = s[f.least];
+        m->max = s[f.greatest];
+        m->m2 = about_mean(s, n, f.sum / m->usable, m->usable);
     }
-    m->step_integral = step.integral;
-    m->linear_integral = line.integral;
-    m->usable_s = step.usable_s;
-    m->good_s = step.good_s;
+    m->sum = f.sum;
+    m->step_integral = f.step / 1e6;
+    m->linear_integral = f.line / 1e6;
+    m->usable_s = f.usable_us / 1e6;
+    m->good_s = f.good_us / 1e6;
 }

@@ -9,5 +9,5 @@ struct stretch {
 /* Add the stretch from sample a to the next one b (NULL: none, the value is held), cut to [from, end). */
 void stretch_add(struct stretch *st, const struct sample *a, const struct sample *b, int64_t from, int64_t end,
                  bool step);
-/* Fill everything but offset and len from n >= 1 samples in time order. */
+/* Fill everything but offset and len from n >= 1 samples in time order (their metas are type, quality, flags). */
 void block_meta_fill(struct block_meta *m, const struct sample *s, size_t n);
