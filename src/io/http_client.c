@@ -1,9 +1,11 @@
 /* http_client.c - blocking HTTP calls over libcurl, for worker threads.
  *
- * One handle a call: nothing is shared between threads. Only http and https, also after redirects (at
+ * One handle a call: nothing is shared between threads; a http_keep only stores idle handles, whose connections the
+ * next call takes over. Only http and https, also after redirects (at
  * most 5). The address filter looks at the address that is really connected to, so that neither DNS nor
  * a redirect nor an odd spelling of an address gets around it. */
 #include "io/http_client.h"
+#include "base/mem.h"
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <pthread.h>
@@ -172,17 +174,64 @@ static int take_answer(CURL *h, struct arena *arena, struct answer *a, struct ht
     return 0;
 }
 
+/* ------------------------------------------------------------------ connections that stay */
+
+#define IDLE_MAX 16
+struct http_keep {
+    pthread_mutex_t lock;
+    CURL *idle[IDLE_MAX]; /* under lock */
+    size_t n;
+};
+
+struct http_keep *http_keep_new(void)
+{
+    struct http_keep *k = mem_calloc(1, sizeof *k);
+    if (k) pthread_mutex_init(&k->lock, NULL);
+    return k;
+}
+
+void http_keep_free(struct http_keep *k)
+{
+    if (!k) return;
+    while (k->n) curl_easy_cleanup(k->idle[--k->n]);
+    pthread_mutex_destroy(&k->lock);
+    mem_free(k);
+}
+
+static CURL *handle_take(struct http_keep *k)
+{
+    CURL *h = NULL;
+    if (!k) return curl_easy_init();
+    pthread_mutex_lock(&k->lock);
+    if (k->n) h = k->idle[--k->n];
+    pthread_mutex_unlock(&k->lock);
+    return h ? h : curl_easy_init();
+}
+
+static void handle_give(struct http_keep *k, CURL *h)
+{
+    bool kept = false;
+    if (k && h) {
+        curl_easy_reset(h);
+        pthread_mutex_lock(&k->lock);
+        kept = k->n < IDLE_MAX;
+        if (kept) k->idle[k->n++] = h;
+        pthread_mutex_unlock(&k->lock);
+    }
+    if (!kept) curl_easy_cleanup(h);
+}
+
 int http_call(struct arena *arena, const struct http_call *c, struct http_answer *ret, struct error *e)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, curl_once);
     char why[CURL_ERROR_SIZE] = "";
     struct answer a = {0};
-    CURL *h = curl_easy_init();
+    CURL *h = handle_take(c->keep);
     struct curl_slist *headers = header_list(c);
     if (!h || !headers) {
         curl_slist_free_all(headers);
-        curl_easy_cleanup(h);
+        handle_give(c->keep, h);
         return error_set(e, ERR_NOMEM, "url", "no memory for the call", "调用内存不足");
     }
     buf_init(&a.body, c->answer_max ? c->answer_max : 16u << 20);
@@ -192,6 +241,6 @@ int http_call(struct arena *arena, const struct http_call *c, struct http_answer
     int err = code == CURLE_OK ? take_answer(h, arena, &a, ret, e) : fault(c, &a, code, why, e);
     buf_fini(&a.body);
     curl_slist_free_all(headers);
-    curl_easy_cleanup(h);
+    handle_give(c->keep, h);
     return err;
 }

@@ -4,6 +4,10 @@
 #include <stdbool.h>
 #include "base/arena.h"
 #include "base/buf.h"
+/* Connections that stay open for later calls: any thread, at most 16 idle ones. */
+struct http_keep;
+struct http_keep *http_keep_new(void); /* NULL: out of memory */
+void http_keep_free(struct http_keep *k);
 struct http_call {
     const char *method, *url;
     const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
@@ -13,6 +17,7 @@ struct http_call {
     const char *ca_file;        /* NULL: system */
     bool insecure;              /* no certificate check: only when a user chose it */
     bool refuse_local;          /* loopback, link-local, private addresses refused (also after redirects) */
+    struct http_keep *keep;     /* NULL: a connection of its own */
 };
 struct http_answer { int status; struct str body; struct str content_type; }; /* in the arena */
 MUST_CHECK int http_call(struct arena *a, const struct http_call *c, struct http_answer *ret, struct error *e);
