@@ -36,8 +36,8 @@ struct bus_point {
     uint32_t num;
     double deadband;                    /* absolute, in the point's unit; 0: every change; < 0: filter off (every sample) */
     int64_t min_interval_us, max_interval_us; /* 0: none; after max a heartbeat is stored even without change */
-    double door;                        /* swinging door (Bristol, US 4 669 097): lines between stored samples stay within
-                                         * +- this of every sample that the deadband let through; 0: off */
+    double door;                        /* swinging door (core/filter.h): lines between stored samples stay within +- this
+                                         * of every sample that the deadband let through; 0: off. History only */
     int64_t door_max_us;                /* something is stored at least after this time; 0: 10 min */
     bool archive;                       /* goes to history; unknown points do */
     bool step;                          /* discrete: interpolation holds the value */
@@ -65,5 +65,6 @@ MUST_CHECK int bus_write(struct bus *b, const struct sample *s, size_t n, struct
 struct bus_stats {
     uint64_t received, refused, passed, filtered, stored, journal_dropped, unknown_point;
     uint64_t journal_bytes, journal_records, lag_us; /* lag: age of the oldest sample not yet stored */
+    uint64_t door;                      /* of those that passed: kept out of history by the swinging door */
 };
 void bus_stats(struct bus *b, struct bus_stats *ret);

@@ -4,7 +4,13 @@
  * shard; with several, room is checked in all rings first - the source is their only producer, so room
  * that is seen stays). A shard sleeps on a semaphore when all its rings are empty. Lists of sources and
  * subscribers change under `lock`; the shard holds it while it works on one batch, so that after
- * unsubscribe or close nothing runs any more. */
+ * unsubscribe or close nothing runs any more.
+ *
+ * The swinging door (core/filter.h) stands between the exception filter and history alone. What it holds back lives
+ * in the slot of the point; it is stored when the door closes, when the filter is switched off or the point goes,
+ * when it has waited door_max (a sweep, every two seconds, over the points that have a door) and at a clean stop.
+ * What a killed process loses is that one sample a point. */
+#include <errno.h>
 #include <semaphore.h>
 #include "base/mem.h"
 #include "base/metric.h"
@@ -14,10 +20,12 @@
 #define SHARDS_MAX 16
 #define SUBSCRIBERS_MAX 32
 #define BATCH 4096
+#define SWEEP_NS 2000000000ull /* how often doors that stay open are looked at */
 
 METRIC(m_received, METRIC_COUNTER, "bornite_bus_received_total", "Samples taken from sources.");
 METRIC(m_refused, METRIC_COUNTER, "bornite_bus_refused_total", "Samples refused because a ring was full.");
 METRIC(m_filtered, METRIC_COUNTER, "bornite_bus_filtered_total", "Samples held back by the exception filter.");
+METRIC(m_door, METRIC_COUNTER, "bornite_bus_door_total", "Samples that the swinging door kept out of history.");
 METRIC(m_passed, METRIC_COUNTER, "bornite_bus_passed_total", "Samples passed on to subscribers and history.");
 
 struct subscriber {
@@ -44,7 +52,10 @@ struct shard {
     size_t nsubs;
     struct command *commands;
     size_t ncommands, commands_cap;
-    struct sample in[BATCH], out[2 * BATCH], hist[2 * BATCH];
+    uint32_t *doors; /* points that have or had a door */
+    size_t ndoors, doors_cap;
+    uint64_t now_ns, swept_ns;
+    struct sample in[BATCH], out[2 * BATCH], hist[FILTER_OUT * BATCH];
 };
 
 struct bus {
@@ -53,7 +64,7 @@ struct bus {
     struct shard *shard;
     struct point_table table;
     struct history *history;
-    _Atomic uint64_t received, refused, passed, filtered, unknown;
+    _Atomic uint64_t received, refused, passed, filtered, unknown, door;
 };
 
 struct bus_source {
@@ -71,20 +82,74 @@ static void shard_wake(struct shard *s)
     if (atomic_exchange(&s->sleeping, false)) sem_post(&s->wake);
 }
 
+static void door_let_go(struct bus *b, struct point_slot *slot)
+{
+    struct sample held;
+    if (door_end(&slot->filter.door, &held) && b->history) history_put(b->history, &held, 1);
+}
+
+/* Before the settings change: does the door close for good? Afterwards: is it to be swept? */
+static void apply_command(struct shard *s, const struct command *c)
+{
+    struct point_slot *slot = point_slot(&s->bus->table, c->cfg.num, true);
+    if (!slot) return;
+    if (c->remove || !(c->cfg.door > 0) || !c->cfg.archive) {
+        door_let_go(s->bus, slot);
+        slot->filter.door = (struct door_filter){0}; /* what is stored meanwhile, it would not know */
+    }
+    point_configure(slot, c->remove ? NULL : &c->cfg);
+    if (c->remove || !(c->cfg.door > 0) || slot->swept) return;
+    if (!mem_grow((void **)&s->doors, &s->doors_cap, s->ndoors + 1, sizeof *s->doors)) return;
+    s->doors[s->ndoors++] = c->cfg.num;
+    slot->swept = true;
+}
+
 static void apply_commands(struct shard *s)
 {
-    for (size_t i = 0; i < s->ncommands; i++) {
-        const struct command *c = &s->commands[i];
-        struct point_slot *slot = point_slot(&s->bus->table, c->cfg.num, true);
-        if (slot) point_configure(slot, c->remove ? NULL : &c->cfg);
-    }
+    for (size_t i = 0; i < s->ncommands; i++) apply_command(s, &s->commands[i]);
     s->ncommands = 0;
+}
+
+/* Doors that have been open for too long by our own clock: their source is silent, or says the same. */
+static void sweep_doors(struct shard *s)
+{
+    if (s->now_ns - s->swept_ns < SWEEP_NS) return;
+    s->swept_ns = s->now_ns;
+    for (size_t i = 0; i < s->ndoors;) {
+        struct point_slot *slot = point_slot(&s->bus->table, s->doors[i], false);
+        struct bus_point cfg = {0};
+        if (!point_settings(slot, &cfg) || !(cfg.door > 0)) {
+            slot->swept = false;
+            s->doors[i] = s->doors[--s->ndoors];
+            continue;
+        }
+        int64_t longest = cfg.door_max_us > 0 ? cfg.door_max_us : DOOR_MAX_DEFAULT_US;
+        bool due = s->now_ns - slot->filter.door.since_ns >= (uint64_t)longest * 1000;
+        if (door_holds(&slot->filter.door) && due) door_let_go(s->bus, slot);
+        i++;
+    }
 }
 
 struct outcome {
     size_t out, hist;
-    uint64_t filtered, unknown;
+    uint64_t filtered, unknown, door;
 };
+
+/* What passed the exception filter, to history: through the door, where there is one. */
+static void keep_sample(struct shard *s, struct point_slot *slot, const struct bus_point *cfg, const struct sample *v,
+                        struct outcome *o)
+{
+    struct door_filter *d = &slot->filter.door;
+    if (!(cfg->door > 0)) {
+        s->hist[o->hist++] = *v;
+        return;
+    }
+    bool held = door_holds(d);
+    int n = door_put(d, cfg, v, s->hist + o->hist);
+    o->hist += (size_t)n;
+    if (door_holds(d) && (!held || n > 0)) d->since_ns = s->now_ns;
+    o->door += !n;
+}
 
 static void take_sample(struct shard *s, const struct sample *v, struct outcome *o)
 {
@@ -98,12 +163,9 @@ static void take_sample(struct shard *s, const struct sample *v, struct outcome 
         cfg = unknown;
     }
     if (!point_value(slot, &now) || v->time_us >= now.time_us) point_publish(slot, v);
-    int n = point_filter(slot, &cfg, v, s->out + o->out);
+    int n = exception_put(&slot->filter.exception, &cfg, v, s->out + o->out);
     if (n == 0) o->filtered++;
-    if (cfg.archive) {
-        memcpy(s->hist + o->hist, s->out + o->out, (size_t)n * sizeof *s->hist);
-        o->hist += (size_t)n;
-    }
+    for (int i = 0; i < n && cfg.archive; i++) keep_sample(s, slot, &cfg, s->out + o->out + i, o);
     o->out += (size_t)n;
 }
 
@@ -124,9 +186,11 @@ static void take_batch(struct shard *s, size_t n)
     atomic_fetch_add(&b->passed, o.out);
     atomic_fetch_add(&b->filtered, o.filtered);
     atomic_fetch_add(&b->unknown, o.unknown);
+    atomic_fetch_add(&b->door, o.door);
     metric_add(&m_received, (int64_t)n);
     metric_add(&m_passed, (int64_t)o.out);
     metric_add(&m_filtered, (int64_t)o.filtered);
+    metric_add(&m_door, (int64_t)o.door);
 }
 
 /* One walk over all sources; how many samples it found. */
@@ -134,7 +198,9 @@ static size_t shard_round(struct shard *s)
 {
     size_t total = 0;
     pthread_mutex_lock(&s->lock);
+    s->now_ns = clock_mono_ns(s->bus->cfg.clock);
     apply_commands(s);
+    sweep_doors(s);
     for (size_t i = 0; i < s->nsources; i++) {
         size_t n = ring_take(&s->sources[i]->ring[s->index], s->in, BATCH);
         if (n) take_batch(s, n);
@@ -142,6 +208,23 @@ static size_t shard_round(struct shard *s)
     }
     pthread_mutex_unlock(&s->lock);
     return total;
+}
+
+/* Until something comes, or doors want to be looked at. `doors` changes on this thread only, and under the lock of
+ * it when a source goes: a point that was given a door meanwhile has sent a wake as well. */
+static void wait_for_work(struct shard *s)
+{
+    struct timespec until;
+    pthread_mutex_lock(&s->lock);
+    bool doors = s->ndoors > 0;
+    pthread_mutex_unlock(&s->lock);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += SWEEP_NS / 1000000000ull;
+    for (int rc = -1; rc != 0;) {
+        rc = doors ? sem_clockwait(&s->wake, CLOCK_MONOTONIC, &until) : sem_wait(&s->wake);
+        if (rc != 0 && errno == ETIMEDOUT) break;
+    }
+    if (doors) atomic_store(&s->sleeping, false);
 }
 
 static void *shard_main(void *arg)
@@ -158,7 +241,7 @@ static void *shard_main(void *arg)
             continue;
         }
         if (atomic_load(&s->stopping)) return NULL;
-        while (sem_wait(&s->wake) != 0) continue;
+        wait_for_work(s);
     }
 }
 
@@ -182,13 +265,20 @@ static void shard_stop(struct shard *s)
     pthread_mutex_destroy(&s->lock);
     mem_free(s->sources);
     mem_free(s->commands);
+    mem_free(s->doors);
 }
 
 /* ---- life ---- */
 
+static void let_go_at_end(void *bus, struct point_slot *slot)
+{
+    door_let_go(bus, slot);
+}
+
 static void bus_free(struct bus *b, unsigned started)
 {
     for (unsigned i = 0; i < started; i++) shard_stop(&b->shard[i]);
+    point_table_each(&b->table, let_go_at_end, b);
     history_stop(b->history);
     point_table_fini(&b->table);
     mem_free(b->shard);
@@ -422,17 +512,28 @@ void bus_unsubscribe(struct bus *b, bus_fn *fn, void *ctx)
     }
 }
 
-/* Current values follow on the shard's side of the table only for points that the shard is not writing
- * at this moment: take its lock, as it holds it while it works. */
+/* Samples of one shard, under its lock, as it holds it while it works. */
+static void publish_run(struct shard *sh, const struct sample *s, size_t n)
+{
+    struct bus *b = sh->bus;
+    for (size_t i = 0; i < n; i++) {
+        struct sample now, held;
+        struct point_slot *slot = point_slot(&b->table, s[i].point, true);
+        if (!slot) continue;
+        if (!point_value(slot, &now) || s[i].time_us >= now.time_us) point_publish(slot, &s[i]);
+        if (door_stored(&slot->filter.door, &s[i], &held)) history_put(b->history, &held, 1);
+    }
+    for (size_t k = 0; k < sh->nsubs; k++) sh->subs[k].fn(sh->subs[k].ctx, s, n);
+}
+
+/* What the API has stored: current values, lines of the doors, subscribers. Runs of one shard are taken together. */
 static void publish_written(struct bus *b, const struct sample *s, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        struct shard *sh = &b->shard[s[i].point % b->nshards];
-        struct sample now;
+    for (size_t from = 0, to; from < n; from = to) {
+        struct shard *sh = &b->shard[s[from].point % b->nshards];
+        for (to = from + 1; to < n && to - from < BATCH && s[to].point % b->nshards == sh->index;) to++;
         pthread_mutex_lock(&sh->lock);
-        struct point_slot *slot = point_slot(&b->table, s[i].point, true);
-        if (slot && (!point_value(slot, &now) || s[i].time_us >= now.time_us)) point_publish(slot, &s[i]);
-        for (size_t k = 0; k < sh->nsubs; k++) sh->subs[k].fn(sh->subs[k].ctx, &s[i], 1);
+        publish_run(sh, s + from, to - from);
         pthread_mutex_unlock(&sh->lock);
     }
 }
@@ -451,6 +552,7 @@ void bus_stats(struct bus *b, struct bus_stats *ret)
                               .refused = atomic_load(&b->refused),
                               .passed = atomic_load(&b->passed),
                               .filtered = atomic_load(&b->filtered),
-                              .unknown_point = atomic_load(&b->unknown)};
+                              .unknown_point = atomic_load(&b->unknown),
+                              .door = atomic_load(&b->door)};
     if (b->history) history_stats(b->history, ret);
 }

@@ -5,7 +5,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/test.h"
-#include "core/bus/point_table.h"
+#include "core/filter.h"
 #include "io/sim_fs.h"
 #include "model/sample.h"
 
@@ -16,15 +16,15 @@ static struct sample num(int64_t t, double v)
     return (struct sample){.time_us = t, .point = 5, .type = SAMPLE_DOUBLE, .v.d = v};
 }
 
-static int feed(struct point_slot *s, const struct bus_point *cfg, int64_t t, double v, struct sample out[2])
+static int feed(struct exception_filter *s, const struct bus_point *cfg, int64_t t, double v, struct sample out[2])
 {
     struct sample in = num(t, v);
-    return point_filter(s, cfg, &in, out);
+    return exception_put(s, cfg, &in, out);
 }
 
 TEST(filter_off_passes_all)
 {
-    struct point_slot s = {0};
+    struct exception_filter s = {0};
     struct bus_point cfg = {.num = 5, .deadband = -1};
     struct sample out[2];
     for (int64_t t = 1; t < 10; t++) CHECK_INT(feed(&s, &cfg, t, 1.0, out), 1);
@@ -32,7 +32,7 @@ TEST(filter_off_passes_all)
 
 TEST(filter_deadband_sends_the_held_one_first)
 {
-    struct point_slot s = {0};
+    struct exception_filter s = {0};
     struct bus_point cfg = {.num = 5, .deadband = 0.5};
     struct sample out[2];
     CHECK_INT(feed(&s, &cfg, 1, 10.0, out), 1);
@@ -47,7 +47,7 @@ TEST(filter_deadband_sends_the_held_one_first)
 
 TEST(filter_step_points_hold_nothing)
 {
-    struct point_slot s = {0};
+    struct exception_filter s = {0};
     struct bus_point cfg = {.num = 5, .deadband = 0, .step = true};
     struct sample out[2];
     CHECK_INT(feed(&s, &cfg, 1, 1, out), 1);
@@ -58,7 +58,7 @@ TEST(filter_step_points_hold_nothing)
 
 TEST(filter_intervals)
 {
-    struct point_slot s = {0};
+    struct exception_filter s = {0};
     struct bus_point cfg = {.num = 5, .deadband = 0, .min_interval_us = 100, .max_interval_us = 1000};
     struct sample out[2];
     CHECK_INT(feed(&s, &cfg, 1, 1, out), 1);
@@ -71,13 +71,13 @@ TEST(filter_intervals)
 
 TEST(filter_quality_always_passes_late_ones_too)
 {
-    struct point_slot s = {0};
+    struct exception_filter s = {0};
     struct bus_point cfg = {.num = 5, .deadband = 100};
     struct sample out[2], bad = num(20, 1);
     bad.quality = QUALITY_BAD;
     bad.flags = REASON_COMM_FAILURE;
     CHECK_INT(feed(&s, &cfg, 10, 1, out), 1);
-    CHECK_INT(point_filter(&s, &cfg, &bad, out), 1);
+    CHECK_INT(exception_put(&s, &cfg, &bad, out), 1);
     CHECK_INT(feed(&s, &cfg, 30, 1, out), 1);
     CHECK_INT(feed(&s, &cfg, 15, 1, out), 1); /* late: history decides */
 }
@@ -339,5 +339,124 @@ TEST(subscribers_see_what_passed)
     CHECK(bus_point_get(b, 1, &got) && got.step && !got.archive);
     bus_stop(b);
     CHECK_INT(m.n, 0); /* archive off */
+    mem_free(m.s);
+}
+
+/* ---- the swinging door stands before history alone ---- */
+
+static bool is_stored(struct memory_store *m, int64_t t)
+{
+    bool found = false;
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->n; i++) found = found || m->s[i].time_us == t;
+    pthread_mutex_unlock(&m->lock);
+    return found;
+}
+
+TEST(a_door_filters_history_only)
+{
+    struct memory_store m;
+    struct bus_source *src;
+    struct seen seen = {0};
+    struct sample now, by_hand = {.time_us = 45, .point = 1, .type = SAMPLE_DOUBLE, .v.d = 45};
+    struct error e = {0};
+    memory_init(&m);
+    struct bus *b = start(&m, NULL, 2);
+    struct bus_point cfg = {.num = 1, .deadband = -1, .door = 0.1, .door_max_us = 3600000000, .archive = true}, got;
+    CHECK_INT(bus_point_set(b, &cfg, 1), 0);
+    CHECK_INT(bus_subscribe(b, count, &seen), 0);
+    REQUIRE(bus_source_open(b, "test", &src) == 0);
+    struct sink sink = bus_source_sink(src);
+    for (int64_t t = 1; t <= 20; t++) publish(&sink, 1, t, (double)t);
+    for (int64_t t = 21; t <= 40; t++) publish(&sink, 1, t, 20);
+    bus_source_close(src); /* all have gone through */
+    CHECK(bus_current(b, 1, &now) && now.time_us == 40);
+    CHECK_INT(seen.n, 40);
+    CHECK_INT(bus_write(b, &by_hand, 1, &e), 0); /* lets go of the one held back: the line ends before it */
+    bus_unsubscribe(b, count, &seen);
+    CHECK(bus_point_get(b, 1, &got) && got.door == 0.1 && got.door_max_us == 3600000000);
+    REQUIRE(bus_source_open(b, "test", &src) == 0);
+    sink = bus_source_sink(src);
+    for (int64_t t = 50; t <= 60; t++) publish(&sink, 1, t, 60);
+    bus_source_close(src);
+    struct bus_stats st;
+    bus_stats(b, &st);
+    CHECK_INT(st.passed, 51);
+    CHECK_INT(st.door, 51 - 2 - 1); /* stored: 1 and 20 as lines ended, 50 with that from 45; all else waited */
+    bus_stop(b);
+    static const int64_t kept[] = {1, 20, 40, 45, 50, 60};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (!is_stored(&m, kept[i])) test_fail(__FILE__, __LINE__, "%lld is missing", (long long)kept[i]);
+    CHECK_INT(m.n, 6);
+    mem_free(m.s);
+}
+
+TEST(a_door_that_is_switched_off_lets_go)
+{
+    struct memory_store m;
+    struct bus_source *src;
+    memory_init(&m);
+    struct bus *b = start(&m, NULL, 1);
+    struct bus_point cfg = {.num = 1, .deadband = -1, .door = 0.1, .archive = true};
+    uint32_t num = 1;
+    CHECK_INT(bus_point_set(b, &cfg, 1), 0);
+    REQUIRE(bus_source_open(b, "test", &src) == 0);
+    struct sink sink = bus_source_sink(src);
+    for (int64_t t = 1; t <= 5; t++) publish(&sink, 1, t, 1);
+    while (!stored(&m)) sched_yield();
+    struct bus_stats st;
+    do bus_stats(b, &st);
+    while (st.received < 5);
+    cfg.door = 0;
+    CHECK_INT(bus_point_set(b, &cfg, 1), 0);
+    while (!is_stored(&m, 5)) sched_yield();
+    publish(&sink, 1, 6, 1);
+    while (!is_stored(&m, 6)) sched_yield();
+    cfg.door = 0.1;
+    CHECK_INT(bus_point_set(b, &cfg, 1), 0);
+    publish(&sink, 1, 7, 1); /* begins anew */
+    while (!is_stored(&m, 7)) sched_yield();
+    publish(&sink, 1, 8, 1);
+    publish(&sink, 1, 9, 1);
+    do bus_stats(b, &st);
+    while (st.received < 9);
+    CHECK_INT(bus_point_remove(b, &num, 1), 0);
+    while (!is_stored(&m, 9)) sched_yield();
+    CHECK(!is_stored(&m, 8));
+    bus_source_close(src);
+    bus_stop(b);
+    CHECK_INT(m.n, 5);
+    mem_free(m.s);
+}
+
+TEST(a_door_open_too_long_by_our_clock_lets_go)
+{
+    struct memory_store m;
+    struct bus_source *src;
+    struct sim_clock clock;
+    struct bus *b = NULL;
+    struct error e = {0};
+    memory_init(&m);
+    sim_clock_init(&clock, 1000000000000);
+    struct bus_config c = {.ring = 256, .store = &m.base, .clock = &clock.clock, .commit_ms = 1};
+    REQUIRE(!bus_start(&c, &b, &e));
+    struct bus_point cfg = {.num = 1, .deadband = -1, .door = 0.1, .door_max_us = 60000000, .archive = true};
+    CHECK_INT(bus_point_set(b, &cfg, 1), 0);
+    REQUIRE(bus_source_open(b, "test", &src) == 0);
+    struct sink sink = bus_source_sink(src);
+    for (int64_t t = 1; t <= 5; t++) publish(&sink, 1, t, 1);
+    struct bus_stats st;
+    do bus_stats(b, &st);
+    while (st.received < 5);
+    sim_clock_advance(&clock, 59000000);
+    publish(&sink, 2, 1, 1); /* wakes the shard */
+    while (!is_stored(&m, 1) || stored(&m) < 2) sched_yield();
+    CHECK(!is_stored(&m, 5));
+    sim_clock_advance(&clock, 3000000);
+    publish(&sink, 2, 2, 1);
+    while (!is_stored(&m, 5)) sched_yield();
+    bus_source_close(src);
+    bus_stop(b);
+    CHECK_INT(m.n, 4);
     mem_free(m.s);
 }

@@ -5,17 +5,18 @@
  * until the end. */
 #pragma once
 #include <stdatomic.h>
-#include "core/bus.h"
+#include "core/filter.h"
 
 #define POINT_PAGE 4096u
-#define POINT_WORDS 7 /* sample 3, settings 4 */
+#define POINT_WORDS 9 /* sample 3, settings 6 */
 
 struct point_slot {
     _Atomic uint32_t seq;
     atomic_bool known, has_value;
-    _Atomic uint64_t w[POINT_WORDS]; /* published: 0..2 sample, 3..6 struct bus_point packed */
+    _Atomic uint64_t w[POINT_WORDS]; /* published: 0..2 sample, 3..8 struct bus_point packed */
     /* the shard's own: */
-    struct sample stored, held;      /* last one passed on; last one held back (type NONE and point 0: none) */
+    struct point_filter filter;
+    bool swept; /* stands in the shard's list of points with a door */
 };
 
 struct point_table {
@@ -25,12 +26,10 @@ struct point_table {
 
 /* Slot of a number; with `create` a missing page is made (writer's side). NULL: out of range or memory, or no page. */
 struct point_slot *point_slot(struct point_table *t, uint32_t num, bool create);
+/* Every slot of the pages that are there; whoever calls it is the only writer. */
+void point_table_each(struct point_table *t, void (*fn)(void *ctx, struct point_slot *s), void *ctx);
 void point_table_fini(struct point_table *t);
 void point_publish(struct point_slot *s, const struct sample *v);        /* shard only */
 void point_configure(struct point_slot *s, const struct bus_point *cfg); /* shard only; NULL: forget */
 bool point_value(struct point_slot *s, struct sample *ret);              /* any thread */
 bool point_settings(struct point_slot *s, struct bus_point *ret);        /* any thread */
-
-/* Exception filter (as PI's exception reporting): what of `v` goes on. Writes up to two samples into out
- * (the held one first, so that a slope begins where the change began) and returns how many. */
-int point_filter(struct point_slot *s, const struct bus_point *cfg, const struct sample *v, struct sample out[2]);

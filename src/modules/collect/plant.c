@@ -74,6 +74,8 @@ int plant_point_spec(const struct json *spec, struct arena *a, struct p_point *r
     ret->deadband = isnan(deadband) ? -1 : deadband;
     ret->min_interval_us = duration_of(spec, "min_interval");
     ret->max_interval_us = duration_of(spec, "max_interval");
+    ret->door = json_double(json_get(spec, "door"), 0);
+    ret->door_max_us = duration_of(spec, "door_max");
     ret->archive = json_bool(json_get(spec, "archive"), true);
     ret->writable = json_bool(json_get(spec, "writable"), false);
     ret->key = json_bool(json_get(spec, "key"), false);
@@ -359,6 +361,8 @@ struct bus_point plant_bus_point(const struct p_point *pt)
                               .deadband = pt->deadband,
                               .min_interval_us = pt->min_interval_us,
                               .max_interval_us = pt->max_interval_us,
+                              .door = pt->door,
+                              .door_max_us = pt->door_max_us,
                               .archive = pt->archive,
                               .step = pt->step};
 }

@@ -36,6 +36,8 @@ struct p_point {
     double scale, offset, lo, hi, write_lo, write_hi; /* NAN: no limit */
     double deadband;                /* < 0: none */
     int64_t min_interval_us, max_interval_us;
+    double door;                    /* swinging door; 0: none */
+    int64_t door_max_us;
     bool archive, step, writable, key;
     struct options options;
 };

@@ -32,13 +32,14 @@ TEST(a_spec_becomes_numbers)
     arena_init(&a, 1 << 20);
     REQUIRE(!json_parse(&a,
                         STR("{\"type\":\"bool\",\"period\":\"250ms\",\"scale\":0.5,\"lo\":0,\"deadband\":0.2,"
-                            "\"max_interval\":\"10m\",\"archive\":false,\"address\":\"x\"}"),
+                            "\"max_interval\":\"10m\",\"door\":0.5,\"door_max\":\"1h\",\"archive\":false,\"address\":\"x\"}"),
                         &spec, NULL));
     CHECK_INT(plant_point_spec(spec, &a, &p, &e), 0);
     CHECK(p.type == VALUE_BOOL && p.step && !p.archive && !p.writable);
     CHECK_INT(p.period_ms, 250);
     CHECK(p.scale == 0.5 && p.offset == 0 && p.lo == 0 && isnan(p.hi) && isnan(p.write_lo) && p.deadband == 0.2);
     CHECK(p.max_interval_us == 600000000 && p.min_interval_us == 0);
+    CHECK(p.door == 0.5 && p.door_max_us == 3600000000);
     REQUIRE(!json_parse(&a, STR("{}"), &spec, NULL));
     CHECK_INT(plant_point_spec(spec, &a, &p, &e), 0);
     CHECK(p.type == VALUE_AUTO && p.period_ms == 1000 && p.scale == 1 && p.deadband == -1 && p.archive && !p.step);
