@@ -10,6 +10,9 @@ struct config {
     const char *database;    /* URL; NULL: kernel.db in the data directory */
     const char *objects;     /* URL; NULL: objects in the data directory */
     const char *objects_secret_file; /* "access:secret" of an S3 store */
+    const char *warm, *cold; /* where old history moves: a directory; cold also s3+https://…; NULL: it stays */
+    const char *cold_secret_file; /* "access:secret" of that */
+    long cold_cache_mb;
     const char *listen;      /* address */
     long port;
     const char *tls_cert, *tls_key;

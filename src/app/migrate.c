@@ -76,6 +76,7 @@ static int make_tables(void *ctx, const char *url, struct error *e)
     snprintf(dir, sizeof dir, "%s/%d", s->dir, n++);
     s->cfg.data = dir;
     s->cfg.database = url;
+    s->cfg.warm = s->cfg.cold = NULL;
     s->cfg.demo = false;
     return serve_make_tables(&s->cfg, e);
 }

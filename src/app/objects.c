@@ -11,16 +11,12 @@
 #include "base/str.h"
 #include "io/log.h"
 
-#define SECRET_MAX 300
-#define VARIABLE "BORNITE_OBJECTS_SECRET"
-
-/* 1: "access:secret" is in out, 0: none is given. The environment forgets it. */
-static int find_secret(const struct config *c, char out[SECRET_MAX], struct error *e)
+int app_object_secret(const char *variable, const char *file, char out[APP_SECRET_MAX], struct error *e)
 {
-    const char *v = getenv(VARIABLE), *file = c->objects_secret_file;
+    const char *v = getenv(variable);
     if (file) {
         int fd = open(file, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, out, SECRET_MAX - 1);
+        ssize_t n = fd < 0 ? -1 : read(fd, out, APP_SECRET_MAX - 1);
         int err = errno;
         if (fd >= 0) close(fd);
         if (n < 0)
@@ -31,9 +27,9 @@ static int find_secret(const struct config *c, char out[SECRET_MAX], struct erro
         return 1;
     }
     if (!v || !*v) return 0;
-    if (!str_to_cstr(str_of(v), out, SECRET_MAX))
-        return error_set(e, ERR_TOO_LARGE, VARIABLE, "is longer than %d bytes", "超过 %d 字节", SECRET_MAX - 1);
-    unsetenv(VARIABLE);
+    if (!str_to_cstr(str_of(v), out, APP_SECRET_MAX))
+        return error_set(e, ERR_TOO_LARGE, variable, "is longer than %d bytes", "超过 %d 字节", APP_SECRET_MAX - 1);
+    unsetenv(variable);
     return 1;
 }
 
@@ -53,10 +49,10 @@ static int check(struct object_store *s, struct error *e)
 
 int app_objects_open(const struct config *c, struct object_store **ret, struct error *e)
 {
-    char url[4300], secret[SECRET_MAX];
+    char url[4300], secret[APP_SECRET_MAX];
     struct object_store *s;
     snprintf(url, sizeof url, "dir:%s/objects", c->data);
-    int found = find_secret(c, secret, e);
+    int found = app_object_secret("BORNITE_OBJECTS_SECRET", c->objects_secret_file, secret, e);
     if (found < 0) return found;
     int rc = object_store_open(c->objects ? c->objects : url, found ? secret : NULL, &s, e);
     explicit_bzero(secret, sizeof secret);

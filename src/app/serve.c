@@ -7,6 +7,7 @@
 #include "app/demo.h"
 #include "app/keys.h"
 #include "app/objects.h"
+#include "app/places.h"
 #include "app/tables.h"
 #include "base/mem.h"
 #include "core/auth/auth.h"
@@ -26,6 +27,7 @@ struct server {
     struct secrets *secrets;
     struct http_server *http;
     struct files *files;
+    struct app_places places;
     void *module_ctx[MODULES_MAX];
     struct system_routes *info;
 };
@@ -77,9 +79,19 @@ static int open_restored(struct fs *fs, int64_t until_us, struct ts_store **ret,
     return tsdb_open(&tc, ret, e);
 }
 
+static int open_places(struct server *s, struct error *e)
+{
+    return app_places_open(s->cfg, &s->places, e);
+}
+static void close_places(struct server *s)
+{
+    app_places_close(&s->places);
+}
+
 static int open_history(struct server *s, struct error *e)
 {
     struct tsdb_config tc = {.fs = s->node.data, .clock = s->node.clock};
+    for (size_t i = 0; i < TS_PLACES; i++) tc.places[i] = s->places.fs[i];
     int err = tsdb_open(&tc, &s->node.engine, e);
     s->node.history = s->node.engine;
     s->node.history_open = open_restored;
@@ -268,6 +280,7 @@ static const struct step {
     {"relational store", open_sql, close_sql},
     {"secrets", open_secrets, close_secrets},
     {"kernel", open_kernel, close_kernel},
+    {"places of history", open_places, close_places},
     {"history", open_history, close_history},
     {"sample path", open_bus, close_bus},
     {"api", open_api, close_api},
@@ -335,7 +348,7 @@ static void block_signals(void)
 static void init(struct server *s, const struct config *c)
 {
     *s = (struct server){.cfg = c};
-    s->node = (struct node){.drivers = app_drivers, .clock = clock_real(), .rng = rng_real()};
+    s->node = (struct node){.drivers = app_drivers, .clock = clock_real(), .rng = rng_real(), .data_path = c->data};
 }
 
 /* Everything that makes tables has run once "modules" is open. */

@@ -20,6 +20,7 @@ struct node {
      * until_us left out (INT64_MAX: none). fs is borrowed. */
     int (*history_open)(struct fs *fs, int64_t until_us, struct ts_store **ret, struct error *e);
     struct fs *data;                    /* the data directory */
+    const char *data_path;              /* its path */
     struct jobs *jobs;                  /* core/job.h */
     struct object_store *objects;       /* store/object.h: attachments, exports, models */
 };

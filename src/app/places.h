@@ -1,0 +1,13 @@
+/* places.h - where old history moves, as the settings `warm` and `cold` say: a directory, or for cold an S3 store. */
+#pragma once
+#include "app/config.h"
+#include "model/ts_admin.h"
+#include "store/object.h"
+
+struct app_places {
+    struct fs *fs[TS_PLACES]; /* [TS_WARM], [TS_COLD]; NULL: not set */
+    struct object_store *store;
+};
+/* A place that cannot be used ends the start: the segments in it would be missing from every answer. */
+MUST_CHECK int app_places_open(const struct config *c, struct app_places *ret, struct error *e);
+void app_places_close(struct app_places *p);
