@@ -8,7 +8,7 @@ import WebSocket from 'ws';
 import { test, run, cleanup, startServe, signIn, Api, tempDir, ok, equal, fail, until } from './lib.mjs';
 
 const PASSWORD = 'four unrelated words, please';
-const PROTECTED = ['audit', 'audit_settings', 'group', 'ldap_server', 'oidc_provider', 'role', 'secret', 'security_settings', 'user'];
+const PROTECTED = ['audit', 'audit_settings', 'backup', 'backup_plan', 'group', 'ldap_server', 'oidc_provider', 'role', 'secret', 'security_settings', 'user'];
 const PEOPLE = ['group', 'ldap_server', 'oidc_provider', 'org', 'role', 'security_settings', 'user'];
 const TREE = { G: ['G', 'A', 'A1', 'B'], A: ['A', 'A1'], A1: ['A1'], B: ['B'] };
 const CUSTOM = {

@@ -15,6 +15,13 @@ static const struct {
     {"search_", true},
 };
 
+bool table_is_derived(const char *table)
+{
+    for (size_t i = 0; i < sizeof derived / sizeof *derived; i++)
+        if (str_starts(str_of(table), str_of(derived[i].beginning))) return true;
+    return false;
+}
+
 enum fate { COPIED, KEPT, CLEARED };
 static enum fate fate_of(const char *table)
 {

@@ -18,6 +18,8 @@ struct copy_shapes {
     size_t n;
 };
 
+bool table_is_derived(const char *table); /* made again from others: not copied */
+
 /* copy_table.c */
 MUST_CHECK int shapes_read(struct sql *db, struct copy_shapes *ret, struct error *e); /* by name */
 const struct copy_shape *shape_find(const struct copy_shapes *s, const char *name);

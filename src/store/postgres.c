@@ -593,6 +593,7 @@ static const struct sql_ops pg_ops = {
     .done = pg_done,
     .script = pg_script,
     .backup = pg_backup,
+    .snapshot = sql_dump,
     .lease = pg_lease,
     .alone = pg_alone,
     .watch = pg_watch,

@@ -76,3 +76,8 @@ struct sql_migration {
 };
 MUST_CHECK int sql_migrate(struct sql *db, const char *component, const struct sql_migration *m, size_t n,
                            struct error *e);
+
+/* Everything in it as it is at one moment, into a new SQLite file at `path` (replaced when it is there), durable on
+ * return, while everybody goes on working. SQLite: the database itself, opened like it. PostgreSQL: its tables without
+ * indices and without what is derived from others; sql_copy_run from it makes a database again. */
+MUST_CHECK int sql_snapshot(struct sql *db, const char *path, struct error *e);

@@ -30,6 +30,7 @@ struct sql_ops {
     void (*done)(struct sql_stmt *s);
     int (*script)(struct sql_tx *tx, const char *text, struct error *e); /* several statements, no arguments */
     int (*backup)(struct sql *db, const char *suffix, struct error *e);  /* a consistent copy "<file><suffix>" */
+    int (*snapshot)(struct sql *db, const char *path, struct error *e);  /* see sql_snapshot; path is not there */
     /* See sql_lease; ttl_s 0 gives it back. ret_owner is never NULL. */
     int (*lease)(struct sql *db, const char *name, const char *owner, int ttl_s, char ret_owner[64], struct error *e);
     int (*alone)(struct sql *db, struct error *e); /* see sql_alone */
@@ -51,6 +52,9 @@ struct sql_stmt {
     const struct sql_ops *ops;
     struct sql_tx *tx;
 };
+
+/* snapshot.c: the tables and rows of any engine, read in one transaction. */
+MUST_CHECK int sql_dump(struct sql *db, const char *path, struct error *e);
 
 int sqlite_open_url(const char *url, struct sql **ret, struct error *e);
 int postgres_open_url(const char *url, struct sql **ret, struct error *e);

@@ -25,16 +25,16 @@ static const struct {
     const char *kind;
     bool people, protected;
 } special[] = {
-    {"audit", false, true},      {"audit_settings", false, true}, {"group", true, true},
-    {"ldap_server", true, true}, {"oidc_provider", true, true},   {"org", true, false},
-    {"role", true, true},        {"secret", false, true},         {"security_settings", true, true},
-    {"user", true, true},
+    {"audit", false, true},       {"audit_settings", false, true},   {"backup", false, true},
+    {"backup_plan", false, true}, {"group", true, true},             {"ldap_server", true, true},
+    {"oidc_provider", true, true}, {"org", true, false},             {"role", true, true},
+    {"secret", false, true},      {"security_settings", true, true}, {"user", true, true},
 };
 #define NSPECIAL (sizeof(special) / sizeof(special[0]))
 
 bool perm_platform(struct str kind)
 {
-    static const char *const names[] = {"audit", "metrics", "object_store", "secret"};
+    static const char *const names[] = {"audit", "backup", "metrics", "object_store", "secret"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (str_is(kind, names[i])) return true;
     return false;

@@ -10,7 +10,7 @@ import type { Grant } from '@/lib/types';
 const ACTIONS: Grant['actions'] = ['read', 'write', 'delete', 'approve', 'control', 'sensitive', 'admin'];
 /* Kinds without documents, and the guarded ones, which "*" reaches only together with admin. */
 const OTHERS = ['alarm', 'audit', 'metrics', 'secret'];
-const GUARDED = ['audit', 'audit_settings', 'group', 'ldap_server', 'oidc_provider', 'role', 'secret', 'security_settings', 'user'];
+const GUARDED = ['audit', 'audit_settings', 'backup', 'backup_plan', 'group', 'ldap_server', 'oidc_provider', 'role', 'secret', 'security_settings', 'user'];
 
 export function grantsToMap(grants: Grant[] | undefined): Map<string, Set<string>> {
   const map = new Map<string, Set<string>>();
