@@ -96,6 +96,7 @@ static const struct ts_store_ops tsdb_ops = {
     .before = db_before,
     .after = db_after,
     .summary = db_summary,
+    .windows = db_windows,
     .plot = db_plot,
     .string_put = db_string_put,
     .string_get = db_string_get,

@@ -102,11 +102,13 @@ struct query {
 int query_begin(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struct query *q);
 void query_end(struct query *q);
 
-/* query.c, summary.c, plot.c */
+/* query.c, windows.c, summary.c, plot.c */
 int db_scan(struct ts_store *, uint32_t point, int64_t from, int64_t to, ts_scan_fn *, void *ctx, struct error *);
 int db_before(struct ts_store *, uint32_t point, int64_t at, struct sample *ret);
 int db_after(struct ts_store *, uint32_t point, int64_t at, struct sample *ret);
 int db_summary(struct ts_store *, uint32_t point, int64_t from, int64_t to, bool step, struct ts_summary *,
+               struct error *);
+int db_windows(struct ts_store *, uint32_t point, const int64_t *edges, size_t n, bool step, ts_window_fn *, void *ctx,
                struct error *);
 int db_plot(struct ts_store *, uint32_t point, int64_t from, int64_t to, uint32_t pixels, ts_scan_fn *, void *ctx,
             struct error *);

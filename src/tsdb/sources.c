@@ -70,7 +70,6 @@ int query_begin(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struc
     pthread_mutex_lock(&db->lock);
     memcpy(floor, db->floor, sizeof floor);
     point_floor = floor[point < db->nclass_of ? db->class_of[point] : 0];
-    q->newest_us = db->stats.newest_us;
     bool spilled = db->nspill > 0;
     pthread_mutex_unlock(&db->lock);
     q->view = view_get(db);
@@ -79,6 +78,9 @@ int query_begin(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struc
     if (!rc) rc = head_parts(db, point, from, to, q, point_floor);
     if (!rc && spilled) rc = spill_source(db, point, q);
     if (!rc) rc = seg_parts(db, point, from, to, q, floor);
+    pthread_mutex_lock(&db->lock); /* behind the last look at a head: not before anything gathered */
+    q->newest_us = db->stats.newest_us;
+    pthread_mutex_unlock(&db->lock);
     if (rc) query_end(q);
     return rc;
 }

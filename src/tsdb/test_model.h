@@ -3,6 +3,7 @@
 #pragma once
 #include "base/test.h"
 #include "io/sim_fs.h"
+#include "model/ts_scan.h"
 #include "tsdb/meta.h"
 #include "tsdb/tsdb.h"
 
@@ -181,7 +182,7 @@ __attribute__((unused)) static void check_summary(struct ts_store *st, struct mo
     struct error e;
     REQUIRE(st->ops->summary(st, p, from, to, step, &got, &e) == 0);
     int64_t end = to < m->newest ? to : m->newest;
-    double usable_s = 0, v;
+    double usable_s = 0, v, squares = 0;
     for (size_t i = 0; i < sr->n; i++) {
         const struct sample *s = &sr->s[i], *next = i + 1 < sr->n ? s + 1 : NULL;
         if (s->time_us >= from && s->time_us < to) {
@@ -190,7 +191,7 @@ __attribute__((unused)) static void check_summary(struct ts_store *st, struct mo
             want.good += s->quality == QUALITY_GOOD;
             if (usable(s, &v) && v < want.min) want.min = v, want.min_us = s->time_us;
             if (usable(s, &v) && v > want.max) want.max = v, want.max_us = s->time_us;
-            if (usable(s, &v)) want.sum += v;
+            if (usable(s, &v)) want.sum += v, squares += v * v, want.usable++;
         }
         int64_t lo = s->time_us > from ? s->time_us : from, hi = next && next->time_us < end ? next->time_us : end;
         if (hi <= lo) continue;
@@ -201,6 +202,10 @@ __attribute__((unused)) static void check_summary(struct ts_store *st, struct mo
     }
     CHECK_INT(got.count, want.count);
     CHECK_INT(got.good, want.good);
+    CHECK_INT(got.usable, want.usable);
+    CHECK(isnan(got.m2) || want.usable == 0 ||
+          fabs(got.m2 - (squares - want.sum * want.sum / (double)want.usable)) <= 1e-9 * squares + 1e-9);
+    CHECK_DBL(got.usable_s, usable_s, 1e-6);
     CHECK(want.count == 0 || (same(&got.first, &want.first) && same(&got.last, &want.last)));
     CHECK(isinf(want.min) ? isnan(got.min) && isnan(got.max) : got.min == want.min && got.max == want.max);
     if (!isinf(want.min)) CHECK(got.min_us == want.min_us && got.max_us == want.max_us);
@@ -212,6 +217,70 @@ __attribute__((unused)) static void check_summary(struct ts_store *st, struct mo
         CHECK_DBL(got.twa, want.integral / usable_s, 1e-6 * (1 + fabs(want.integral / usable_s)));
     else
         CHECK(isnan(got.twa));
+}
+
+/* ---- windows against those by scan ---- */
+#define WINDOWS_MAX 600
+struct window_list {
+    struct ts_summary w[WINDOWS_MAX];
+    size_t n, wrong_number;
+};
+
+static int keep_window(void *ctx, size_t i, const struct ts_summary *s)
+{
+    struct window_list *l = ctx;
+    l->wrong_number += i != l->n;
+    if (l->n < WINDOWS_MAX) l->w[l->n++] = *s;
+    return 0;
+}
+
+static bool near(double a, double b, double scale)
+{
+    return (isnan(a) && isnan(b)) || fabs(a - b) <= 1e-9 * (scale + fabs(b)) + 1e-9;
+}
+
+/* big: of the values and seconds that the figures are made of */
+__attribute__((unused)) static bool same_figures(const struct ts_summary *a, const struct ts_summary *b, double big)
+{
+    return a->count == b->count && a->good == b->good && a->usable == b->usable && near(a->min, b->min, 0) &&
+           near(a->max, b->max, 0) && a->min_us == b->min_us && a->max_us == b->max_us && near(a->sum, b->sum, big) &&
+           near(a->mean, b->mean, big) && (isnan(a->m2) || near(a->m2, b->m2, big * big)) &&
+           near(a->integral, b->integral, big) && near(a->twa, b->twa, big) && near(a->good_s, b->good_s, 1) &&
+           near(a->usable_s, b->usable_s, 1) && near(a->total_s, b->total_s, 1) &&
+           near(a->percent_good, b->percent_good, 100) &&
+           (a->count == 0 || (same(&a->first, &b->first) && same(&a->last, &b->last)));
+}
+
+__attribute__((unused)) static void check_windows(struct ts_store *st, uint32_t p, const int64_t *edges, size_t n,
+                                                  bool step)
+{
+    static struct window_list got, want;
+    struct error e = {0};
+    got.n = want.n = got.wrong_number = 0;
+    REQUIRE(st->ops->windows(st, p, edges, n, step, keep_window, &got, &e) == 0);
+    REQUIRE(ts_windows_by_scan(st, p, edges, n, step, keep_window, &want, &e) == 0);
+    CHECK_INT(got.n, n);
+    CHECK_INT(want.n, n);
+    CHECK_INT(got.wrong_number, 0);
+    size_t wrong = 0;
+    for (size_t i = 0; i < n; i++) {
+        double big = fabs(want.w[i].sum) + fabs(want.w[i].integral) + fabs(want.w[i].min) + fabs(want.w[i].max);
+        wrong += !same_figures(&got.w[i], &want.w[i], isnan(big) ? fabs(want.w[i].integral) + 1 : big + 1);
+    }
+    CHECK_INT(wrong, 0);
+}
+
+/* Windows of one length, or of random ones (some empty). */
+__attribute__((unused)) static void check_random_windows(struct ts_store *st, struct model *m, uint32_t p, int64_t from,
+                                                         int64_t to)
+{
+    int64_t edges[WINDOWS_MAX + 1];
+    size_t n = 1 + rnd(m, 60);
+    bool even = rnd(m, 2);
+    uint64_t length = 1 + (uint64_t)(to - from) / n;
+    edges[0] = from;
+    for (size_t i = 1; i <= n; i++) edges[i] = edges[i - 1] + (int64_t)(even ? length : rnd(m, 2 * length));
+    check_windows(st, p, edges, n, rnd(m, 2));
 }
 
 struct collect {
@@ -269,6 +338,7 @@ __attribute__((unused)) static void check_some(struct ts_store *st, struct model
         check_around(st, m, p, from);
         if (m->p[p].n) check_around(st, m, p, m->p[p].s[rnd(m, m->p[p].n)].time_us);
         check_summary(st, m, p, from, to, k & 1);
+        check_random_windows(st, m, p, from, to);
         check_plot(st, m, p, from, to, 1 + (uint32_t)rnd(m, 300));
     }
 }

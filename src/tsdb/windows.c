@@ -1,0 +1,148 @@
+/* windows.c - the figures of many windows of one point in one pass over its samples.
+ *
+ * Parts (blocks) that lie wholly inside a window are taken by their summary, the rest sample by sample;
+ * acc.h says what the figures mean. A window ends when a sample at or behind its end comes, which is also
+ * the end of its last stretch; behind the last window the next sample is looked for. */
+#include <math.h>
+#include "tsdb/acc.h"
+#include "tsdb/engine.h"
+
+struct windows {
+    const int64_t *edges;
+    size_t n, i; /* i: the window that is gathered */
+    int64_t newest;
+    bool step, any_prev;
+    struct sample prev;
+    struct acc acc;
+    ts_window_fn *fn;
+    void *ctx;
+};
+
+static void open_window(struct windows *w)
+{
+    acc_begin(&w->acc, w->edges[w->i], w->edges[w->i + 1], w->newest, w->step);
+}
+
+static const struct sample *prev(const struct windows *w)
+{
+    return w->any_prev ? &w->prev : NULL;
+}
+
+/* Close windows until the one that holds t; `next` is the sample there. */
+static int close_until(struct windows *w, int64_t t, const struct sample *next)
+{
+    while (w->i < w->n && w->edges[w->i + 1] <= t) {
+        acc_stretch(&w->acc, prev(w), next);
+        acc_end(&w->acc, &w->prev);
+        int rc = w->fn(w->ctx, w->i++, &w->acc.out);
+        if (rc) return rc;
+        if (w->i < w->n) open_window(w);
+    }
+    return 0;
+}
+
+static void take_part(struct windows *w, const struct block_meta *b)
+{
+    acc_stretch(&w->acc, prev(w), &b->first);
+    acc_part(&w->acc, b);
+    w->prev = b->last;
+    w->any_prev = true;
+}
+
+static size_t before_edge(const struct sample *s, size_t n, int64_t edge)
+{
+    size_t lo = 0, hi = n;
+    if (s[n - 1].time_us < edge) return n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (s[mid].time_us < edge)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static int take_samples(struct windows *w, const struct sample *s, size_t n)
+{
+    for (size_t k = 0, len; k < n; k += len) {
+        struct block_meta part = {0};
+        int rc = close_until(w, s[k].time_us, &s[k]);
+        if (rc) return rc;
+        len = before_edge(s + k, n - k, w->edges[w->i + 1]);
+        block_meta_fill(&part, s + k, len);
+        take_part(w, &part);
+    }
+    return 0;
+}
+
+/* *ret_own: the code is the receiver's. */
+static int gather(struct windows *w, struct merge *m, bool *ret_own)
+{
+    struct run r;
+    int rc;
+    while ((rc = merge_next(m, true, &r)) == 1) {
+        *ret_own = true;
+        rc = r.block ? close_until(w, r.block->first_us, &r.block->first) : take_samples(w, r.s, r.n);
+        if (rc) return rc;
+        *ret_own = false;
+        if (r.block && r.block->last_us < w->edges[w->i + 1])
+            take_part(w, r.block);
+        else if (r.block)
+            rc = merge_open(m, &r);
+        if (rc) return rc;
+    }
+    return rc;
+}
+
+static int finish(struct windows *w, struct tsdb *db, uint32_t point, bool *ret_own)
+{
+    struct sample next;
+    int rc = w->step ? ERR_NOT_FOUND : db_after(&db->store, point, w->edges[w->n], &next);
+    if (rc && rc != ERR_NOT_FOUND) return rc;
+    *ret_own = true;
+    return close_until(w, INT64_MAX, rc ? NULL : &next);
+}
+
+/* The sample in force at the first edge. */
+static int begin(struct windows *w, struct tsdb *db, uint32_t point)
+{
+    int rc = ERR_NOT_FOUND;
+    if (w->edges[0] > INT64_MIN) rc = db_before(&db->store, point, w->edges[0] - 1, &w->prev);
+    w->any_prev = rc == 0;
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+static int run_windows(struct windows *w, struct tsdb *db, uint32_t point, bool *ret_own)
+{
+    struct query q;
+    struct merge m;
+    int64_t from = w->edges[0], to = w->edges[w->n];
+    int rc = begin(w, db, point);
+    if (!rc) rc = query_begin(db, point, from, to > from ? to - 1 : from, &q);
+    if (rc) return rc;
+    w->newest = q.newest_us;
+    open_window(w);
+    rc = from < to ? merge_init(&m, q.sources, q.n, from, to - 1, q.codec) : 0;
+    if (!rc && from < to) {
+        rc = gather(w, &m, ret_own);
+        merge_fini(&m);
+    }
+    query_end(&q);
+    return rc ? rc : finish(w, db, point, ret_own);
+}
+
+int db_windows(struct ts_store *st, uint32_t point, const int64_t *edges, size_t n, bool step, ts_window_fn *fn,
+               void *ctx, struct error *e)
+{
+    struct windows w = {.edges = edges, .n = n, .step = step, .fn = fn, .ctx = ctx};
+    bool own = false;
+    for (size_t i = 0; i < n; i++)
+        if (edges[i] > edges[i + 1])
+            return error_set(e, ERR_INVALID, "", "windows: edge %zu lies before edge %zu",
+                             "窗口：第 %zu 个边界早于第 %zu 个", i + 1, i);
+    if (n == 0) return 0;
+    int rc = run_windows(&w, tsdb_of(st), point, &own);
+    if (!rc || own) return rc;
+    return error_set(e, rc, "", "windows: %s", "窗口查询：%s", error_title(rc));
+}
