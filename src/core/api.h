@@ -52,6 +52,7 @@ struct api_route {
     const struct http_upload_ops *upload;
     size_t body_max; /* 0: LIMIT_BODY_JSON */
     enum api_lane lane;
+    bool any_token; /* the API token also as `Token …`, as password of Basic, as query parameter p: protocols of others */
     unsigned rate; /* requests a minute and peer, 0: unlimited */
     const char *summary_en, *summary_zh;
     const char *params;                      /* query parameters for OpenAPI: "from:time:Start;px:integer:Width" */

@@ -188,9 +188,9 @@ static const struct http_upload_ops upload_ops = {upload_begin, upload_piece, up
 
 /* --- on the loop --- */
 
-static int recognise(struct api *api, const struct http_request *q, struct principal *who)
+static int recognise(struct api *api, const struct http_request *q, bool any_token, struct principal *who)
 {
-    struct str bearer = security_bearer(q), cookie = http_cookie(q, API_COOKIE);
+    struct str bearer = any_token ? security_any_token(q) : security_bearer(q), cookie = http_cookie(q, API_COOKIE);
     if (bearer.p) return auth_by_token(api->auth, q->arena, bearer, who);
     return cookie.n ? auth_by_session(api->auth, q->arena, cookie, who) : ERR_UNAUTHENTICATED;
 }
@@ -236,7 +236,7 @@ static int admit(struct api_exchange *x, struct error *e)
 {
     const struct api_route *row = x->route->row;
     const struct http_request *q = x->call.req;
-    int rc = recognise(x->call.api, q, &x->who);
+    int rc = recognise(x->call.api, q, row->any_token, &x->who);
     if (!rc) {
         x->call.who = &x->who;
         x->call.actor = x->who.actor;

@@ -4,6 +4,7 @@
  * would need CORS, which we never grant. A WebSocket handshake has no such protection, so that its
  * Origin must name the host that it is sent to. SameSite=Strict stands before both. */
 #include "core/api/api_security.h"
+#include "base/encode.h"
 
 #define CSP_PAGE \
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; " \
@@ -57,4 +58,24 @@ struct str security_bearer(const struct http_request *q)
     struct str h = http_header(q, "authorization");
     if (h.n < 7 || !str_ieq(str_sub(h, 0, 7), STR("bearer "))) return STR_NULL;
     return str_trim(str_sub(h, 7, h.n));
+}
+
+/* Basic: whatever user, the token as password; the token alone as user is taken, too. */
+static struct str basic_token(const struct http_request *q, struct str coded)
+{
+    struct buf b;
+    buf_init(&b, 400);
+    struct str rest = STR_NULL;
+    if (base64_decode(&b, coded, false) == 0) rest = arena_str(q->arena, buf_view(&b));
+    buf_fini(&b);
+    struct str user = str_cut(&rest, ':');
+    return rest.n ? rest : user;
+}
+
+struct str security_any_token(const struct http_request *q)
+{
+    struct str h = http_header(q, "authorization"), scheme = str_cut(&h, ' ');
+    if (str_ieq(scheme, STR("bearer")) || str_ieq(scheme, STR("token"))) return str_trim(h);
+    if (str_ieq(scheme, STR("basic"))) return basic_token(q, str_trim(h));
+    return scheme.n ? STR("") : http_query(q, "p");
 }

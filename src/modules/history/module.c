@@ -1,11 +1,13 @@
 /* module.c - life of the module history. */
 #include "modules/history/history.h"
 #include "base/mem.h"
+#include "modules/history/doors.h"
 #include "modules/history/retention.h"
 
 struct history_ctx {
     struct node *node;
     struct retention *retention;
+    struct doors *doors;
 };
 
 struct node *history_node(void *module)
@@ -15,6 +17,10 @@ struct node *history_node(void *module)
 struct retention *history_retention(void *module)
 {
     return ((struct history_ctx *)module)->retention;
+}
+struct doors *history_doors(void *module)
+{
+    return ((struct history_ctx *)module)->doors;
 }
 
 /* For /healthz: does history take samples? */
@@ -35,8 +41,9 @@ int history_init(struct node *n, void **ret_ctx, struct error *e)
     if (!h) return error_set(e, ERR_NOMEM, "history", "out of memory", "内存不足");
     h->node = n;
     int err = retention_new(n, &h->retention, e);
+    if (!err) err = doors_new(n, h, &h->doors, e);
     if (err) {
-        mem_free(h);
+        history_fini(h);
         return err;
     }
     *ret_ctx = h;
@@ -63,6 +70,7 @@ int history_start_module(void *ctx, struct error *e)
 {
     struct history_ctx *h = ctx;
     int err = first_class(h->node, e);
+    if (!err) err = doors_start(h->doors, e);
     return err ? err : retention_start(h->retention, e);
 }
 
@@ -75,6 +83,7 @@ void history_fini(void *ctx)
 {
     struct history_ctx *h = ctx;
     if (!h) return;
+    doors_free(h->doors);
     retention_free(h->retention);
     mem_free(h);
 }

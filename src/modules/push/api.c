@@ -2,9 +2,9 @@
  *
  * Routes of devices are ACT_LOGIN: the token of the device is the permission. They are not audited (their path
  * may hold the token); what a device creates stands in the history of its points. */
-#include <zlib.h>
 #include "base/mem.h"
 #include "core/module.h"
+#include "io/gunzip.h"
 #include "modules/push/push.h"
 
 #define BODY_MAX (4 << 20)
@@ -15,24 +15,6 @@ static struct push *push_of(struct api_call *c)
 }
 
 /* ---- bodies ---- */
-
-static int inflate_to(struct str in, struct buf *out, struct error *e)
-{
-    z_stream z = {.next_in = (Bytef *)(uintptr_t)in.p, .avail_in = (uInt)in.n};
-    if (inflateInit2(&z, 15 + 16) != Z_OK) return ERR_NOMEM;
-    int rc = Z_OK;
-    while (rc == Z_OK && !out->err) {
-        uint8_t piece[16384];
-        z.next_out = piece;
-        z.avail_out = sizeof piece;
-        rc = inflate(&z, Z_NO_FLUSH);
-        if (rc == Z_OK || rc == Z_STREAM_END) buf_add(out, piece, sizeof piece - z.avail_out);
-        if (rc == Z_OK && !z.avail_in && z.avail_out) rc = Z_BUF_ERROR; /* cut short */
-    }
-    inflateEnd(&z);
-    if (out->err) return error_set(e, ERR_TOO_LARGE, "", "the unpacked body is larger than 4 MiB", "解压后超过 4 MiB");
-    return rc == Z_STREAM_END ? 0 : error_set(e, ERR_INVALID, "", "the body is no gzip", "内容不是有效的 gzip");
-}
 
 /* Devices are careless with Content-Type: JSON is what parses. */
 static int body_of(struct api_call *c, struct json **ret, struct error *e)
@@ -45,7 +27,7 @@ static int body_of(struct api_call *c, struct json **ret, struct error *e)
             return error_set(e, ERR_MEDIA_TYPE, "", "bodies may be packed with gzip, not '%.*s'",
                              "内容只支持 gzip 压缩，不支持 '%.*s'", STR_ARG(str_sub(coding, 0, 40)));
         buf_init(&b, BODY_MAX);
-        int rc = inflate_to(text, &b, e);
+        int rc = gunzip(text, &b, e);
         text = rc ? STR_NULL : arena_str(c->a, buf_view(&b));
         buf_fini(&b);
         if (rc) return rc;

@@ -1,0 +1,42 @@
+/* doors.c - see doors.h: the table of tables, and what the doors keep. */
+#include "modules/history/doors.h"
+#include "base/mem.h"
+#include "modules/history/line_map.h"
+
+struct doors {
+    struct line_map *lines;
+};
+
+struct line_map *doors_lines(struct doors *d)
+{
+    return d->lines;
+}
+
+static const struct door_routes *const tables[] = {&ingest_line_routes};
+
+int doors_new(struct node *n, void *module, struct doors **ret, struct error *e)
+{
+    struct doors *d = mem_calloc(1, sizeof *d);
+    if (!d) return error_set(e, ERR_NOMEM, "history", "out of memory", "内存不足");
+    int err = line_map_new(n, &d->lines, e);
+    for (size_t i = 0; !err && i < sizeof tables / sizeof *tables; i++)
+        err = api_routes_add(n->api, tables[i]->row, tables[i]->n, module, e);
+    if (err) {
+        doors_free(d);
+        return err;
+    }
+    *ret = d;
+    return 0;
+}
+
+int doors_start(struct doors *d, struct error *e)
+{
+    return line_map_start(d->lines, e);
+}
+
+void doors_free(struct doors *d)
+{
+    if (!d) return;
+    line_map_free(d->lines);
+    mem_free(d);
+}
