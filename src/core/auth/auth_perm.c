@@ -25,10 +25,18 @@ static const struct {
     const char *kind;
     bool people, protected;
 } special[] = {
-    {"audit", false, true},       {"audit_settings", false, true},   {"backup", false, true},
-    {"backup_plan", false, true}, {"group", true, true},             {"ldap_server", true, true},
-    {"oidc_provider", true, true}, {"org", true, false},             {"role", true, true},
-    {"secret", false, true},      {"security_settings", true, true}, {"user", true, true},
+    {"audit", false, true},
+    {"audit_settings", false, true},
+    {"backup", false, true},
+    {"backup_plan", false, true},
+    {"group", true, true},
+    {"ldap_server", true, true},
+    {"oidc_provider", true, true},
+    {"org", true, false},
+    {"role", true, true},
+    {"secret", false, true},
+    {"security_settings", true, true},
+    {"user", true, true},
 };
 #define NSPECIAL (sizeof(special) / sizeof(special[0]))
 
