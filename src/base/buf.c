@@ -5,8 +5,8 @@
 #include "base/buf.h"
 #include <math.h>
 #include <stdio.h>
+#include "base/decimal.h"
 #include "base/mem.h"
-#include "base/str_int.h"
 
 void buf_init(struct buf *b, size_t max)
 {
@@ -141,65 +141,14 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     va_end(ap);
 }
 
-/* v = digits / 10^places with the fewest places that read back as v: then the division is exact to the
- * bit for a reader too (str_number.c). False: more than 15 digits are needed. */
-static bool few_digits(double v, uint64_t *ret_digits, int *ret_places)
-{
-    for (int places = 0; places <= 19; places++) {
-        double scaled = v * number_pow10[places];
-        if (scaled >= 1e15) return false;
-        uint64_t digits = (uint64_t)(scaled + 0.5);
-        if ((double)digits / number_pow10[places] == v) {
-            *ret_digits = digits;
-            *ret_places = places;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* digits with `places` of them behind the point; returns the length. */
-static size_t put_decimal(char *out, bool neg, uint64_t digits, int places)
-{
-    char tmp[32];
-    size_t n = 0, at = sizeof(tmp);
-    for (int i = 0; digits || i <= places; i++) {
-        if (i == places && places) tmp[--at] = '.';
-        tmp[--at] = (char)('0' + digits % 10);
-        digits /= 10;
-    }
-    if (neg) out[n++] = '-';
-    memcpy(out + n, tmp + at, sizeof(tmp) - at);
-    return n + sizeof(tmp) - at;
-}
-
-static size_t put_general(char *out, size_t cap, double v)
-{
-    static const int precision[] = {15, 16, 17};
-    size_t n = 0;
-    for (size_t i = 0; i < sizeof(precision) / sizeof(precision[0]); i++) {
-        n = (size_t)snprintf(out, cap, "%.*g", precision[i], v);
-        char *comma = memchr(out, ',', n);
-        if (comma) *comma = '.'; /* a locale that someone set */
-        double back;
-        if (str_to_double(str_make(out, n), &back) == 0 && back == v) break;
-    }
-    return n;
-}
-
 void buf_double(struct buf *b, double v)
 {
     if (!isfinite(v)) {
         buf_z(b, "null");
         return;
     }
-    char tmp[40];
-    uint64_t digits;
-    int places;
-    double mag = fabs(v);
-    bool plain = (mag == 0 || mag >= 1e-4) && mag < 1e15 && few_digits(mag, &digits, &places);
-    size_t n = plain ? put_decimal(tmp, signbit(v), digits, places) : put_general(tmp, sizeof(tmp), v);
-    buf_add(b, tmp, n);
+    char text[DECIMAL_MAX];
+    buf_add(b, text, decimal_double(text, v));
 }
 
 void buf_drop(struct buf *b, size_t n)

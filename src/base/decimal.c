@@ -1,0 +1,143 @@
+/* decimal.c - see decimal.h.
+ *
+ * A double of 1e-4 <= |v| < 1e15 is written from an integer D and a number of places k, v ~ D / 10^k:
+ *  - D of up to 15 digits. Every decimal of at most 15 digits has a double of its own, so there is one candidate,
+ *    round(v * 10^k) with 10^k the largest power that keeps it below 1e15; D / 10^k, exact powers, one rounding,
+ *    tells whether it is the one. What most plants store ends here.
+ *  - else D of 16, then 17 digits, exactly: v = m * 2^-s with m < 2^53, s <= 66, so m * 10^k fits in 128 bits;
+ *    D is that shifted right by s, rounded, and reads back as v when it lies within half an ulp.
+ * Other magnitudes go through printf. */
+#include "base/decimal.h"
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/str.h"
+#include "base/str_int.h"
+
+typedef unsigned __int128 u128;
+
+static const char pairs[201] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                               "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                               "8081828384858687888990919293949596979899";
+
+/* Right-aligned: the digits end before `end`; returns their begin. */
+static char *put_back(char *end, uint64_t v)
+{
+    while (v >= 100) {
+        uint64_t q = v / 100;
+        memcpy(end -= 2, pairs + (v - q * 100) * 2, 2);
+        v = q;
+    }
+    if (v >= 10) {
+        memcpy(end -= 2, pairs + v * 2, 2);
+        return end;
+    }
+    *--end = (char)('0' + v);
+    return end;
+}
+
+size_t decimal_u64(char *out, uint64_t v)
+{
+    char tmp[24], *end = tmp + sizeof tmp, *p = put_back(end, v);
+    memcpy(out, p, (size_t)(end - p));
+    return (size_t)(end - p);
+}
+
+size_t decimal_i64(char *out, int64_t v)
+{
+    if (v >= 0) return decimal_u64(out, (uint64_t)v);
+    *out = '-';
+    return 1 + decimal_u64(out + 1, 0 - (uint64_t)v);
+}
+
+/* Zeros at the end of the fraction go. */
+static void strip(uint64_t *digits, int *places)
+{
+    while (*places >= 4 && *digits % 10000 == 0) *digits /= 10000, *places -= 4;
+    while (*places > 0 && *digits % 10 == 0) *digits /= 10, --*places;
+}
+
+static size_t put(char *out, bool neg, uint64_t digits, int places)
+{
+    char tmp[48], *end = tmp + sizeof tmp, *p;
+    size_t n = 0;
+    strip(&digits, &places);
+    if (neg) out[n++] = '-';
+    if (places == 0) return n + decimal_u64(out + n, digits);
+    p = put_back(end, digits);
+    while (end - p <= places) *--p = '0'; /* 0.00123 */
+    size_t whole = (size_t)(end - p) - (size_t)places;
+    memcpy(out + n, p, whole);
+    out[n + whole] = '.';
+    memcpy(out + n + whole + 1, p + whole, (size_t)places);
+    return n + whole + 1 + (size_t)places;
+}
+
+static bool short_form(double mag, int magnitude, uint64_t *ret_digits, int *ret_places)
+{
+    int places = 14 - magnitude;
+    double scaled = mag * number_pow10[places];
+    uint64_t digits = (uint64_t)(scaled + 0.5);
+    *ret_digits = digits;
+    *ret_places = places;
+    return digits < 1000000000000000ULL && (double)digits / number_pow10[places] == mag;
+}
+
+static u128 pow10_128(int k)
+{
+    return k <= 19 ? (u128)(uint64_t)number_pow10[k]
+                   : (u128)(uint64_t)number_pow10[19] * (uint64_t)number_pow10[k - 19];
+}
+
+static bool exact_form(double mag, int digits_wanted, int magnitude, uint64_t *ret_digits, int *ret_places)
+{
+    int e;
+    uint64_t m = (uint64_t)ldexp(frexp(mag, &e), 53);
+    int s = 53 - e, places = digits_wanted - 1 - magnitude;
+    u128 scale = pow10_128(places), product = m * scale;
+    uint64_t digits = (uint64_t)((product + ((u128)1 << (s - 1))) >> s);
+    u128 back = (u128)digits << s, off = back > product ? back - product : product - back;
+    *ret_digits = digits;
+    *ret_places = places;
+    return off * (m == 1ULL << 52 ? 4 : 2) < scale; /* below a power of two the doubles lie twice as dense */
+}
+
+/* floor(log10(mag)) of 1e-4 <= mag < 1e15 */
+static int magnitude_of(double mag)
+{
+    int m = 0;
+    if (mag < 1) {
+        while (m > -4 && mag * number_pow10[-m] < 1) m--;
+        return m;
+    }
+    while (m < 14 && mag >= number_pow10[m + 1]) m++;
+    return m;
+}
+
+static size_t put_general(char *out, double v)
+{
+    size_t n = 0;
+    for (int precision = 15; precision <= 17; precision++) {
+        n = (size_t)snprintf(out, DECIMAL_MAX, "%.*g", precision, v);
+        char *comma = memchr(out, ',', n);
+        if (comma) *comma = '.'; /* a locale that someone set */
+        double back;
+        if (str_to_double(str_make(out, n), &back) == 0 && back == v) break;
+    }
+    return n;
+}
+
+size_t decimal_double(char *out, double v)
+{
+    double mag = fabs(v);
+    uint64_t digits = 0;
+    int places = 0;
+    if (mag < 1e15 && mag == (double)(uint64_t)mag) return put(out, signbit(v), (uint64_t)mag, 0);
+    if (!(mag >= 1e-4 && mag < 1e15)) return put_general(out, v);
+    int magnitude = magnitude_of(mag);
+    if (short_form(mag, magnitude, &digits, &places) || exact_form(mag, 16, magnitude, &digits, &places) ||
+        exact_form(mag, 17, magnitude, &digits, &places))
+        return put(out, signbit(v), digits, places);
+    return put_general(out, v);
+}
