@@ -106,7 +106,10 @@ static int write_group(struct tsdb *db, struct seg_write *w, struct seg *const *
         if (!rc) rc = merge_init(&feeds[i].m, s, ns, INT64_MIN, INT64_MAX, db->work_codec);
     }
     if (!rc) rc = seg_write_group(w, group, feeds, points);
-    for (size_t i = 0; feeds && i < points; i++) merge_fini(&feeds[i].m);
+    for (size_t i = 0; feeds && i < points; i++) {
+        db->keep.rewritten += feeds[i].m.dropped;
+        merge_fini(&feeds[i].m);
+    }
     mem_free(feeds);
     arena_fini(&a);
     return rc;
@@ -164,9 +167,13 @@ int compact_range(struct tsdb *db, size_t first, size_t n, int64_t floor)
     struct view *v = view_get(db);
     struct seg *merged = NULL;
     int rc = job_begin(db);
+    db->keep.rewritten = 0;
     if (!rc && floor < INT64_MAX) rc = write_merged(db, v->segs + first, n, floor, &merged);
     if (!rc) rc = segs_add(db, NULL, 0, first, n, &merged, merged != NULL);
     if (!rc) {
+        pthread_mutex_lock(&db->lock);
+        db->stats.rewritten += db->keep.rewritten;
+        pthread_mutex_unlock(&db->lock);
         remove_segs(db, v->segs + first, n);
     } else if (merged) {
         char path[SEG_PATH_MAX];

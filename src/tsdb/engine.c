@@ -20,19 +20,22 @@ static void db_stats(struct ts_store *st, struct ts_stats *ret)
 {
     struct tsdb *db = tsdb_of(st);
     struct view *v = view_get(db);
-    uint64_t in_heads = 0, late = 0;
+    uint64_t in_heads = 0, late = 0, rewritten = 0;
     int64_t oldest = INT64_MAX;
     for (size_t i = 0; i < v->nheads; i++) {
         struct head_counts c;
         head_counts(v->heads[i], &c);
         in_heads += c.samples;
         late += c.late;
+        rewritten += c.rewritten;
         if (c.oldest_us < oldest) oldest = c.oldest_us;
     }
     pthread_mutex_lock(&db->lock);
     *ret = db->stats;
     ret->samples_head = in_heads + db->nspill;
     ret->out_of_order += late;
+    ret->rewritten += rewritten;
+    ret->retention_held = db->keep.clock.held;
     for (size_t i = 0; i < db->nlogs; i++) ret->bytes_wal += db->logs[i].bytes;
     pthread_mutex_unlock(&db->lock);
     for (size_t i = 0; i < v->nsegs; i++) {
@@ -112,6 +115,7 @@ static const struct ts_store_ops tsdb_ops = {
 static void db_init(struct tsdb *db, const struct tsdb_config *cfg)
 {
     db->store.ops = &tsdb_ops;
+    db->store.admin = &tsdb_admin_ops;
     db->fs = cfg->fs;
     db->clock = cfg->clock ? cfg->clock : clock_real();
     db->wal_max = cfg->wal_max ? cfg->wal_max : TSDB_WAL_MAX_DEFAULT;
@@ -135,6 +139,7 @@ static int db_open(struct tsdb *db, const struct tsdb_config *cfg, struct error 
     int rc = cfg->nclasses ? tsdb_retention_set(&db->store, cfg->classes, cfg->nclasses, e) : 0;
     if (!rc && cfg->npoints) rc = tsdb_point_class(&db->store, cfg->points, cfg->point_classes, cfg->npoints);
     if (!rc) rc = db_recover(db, e);
+    if (!rc) retention_clock_begin(db);
     if (!rc) rc = strings_open(db->fs, &db->strings, &db->stats.damaged_blocks);
     if (!rc && !cfg->no_thread) rc = worker_start(db);
     return rc;

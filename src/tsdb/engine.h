@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "tsdb/head.h"
+#include "tsdb/keep.h"
 #include "tsdb/segment.h"
 #include "tsdb/strings.h"
 #include "tsdb/tsdb.h"
@@ -58,6 +59,7 @@ struct tsdb {
     size_t ncodecs;
 
     struct strings *strings;
+    struct keep keep;
     bool dir_dirty; /* work: removals that are not synced yet */
     uint32_t next_gen;
 

@@ -298,6 +298,7 @@ static bool late_put(struct head *h, struct slot *s, const struct sample *in)
         memmove(&l->s[lo + 1], &l->s[lo], (n - lo) * sizeof l->s[0]);
         l->n++;
     }
+    h->counts.rewritten += replace;
     l->s[lo] = *in;
     l->s[lo].v.u = value_of(in);
     return true;

@@ -21,9 +21,9 @@ uint64_t head_number(const struct head *h);
 void head_unref(struct head *h);
 
 struct head_counts {
-    uint64_t samples, late;
-    int64_t oldest_us; /* INT64_MAX when empty */
-    size_t bytes;      /* of memory, near enough */
+    uint64_t samples, late, rewritten; /* rewritten: late ones that replaced a late one */
+    int64_t oldest_us;                 /* INT64_MAX when empty */
+    size_t bytes;                      /* of memory, near enough */
 };
 /* Add s[0..n); *ret_done tells how many were taken before ERR_NOMEM. `late` counts rise by those that
  * were not the newest of their point. */

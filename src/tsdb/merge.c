@@ -130,7 +130,8 @@ static int drop_same(struct merge *m, struct cursor *winner, int64_t t)
     if (loaded) return 1;
     for (size_t i = 0; i < m->n; i++) {
         struct cursor *c = &m->c[i];
-        if (c != winner && c->piece < c->s->n && c->loaded && c->i < c->n && c->buf[c->i].time_us == t) c->i++;
+        if (c != winner && c->piece < c->s->n && c->loaded && c->i < c->n && c->buf[c->i].time_us == t)
+            c->i++, m->dropped++;
     }
     return 0;
 }

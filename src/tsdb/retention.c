@@ -3,9 +3,22 @@
  * By age: samples before now - max_age are not given to readers from the enforcement on (a floor per
  * class), segments that lie wholly before it are dropped, those of which most lies before it are
  * rewritten without. By bytes: the segments whose newest sample is oldest are dropped until the class
- * fits; a single one that is too big is rewritten without its older part. */
+ * fits; a single one that is too big is rewritten without its older part.
+ *
+ * The clock is not believed blindly: one that jumps ten years ahead would delete everything. A leap of more
+ * than an hour against the monotonic clock, or at the start of more than a day against the time of the last
+ * enforcement (without one: of the newest sample), is believed only after it has held for a day of running.
+ * Until then the time goes on from what was believed before, or is the clock's where that is earlier. What is
+ * too much in bytes goes all the same. ts_stats.retention_held tells. */
 #include "base/mem.h"
 #include "tsdb/engine.h"
+#include "tsdb/small.h"
+
+#define HOUR_US INT64_C(3600000000)
+#define DAY_US (24 * HOUR_US)
+#define DAY_NS (UINT64_C(86400) * 1000000000)
+#define CLOCK_PATH "ts/clock"
+#define CLOCK_MAGIC "BNTSCLK1"
 
 struct usage {
     int64_t bytes;
@@ -25,13 +38,87 @@ static struct usage usage_of(const struct view *v, uint8_t class_id)
     return u;
 }
 
-/* INT64_MAX: drop it whole; INT64_MIN: leave it; else the time before which it is cut. */
-static int64_t cut_by_age(const struct seg_info *s, int64_t floor)
+/* ---- the time ---- */
+static int64_t later(int64_t t, int64_t by)
+{
+    return by > 0 && t > INT64_MAX - by ? INT64_MAX : t + by;
+}
+
+static int64_t distance(int64_t a, int64_t b)
+{
+    uint64_t d = a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
+    return d > INT64_MAX ? INT64_MAX : (int64_t)d;
+}
+
+static int64_t load_clock(struct tsdb *db)
+{
+    void *block = NULL;
+    struct in in;
+    int64_t t = INT64_MIN;
+    if (small_load(db->fs, CLOCK_PATH, CLOCK_MAGIC, &block, &in)) return INT64_MIN;
+    t = (int64_t)in_u64(&in);
+    mem_free(block);
+    return in.bad ? INT64_MIN : t;
+}
+
+/* A lost file only means that a leap may be believed late. */
+static void save_clock(struct tsdb *db, int64_t t)
+{
+    struct buf b;
+    buf_init(&b, 64);
+    small_begin(&b, CLOCK_MAGIC);
+    buf_u64le(&b, (uint64_t)t);
+    if (small_save(db->fs, CLOCK_PATH, &b) == 0) db->keep.clock.saved_us = t;
+    buf_fini(&b);
+}
+
+void retention_clock_begin(struct tsdb *db)
+{
+    struct keep_clock *k = &db->keep.clock;
+    int64_t now = clock_now_us(db->clock), base = load_clock(db);
+    k->saved_us = base;
+    if (base == INT64_MIN) base = db->stats.newest_us;
+    k->trusted_ns = clock_mono_ns(db->clock);
+    k->trusted_us = base == INT64_MIN || distance(now, base) <= DAY_US ? now : base;
+    if (base > now && k->saved_us == INT64_MIN) k->trusted_us = now; /* samples from the future say nothing */
+}
+
+int64_t retention_now(struct tsdb *db, bool move)
+{
+    int64_t now = clock_now_us(db->clock);
+    uint64_t mono = clock_mono_ns(db->clock);
+    pthread_mutex_lock(&db->lock);
+    struct keep_clock k = db->keep.clock;
+    int64_t expected = later(k.trusted_us, (int64_t)((mono - k.trusted_ns) / 1000));
+    bool leap = distance(now, expected) > HOUR_US;
+    if (leap && k.leap_ns == 0) k.leap_ns = mono ? mono : 1;
+    if (leap && mono - k.leap_ns >= DAY_NS) leap = false;
+    if (!leap) k.trusted_us = now, k.trusted_ns = mono, k.leap_ns = 0;
+    k.held = leap && now > expected;
+    if (move) db->keep.clock = k;
+    pthread_mutex_unlock(&db->lock);
+    return leap && now > expected ? expected : now;
+}
+
+/* ---- what goes ---- */
+int64_t retention_floor(const struct ts_class *c, int64_t now)
+{
+    return c->max_age_us ? now - c->max_age_us : INT64_MIN;
+}
+
+int64_t retention_cut(const struct seg_info *s, int64_t floor)
 {
     if (s->max_us < floor) return INT64_MAX;
     if (s->min_us >= floor) return INT64_MIN;
     uint64_t span = (uint64_t)s->max_us - (uint64_t)s->min_us, gone = (uint64_t)floor - (uint64_t)s->min_us;
     return gone > span / 2 ? floor : INT64_MIN;
+}
+
+int64_t retention_fit(const struct seg_info *s, int64_t bytes, int64_t max_bytes)
+{
+    double keep = ((double)s->max_us - (double)s->min_us) * 0.8 * (double)max_bytes / (double)bytes;
+    int64_t cut = s->max_us - (int64_t)keep;
+    return s->blocks > 1 && cut > s->min_us ? cut : INT64_MAX;
 }
 
 static int age_once(struct tsdb *db, uint8_t class_id, int64_t floor)
@@ -40,7 +127,7 @@ static int age_once(struct tsdb *db, uint8_t class_id, int64_t floor)
     int rc = 0;
     for (size_t i = 0; i < v->nsegs && rc == 0; i++) {
         const struct seg_info *s = seg_info(v->segs[i]);
-        int64_t cut = s->class_id == class_id ? cut_by_age(s, floor) : INT64_MIN;
+        int64_t cut = s->class_id == class_id ? retention_cut(s, floor) : INT64_MIN;
         if (cut == INT64_MIN) continue;
         rc = compact_range(db, i, 1, cut);
         if (!rc) rc = 1;
@@ -58,10 +145,7 @@ static int bytes_once(struct tsdb *db, uint8_t class_id, int64_t max_bytes)
         rc = compact_range(db, u.oldest, 1, INT64_MAX);
         if (!rc) rc = 1;
     } else if (u.bytes > max_bytes && u.segs == 1) {
-        const struct seg_info *s = seg_info(v->segs[u.oldest]);
-        double keep = ((double)s->max_us - (double)s->min_us) * 0.8 * (double)max_bytes / (double)u.bytes;
-        int64_t cut = s->max_us - (int64_t)keep;
-        rc = compact_range(db, u.oldest, 1, s->blocks > 1 && cut > s->min_us ? cut : INT64_MAX);
+        rc = compact_range(db, u.oldest, 1, retention_fit(seg_info(v->segs[u.oldest]), u.bytes, max_bytes));
         if (!rc) rc = 1;
     }
     view_put(v);
@@ -70,7 +154,7 @@ static int bytes_once(struct tsdb *db, uint8_t class_id, int64_t max_bytes)
 
 static int enforce_class(struct tsdb *db, const struct ts_class *c, int64_t now)
 {
-    int64_t floor = c->max_age_us ? now - c->max_age_us : INT64_MIN;
+    int64_t floor = retention_floor(c, now);
     int rc;
     pthread_mutex_lock(&db->lock);
     db->floor[c->id] = floor;
@@ -85,12 +169,13 @@ int tsdb_enforce_retention(struct ts_store *st, struct error *e)
 {
     struct tsdb *db = tsdb_of(st);
     struct ts_class classes[TSDB_CLASSES];
-    int64_t now = clock_now_us(db->clock);
     int rc = 0;
+    pthread_mutex_lock(&db->work);
+    int64_t now = retention_now(db, true), saved = db->keep.clock.saved_us;
+    if (saved == INT64_MIN || distance(now, saved) >= HOUR_US) save_clock(db, now);
     pthread_mutex_lock(&db->lock);
     memcpy(classes, db->classes, sizeof classes);
     pthread_mutex_unlock(&db->lock);
-    pthread_mutex_lock(&db->work);
     for (uint8_t i = 0; i < TSDB_CLASSES && !rc; i++) {
         classes[i].id = i;
         rc = enforce_class(db, &classes[i], now);

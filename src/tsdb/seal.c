@@ -131,7 +131,10 @@ static int write_group(struct tsdb *db, struct head *h, struct seg_write *w, con
         if (!rc) rc = merge_init(&feeds[i].m, s, ns, INT64_MIN, INT64_MAX, db->work_codec);
     }
     if (!rc) rc = seg_write_group(w, m[0].group, feeds, n);
-    for (size_t i = 0; feeds && i < n; i++) merge_fini(&feeds[i].m);
+    for (size_t i = 0; feeds && i < n; i++) {
+        db->keep.rewritten += feeds[i].m.dropped;
+        merge_fini(&feeds[i].m);
+    }
     mem_free(feeds);
     arena_fini(&a);
     return rc;
@@ -235,6 +238,7 @@ int seal_oldest(struct tsdb *db)
     struct written w = {0};
     struct head *h = v->heads[0];
     int rc = v->nheads > 1 ? job_begin(db) : 0;
+    db->keep.rewritten = 0;
     if (v->nheads > 1 && !rc) {
         rc = write_all(db, h, &w);
         if (!rc) rc = segs_add(db, v->heads + 1, v->nheads - 1, 0, 0, w.segs, w.n);
@@ -245,6 +249,7 @@ int seal_oldest(struct tsdb *db)
             head_counts(h, &c);
             pthread_mutex_lock(&db->lock);
             db->stats.out_of_order += c.late;
+            db->stats.rewritten += c.rewritten + db->keep.rewritten;
             pthread_mutex_unlock(&db->lock);
             drop_logs(db, head_number(h));
             for (size_t i = 0; i < w.n; i++) seg_unref(w.segs[i]);
