@@ -1,6 +1,7 @@
 /* The registration table of the UI's modules: one row each. */
 import type { ComponentType } from 'react';
 import { alarms } from '@/modules/alarms';
+import { backup } from '@/modules/backup';
 import { core } from '@/modules/core';
 import { collect } from '@/modules/collect';
 import { history } from '@/modules/history';
@@ -9,7 +10,7 @@ import { notice } from '@/modules/notice';
 import { push } from '@/modules/push';
 import type { MenuEntry, WebModule } from './module';
 
-export const modules: WebModule[] = [live, alarms, history, collect, push, notice, core];
+export const modules: WebModule[] = [live, alarms, history, collect, push, notice, backup, core];
 
 export const menuEntries: MenuEntry[] = modules.flatMap((m) => m.menu).sort((a, b) => a.order - b.order);
 

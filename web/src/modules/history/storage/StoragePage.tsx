@@ -27,7 +27,7 @@ function ScrubButton() {
     setBusy(true);
     try {
       const job = await post<{ id: string }>('/jobs', { type: 'history.scrub', params: {} });
-      void go(`/jobs?job=${encodeURIComponent(job.id)}`);
+      void go(`/system/jobs?job=${encodeURIComponent(job.id)}`);
     } catch (e) {
       notify.failed(e);
     } finally {
