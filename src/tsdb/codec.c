@@ -29,7 +29,7 @@ void codec_free(struct codec *c)
     mem_free(c->metas);
     mem_free(c->tmp);
     mem_free(c->io);
-    for (int i = 0; i < CODEC_SLOTS; i++) mem_free(c->times[i].t), mem_free(c->pages[i].p);
+    for (int i = 0; i < CODEC_SLOTS; i++) mem_free(c->times[i].t), mem_free(c->pages[i].e), mem_free(c->frames[i].p);
     mem_free(c);
 }
 

@@ -6,16 +6,22 @@
 #include <zstd.h>
 
 /* What was decoded lately, by file (uid) and place: points of one poll share time columns, neighbouring
- * points index pages. at = 0: empty. */
+ * points index pages and bundles. at = 0: empty. */
 #define CODEC_SLOTS 16
 struct codec_times {
     int64_t *t;
     size_t n, cap;
     uint64_t uid, at;
 };
-struct codec_page {
-    uint8_t *p;
+struct index_entry;
+struct codec_page { /* of an index, decoded */
+    struct index_entry *e;
     size_t n;
+    uint64_t uid, at;
+};
+struct codec_frame { /* payload of a checked frame */
+    uint8_t *p;
+    size_t n, cap;
     uint64_t uid, at;
 };
 
@@ -31,6 +37,7 @@ struct codec {
     size_t cap_io;
     struct codec_times times[CODEC_SLOTS];
     struct codec_page pages[CODEC_SLOTS];
+    struct codec_frame frames[CODEC_SLOTS];
 };
 static inline unsigned codec_slot(uint64_t uid, uint64_t at)
 {

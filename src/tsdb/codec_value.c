@@ -20,7 +20,8 @@
 #include <math.h>
 
 enum { VAL_INT, VAL_DIV, VAL_MUL, VAL_F32, VAL_XOR, VAL_PLANES };
-#define SCALE_MAX 15
+#define SCALE_MAX DEC_DIGITS
+#define F32_DIGITS 6
 #define EXACT_MAX 2251799813685248.0 /* 2^51: the rounding below works under it */
 #define ROUND_MAGIC 6755399441055744.0
 
@@ -43,7 +44,7 @@ static uint64_t from_double(double d)
     return u;
 }
 
-static uint64_t dec_value(int64_t i, unsigned mode, unsigned k)
+uint64_t dec_value(int64_t i, unsigned mode, unsigned k)
 {
     double x = (double)i;
     if (mode == VAL_DIV) return from_double(x / pow10_of[k]);
@@ -52,7 +53,7 @@ static uint64_t dec_value(int64_t i, unsigned mode, unsigned k)
 }
 
 /* The integer that gives v back, if there is one. */
-static bool dec_int(uint64_t v, unsigned mode, unsigned k, int64_t *ret)
+bool dec_int(uint64_t v, unsigned mode, unsigned k, int64_t *ret)
 {
     double x = to_double(v) * pow10_of[k];
     if (!(fabs(x) < EXACT_MAX)) return false;
@@ -69,6 +70,35 @@ static unsigned least_scale(uint64_t v, unsigned mode, unsigned max)
     return SCALE_MAX + 1;
 }
 
+double dec_power(unsigned k)
+{
+    return pow10_of[k];
+}
+
+static bool fits(const uint64_t *v, size_t n, unsigned mode, unsigned k)
+{
+    int64_t x;
+    for (size_t i = 0; i < n; i++)
+        if (!dec_int(v[i], mode, k, &x)) return false;
+    return true;
+}
+
+bool dec_fit(const uint64_t *v, size_t n, unsigned *ret_mode, unsigned *ret_k)
+{
+    for (unsigned mode = VAL_DIV; mode <= VAL_F32; mode++) {
+        unsigned max = mode == VAL_F32 ? F32_DIGITS : SCALE_MAX, k = 0;
+        for (size_t i = 0; i < n && k <= max; i++) {
+            int64_t x;
+            while (k <= max && !dec_int(v[i], mode, k, &x)) k++;
+        }
+        if (k > max || !fits(v, n, mode, k)) continue;
+        *ret_mode = mode;
+        *ret_k = k;
+        return true;
+    }
+    return false;
+}
+
 #define PROBES 32
 
 /* Scale that suits a mode on a few values spread over the column: the least one that leaves at most one
@@ -76,7 +106,7 @@ static unsigned least_scale(uint64_t v, unsigned mode, unsigned max)
 static size_t probe(const uint64_t *v, size_t n, unsigned mode, unsigned *ret_k)
 {
     size_t hist[SCALE_MAX + 2] = {0}, step = n / PROBES + 1, count = 0;
-    unsigned max = mode == VAL_F32 ? 6 : SCALE_MAX;
+    unsigned max = mode == VAL_F32 ? F32_DIGITS : SCALE_MAX;
     for (size_t i = 0; i < n; i += step, count++) hist[least_scale(v[i], mode, max)]++;
     size_t covered = 0;
     for (unsigned k = 0; k <= max; k++) {

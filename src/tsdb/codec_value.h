@@ -19,6 +19,14 @@ size_t valcol_encode(const uint64_t *v, size_t n, bool doubles, struct val_hint 
                      struct codec *c);
 void valcol_decode(struct in *in, uint64_t *v, size_t n, struct codec *c);
 
+/* Decimals: the value of integer i in a mode (1..3) with k digits, and the integer that gives a value back. */
+#define DEC_DIGITS 15
+uint64_t dec_value(int64_t i, unsigned mode, unsigned k);
+bool dec_int(uint64_t v, unsigned mode, unsigned k, int64_t *ret);
+double dec_power(unsigned k); /* 10^k */
+/* A mode and least k in which all n values come back; false when there is none. */
+bool dec_fit(const uint64_t *v, size_t n, unsigned *ret_mode, unsigned *ret_k);
+
 static inline size_t metacol_bound(size_t n)
 {
     return 16 + n * 10;

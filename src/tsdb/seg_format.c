@@ -5,7 +5,7 @@
 #include "tsdb/meta.h"
 
 #define FRAME_MAGIC 0x42535442u /* "BTSB" */
-#define VERSION 1
+#define VERSION 2               /* that is written; 1 is read, too */
 
 static uint32_t frame_crc(const uint8_t *head, uint64_t uid, uint64_t offset, const void *payload, size_t n)
 {
@@ -54,7 +54,7 @@ static void put_info(uint8_t *p, const char *magic, const struct seg_info *i)
 static int get_info(const uint8_t *p, size_t n, const char *magic, struct seg_info *ret)
 {
     if (memcmp(p, magic, 8) != 0 || load_u32(p + n - 4) != crc32c(0, p, n - 4)) return ERR_CORRUPT;
-    if (load_u32(p + 8) != VERSION) return ERR_UNSUPPORTED;
+    if (load_u32(p + 8) == 0 || load_u32(p + 8) > VERSION) return ERR_UNSUPPORTED;
     *ret = (struct seg_info){.gen = load_u32(p + 12),
                              .uid = load_u64(p + 16),
                              .seq_lo = load_u64(p + 24),
@@ -200,15 +200,13 @@ static bool get_body(struct in *in, struct index_entry *e)
     return !in->bad && in_left(in) == 0 && m->count && m->last_us >= m->first_us;
 }
 
-bool index_entry_decode(struct in *in, uint32_t from_point, struct index_entry *e)
+bool index_entry_decode(struct in *in, struct index_entry *e)
 {
-    e->meta.point = (uint32_t)in_count(in, UINT32_MAX);
+    *e = (struct index_entry){.meta.point = (uint32_t)in_count(in, UINT32_MAX)};
     size_t n = in_count(in, in_left(in));
     const uint8_t *body = in_take(in, n);
     if (!body || !e->meta.point) return false;
-    if (e->meta.point < from_point) return true;
     struct in b = in_make(body, n);
-    *e = (struct index_entry){.meta.point = e->meta.point};
     return get_body(&b, e);
 }
 

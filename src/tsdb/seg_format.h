@@ -10,9 +10,9 @@
 #define FRAME_HEAD 16
 #define FRAME_MAX (16u << 20) /* payload bytes */
 #define TIMES_MAX 16384       /* rows of a shared time column */
-#define INDEX_PAGE (8u << 10) /* raw bytes after which an index page is closed */
 
-enum frame_kind { FRAME_TIMES = 1, FRAME_BLOCK = 2, FRAME_INDEX = 3, FRAME_DIR = 4 };
+/* BLOCK and INDEX are of the first version. */
+enum frame_kind { FRAME_TIMES = 1, FRAME_BLOCK = 2, FRAME_INDEX = 3, FRAME_DIR = 4, FRAME_BUNDLE = 5, FRAME_PAGE = 6 };
 
 /* Header in front of a payload that stands at offset + FRAME_HEAD. */
 void frame_encode(uint8_t head[FRAME_HEAD], enum frame_kind kind, uint64_t uid, uint64_t offset, const void *payload,
@@ -35,9 +35,9 @@ struct index_entry {
     struct block_meta meta;
     uint32_t group;
 };
+/* A row of an index page of the first version (m2 is not in it); the writer also keeps its entries so. */
 void index_entry_encode(struct buf *b, const struct index_entry *e);
-/* Of points below from_point only meta.point is set, the rest is skipped. */
-bool index_entry_decode(struct in *in, uint32_t from_point, struct index_entry *e);
+bool index_entry_decode(struct in *in, struct index_entry *e);
 
 struct index_page {
     uint32_t first, last; /* points */

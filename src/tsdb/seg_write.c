@@ -3,11 +3,12 @@
  * A group is written in windows of time: every point gives up to SEG_BLOCK_MAX samples, the window ends
  * where the first full one ends, and the points of a window share time columns (seg_times.c). A point that
  * brought few samples is left to gather over several windows, so that a slow point beside fast ones does
- * not fall into crumbs. Index entries are kept in memory until the end, encoded. */
+ * not fall into crumbs. Blocks of neighbouring points are bundled into frames. Index entries are kept in memory until
+ * the end, encoded as rows, with m2 behind. */
 #include "tsdb/seg_write.h"
 #include "base/mem.h"
 #include "tsdb/block.h"
-#include "tsdb/seg_format.h"
+#include "tsdb/seg_page.h"
 #include "tsdb/seg_times.h"
 #include "tsdb/stats.h"
 
@@ -28,7 +29,9 @@ struct seg_write {
     struct codec *c;
     char path[SEG_PATH_MAX], tmp[SEG_PATH_MAX + 8];
     struct buf out, payload, entries;
-    uint64_t at; /* file offset of out's begin */
+    struct bundle bundle;
+    struct index_entry *open; /* of the blocks in the bundle, BUNDLE_BLOCKS */
+    uint64_t at;              /* file offset of out's begin */
     struct entry_ref *refs;
     size_t nrefs, cap_refs;
     struct seg_times times;
@@ -40,6 +43,9 @@ static void seg_write_free(struct seg_write *w)
     buf_fini(&w->out);
     buf_fini(&w->payload);
     buf_fini(&w->entries);
+    buf_fini(&w->bundle.heads);
+    buf_fini(&w->bundle.bodies);
+    mem_free(w->open);
     seg_times_fini(&w->times);
     mem_free(w->refs);
     mem_free(w);
@@ -87,11 +93,14 @@ int seg_write_begin(struct fs *fs, const struct seg_info *info, struct codec *co
     buf_init(&w->out, BUF_MAX);
     buf_init(&w->payload, BUF_MAX);
     buf_init(&w->entries, BUF_MAX);
+    buf_init(&w->bundle.heads, BUF_MAX);
+    buf_init(&w->bundle.bodies, BUF_MAX);
     seg_path(info, w->path);
     snprintf(w->tmp, sizeof w->tmp, "%s.new", w->path);
     seg_head_encode(&w->info, head);
     buf_add(&w->out, head, sizeof head);
-    int rc = fs_open(fs, w->tmp, FS_READ | FS_WRITE | FS_CREATE | FS_TRUNC, &w->f);
+    w->open = mem_alloc(BUNDLE_BLOCKS * sizeof *w->open);
+    int rc = w->open ? fs_open(fs, w->tmp, FS_READ | FS_WRITE | FS_CREATE | FS_TRUNC, &w->f) : ERR_NOMEM;
     if (rc) {
         seg_write_free(w);
         return rc;
@@ -118,7 +127,10 @@ static int note_block(struct seg_write *w, const struct index_entry *e)
     size_t before = w->entries.n;
     const struct block_meta *m = &e->meta;
     if (!mem_grow((void **)&w->refs, &w->cap_refs, w->nrefs + 1, sizeof *w->refs)) return ERR_NOMEM;
+    uint64_t m2;
+    memcpy(&m2, &m->m2, sizeof m2);
     index_entry_encode(&w->entries, e);
+    if (m->has_stats) buf_u64le(&w->entries, m2);
     if (w->entries.err) return w->entries.err;
     w->refs[w->nrefs++] =
         (struct entry_ref){m->point, (uint32_t)(w->entries.n - before), before, m->first_us, m->last_us};
@@ -129,16 +141,32 @@ static int note_block(struct seg_write *w, const struct index_entry *e)
     return 0;
 }
 
+/* The bundle as a frame, its blocks into the index. */
+static int close_bundle(struct seg_write *w)
+{
+    uint64_t at;
+    uint32_t len;
+    size_t n = w->bundle.n;
+    if (n == 0) return 0;
+    bundle_end(&w->bundle, &w->payload);
+    int rc = put_frame(w, FRAME_BUNDLE, &at, &len);
+    for (size_t i = 0; i < n && !rc; i++) {
+        w->open[i].meta.offset = at;
+        w->open[i].meta.len = len;
+        rc = note_block(w, &w->open[i]);
+    }
+    return rc;
+}
+
 static int write_block(struct seg_write *w, uint32_t group, const struct sample *s, size_t n, struct times_use *use)
 {
-    struct index_entry e = {.group = group};
     struct block_ref ref = {.how = use->how, .row = use->row, .rows = use->rows, .distance = offset(w) - use->at};
-    block_encode(&w->payload, s, n, &ref, w->c);
-    int rc = put_frame(w, FRAME_BLOCK, &e.meta.offset, &e.meta.len);
-    if (rc) return rc;
-    block_meta_fill(&e.meta, s, n);
-    e.meta.has_stats = n >= STATS_MIN;
-    return note_block(w, &e);
+    struct index_entry *e = &w->open[w->bundle.n];
+    *e = (struct index_entry){.group = group};
+    block_meta_fill(&e->meta, s, n);
+    e->meta.has_stats = n >= STATS_MIN;
+    bundle_add(&w->bundle, s, n, &ref, w->c);
+    return w->bundle.n == BUNDLE_BLOCKS || bundle_bytes(&w->bundle) >= BUNDLE_BYTES ? close_bundle(w) : 0;
 }
 
 static int write_times(void *ctx, const int64_t *t, size_t n, uint64_t *ret_at)
@@ -164,7 +192,7 @@ static int write_window(struct seg_write *w, uint32_t group, struct feed *feeds,
         feeds[i].n -= take[i];
         memmove(feeds[i].buf, feeds[i].buf + take[i], feeds[i].n * sizeof *feeds[i].buf);
     }
-    return rc;
+    return rc ? rc : close_bundle(w);
 }
 
 static int fill_feed(struct feed *f)
@@ -255,30 +283,39 @@ struct pages {
     size_t n, cap;
 };
 
-static int write_page(struct seg_write *w, const struct entry_ref *r, size_t n, struct buf *raw, struct pages *pages)
+static bool read_entry(const struct seg_write *w, const struct entry_ref *r, struct index_entry *e)
+{
+    struct in in = in_make(w->entries.p + r->at, r->len);
+    if (!index_entry_decode(&in, e)) return false;
+    uint64_t m2 = e->meta.has_stats ? in_u64(&in) : 0;
+    memcpy(&e->meta.m2, &m2, sizeof m2);
+    return !in.bad;
+}
+
+static int write_page(struct seg_write *w, const struct entry_ref *r, size_t n, struct index_entry *e,
+                      struct pages *pages)
 {
     struct index_page pg = {.first = r[0].point, .last = r[n - 1].point, .min_us = INT64_MAX, .max_us = INT64_MIN};
-    buf_clear(raw);
     for (size_t i = 0; i < n; i++) {
-        buf_add(raw, w->entries.p + r[i].at, r[i].len);
+        if (!read_entry(w, &r[i], &e[i])) return ERR_INTERNAL;
         if (r[i].first_us < pg.min_us) pg.min_us = r[i].first_us;
         if (r[i].last_us > pg.max_us) pg.max_us = r[i].last_us;
     }
-    if (raw->err) return raw->err;
-    zip(&w->payload, raw->p, raw->n, w->c->c);
-    int rc = put_frame(w, FRAME_INDEX, &pg.at, &pg.len);
+    seg_page_encode(&w->payload, e, n, w->c);
+    int rc = put_frame(w, FRAME_PAGE, &pg.at, &pg.len);
     if (!rc && !mem_grow((void **)&pages->p, &pages->cap, pages->n + 1, sizeof *pages->p)) rc = ERR_NOMEM;
     if (!rc) pages->p[pages->n++] = pg;
     return rc;
 }
 
-static int write_pages(struct seg_write *w, struct buf *raw, struct pages *pages)
+static int write_pages(struct seg_write *w, struct pages *pages)
 {
+    AUTO_FREE struct index_entry *e = mem_alloc(PAGE_ENTRIES * sizeof *e);
+    if (!e) return ERR_NOMEM;
     if (w->nrefs > 1) qsort(w->refs, w->nrefs, sizeof *w->refs, by_point);
     for (size_t i = 0, k; i < w->nrefs; i += k) {
-        size_t bytes = 0;
-        for (k = 0; i + k < w->nrefs && (k == 0 || bytes < INDEX_PAGE); k++) bytes += w->refs[i + k].len;
-        int rc = write_page(w, w->refs + i, k, raw, pages);
+        k = w->nrefs - i < PAGE_ENTRIES ? w->nrefs - i : PAGE_ENTRIES;
+        int rc = write_page(w, w->refs + i, k, e, pages);
         if (rc) return rc;
     }
     return 0;
@@ -288,9 +325,8 @@ static int write_tail(struct seg_write *w, struct buf *raw, struct pages *pages)
 {
     struct seg_foot foot;
     uint8_t bytes[SEG_FOOT];
-    int rc = write_pages(w, raw, pages);
+    int rc = write_pages(w, pages);
     if (rc) return rc;
-    buf_clear(raw);
     index_dir_encode(raw, pages->p, pages->n);
     if (raw->err) return raw->err;
     zip(&w->payload, raw->p, raw->n, w->c->c);

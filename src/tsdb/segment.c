@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include "base/mem.h"
 #include "tsdb/block.h"
-#include "tsdb/seg_format.h"
+#include "tsdb/seg_page.h"
 #include "tsdb/stats.h"
 
 #define DAMAGED_MAX 4096 /* places remembered; beyond, damage may be counted twice */
@@ -83,14 +83,21 @@ static void damaged(struct seg *s, uint64_t at)
     if (!known && s->damage) s->damage(s->damage_ctx, 1);
 }
 
-/* Read the frame of len bytes at `at` and check it. Its kind's payload, ERR_CORRUPT, ERR_IO, ERR_NOMEM. */
-static int read_frame(struct seg *s, uint64_t at, size_t len, int kind, struct codec *c, struct in *ret)
+/* Read the frame of len bytes at `at` and check it: its kind and payload, ERR_CORRUPT, ERR_IO, ERR_NOMEM. */
+static int read_any(struct seg *s, uint64_t at, size_t len, struct codec *c, int *ret_kind, struct in *ret)
 {
     uint8_t *p = codec_io(c, len);
     if (!p) return ERR_NOMEM;
     int64_t got = fs_pread(s->f, p, len, (int64_t)at);
     if (got < 0) return (int)got;
-    return frame_check(p, (size_t)got, s->info.uid, at, ret) == kind ? 0 : ERR_CORRUPT;
+    *ret_kind = frame_check(p, (size_t)got, s->info.uid, at, ret);
+    return *ret_kind ? 0 : ERR_CORRUPT;
+}
+
+static int read_frame(struct seg *s, uint64_t at, size_t len, int kind, struct codec *c, struct in *ret)
+{
+    int got, rc = read_any(s, at, len, c, &got, ret);
+    return !rc && got != kind ? ERR_CORRUPT : rc;
 }
 
 /* A frame whose length is not known beforehand. */
@@ -123,26 +130,64 @@ static int load_times(struct seg *s, uint64_t at, struct codec_times *t, struct 
     return 0;
 }
 
-/* Decode the block frame at `at`. Its own payload is read a second time when a time column had to be
- * fetched in between (both use the same buffer). */
-static int decode_at(struct seg *s, uint64_t at, size_t len, struct block_head *h, struct sample *out, size_t cap,
-                     struct codec *c)
+/* The time column that a block in the frame at `at` refers to; NULL with OWN. */
+static int get_times(struct seg *s, uint64_t at, const struct block_head *h, struct codec *c, struct codec_times **ret)
 {
-    struct in in;
-    int rc = read_frame(s, at, len, FRAME_BLOCK, c, &in);
-    if (!rc) rc = block_head_decode(&in, h);
-    if (!rc && h->count > cap) rc = ERR_CORRUPT;
-    if (!rc && h->how != TIMES_OWN && (h->distance > at || h->distance == 0)) rc = ERR_CORRUPT;
-    if (rc || h->how == TIMES_OWN) return rc ? rc : block_decode(&in, h, NULL, 0, out, c);
-    uint64_t times_at = at - h->distance;
-    struct codec_times *t = &c->times[codec_slot(s->info.uid, times_at)];
-    if (!times_kept(s, t, times_at)) {
-        rc = load_times(s, times_at, t, c);
-        if (!rc) rc = read_frame(s, at, len, FRAME_BLOCK, c, &in);
-        if (!rc) rc = block_head_decode(&in, h);
-        if (rc) return rc;
+    *ret = NULL;
+    if (h->how == TIMES_OWN) return 0;
+    if (h->distance > at || h->distance == 0) return ERR_CORRUPT;
+    struct codec_times *t = &c->times[codec_slot(s->info.uid, at - h->distance)];
+    int rc = times_kept(s, t, at - h->distance) ? 0 : load_times(s, at - h->distance, t, c);
+    if (!rc) *ret = t;
+    return rc;
+}
+
+static int decode_body(struct seg *s, uint64_t at, const struct block_head *h, struct in *body, struct sample *out,
+                       struct codec *c)
+{
+    struct codec_times *t;
+    int rc = get_times(s, at, h, c, &t);
+    return rc ? rc : block_decode(body, h, t ? t->t : NULL, t ? t->n : 0, out, c);
+}
+
+/* The payload of a bundle or block frame, kept for the next point. */
+static int load_frame(struct seg *s, uint64_t at, size_t len, struct codec *c, int *ret_kind, struct in *ret)
+{
+    struct codec_frame *k = &c->frames[codec_slot(s->info.uid, at)];
+    if (k->at != at || k->uid != s->info.uid) {
+        k->at = 0;
+        if (k->cap < len) {
+            uint8_t *p = mem_realloc(k->p, len);
+            if (!p) return ERR_NOMEM;
+            k->p = p;
+            k->cap = len;
+        }
+        int64_t got = fs_pread(s->f, k->p, len, (int64_t)at);
+        if (got < 0) return (int)got;
+        if (!frame_check(k->p, (size_t)got, s->info.uid, at, ret)) return ERR_CORRUPT;
+        k->n = FRAME_HEAD + in_left(ret);
+        k->uid = s->info.uid;
+        k->at = at;
     }
-    return block_decode(&in, h, t->t, t->n, out, c);
+    *ret_kind = k->p[12];
+    *ret = in_make(k->p + FRAME_HEAD, k->n - FRAME_HEAD);
+    return 0;
+}
+
+/* The block of a point out of a frame's payload. */
+static int find_block(int kind, struct in *payload, uint32_t point, struct block_head *h, struct in *body)
+{
+    struct bundle_in x;
+    int rc = ERR_CORRUPT;
+    if (kind == FRAME_BLOCK) {
+        rc = block_head_decode(payload, h);
+        *body = *payload;
+        return rc;
+    }
+    if (kind != FRAME_BUNDLE || bundle_open(payload, &x)) return ERR_CORRUPT;
+    while ((rc = bundle_next(&x, h, body)) == 1)
+        if (h->point == point) return 0;
+    return ERR_CORRUPT;
 }
 
 static int seg_decode(struct source *src, const struct piece *p, struct sample *out, struct codec *c)
@@ -150,10 +195,12 @@ static int seg_decode(struct source *src, const struct piece *p, struct sample *
     struct seg *s = src->ctx;
     const struct block_meta *m = p->meta;
     struct block_head h;
-    int rc = decode_at(s, m->offset, m->len, &h, out, m->count, c);
-    if (!rc && (h.point != src->point || h.count != m->count || out[0].time_us != m->first_us ||
-                out[h.count - 1].time_us != m->last_us))
-        rc = ERR_CORRUPT;
+    struct in payload, body;
+    int kind, rc = load_frame(s, m->offset, m->len, c, &kind, &payload);
+    if (!rc) rc = find_block(kind, &payload, src->point, &h, &body);
+    if (!rc && (h.point != src->point || h.count != m->count)) rc = ERR_CORRUPT;
+    if (!rc) rc = decode_body(s, m->offset, &h, &body, out, c);
+    if (!rc && (out[0].time_us != m->first_us || out[h.count - 1].time_us != m->last_us)) rc = ERR_CORRUPT;
     if (rc == ERR_CORRUPT) damaged(s, m->offset);
     return rc ? rc : (int)h.count;
 }
@@ -174,10 +221,9 @@ static int by_point_time(const void *a, const void *b)
     return (x->meta.first_us > y->meta.first_us) - (x->meta.first_us < y->meta.first_us);
 }
 
-static int salvage_block(struct salvage *v, uint64_t at, size_t len)
+static int salvage_block(struct salvage *v, uint64_t at, size_t len, const struct block_head *h, struct in *body)
 {
-    struct block_head h;
-    int rc = decode_at(v->s, at, len, &h, v->samples, SEG_BLOCK_MAX, v->c);
+    int rc = decode_body(v->s, at, h, body, v->samples, v->c);
     if (rc == ERR_CORRUPT) {
         damaged(v->s, at);
         return 0;
@@ -185,8 +231,27 @@ static int salvage_block(struct salvage *v, uint64_t at, size_t len)
     if (rc) return rc;
     if (!mem_grow((void **)&v->e, &v->cap, v->n + 1, sizeof *v->e)) return ERR_NOMEM;
     struct index_entry *e = &v->e[v->n++];
-    *e = (struct index_entry){.meta.offset = at, .meta.len = (uint32_t)len, .group = h.point};
-    block_meta_fill(&e->meta, v->samples, h.count);
+    *e = (struct index_entry){.meta.offset = at, .meta.len = (uint32_t)len, .group = h->point};
+    block_meta_fill(&e->meta, v->samples, h->count);
+    return 0;
+}
+
+static int salvage_frame(struct salvage *v, uint64_t at, size_t len)
+{
+    struct block_head h;
+    struct bundle_in x;
+    struct in payload, body;
+    int kind, rc = load_frame(v->s, at, len, v->c, &kind, &payload);
+    if (rc) return rc;
+    if (kind == FRAME_BLOCK) {
+        rc = block_head_decode(&payload, &h);
+        if (!rc) rc = salvage_block(v, at, len, &h, &payload);
+    } else {
+        rc = bundle_open(&payload, &x);
+        while (!rc && (rc = bundle_next(&x, &h, &body)) == 1) rc = salvage_block(v, at, len, &h, &body);
+    }
+    if (rc != ERR_CORRUPT) return rc;
+    damaged(v->s, at);
     return 0;
 }
 
@@ -222,7 +287,7 @@ static int salvage_walk(struct salvage *v)
         int rc = next_frame(v, at, &next, &kind, &len);
         if (rc) return rc;
         if (next != at && next < end) damaged(v->s, at);
-        if (next < end && kind == FRAME_BLOCK) rc = salvage_block(v, next, len);
+        if (next < end && (kind == FRAME_BLOCK || kind == FRAME_BUNDLE)) rc = salvage_frame(v, next, len);
         if (rc) return rc;
         at = next + (len ? len : 1);
     }
@@ -337,38 +402,50 @@ int seg_open(struct fs *fs, const char *path, seg_damage_fn *damage, void *ctx, 
 /* ---- looking up ---- */
 typedef int entry_fn(void *ctx, const struct index_entry *e);
 
-/* The page, decompressed. */
-static int load_page(struct seg *s, const struct index_page *pg, struct codec *c, struct in *ret)
+/* The page, decoded. */
+static int load_page(struct seg *s, const struct index_page *pg, struct codec *c, const struct codec_page **ret)
 {
-    struct in in;
-    uint8_t *raw = NULL;
-    size_t n = 0;
     struct codec_page *kept = &c->pages[codec_slot(s->info.uid, pg->at)];
-    if (kept->at != pg->at || kept->uid != s->info.uid) {
-        int rc = read_frame(s, pg->at, pg->len, FRAME_INDEX, c, &in);
-        if (!rc) rc = unzip(&in, FRAME_MAX, c->d, &raw, &n);
-        if (rc) return rc;
-        mem_free(kept->p);
-        *kept = (struct codec_page){raw, n, s->info.uid, pg->at};
-    }
-    *ret = in_make(kept->p, kept->n);
+    *ret = kept;
+    if (kept->at == pg->at && kept->uid == s->info.uid) return 0;
+    struct index_entry *e = NULL;
+    size_t n = 0;
+    struct in in;
+    int kind, rc = read_any(s, pg->at, pg->len, c, &kind, &in);
+    if (rc) return rc;
+    if (kind == FRAME_PAGE)
+        rc = seg_page_decode(&in, c, &e, &n);
+    else
+        rc = kind == FRAME_INDEX ? seg_page_decode_rows(&in, c, &e, &n) : ERR_CORRUPT;
+    if (rc) return rc;
+    mem_free(kept->e);
+    *kept = (struct codec_page){e, n, s->info.uid, pg->at};
     return 0;
+}
+
+/* First of n entries of a point at or above `point`. */
+static size_t first_entry(const struct index_entry *e, size_t n, uint32_t point)
+{
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (e[mid].meta.point < point)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
 }
 
 /* Entries of the page from a point on to fn; fn returns 1 to stop. */
 static int each_in_page(struct seg *s, const struct index_page *pg, uint32_t point, struct codec *c, entry_fn *fn,
                         void *ctx)
 {
-    struct in page;
+    const struct codec_page *page;
     int rc = load_page(s, pg, c, &page);
-    while (!rc && in_left(&page)) {
-        struct index_entry e;
-        if (!index_entry_decode(&page, point, &e))
-            rc = ERR_CORRUPT;
-        else if (e.meta.point >= point)
-            rc = fn(ctx, &e);
-    }
     if (rc == ERR_CORRUPT) damaged(s, pg->at);
+    if (rc) return rc;
+    for (size_t i = first_entry(page->e, page->n, point); i < page->n && !rc; i++) rc = fn(ctx, &page->e[i]);
     return rc < 0 ? rc : 0;
 }
 
@@ -387,15 +464,7 @@ static size_t first_page(const struct seg *s, uint32_t point)
 
 static size_t first_found(const struct seg *s, uint32_t point)
 {
-    size_t lo = 0, hi = s->nfound;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (s->found[mid].meta.point < point)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
+    return first_entry(s->found, s->nfound, point);
 }
 
 struct pick {
