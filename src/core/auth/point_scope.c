@@ -102,11 +102,9 @@ void point_scope_free(struct point_scope *p)
     mem_free(p);
 }
 
-int point_view_open(struct point_scope *p, const struct permissions *may, enum api_action act, struct point_view *ret)
+static int view_open(struct point_scope *p, const struct scope *s, bool no_org, struct point_view *ret)
 {
-    struct scope s = permitted_scope(may, "point", act);
-    *ret = (struct point_view){.all = s.all, .no_org = permitted_at(may, "point", act, STR(""))};
-    if (s.all) return 0;
+    *ret = (struct point_view){.no_org = no_org};
     pthread_rwlock_rdlock(&p->lock);
     ret->allowed = mem_calloc(p->norgs + 1, sizeof(bool));
     if (!ret->allowed) {
@@ -114,9 +112,23 @@ int point_view_open(struct point_scope *p, const struct permissions *may, enum a
         *ret = (struct point_view){.all = false};
         return ERR_NOMEM;
     }
-    for (size_t i = 0; i < p->norgs; i++) ret->allowed[i] = scope_has(&s, p->orgs[i]);
+    for (size_t i = 0; i < p->norgs; i++) ret->allowed[i] = s->all || scope_has(s, p->orgs[i]);
     ret->of = p;
     return 0;
+}
+
+int point_view_open_known(struct point_scope *p, const struct permissions *may, enum api_action act,
+                          struct point_view *ret)
+{
+    struct scope s = permitted_scope(may, "point", act);
+    return view_open(p, &s, permitted_at(may, "point", act, STR("")), ret);
+}
+
+int point_view_open(struct point_scope *p, const struct permissions *may, enum api_action act, struct point_view *ret)
+{
+    struct scope s = permitted_scope(may, "point", act);
+    *ret = (struct point_view){.all = s.all};
+    return s.all ? 0 : view_open(p, &s, permitted_at(may, "point", act, STR("")), ret);
 }
 
 bool point_view_has(const struct point_view *v, uint32_t num)

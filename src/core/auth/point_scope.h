@@ -20,5 +20,8 @@ struct point_view {
 /* What `may` allows. On failure nothing is visible and nothing is open. */
 MUST_CHECK int point_view_open(struct point_scope *p, const struct permissions *may, enum api_action act,
                                struct point_view *ret);
+/* The same, but a number that no point has is not visible to anybody: for who brings numbers from outside. */
+MUST_CHECK int point_view_open_known(struct point_scope *p, const struct permissions *may, enum api_action act,
+                                     struct point_view *ret);
 bool point_view_has(const struct point_view *v, uint32_t num);
 void point_view_close(struct point_view *v);

@@ -156,13 +156,12 @@ static void take_sample(struct shard *s, const struct sample *v, struct outcome 
     static const struct bus_point unknown = {.deadband = -1, .archive = true};
     struct point_slot *slot = point_slot(&s->bus->table, v->point, true);
     struct bus_point cfg = unknown;
-    struct sample now;
     if (!slot || !point_settings(slot, &cfg)) {
         o->unknown++;
         if (!slot) return;
         cfg = unknown;
     }
-    if (!point_value(slot, &now) || v->time_us >= now.time_us) point_publish(slot, v);
+    if (v->time_us >= point_newest(slot)) point_publish(slot, v);
     int n = exception_put(&slot->filter.exception, &cfg, v, s->out + o->out);
     if (n == 0) o->filtered++;
     for (int i = 0; i < n && cfg.archive; i++) keep_sample(s, slot, &cfg, s->out + o->out + i, o);
@@ -517,10 +516,10 @@ static void publish_run(struct shard *sh, const struct sample *s, size_t n)
 {
     struct bus *b = sh->bus;
     for (size_t i = 0; i < n; i++) {
-        struct sample now, held;
+        struct sample held;
         struct point_slot *slot = point_slot(&b->table, s[i].point, true);
         if (!slot) continue;
-        if (!point_value(slot, &now) || s[i].time_us >= now.time_us) point_publish(slot, &s[i]);
+        if (s[i].time_us >= point_newest(slot)) point_publish(slot, &s[i]);
         if (door_stored(&slot->filter.door, &s[i], &held)) history_put(b->history, &held, 1);
     }
     for (size_t k = 0; k < sh->nsubs; k++) sh->subs[k].fn(sh->subs[k].ctx, s, n);

@@ -219,11 +219,24 @@ static bool keep_batch(struct history *h, const struct sample *s, size_t n)
     return !err || journalled;
 }
 
+/* Everything that waits in one append and one sync. false: it cannot be had together. */
+static bool append_together(struct history *h, const struct waiter *w)
+{
+    struct error e = {0};
+    bool ok = w && w->next;
+    for (; w && ok; w = w->next) ok = h->work.n + w->n <= GATHER_MAX && batch_add(&h->work, w->s, w->n);
+    ok = ok && store_append(h, h->work.s, h->work.n, &e) == 0;
+    h->work.n = 0;
+    return ok;
+}
+
+/* work is empty. When not all can be stored at once each gets its own answer. */
 static void answer_waiters(struct history *h, struct waiter *w)
 {
+    bool all = append_together(h, w);
     while (w) {
         struct waiter *next = w->next; /* w dies when done is seen */
-        int err = store_append(h, w->s, w->n, w->e);
+        int err = all ? 0 : store_append(h, w->s, w->n, w->e);
         if (err == ERR_IO) try_reopen(h); /* for the next one */
         pthread_mutex_lock(&h->lock);
         w->result = err;

@@ -32,11 +32,13 @@ void point_table_fini(struct point_table *t)
     for (size_t i = 0; i < sizeof t->page / sizeof *t->page; i++) mem_free(atomic_load(&t->page[i]));
 }
 
+/* One writer: the sequence is stored, not added to; each word's release keeps the odd sequence before it. */
 static void slot_write(struct point_slot *s, size_t at, const uint64_t *w, size_t n)
 {
-    atomic_fetch_add_explicit(&s->seq, 1, memory_order_acq_rel);
+    uint32_t seq = atomic_load_explicit(&s->seq, memory_order_relaxed);
+    atomic_store_explicit(&s->seq, seq + 1, memory_order_relaxed);
     for (size_t i = 0; i < n; i++) atomic_store_explicit(&s->w[at + i], w[i], memory_order_release);
-    atomic_fetch_add_explicit(&s->seq, 1, memory_order_release);
+    atomic_store_explicit(&s->seq, seq + 2, memory_order_release);
 }
 
 static void slot_read(struct point_slot *s, size_t at, uint64_t *w, size_t n)
@@ -46,6 +48,13 @@ static void slot_read(struct point_slot *s, size_t at, uint64_t *w, size_t n)
         for (size_t i = 0; i < n; i++) w[i] = atomic_load_explicit(&s->w[at + i], memory_order_acquire);
         if (!(before & 1) && atomic_load_explicit(&s->seq, memory_order_acquire) == before) return;
     }
+}
+
+int64_t point_newest(struct point_slot *s)
+{
+    _Static_assert(offsetof(struct sample, time_us) == 0, "the first word is the time");
+    if (!atomic_load_explicit(&s->has_value, memory_order_relaxed)) return INT64_MIN;
+    return (int64_t)atomic_load_explicit(&s->w[0], memory_order_relaxed);
 }
 
 void point_publish(struct point_slot *s, const struct sample *v)

@@ -29,6 +29,7 @@ struct point_slot *point_slot(struct point_table *t, uint32_t num, bool create);
 /* Every slot of the pages that are there; whoever calls it is the only writer. */
 void point_table_each(struct point_table *t, void (*fn)(void *ctx, struct point_slot *s), void *ctx);
 void point_table_fini(struct point_table *t);
+int64_t point_newest(struct point_slot *s); /* time of the value, INT64_MIN: none; under the shard's lock */
 void point_publish(struct point_slot *s, const struct sample *v);        /* shard only */
 void point_configure(struct point_slot *s, const struct bus_point *cfg); /* shard only; NULL: forget */
 bool point_value(struct point_slot *s, struct sample *ret);              /* any thread */

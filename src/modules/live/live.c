@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "model/sample.h"
+#include "modules/live/samples_binary.h"
 
 static struct node *node_of(struct api_call *c)
 {
@@ -217,6 +218,7 @@ static int parse_sample(struct api_call *c, const struct json *it, struct sample
 static int post_samples(struct api_call *c, struct error *e)
 {
     struct json *body;
+    if (samples_are_binary(c->req)) return samples_post_binary(c, e);
     int err = api_body_json(c, &body, e);
     if (err) return err;
     const struct json *list = json_get(body, "samples");
@@ -269,7 +271,7 @@ static const struct api_route routes[] = {
      .summary_zh = "实时数据流（WebSocket）"},
     API_DO("POST", "/api/v1/samples", "point", ACT_WRITE, AUDIT_CHANGE, post_samples,
            .summary_en = "Write samples; answered when durable", .summary_zh = "写入样本（落盘后应答）",
-           .body_max = 16 << 20, .body_schema = SAMPLES, .answer_schema = "{stored:integer}"),
+           .body_max = 32 << 20, .lane = LANE_PUSH, .body_schema = SAMPLES, .answer_schema = "{stored:integer}"),
 };
 
 static int live_init(struct node *n, void **ret_ctx, struct error *e)
