@@ -10,4 +10,5 @@ const char *ts_place_name(enum ts_place p)
 const struct ts_admin_ops tsdb_admin_ops = {
     .usage = db_usage,
     .preview = db_preview,
+    .snapshot = db_snapshot,
 };

@@ -21,6 +21,8 @@ struct keep {
 int db_usage(struct ts_store *st, ts_usage_fn *fn, void *ctx, struct error *e);
 int db_preview(struct ts_store *st, const struct ts_class *c, size_t n, struct ts_preview ret[TS_CLASSES],
                struct error *e);
+/* snapshot.c */
+int db_snapshot(struct ts_store *st, struct ts_snapshot **ret, struct error *e);
 extern const struct ts_admin_ops tsdb_admin_ops;
 
 /* retention.c */

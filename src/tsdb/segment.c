@@ -70,6 +70,11 @@ const struct seg_info *seg_info(const struct seg *s)
     return &s->info;
 }
 
+int64_t seg_read(struct seg *s, void *p, size_t n, int64_t at)
+{
+    return fs_pread(s->f, p, n, at);
+}
+
 /* Tell about a broken place once. */
 static void damaged(struct seg *s, uint64_t at)
 {

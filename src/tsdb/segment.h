@@ -30,6 +30,7 @@ int seg_open(struct fs *fs, const char *path, seg_damage_fn *damage, void *ctx, 
 struct seg *seg_ref(struct seg *s);
 void seg_unref(struct seg *s);
 const struct seg_info *seg_info(const struct seg *s);
+int64_t seg_read(struct seg *s, void *p, size_t n, int64_t at); /* bytes of the file as they are */
 
 /* The blocks of a point that may hold samples of [from, to], as a source; the last block that begins at
  * or before `from` is always among them. 1 found, 0 none, negative error (ERR_CORRUPT: index page broken). */

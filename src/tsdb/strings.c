@@ -307,3 +307,11 @@ int strings_reopen(struct strings *st)
     pthread_rwlock_unlock(&st->lock);
     return rc;
 }
+
+int64_t strings_size(struct strings *st)
+{
+    pthread_rwlock_rdlock(&st->lock);
+    int64_t n = st->end;
+    pthread_rwlock_unlock(&st->lock);
+    return n;
+}
