@@ -138,6 +138,8 @@ static void random_writes(struct live *l)
         for (size_t i = 0; i < n; i++) {
             uint32_t point = 1 + (uint32_t)roll(&l->dice, POINTS);
             struct sample x = random_sample(&l->dice, &l->model->base, point, some_time(l)), have;
+            double size = fabs(sample_number(&x));
+            if (!l->traits.exact && isfinite(size) && size != 0 && (size > 1e6 || size < 1e-3)) continue;
             bool again = mem_before(&l->model->base, point, x.time_us, &have) == 0 && have.time_us == x.time_us;
             for (size_t j = 0; j < k && !again; j++) again = s[j].point == point && s[j].time_us == x.time_us;
             if (l->traits.exact || !again) s[k++] = x; /* rewrites only where the last one wins */

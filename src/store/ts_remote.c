@@ -328,13 +328,13 @@ static int remote_remove(struct ts_store *st, uint32_t point, int64_t from, int6
     struct ts_remote *r = self(st);
     struct ts_request q;
     struct str answer;
+    arena_init(&a, 2 * TS_ANSWER_MAX);
     from = clamp(from);
     to = clamp(to);
     if (!r->d->remove)
         return error_set(e, ERR_UNSUPPORTED, "engine", "%s cannot remove a range of samples", "%s 不支持删除时间段数据",
                          r->d->title);
     if (from >= to) return 0;
-    arena_init(&a, 2 * TS_ANSWER_MAX);
     ts_request_init(&q);
     int err = ts_ready(r, e);
     if (!err) err = r->d->remove(&r->target, point, from, to, atomic_fetch_add(&r->stamp, 1), &q);
