@@ -6,7 +6,6 @@
 #include "base/time.h"
 #include "modules/history/export.h"
 #include "modules/history/query.h"
-#include "modules/history/retention.h"
 #include "modules/history/series.h"
 
 #define SUMMARY_ROWS 10000 /* of all points of one answer */
@@ -193,64 +192,6 @@ static int get_summary(struct api_call *c, struct error *e)
     return err;
 }
 
-static void storage_engine(struct json_writer *w, const struct ts_stats *s)
-{
-    char t[TIME_TEXT_MAX];
-    jw_key(w, STR("engine"));
-    jw_object(w);
-    jw_ki64(w, "samples_appended", (int64_t)s->samples_appended);
-    jw_ki64(w, "samples_head", (int64_t)s->samples_head);
-    jw_ki64(w, "bytes_wal", (int64_t)s->bytes_wal);
-    jw_ki64(w, "bytes_blocks", (int64_t)s->bytes_blocks);
-    jw_ki64(w, "blocks", (int64_t)s->blocks);
-    jw_ki64(w, "segments", (int64_t)s->segments);
-    jw_ki64(w, "out_of_order", (int64_t)s->out_of_order);
-    jw_ki64(w, "rewritten", (int64_t)s->rewritten);
-    jw_ki64(w, "damaged_blocks", (int64_t)s->damaged_blocks);
-    jw_ki64(w, "recovered_samples", (int64_t)s->recovered_samples);
-    jw_kz(w, "oldest", s->oldest_us ? time_format(s->oldest_us, t) : NULL);
-    jw_kz(w, "newest", s->newest_us ? time_format(s->newest_us, t) : NULL);
-    jw_kbool(w, "read_only", s->read_only);
-    jw_kz(w, "read_only_why", s->read_only ? s->read_only_why : NULL);
-    jw_end(w);
-}
-
-static void storage_path(struct json_writer *w, const struct bus_stats *b)
-{
-    jw_key(w, STR("path"));
-    jw_object(w);
-    jw_ki64(w, "received", (int64_t)b->received);
-    jw_ki64(w, "refused", (int64_t)b->refused);
-    jw_ki64(w, "filtered", (int64_t)b->filtered);
-    jw_ki64(w, "passed", (int64_t)b->passed);
-    jw_ki64(w, "stored", (int64_t)b->stored);
-    jw_ki64(w, "dropped", (int64_t)b->journal_dropped);
-    jw_ki64(w, "journal_bytes", (int64_t)b->journal_bytes);
-    jw_ki64(w, "journal_records", (int64_t)b->journal_records);
-    jw_ki64(w, "lag_ms", (int64_t)(b->lag_us / 1000));
-    jw_end(w);
-}
-
-static int get_storage(struct api_call *c, struct error *e)
-{
-    struct node *n = node_of(c);
-    struct ts_stats ts = {0};
-    struct bus_stats bus;
-    int64_t free_bytes = 0, total = 0;
-    n->history->ops->stats(n->history, &ts);
-    bus_stats(n->bus, &bus);
-    (void)!n->data->ops->space(n->data, &free_bytes, &total);
-    struct json_writer w = api_answer(c);
-    jw_object(&w);
-    storage_engine(&w, &ts);
-    storage_path(&w, &bus);
-    jw_ki64(&w, "disk_free", free_bytes);
-    jw_ki64(&w, "disk_total", total);
-    retention_write(c->module, &w);
-    jw_end(&w);
-    return 0;
-}
-
 #define RANGE_PARAMS "points:string:Codes or ids, comma;from:time:Start, default *-1h;to:time:End, default *"
 #define HEAD "point:integer;code:string;name:string;unit:string;step:boolean;"
 #define SERIES \
@@ -260,14 +201,6 @@ static int get_storage(struct api_call *c, struct error *e)
     "{from:time;to:time;series:{" HEAD "rows:{from:time;to:time;count:integer;good:integer;min:number|null;" \
     "min_t:time|null;max:number|null;max_t:time|null;mean:number|null;twa:number|null;integral:number|null;" \
     "percent_good:number|null;first:number|string|null;last:number|string|null}[]}[]}"
-#define STORAGE \
-    "{engine:{samples_appended:integer;samples_head:integer;bytes_wal:integer;bytes_blocks:integer;blocks:integer;" \
-    "segments:integer;out_of_order:integer;rewritten:integer;damaged_blocks:integer;recovered_samples:integer;" \
-    "oldest:time|null;newest:time|null;read_only:boolean;read_only_why:string|null};" \
-    "path:{received:integer;refused:integer;filtered:integer;passed:integer;stored:integer;dropped:integer;" \
-    "journal_bytes:integer;journal_records:integer;lag_ms:integer};disk_free:integer;disk_total:integer;" \
-    "classes:{code:string;name:string;max_age_s:integer;max_bytes:integer;bytes:integer;samples:integer;" \
-    "oldest:time|null}[]}"
 static const struct api_route routes[] = {
     API_GET("/api/v1/history/recorded", "point", AUDIT_NONE, get_recorded, .summary_en = "Stored samples",
             .summary_zh = "历史原始值",
@@ -288,8 +221,6 @@ static const struct api_route routes[] = {
             .summary_zh = "导出 CSV",
             .params = RANGE_PARAMS ";mode:string:recorded or interpolated;interval:duration:Step",
             .answer_schema = "csv"),
-    API_GET("/api/v1/storage", "archive_class", AUDIT_NONE, get_storage, .summary_en = "What the store holds",
-            .summary_zh = "存储概况", .answer_schema = STORAGE),
 };
 
 const struct module history_module = {

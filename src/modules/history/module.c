@@ -1,13 +1,16 @@
 /* module.c - life of the module history. */
 #include "modules/history/history.h"
 #include "base/mem.h"
+#include "modules/history/advise.h"
 #include "modules/history/doors.h"
 #include "modules/history/retention.h"
+#include "modules/history/storage.h"
 
 struct history_ctx {
     struct node *node;
     struct retention *retention;
     struct doors *doors;
+    struct storage *storage;
 };
 
 struct node *history_node(void *module)
@@ -21,6 +24,11 @@ struct retention *history_retention(void *module)
 struct doors *history_doors(void *module)
 {
     return ((struct history_ctx *)module)->doors;
+}
+
+struct storage *history_storage(void *module)
+{
+    return ((struct history_ctx *)module)->storage;
 }
 
 /* For /healthz: does history take samples? */
@@ -42,6 +50,9 @@ int history_init(struct node *n, void **ret_ctx, struct error *e)
     h->node = n;
     int err = retention_new(n, &h->retention, e);
     if (!err) err = doors_new(n, h, &h->doors, e);
+    if (!err) err = storage_new(n, &h->storage, e);
+    if (!err) err = storage_routes(n, h, e);
+    if (!err) err = history_advise_routes(n, h, e);
     if (err) {
         history_fini(h);
         return err;
@@ -71,18 +82,22 @@ int history_start_module(void *ctx, struct error *e)
     struct history_ctx *h = ctx;
     int err = first_class(h->node, e);
     if (!err) err = doors_start(h->doors, e);
-    return err ? err : retention_start(h->retention, e);
+    if (!err) err = retention_start(h->retention, e);
+    return err ? err : storage_start(h->storage, e);
 }
 
 void history_stop_module(void *ctx)
 {
-    retention_stop(((struct history_ctx *)ctx)->retention);
+    struct history_ctx *h = ctx;
+    storage_stop(h->storage);
+    retention_stop(h->retention);
 }
 
 void history_fini(void *ctx)
 {
     struct history_ctx *h = ctx;
     if (!h) return;
+    storage_free(h->storage);
     doors_free(h->doors);
     retention_free(h->retention);
     mem_free(h);

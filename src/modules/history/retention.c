@@ -4,13 +4,12 @@
 #include "modules/history/retention.h"
 #include <pthread.h>
 #include "base/mem.h"
+#include "base/metric.h"
 #include "base/time.h"
 #include "io/log.h"
 
-struct class_row {
-    struct ts_class c;
-    char code[128], name[256];
-};
+METRIC(m_samples, METRIC_COUNTER, "bornite_retention_samples_total", "Samples that retention has deleted, about.");
+METRIC(m_bytes, METRIC_COUNTER, "bornite_retention_bytes_total", "Bytes on disk that retention has freed, about.");
 
 struct retention {
     struct node *node;
@@ -18,16 +17,31 @@ struct retention {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool running, stopping, classes_dirty, points_dirty; /* under lock */
-    struct class_row row[TS_CLASSES];                    /* under lock */
+    struct retention_class row[TS_CLASSES];              /* under lock */
     size_t nrows;
 };
 
 /* 0: not given. */
-static int64_t age_of(const struct resource *res, const char *field)
+static int read_age(const struct json *spec, const char *field, int64_t *ret, struct error *e)
 {
-    int64_t age = 0;
-    struct str text = json_str(json_get(res->spec, field), STR(""));
-    return text.n && duration_parse(text, &age, NULL) == 0 ? age : 0;
+    char where[40];
+    struct str text = json_str(json_get(spec, field), STR(""));
+    *ret = 0;
+    int err = text.n ? duration_parse(text, ret, e) : 0;
+    snprintf(where, sizeof where, "spec.%s", field);
+    if (err && e) error_prefix(e, where);
+    return err;
+}
+
+int retention_class_read(const struct json *spec, struct ts_class *ret, struct error *e)
+{
+    int64_t mb = json_i64(json_get(spec, "max_mb"), 0);
+    int err = read_age(spec, "keep", &ret->max_age_us, e);
+    if (!err) err = read_age(spec, "keep_rollups", &ret->rollup_age_us, e);
+    if (!err) err = read_age(spec, "warm_after", &ret->warm_after_us, e);
+    if (!err) err = read_age(spec, "cold_after", &ret->cold_after_us, e);
+    ret->max_bytes = mb > 0 ? (uint64_t)mb << 20 : 0;
+    return err;
 }
 
 static int load_class(void *ctx, const struct resource *res)
@@ -37,13 +51,10 @@ static int load_class(void *ctx, const struct resource *res)
         log_warn("history", "more archive classes than the store can tell apart", "code=%.*s", STR_ARG(res->code));
         return 0;
     }
-    struct class_row *row = &r->row[r->nrows++];
-    row->c = (struct ts_class){.id = (uint8_t)res->num,
-                               .max_age_us = age_of(res, "keep"),
-                               .max_bytes = (uint64_t)json_i64(json_get(res->spec, "max_mb"), 0) << 20,
-                               .rollup_age_us = age_of(res, "keep_rollups"),
-                               .warm_after_us = age_of(res, "warm_after"),
-                               .cold_after_us = age_of(res, "cold_after")};
+    struct retention_class *row = &r->row[r->nrows++];
+    row->c = (struct ts_class){.id = (uint8_t)res->num};
+    if (retention_class_read(res->spec, &row->c, NULL)) /* the kind has checked it */
+        log_warn("history", "an archive class cannot be read", "code=%.*s", STR_ARG(res->code));
     str_to_cstr(res->code, row->code, sizeof row->code);
     str_to_cstr(res->name, row->name, sizeof row->name);
     return 0;
@@ -111,12 +122,40 @@ static void load_points(struct retention *r)
     mem_free(a.ids);
 }
 
+/* What the classes hold on disk; a store that does not tell: nothing. */
+static struct ts_class_usage held(struct ts_store *st)
+{
+    struct ts_class_usage all = {0}, u;
+    for (uint8_t id = 0; id < TS_CLASSES && st->ops->class_usage; id++) {
+        u = (struct ts_class_usage){0};
+        if (st->ops->class_usage(st, id, &u)) continue;
+        all.bytes += u.bytes;
+        all.samples += u.samples;
+    }
+    return all;
+}
+
+/* Samples that come to the disk meanwhile make the figures a little smaller than they are. */
+static void tell_deleted(const struct ts_class_usage *before, const struct ts_class_usage *after)
+{
+    if (after->samples >= before->samples) return;
+    uint64_t samples = before->samples - after->samples;
+    uint64_t bytes = before->bytes > after->bytes ? before->bytes - after->bytes : 0;
+    metric_add(&m_samples, (int64_t)samples);
+    metric_add(&m_bytes, (int64_t)bytes);
+    log_info("history", "retention deleted", "samples=%llu bytes=%llu", (unsigned long long)samples,
+             (unsigned long long)bytes);
+}
+
 static void enforce(struct retention *r)
 {
     struct ts_store *st = r->node->history;
     struct error e = {0};
+    struct ts_class_usage before = held(st);
     int err = st->ops->enforce ? st->ops->enforce(st, &e) : 0;
     if (err) log_error("history", "retention failed", "err=%s detail=\"%s\"", error_name(err), e.text);
+    struct ts_class_usage after = held(st);
+    tell_deleted(&before, &after);
 }
 
 static void *retention_main(void *arg)
@@ -216,6 +255,16 @@ void retention_free(struct retention *r)
     pthread_mutex_destroy(&r->lock);
     pthread_cond_destroy(&r->wake);
     mem_free(r);
+}
+
+size_t retention_classes(void *module, struct retention_class ret[TS_CLASSES])
+{
+    struct retention *r = history_retention(module);
+    pthread_mutex_lock(&r->lock);
+    size_t n = r->nrows;
+    memcpy(ret, r->row, n * sizeof *ret);
+    pthread_mutex_unlock(&r->lock);
+    return n;
 }
 
 void retention_write(void *module, struct json_writer *w)

@@ -10,3 +10,12 @@ void retention_stop(struct retention *r);
 void retention_free(struct retention *r);
 void retention_write(void *module, struct json_writer *w);            /* "classes":[…] of GET /storage */
 struct retention *history_retention(void *module);
+
+struct retention_class {
+    struct ts_class c;
+    char code[128], name[256];
+};
+/* The table as it holds now; how many. */
+size_t retention_classes(void *module, struct retention_class ret[TS_CLASSES]);
+/* Ages and sizes of a spec that was not saved; the id stays. ERR_INVALID at "spec.keep" … */
+MUST_CHECK int retention_class_read(const struct json *spec, struct ts_class *ret, struct error *e);
