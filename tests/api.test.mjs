@@ -135,6 +135,22 @@ test('samples: durable, overwritten by (point, time), queried', async () => {
   equal((await admin.raw('GET', `/history/recorded?points=A1&from=*&to=*-1h`)).status, 400);
 });
 
+test('points by name are remembered, and forgotten the moment they change', async () => {
+  await admin.post('/points', { code: 'RENAMED1', name: 'first', spec: { unit: 'm' } });
+  const ask = async (name) => (await (await admin.raw('GET', `/history/recorded?points=${name}&from=*-1h`)).json()).series?.[0];
+  equal((await ask('RENAMED1')).unit, 'm');
+  const p = await admin.get('/points/RENAMED1');
+  equal((await ask(p.id)).code, 'RENAMED1', 'by id');
+  await admin.call('PATCH', '/points/RENAMED1', { code: 'RENAMED2', name: 'second', spec: { unit: 't/h' } });
+  equal(await ask('RENAMED1'), undefined, 'the old code is gone');
+  const now = await ask('RENAMED2');
+  equal([now.unit, now.name, now.point], ['t/h', 'second', p.num]);
+  equal((await ask(p.id)).code, 'RENAMED2', 'the id knows the new code');
+  await admin.call('DELETE', '/points/RENAMED2');
+  equal(await ask('RENAMED2'), undefined);
+  equal((await admin.raw('GET', '/current?points=RENAMED2')).status, 404);
+});
+
 test('roles: a viewer reads and changes nothing; a token has its own rights; revocation is immediate', async () => {
   await admin.post('/users', { code: 'vera', name: 'Vera', spec: { roles: ['viewer'] } });
   const vera = await admin.get('/users/vera');

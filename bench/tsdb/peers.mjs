@@ -197,7 +197,7 @@ export class Bornite extends Peer {
     const res = await fetch(`http://127.0.0.1:${this.port}/api/v1/session`, { method: 'POST', headers: json, body: JSON.stringify({ link }) });
     const cookie = res.headers.getSetCookie().map((c) => c.split(';')[0]).join('; ');
     await this.http.ask('POST', '/api/v1/session/password', JSON.stringify({ new: 'a bench needs no secret 7' }), { ...json, Cookie: cookie });
-    const made = JSON.parse(await this.http.ask('POST', '/api/v1/tokens', JSON.stringify({ name: 'bench', roles: ['admin'] }), { ...json, Cookie: cookie }));
+    const made = JSON.parse(await this.http.ask('POST', '/api/v1/tokens', JSON.stringify({ name: 'bench', roles: ['administrator'] }), { ...json, Cookie: cookie }));
     this.headers = { Authorization: `Bearer ${made.token}` };
     this.http = this.connect();
   }

@@ -109,6 +109,14 @@ void api_audit_note(struct api_call *c, struct str resource, struct str detail_j
  * `act` on is ERR_FORBIDDEN. */
 MUST_CHECK int api_find(struct api_call *c, const char *kind, struct str id_or_code, enum api_action act,
                         struct resource *ret, struct error *e);
+/* The same for a point, mostly from memory: for queries that name many. Text lives in the request's arena. */
+struct api_point {
+    uint32_t num;
+    bool step;
+    struct str id, code, name, unit, org;
+};
+MUST_CHECK int api_find_point(struct api_call *c, struct str id_or_code, enum api_action act, struct api_point *ret,
+                              struct error *e);
 /* Points by number (core/auth/point_scope.h). */
 struct point_scope *api_points(struct api *api);
 bool api_may_point(struct api_call *c, enum api_action act, uint32_t num);

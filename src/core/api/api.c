@@ -457,6 +457,7 @@ static int open_parts(struct api *api, struct error *e)
     if (!rc) rc = api_audit_start(api);
     if (!rc) rc = auth_new(&auth, &api->auth, e);
     if (!rc) rc = point_scope_new(api->kernel, &api->points, e);
+    if (!rc) rc = api_point_names_new(api->kernel, &api->names);
     if (!rc) rc = idem_new(db, api->clock, &api->idem, e);
     if (!rc) rc = open_lanes(api);
     if (!rc) rc = api_metrics_new(&api->metrics);
@@ -534,6 +535,7 @@ void api_free(struct api *api)
     router_free(api->router);
     idem_free(api->idem);
     point_scope_free(api->points);
+    api_point_names_free(api->names);
     auth_free(api->auth);
     audit_free(api->audit);
     buckets_fini(&api->buckets);

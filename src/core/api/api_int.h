@@ -19,6 +19,7 @@ struct api {
     const struct clock *clock;
     struct auth *auth;
     struct point_scope *points;
+    struct api_point_names *names;
     struct audit *audit;
     struct router *router;
     struct pool *pools[LANES]; /* of the lanes; [LANE_COMMON] stays NULL: the server's */
@@ -48,6 +49,11 @@ static inline struct api_exchange *exchange_of(struct api_call *c)
 {
     return (struct api_exchange *)c;
 }
+
+/* api_point.c */
+struct api_point_names;
+MUST_CHECK int api_point_names_new(struct kernel *k, struct api_point_names **ret);
+void api_point_names_free(struct api_point_names *t);
 
 /* The kernel's own routes, one table a file. */
 struct route_table {

@@ -69,11 +69,11 @@ static void write_number(struct api_call *c, struct json_writer *w, const struct
 static int current_named(struct api_call *c, struct json_writer *w, struct str name, struct error *e)
 {
     struct node *n = node_of(c);
-    struct resource r;
-    int err = api_find(c, "point", name, ACT_READ, &r, e);
+    struct api_point p;
+    int err = api_find_point(c, name, ACT_READ, &p, e);
     if (err == ERR_NOT_FOUND)
         return error_set(e, err, "points", "there is no point '%.*s'", "没有测点 '%.*s'", STR_ARG(name));
-    if (!err) write_item(n, w, r.num, r.num, r.code, clock_now_us(n->clock));
+    if (!err) write_item(n, w, p.num, p.num, p.code, clock_now_us(n->clock));
     return err;
 }
 
