@@ -1,6 +1,7 @@
 /* block.c - see block.h. */
 #include "tsdb/block.h"
 #include "base/mem.h"
+#include "tsdb/codec_bits.h"
 #include "tsdb/meta.h"
 
 void times_encode(struct buf *b, const int64_t *t, size_t n, struct codec *c)
@@ -172,53 +173,36 @@ int bundle_next(struct bundle_in *x, struct block_head *ret, struct in *ret_body
     return 1;
 }
 
-static bool get_times(struct in *in, const struct block_head *h, const int64_t *times, size_t nrows, struct sample *out,
-                      struct codec *c)
+/* Where the times of the block stand: in the column itself, or in c->ints; NULL when they are not right. */
+static const int64_t *get_times(struct in *in, const struct block_head *h, const int64_t *times, size_t nrows,
+                                struct codec *c)
 {
-    if (h->how == TIMES_DENSE) {
-        if (h->row > nrows || h->count > nrows - h->row) return false;
-        for (size_t i = 0; i < h->count; i++) out[i].time_us = times[h->row + i];
-        return true;
-    }
+    if (h->how == TIMES_DENSE) return h->row > nrows || h->count > nrows - h->row ? NULL : times + h->row;
     intcol_decode(in, c->ints, h->count, c);
-    if (in->bad) return false;
+    if (in->bad) return NULL;
     for (size_t i = 0; i < h->count; i++) {
         int64_t x = c->ints[i];
-        if (h->how == TIMES_ROWS && (x < 0 || (uint64_t)x >= nrows)) return false;
-        out[i].time_us = h->how == TIMES_ROWS ? times[x] : x;
-        if (i && out[i].time_us <= out[i - 1].time_us) return false;
+        if (h->how == TIMES_ROWS && (x < 0 || (uint64_t)x >= nrows)) return NULL;
+        if (h->how == TIMES_ROWS) c->ints[i] = times[x];
+        if (i && c->ints[i] <= c->ints[i - 1]) return NULL;
     }
-    return true;
-}
-
-/* Samples of one meta, values in c->words. */
-static void put_all(struct sample *out, size_t n, uint32_t point, uint32_t meta, const uint64_t *v)
-{
-    struct sample like = {.point = point};
-    meta_to(&like, meta);
-    for (size_t i = 0; i < n; i++) {
-        like.time_us = out[i].time_us;
-        like.v.u = v[i];
-        out[i] = like;
-    }
+    return c->ints;
 }
 
 int block_decode(struct in *in, const struct block_head *h, const int64_t *times, size_t nrows, struct sample *out,
                  struct codec *c)
 {
-    if (h->count > c->max || !get_times(in, h, times, nrows, out, c)) return ERR_CORRUPT;
+    const int64_t *t = h->count > c->max ? NULL : get_times(in, h, times, nrows, c);
+    struct sample like = {.point = h->point};
+    if (!t) return ERR_CORRUPT;
     if (!h->one_meta) metacol_decode(in, c->metas, h->count);
     if (!in->bad) valcol_decode(in, c->words, h->count, c);
     if (in->bad || in_left(in)) return ERR_CORRUPT;
-    if (h->one_meta && (h->meta & 0xff) != SAMPLE_NONE) {
-        put_all(out, h->count, h->point, h->meta, c->words);
-        return 0;
-    }
-    for (size_t i = 0; i < h->count; i++) {
-        out[i].point = h->point;
-        meta_to(&out[i], h->one_meta ? h->meta : c->metas[i]);
-        out[i].v.u = out[i].type == SAMPLE_NONE ? 0 : c->words[i];
-    }
+    meta_to(&like, h->meta);
+    bits_samples(out, h->count, &like, t, c->words);
+    for (size_t i = 0; i < h->count && !h->one_meta; i++) meta_to(&out[i], c->metas[i]);
+    for (size_t i = 0; i < h->count && !(h->one_meta && like.type != SAMPLE_NONE); i++)
+        if (out[i].type == SAMPLE_NONE) out[i].v.u = 0;
     return 0;
 }
 

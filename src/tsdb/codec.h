@@ -30,6 +30,7 @@ struct codec {
     ZSTD_DCtx *d;
     size_t max;
     int64_t *ints;   /* max + 1 */
+    int64_t *scaled; /* max + 1 */
     uint64_t *words; /* max + 1 */
     uint32_t *metas; /* max + 1 */
     uint8_t *tmp;    /* intcol_bound(max) */

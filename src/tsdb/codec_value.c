@@ -18,6 +18,7 @@
  *   5 PLANES varint length, one zstd frame: byte 0 of all values, then byte 1 ... byte 7 */
 #include "tsdb/codec_value.h"
 #include <math.h>
+#include "tsdb/codec_bits.h"
 
 enum { VAL_INT, VAL_DIV, VAL_MUL, VAL_F32, VAL_XOR, VAL_PLANES };
 #define SCALE_MAX DEC_DIGITS
@@ -253,9 +254,9 @@ size_t valcol_encode(const uint64_t *v, size_t n, bool doubles, struct val_hint 
 static void scale_back(uint64_t *v, size_t n, unsigned mode, unsigned k)
 {
     if (mode == VAL_DIV)
-        for (size_t i = 0; i < n; i++) v[i] = dec_value((int64_t)v[i], VAL_DIV, k);
+        bits_divide(v, n, pow10_of[k]);
     else if (mode == VAL_MUL)
-        for (size_t i = 0; i < n; i++) v[i] = dec_value((int64_t)v[i], VAL_MUL, k);
+        bits_multiply(v, n, inv10_of[k]);
     else
         for (size_t i = 0; i < n; i++) v[i] = dec_value((int64_t)v[i], VAL_F32, k);
 }

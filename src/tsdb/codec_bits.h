@@ -1,0 +1,20 @@
+/* codec_bits.h - the inner loops of decoding, in plain C and with AVX2 where the processor has it. Pure. Any thread.
+ * The *_plain ones are for tests, which hold the two against each other. */
+#pragma once
+#include "bornite/sample.h"
+#include "tsdb/bits.h"
+
+/* n values of `width` bits, 0..64, least significant first, out of p, each plus `least` (wrapping). Bytes up to
+ * `end` may be read (more than the values take, or not). */
+void bits_unpack(const uint8_t *p, const uint8_t *end, uint64_t *v, size_t n, unsigned width, uint64_t least);
+void bits_unpack_plain(const uint8_t *p, const uint8_t *end, uint64_t *v, size_t n, unsigned width, uint64_t least);
+
+/* Integers to the bits of doubles, in place: integer / by, or integer * by. */
+void bits_divide(uint64_t *v, size_t n, double by);
+void bits_divide_plain(uint64_t *v, size_t n, double by);
+void bits_multiply(uint64_t *v, size_t n, double by);
+void bits_multiply_plain(uint64_t *v, size_t n, double by);
+
+/* out[i] = like, with time t[i] and value v[i]. */
+void bits_samples(struct sample *out, size_t n, const struct sample *like, const int64_t *t, const uint64_t *v);
+void bits_samples_plain(struct sample *out, size_t n, const struct sample *like, const int64_t *t, const uint64_t *v);
