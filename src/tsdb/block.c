@@ -209,7 +209,6 @@ int block_decode(struct in *in, const struct block_head *h, const int64_t *times
 int times_decode(struct in *in, struct codec_times *ret, struct codec *c)
 {
     size_t n = in_count(in, TIMES_MAX);
-    ret->at = 0;
     if (in->bad) return ERR_CORRUPT;
     if (!mem_grow((void **)&ret->t, &ret->cap, n + 1, sizeof *ret->t)) return ERR_NOMEM;
     intcol_decode(in, ret->t, n, c);

@@ -45,3 +45,25 @@ uint8_t *codec_io(struct codec *c, size_t n)
     }
     return c->io ? c->io : (c->io = mem_alloc(1));
 }
+
+unsigned codec_slot(struct codec *c, enum codec_kept kind, uint64_t uid, uint64_t at, bool *ret_hit)
+{
+    struct codec_key *k = c->keys[kind];
+    unsigned oldest = 0;
+    for (unsigned i = 0; i < CODEC_SLOTS; i++) {
+        if (k[i].at == at && k[i].uid == uid) {
+            k[i].used = ++c->clock;
+            *ret_hit = true;
+            return i;
+        }
+        if (k[i].used < k[oldest].used) oldest = i;
+    }
+    k[oldest].at = 0;
+    *ret_hit = false;
+    return oldest;
+}
+
+void codec_keep(struct codec *c, enum codec_kept kind, unsigned slot, uint64_t uid, uint64_t at)
+{
+    c->keys[kind][slot] = (struct codec_key){uid, at, ++c->clock};
+}

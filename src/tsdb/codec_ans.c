@@ -43,6 +43,7 @@ struct ans_model {
 };
 static struct ans_model models[ANS_MODELS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool has_bmi2; /* set by models_init */
 
 /* Distributions of one shape, from narrow to wide. */
 static const struct family {
@@ -78,6 +79,10 @@ static void model_init(struct ans_model *m, const uint16_t *f)
 static void models_init(void)
 {
     for (unsigned i = 0; i < ANS_MODELS; i++) model_init(&models[i], ans_frequency[i]);
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    has_bmi2 = __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+#endif
 }
 
 /* ---- choosing ---- */
@@ -263,33 +268,31 @@ static inline uint64_t look(const struct bit_in *w)
     return v >> (w->at & 7);
 }
 
-static inline unsigned step(const struct ans_entry *d, unsigned *state, uint64_t *w)
+static inline __attribute__((always_inline)) unsigned step(const struct ans_entry *d, unsigned *state, uint64_t *w)
 {
     struct ans_entry e = d[*state];
-    *state = e.base + (unsigned)(*w & ((1u << e.bits) - 1));
+    *state = e.base + (unsigned)(*w & ((UINT64_C(1) << e.bits) - 1));
     *w >>= e.bits;
     return e.symbol | (unsigned)e.bits << 8;
 }
 
 /* Symbols into u. */
-static void get_symbols(struct in *in, const struct ans_model *m, uint64_t *u, size_t n)
+static inline __attribute__((always_inline)) void symbols_with(struct in *in, const struct ans_entry *d, uint64_t *u,
+                                                               size_t n)
 {
     struct bit_in r = {in->p, in->end, 2 * ANS_LOG};
-    uint64_t w = look(&(struct bit_in){in->p, in->end, 0});
+    uint64_t w = look(&(struct bit_in){in->p, in->end, 0}), most = (uint64_t)in_left(in) * 8;
     unsigned a = (unsigned)w & (ANS_STATES - 1), b = (unsigned)(w >> ANS_LOG) & (ANS_STATES - 1);
-    uint64_t most = (uint64_t)in_left(in) * 8;
     size_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-        w = look(&r);
-        unsigned s0 = step(m->decode, &a, &w), s1 = step(m->decode, &b, &w);
-        unsigned s2 = step(m->decode, &a, &w), s3 = step(m->decode, &b, &w);
+    for (; i + 4 <= n && r.at + 64 <= most; i += 4) { /* eight bytes can be read, four steps take at most 40 bits */
+        w = load_u64(r.p + (r.at >> 3)) >> (r.at & 7);
+        unsigned s0 = step(d, &a, &w), s1 = step(d, &b, &w), s2 = step(d, &a, &w), s3 = step(d, &b, &w);
         u[i] = s0 & 0xff, u[i + 1] = s1 & 0xff, u[i + 2] = s2 & 0xff, u[i + 3] = s3 & 0xff;
         r.at += (s0 >> 8) + (s1 >> 8) + (s2 >> 8) + (s3 >> 8);
-        if (r.at > most) break;
     }
     for (; i < n && r.at <= most; i++) {
         w = look(&r);
-        unsigned s = step(m->decode, i & 1 ? &b : &a, &w);
+        unsigned s = step(d, i & 1 ? &b : &a, &w);
         u[i] = s & 0xff;
         r.at += s >> 8;
     }
@@ -298,6 +301,32 @@ static void get_symbols(struct in *in, const struct ans_model *m, uint64_t *u, s
     else
         in->p += (r.at + 7) / 8;
 }
+
+static void symbols_plain(struct in *in, const struct ans_entry *d, uint64_t *u, size_t n)
+{
+    symbols_with(in, d, u, n);
+}
+
+#if defined(__x86_64__) /* the same with shifts by any register, which the loop is made of */
+__attribute__((target("bmi,bmi2"))) static void symbols_bmi2(struct in *in, const struct ans_entry *d, uint64_t *u,
+                                                             size_t n)
+{
+    symbols_with(in, d, u, n);
+}
+
+static void get_symbols(struct in *in, const struct ans_model *m, uint64_t *u, size_t n)
+{
+    if (has_bmi2)
+        symbols_bmi2(in, m->decode, u, n);
+    else
+        symbols_plain(in, m->decode, u, n);
+}
+#else
+static void get_symbols(struct in *in, const struct ans_model *m, uint64_t *u, size_t n)
+{
+    symbols_plain(in, m->decode, u, n);
+}
+#endif
 
 static void add_escapes(struct in *list, uint64_t *u, size_t n, unsigned escape, size_t escapes)
 {

@@ -117,22 +117,13 @@ static int read_frame_at(struct seg *s, uint64_t at, int kind, struct codec *c, 
 }
 
 /* ---- blocks ---- */
-static bool times_kept(const struct seg *s, const struct codec_times *t, uint64_t at)
-{
-    return t->at == at && t->uid == s->info.uid;
-}
-
 static int load_times(struct seg *s, uint64_t at, struct codec_times *t, struct codec *c)
 {
     struct in in;
-    t->at = 0;
     int rc = read_frame_at(s, at, FRAME_TIMES, c, &in);
     if (!rc) rc = times_decode(&in, t, c);
     if (rc == ERR_CORRUPT) damaged(s, at);
-    if (rc) return rc;
-    t->at = at;
-    t->uid = s->info.uid;
-    return 0;
+    return rc;
 }
 
 /* The time column that a block in the frame at `at` refers to; NULL with OWN. */
@@ -141,10 +132,14 @@ static int get_times(struct seg *s, uint64_t at, const struct block_head *h, str
     *ret = NULL;
     if (h->how == TIMES_OWN) return 0;
     if (h->distance > at || h->distance == 0) return ERR_CORRUPT;
-    struct codec_times *t = &c->times[codec_slot(s->info.uid, at - h->distance)];
-    int rc = times_kept(s, t, at - h->distance) ? 0 : load_times(s, at - h->distance, t, c);
-    if (!rc) *ret = t;
-    return rc;
+    bool hit;
+    uint64_t column = at - h->distance;
+    unsigned slot = codec_slot(c, KEPT_TIMES, s->info.uid, column, &hit);
+    int rc = hit ? 0 : load_times(s, column, &c->times[slot], c);
+    if (rc) return rc;
+    if (!hit) codec_keep(c, KEPT_TIMES, slot, s->info.uid, column);
+    *ret = &c->times[slot];
+    return 0;
 }
 
 static int decode_body(struct seg *s, uint64_t at, const struct block_head *h, struct in *body, struct sample *out,
@@ -155,25 +150,31 @@ static int decode_body(struct seg *s, uint64_t at, const struct block_head *h, s
     return rc ? rc : block_decode(body, h, t ? t->t : NULL, t ? t->n : 0, out, c);
 }
 
+static int fill_frame(struct seg *s, uint64_t at, size_t len, struct codec_frame *k)
+{
+    struct in payload;
+    if (k->cap < len) {
+        uint8_t *p = mem_realloc(k->p, len);
+        if (!p) return ERR_NOMEM;
+        k->p = p;
+        k->cap = len;
+    }
+    int64_t got = fs_pread(s->f, k->p, len, (int64_t)at);
+    if (got < 0) return (int)got;
+    if (!frame_check(k->p, (size_t)got, s->info.uid, at, &payload)) return ERR_CORRUPT;
+    k->n = FRAME_HEAD + in_left(&payload);
+    return 0;
+}
+
 /* The payload of a bundle or block frame, kept for the next point. */
 static int load_frame(struct seg *s, uint64_t at, size_t len, struct codec *c, int *ret_kind, struct in *ret)
 {
-    struct codec_frame *k = &c->frames[codec_slot(s->info.uid, at)];
-    if (k->at != at || k->uid != s->info.uid) {
-        k->at = 0;
-        if (k->cap < len) {
-            uint8_t *p = mem_realloc(k->p, len);
-            if (!p) return ERR_NOMEM;
-            k->p = p;
-            k->cap = len;
-        }
-        int64_t got = fs_pread(s->f, k->p, len, (int64_t)at);
-        if (got < 0) return (int)got;
-        if (!frame_check(k->p, (size_t)got, s->info.uid, at, ret)) return ERR_CORRUPT;
-        k->n = FRAME_HEAD + in_left(ret);
-        k->uid = s->info.uid;
-        k->at = at;
-    }
+    bool hit;
+    unsigned slot = codec_slot(c, KEPT_FRAMES, s->info.uid, at, &hit);
+    struct codec_frame *k = &c->frames[slot];
+    int rc = hit ? 0 : fill_frame(s, at, len, k);
+    if (rc) return rc;
+    if (!hit) codec_keep(c, KEPT_FRAMES, slot, s->info.uid, at);
     *ret_kind = k->p[12];
     *ret = in_make(k->p + FRAME_HEAD, k->n - FRAME_HEAD);
     return 0;
@@ -407,12 +408,8 @@ int seg_open(struct fs *fs, const char *path, seg_damage_fn *damage, void *ctx, 
 /* ---- looking up ---- */
 typedef int entry_fn(void *ctx, const struct index_entry *e);
 
-/* The page, decoded. */
-static int load_page(struct seg *s, const struct index_page *pg, struct codec *c, const struct codec_page **ret)
+static int fill_page(struct seg *s, const struct index_page *pg, struct codec *c, struct codec_page *k)
 {
-    struct codec_page *kept = &c->pages[codec_slot(s->info.uid, pg->at)];
-    *ret = kept;
-    if (kept->at == pg->at && kept->uid == s->info.uid) return 0;
     struct index_entry *e = NULL;
     size_t n = 0;
     struct in in;
@@ -423,8 +420,20 @@ static int load_page(struct seg *s, const struct index_page *pg, struct codec *c
     else
         rc = kind == FRAME_INDEX ? seg_page_decode_rows(&in, c, &e, &n) : ERR_CORRUPT;
     if (rc) return rc;
-    mem_free(kept->e);
-    *kept = (struct codec_page){e, n, s->info.uid, pg->at};
+    mem_free(k->e);
+    *k = (struct codec_page){e, n};
+    return 0;
+}
+
+/* The page, decoded. */
+static int load_page(struct seg *s, const struct index_page *pg, struct codec *c, const struct codec_page **ret)
+{
+    bool hit;
+    unsigned slot = codec_slot(c, KEPT_PAGES, s->info.uid, pg->at, &hit);
+    int rc = hit ? 0 : fill_page(s, pg, c, &c->pages[slot]);
+    if (rc) return rc;
+    if (!hit) codec_keep(c, KEPT_PAGES, slot, s->info.uid, pg->at);
+    *ret = &c->pages[slot];
     return 0;
 }
 
