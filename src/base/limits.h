@@ -11,4 +11,5 @@
 #define LIMIT_REQUEST_ARENA (64 << 20)
 #define LIMIT_STREAM_POINTS 20000 /* points one live stream may follow */
 #define LIMIT_QUERY_POINTS 64     /* pens in one history query */
+#define LIMIT_QUERY_POINTS_POST 1000 /* the same, asked by POST */
 #define LIMIT_QUERY_SAMPLES 1000000 /* samples one history answer may hold */

@@ -1,4 +1,4 @@
-/* export.h - GET /history/export: CSV, one row a time stamp and point, streamed as the reader takes it. */
+/* export.h - see export.c. */
 #pragma once
 #include "core/api.h"
 int export_csv(struct api_call *c, struct error *e);

@@ -4,6 +4,7 @@
 #include "modules/history/advise.h"
 #include "modules/history/doors.h"
 #include "modules/history/retention.h"
+#include "modules/history/routes_query.h"
 #include "modules/history/storage.h"
 
 struct history_ctx {
@@ -49,6 +50,7 @@ int history_init(struct node *n, void **ret_ctx, struct error *e)
     if (!h) return error_set(e, ERR_NOMEM, "history", "out of memory", "内存不足");
     h->node = n;
     int err = retention_new(n, &h->retention, e);
+    if (!err) err = query_routes(n, h, e);
     if (!err) err = doors_new(n, h, &h->doors, e);
     if (!err) err = storage_new(n, &h->storage, e);
     if (!err) err = storage_routes(n, h, e);

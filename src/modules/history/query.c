@@ -13,12 +13,14 @@ int query_point(const struct run_caller *by, struct arena *a, struct str name, e
     struct bus_point cfg;
     int err = resource_find(n->kernel, a, by->actor, "point", name, false, &r, e);
     if (err == ERR_NOT_FOUND)
-        return error_set(e, err, "points", "there is no point '%.*s'", "没有测点 '%.*s'", STR_ARG(str_sub(name, 0, 130)));
+        return error_set(e, err, "points", "there is no point '%.*s'", "没有测点 '%.*s'",
+                         STR_ARG(str_sub(name, 0, 130)));
     if (err) return err;
     if (!permitted_at(by->actor->may, "point", act, r.org))
         return error_set(e, ERR_FORBIDDEN, "points", "%s may not %s point %.*s", "%s 没有权限：%s 测点 %.*s",
                          by->actor->login, act == ACT_DELETE ? "delete samples of" : "read", STR_ARG(r.code));
-    *ret = (struct answer_point){.id = arena_str(a, r.id), .code = arena_str(a, r.code), .name = arena_str(a, r.name), .num = r.num};
+    *ret = (struct answer_point){
+        .id = arena_str(a, r.id), .code = arena_str(a, r.code), .name = arena_str(a, r.name), .num = r.num};
     ret->unit = arena_str(a, json_str(json_get(r.spec, "unit"), STR("")));
     ret->step = bus_point_get(n->bus, r.num, &cfg) ? cfg.step : json_bool(json_get(r.spec, "step"), false);
     return ret->code.p ? 0 : error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
@@ -167,13 +169,14 @@ static int read_shift(const struct params *p, struct window_rule *r, struct erro
     int err = params_i64(p, "shift_hours", 8, 1, 24, &hours, e);
     if (err) return err;
     if (24 % hours)
-        return error_set(e, ERR_INVALID, "shift_hours", "a day has no whole number of shifts of %lld h; use 4, 6, 8 or 12",
+        return error_set(e, ERR_INVALID, "shift_hours",
+                         "a day has no whole number of shifts of %lld h; use 4, 6, 8 or 12",
                          "一天不是 %lld 小时的整数倍；请用 4、6、8 或 12", (long long)hours);
     r->shift_s = (int)hours * 3600;
     r->shift_start_s = 8 * 3600;
     if (start.n && !clock_text(start, &r->shift_start_s))
-        return error_set(e, ERR_INVALID, "shift_start", "'%.*s' is no time of day; write 08:00", "'%.*s' 不是时刻；请写 08:00",
-                         STR_ARG(str_sub(start, 0, 20)));
+        return error_set(e, ERR_INVALID, "shift_start", "'%.*s' is no time of day; write 08:00",
+                         "'%.*s' 不是时刻；请写 08:00", STR_ARG(str_sub(start, 0, 20)));
     return 0;
 }
 
@@ -207,8 +210,9 @@ int query_functions(const struct params *p, struct arena *a, struct column_plan 
                              COLUMN_FUNCTIONS);
         ret->fn[ret->nfn] = agg_fn_find(name, &ret->p[ret->nfn]);
         if (!ret->fn[ret->nfn])
-            return error_set(e, ERR_INVALID, "fn", "there is no function '%.*s'; GET /api/v1/history/functions lists them",
-                             "没有函数 '%.*s'；GET /api/v1/history/functions 可列出全部", STR_ARG(str_sub(name, 0, 40)));
+            return error_set(
+                e, ERR_INVALID, "fn", "there is no function '%.*s'; GET /api/v1/history/functions lists them",
+                "没有函数 '%.*s'；GET /api/v1/history/functions 可列出全部", STR_ARG(str_sub(name, 0, 40)));
         names[ret->nfn] = arena_strdup(a, name);
         if (!names[ret->nfn++]) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     }

@@ -1,20 +1,33 @@
-/* query.h - what a history request asks: points, range, and the rest, read from the query string. */
+/* query.h - what the queries of history have in common: points, range, zone, filters. All texts are copied into the
+ * arena of the query, which outlives the request. Errors name the parameter. */
 #pragma once
-#include "core/node.h"
 #include "base/limits.h"
+#include "modules/history/calendar.h"
+#include "modules/history/columns.h"
+#include "modules/history/params.h"
+#include "modules/history/run.h"
+#include "modules/history/series.h"
 
-struct query_point {
-    struct str id, code, name, unit;
-    uint32_t num;
-    bool step;
-};
 struct query {
-    struct query_point point[LIMIT_QUERY_POINTS];
+    struct answer_point *point;
     size_t npoints;
     int64_t from, to, interval; /* interval 0: not given */
-    bool good_only;
+    const struct zone *zone;
 };
-/* points, from (default *-1h), to (default *), interval; everything checked: names the parameter. */
-MUST_CHECK int query_read(struct node *n, struct api_call *c, struct query *ret, struct error *e);
-/* Resolve a list "code1,code2" or ids into points; ERR_NOT_FOUND names the one that is missing. */
-MUST_CHECK int query_points(struct node *n, struct api_call *c, struct str list, struct query *ret, struct error *e);
+/* One point as the caller may read it. ERR_NOT_FOUND at "points". */
+MUST_CHECK int query_point(const struct run_caller *by, struct arena *a, struct str name, enum api_action act,
+                           struct answer_point *ret, struct error *e);
+/* "points": codes or ids, comma. */
+MUST_CHECK int query_points(const struct run_caller *by, struct arena *a, const struct params *p, enum api_action act,
+                            struct query *ret, struct error *e);
+/* "tz" (default: the zone of the settings), "from" (default *-1h), "to" (default *), "interval". */
+MUST_CHECK int query_range(const struct run_caller *by, const struct params *p, struct query *ret, struct error *e);
+/* "quality" or "filter_quality", "where". */
+MUST_CHECK int query_filter(const struct params *p, struct sample_filter *ret, struct error *e);
+/* "interval", or "calendar" with "shift_start" and "shift_hours". */
+MUST_CHECK int query_windows(const struct params *p, const struct query *q, struct window_rule *ret, struct error *e);
+/* "fn" into functions and their names (in a), at most max; "stepped", "treat_uncertain_as_bad", "percent_good",
+ * "percent_bad", "sloped_extrapolation", "per". */
+MUST_CHECK int query_functions(const struct params *p, struct arena *a, struct column_plan *ret,
+                               const char *names[COLUMN_FUNCTIONS], struct error *e);
+MUST_CHECK int query_config(const struct params *p, struct column_plan *ret, struct error *e);

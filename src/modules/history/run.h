@@ -23,5 +23,5 @@ MUST_CHECK int run_open(const struct run_caller *by, const char *kind, const str
 const struct answer_head *run_head(const struct run *r); /* for answer_new; lives as long as the run */
 /* 1: goes on, 0: done, negative: failed (the answer is worth nothing then). */
 MUST_CHECK int run_step(struct run *r, struct answer *to, struct error *e);
-uint64_t run_samples(const struct run *r); /* given so far: samples, or rows x functions */
+uint64_t run_samples(const struct run *r); /* so far: samples, or rows x functions */
 void run_free(struct run *r);

@@ -1,9 +1,10 @@
 /* series.c - see series.h. */
 #include "modules/history/series.h"
-#include <inttypes.h>
 #include <math.h>
 #include "base/mem.h"
 #include "model/sample.h"
+
+#define FAR_APART_US 1800000000LL /* on average */
 
 void series_fini(struct series *s)
 {
@@ -69,7 +70,8 @@ struct sample value_at(struct ts_store *store, uint32_t point, bool step, int64_
 struct interpolation {
     struct series *out;
     struct sample prev;
-    int64_t next_us, to, interval;
+    const int64_t *t;
+    size_t at, n;
     uint32_t point;
     bool step;
     int err;
@@ -77,10 +79,9 @@ struct interpolation {
 
 static void emit_before(struct interpolation *ip, const struct sample *next, int64_t limit)
 {
-    while (!ip->err && ip->next_us < limit && ip->next_us < ip->to) {
-        struct sample s = between(&ip->prev, next, ip->step, ip->point, ip->next_us);
+    while (!ip->err && ip->at < ip->n && ip->t[ip->at] < limit) {
+        struct sample s = between(&ip->prev, next, ip->step, ip->point, ip->t[ip->at++]);
         ip->err = series_add(ip->out, &s, 1);
-        ip->next_us += ip->interval;
     }
 }
 
@@ -94,108 +95,128 @@ static int interpolate_scan(void *ctx, const struct sample *s, size_t n)
     return ip->err;
 }
 
-int series_interpolate(struct ts_store *store, uint32_t point, bool step, int64_t from, int64_t to, int64_t interval,
-                       struct series *out, struct error *e)
+/* Times far apart are looked up one by one instead of reading all that lies between. */
+static int one_by_one(struct ts_store *store, struct interpolation *ip, struct error *e)
 {
-    if (interval <= 0) return error_set(e, ERR_INVALID, "interval", "must be greater than 0", "必须大于 0");
-    if ((to - from) / interval >= (int64_t)out->max)
-        return error_set(e, ERR_TOO_LARGE, "interval", "would give more than %zu values; use a longer interval",
-                         "结果将超过 %zu 个值；请加大间隔", out->max);
-    struct interpolation ip = {
-        .out = out, .next_us = from, .to = to, .interval = interval, .point = point, .step = step};
-    if (store->ops->before(store, point, from, &ip.prev)) ip.prev = (struct sample){0};
-    int err = store->ops->scan(store, point, from, to, interpolate_scan, &ip, e);
-    if (err) return err;
+    for (; ip->at < ip->n && !ip->err; ip->at++) {
+        struct sample s = value_at(store, ip->point, ip->step, ip->t[ip->at]);
+        ip->err = series_add(ip->out, &s, 1);
+    }
+    return ip->err < 0 ? error_set(e, ip->err, "", "out of memory", "内存不足") : 0;
+}
+
+int series_at(struct ts_store *store, uint32_t point, bool step, const int64_t *t, size_t n, struct series *out,
+              struct error *e)
+{
+    struct interpolation ip = {.out = out, .t = t, .n = n, .point = point, .step = step};
     struct sample next = {0};
-    if (store->ops->after(store, point, to, &next)) next = (struct sample){0};
-    emit_before(&ip, &next, to);
+    if (!n) return 0;
+    if ((t[n - 1] - t[0]) / (int64_t)n >= FAR_APART_US || n == 1) return one_by_one(store, &ip, e);
+    if (store->ops->before(store, point, t[0], &ip.prev)) ip.prev = (struct sample){0};
+    int err = store->ops->scan(store, point, t[0], t[n - 1] + 1, interpolate_scan, &ip, e);
+    if (err) return err;
+    if (store->ops->after(store, point, t[n - 1] + 1, &next)) next = (struct sample){0};
+    emit_before(&ip, &next, t[n - 1] + 1);
     return ip.err < 0 ? error_set(e, ip.err, "", "out of memory", "内存不足") : 0;
 }
 
-struct good_only {
-    struct series *out;
+/* ------------------------------------------------------------------ recorded values */
+
+static bool compares(const struct sample_filter *f, double v)
+{
+    switch (f->op) {
+    case FILTER_GT: return v > f->a;
+    case FILTER_GE: return v >= f->a;
+    case FILTER_LT: return v < f->a;
+    case FILTER_LE: return v <= f->a;
+    case FILTER_EQ: return v == f->a;
+    case FILTER_NE: return v != f->a && !isnan(v);
+    case FILTER_BETWEEN: return v >= f->a && v <= f->b;
+    default: return true;
+    }
+}
+
+bool sample_passes(const struct sample_filter *f, const struct sample *s)
+{
+    return s->quality <= f->worst && (f->op == FILTER_NONE || compares(f, sample_number(s)));
+}
+
+struct recording {
+    struct recorded *r;
+    ts_scan_fn *fn;
+    void *ctx;
+    size_t seen;
 };
 
-static int add_good(void *ctx, const struct sample *s, size_t n)
+/* As many as may still be given; 1 when there would have been more. */
+static int give(struct recorded *r, ts_scan_fn *fn, void *ctx, const struct sample *s, size_t n)
 {
-    struct good_only *g = ctx;
-    for (size_t i = 0; i < n; i++) {
-        int err = s[i].quality == QUALITY_GOOD ? series_add(g->out, &s[i], 1) : 0;
+    size_t some = n < r->left ? n : r->left;
+    int err = some ? fn(ctx, s, some) : 0;
+    r->left -= some;
+    r->truncated |= some < n;
+    return err ? err : r->truncated;
+}
+
+static int give_passing(struct recording *g, const struct sample *s, size_t n)
+{
+    size_t i = 0;
+    while (i < n) {
+        if (!sample_passes(&g->r->filter, &s[i])) {
+            i++;
+            continue;
+        }
+        size_t end = i + 1;
+        while (end < n && sample_passes(&g->r->filter, &s[end])) end++;
+        int err = give(g->r, g->fn, g->ctx, s + i, end - i);
         if (err) return err;
+        i = end;
     }
     return 0;
 }
 
-static void add_edge(struct ts_store *store, uint32_t point, bool step, int64_t at, enum ts_boundary b, bool first,
-                     struct series *out)
+static int record(void *ctx, const struct sample *s, size_t n)
 {
+    struct recording *g = ctx;
+    struct recorded *r = g->r;
+    bool all = r->filter.worst == QUALITY_BAD && r->filter.op == FILTER_NONE;
+    int err = all ? give(r, g->fn, g->ctx, s, n) : give_passing(g, s, n);
+    r->next = s[n - 1].time_us + 1;
+    g->seen += n;
+    return err ? err : g->seen >= RECORDED_SOME;
+}
+
+static int give_edge(struct recorded *r, int64_t at, bool first, ts_scan_fn *fn, void *ctx)
+{
+    const struct ts_store_ops *ops = r->store->ops;
     struct sample s;
-    if (b == TS_INSIDE) return;
-    if (b == TS_INTERPOLATED)
-        s = value_at(store, point, step, at);
-    else if (first ? store->ops->before(store, point, at, &s) : store->ops->after(store, point, at, &s))
-        return;
-    (void)!series_add(out, &s, 1);
-}
-
-int series_recorded(struct ts_store *store, uint32_t point, bool step, int64_t from, int64_t to, enum ts_boundary b,
-                    bool good_only, struct series *out, struct error *e)
-{
-    struct good_only g = {out};
-    struct sample at_from;
-    bool exact = store->ops->before(store, point, from, &at_from) == 0 && at_from.time_us == from;
-    if (!exact) add_edge(store, point, step, from, b, true, out);
-    int err = good_only ? store->ops->scan(store, point, from, to, add_good, &g, e)
-                        : store->ops->scan(store, point, from, to, series_add, out, e);
-    if (err < 0) return err;
-    if (!out->truncated) add_edge(store, point, step, to, b, false, out);
-    return 0;
-}
-
-void write_time_ms(struct buf *b, int64_t time_us)
-{
-    int64_t ms = time_us / 1000, us = time_us % 1000;
-    if (us == 0)
-        buf_printf(b, "%" PRId64, ms);
+    int err = 0;
+    if (r->boundary == TS_INSIDE) return 0;
+    if (r->boundary == TS_INTERPOLATED)
+        s = value_at(r->store, r->point, r->step, at);
     else
-        buf_printf(b, "%s%" PRId64 ".%03d", time_us < 0 ? "-" : "", ms < 0 ? -ms : ms, (int)(us < 0 ? -us : us));
+        err = first ? ops->before(r->store, r->point, at, &s) : ops->after(r->store, r->point, at, &s);
+    if (err) return err == ERR_NOT_FOUND ? 0 : err;
+    return give(r, fn, ctx, &s, 1);
 }
 
-void write_value(struct buf *b, const struct sample *s, struct ts_store *strings)
+int recorded_some(struct recorded *r, ts_scan_fn *fn, void *ctx, struct error *e)
 {
-    char text[65536];
-    size_t n;
-    struct json_writer w = json_writer(b);
-    switch (s->type) {
-    case SAMPLE_DOUBLE: buf_double(b, s->v.d); break;
-    case SAMPLE_INT: buf_printf(b, "%" PRId64, s->v.i); break;
-    case SAMPLE_BOOL: buf_z(b, s->v.i ? "1" : "0"); break;
-    case SAMPLE_STRING:
-        if (strings->ops->string_get(strings, s->v.u, text, sizeof text, &n) == 0)
-            jw_str(&w, str_make(text, n));
-        else
-            buf_z(b, "null");
-        break;
-    default: buf_z(b, "null");
+    struct recording g = {.r = r, .fn = fn, .ctx = ctx};
+    struct sample at_from;
+    int err = 0;
+    if (!r->begun) {
+        bool exact = r->boundary == TS_INSIDE ||
+                     (r->store->ops->before(r->store, r->point, r->from, &at_from) == 0 && at_from.time_us == r->from);
+        r->begun = true;
+        r->next = r->from;
+        if (!exact) err = give_edge(r, r->from, true, fn, ctx);
+        if (err < 0) return err;
     }
-}
-
-void series_write(struct json_writer *w, const struct series *s, struct ts_store *strings)
-{
-    struct buf *b = w->out;
-    buf_z(b, "\"t\":[");
-    for (size_t i = 0; i < s->n; i++) {
-        if (i) buf_u8(b, ',');
-        write_time_ms(b, s->s[i].time_us);
-    }
-    buf_z(b, "],\"v\":[");
-    for (size_t i = 0; i < s->n; i++) {
-        if (i) buf_u8(b, ',');
-        write_value(b, &s->s[i], strings);
-    }
-    buf_z(b, "],\"q\":[");
-    for (size_t i = 0; i < s->n; i++) buf_printf(b, i ? ",%u" : "%u", s->s[i].quality);
-    buf_z(b, "],\"r\":[");
-    for (size_t i = 0; i < s->n; i++) buf_printf(b, i ? ",%u" : "%u", s->s[i].flags & SAMPLE_REASON_MASK);
-    buf_printf(b, "],\"truncated\":%s", s->truncated ? "true" : "false");
+    int64_t before = r->next;
+    err = r->truncated ? 0 : r->store->ops->scan(r->store, r->point, r->next, r->to, record, &g, e);
+    if (err < 0) return err;
+    if (err == 1 && !r->truncated && r->next > before && r->next < r->to) return 1;
+    if (!r->truncated) err = give_edge(r, r->to, false, fn, ctx);
+    return err < 0 ? err : 0;
 }

@@ -1,31 +1,44 @@
-/* series.h - gathering samples of a query and turning them into answers; pure but for the store that is
- * asked. One request's thread. */
+/* series.h - gathering samples of a query; pure but for the store that is asked. One request's thread. */
 #pragma once
-#include "base/json.h"
+#include <stdbool.h>
 #include "model/tsstore.h"
 
 struct series {
-    struct sample *s;       /* mem_alloc'd */
+    struct sample *s; /* mem_alloc'd */
     size_t n, cap, max;
-    bool truncated;         /* more were there than max */
+    bool truncated; /* more were there than max */
 };
 void series_fini(struct series *s);
 /* A ts_scan_fn; ctx is the struct series. Stops the scan (returns 1) at the maximum. */
 int series_add(void *ctx, const struct sample *s, size_t n);
 
-/* Values at from, from + interval … < to: linear between good neighbours, held for step points and
- * where the next value is not usable (then uncertain), bad with NO_DATA before the first value.
- * ERR_TOO_LARGE when that would be more than out->max. */
-MUST_CHECK int series_interpolate(struct ts_store *store, uint32_t point, bool step, int64_t from, int64_t to, int64_t interval,
-                                  struct series *out, struct error *e);
-/* Recorded values of [from, to) with the boundary rule: TS_OUTSIDE adds the last before and the first
- * after, TS_INTERPOLATED the values in force at both ends. */
-MUST_CHECK int series_recorded(struct ts_store *store, uint32_t point, bool step, int64_t from, int64_t to, enum ts_boundary b,
-                               bool good_only, struct series *out, struct error *e);
+/* Values at n rising times: linear between good neighbours, held for step points and where the next value is not
+ * usable (then uncertain), bad with NO_DATA before the first value. */
+MUST_CHECK int series_at(struct ts_store *store, uint32_t point, bool step, const int64_t *t, size_t n,
+                         struct series *out, struct error *e);
+enum filter_op { FILTER_NONE, FILTER_GT, FILTER_GE, FILTER_LT, FILTER_LE, FILTER_EQ, FILTER_NE, FILTER_BETWEEN };
+struct sample_filter {
+    uint8_t worst; /* the worst quality that passes */
+    enum filter_op op;
+    double a, b;
+};
+bool sample_passes(const struct sample_filter *f, const struct sample *s);
+
+/* Recorded values of [from, to) with the boundary rule: TS_OUTSIDE adds the last before and the first after,
+ * TS_INTERPOLATED the values in force at both ends. Given in stretches: 1 says that there is more. */
+#define RECORDED_SOME 16384 /* samples read in one stretch, about */
+struct recorded {
+    struct ts_store *store;
+    uint32_t point;
+    bool step;
+    int64_t from, to;
+    enum ts_boundary boundary;
+    struct sample_filter filter;
+    size_t left;    /* how many may still be given */
+    bool truncated; /* there would have been more */
+    bool begun;
+    int64_t next;
+};
+MUST_CHECK int recorded_some(struct recorded *r, ts_scan_fn *fn, void *ctx, struct error *e);
 /* The value in force at an instant by the same rules. */
 struct sample value_at(struct ts_store *store, uint32_t point, bool step, int64_t at);
-
-/* "t":[…],"v":[…],"q":[…],"r":[…],"truncated":… into the open object. Times: epoch milliseconds. */
-void series_write(struct json_writer *w, const struct series *s, struct ts_store *strings);
-void write_time_ms(struct buf *b, int64_t time_us);
-void write_value(struct buf *b, const struct sample *s, struct ts_store *strings); /* a JSON value */

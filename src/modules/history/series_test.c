@@ -16,6 +16,28 @@ static struct ts_store *ramp(void)
     return &store.base;
 }
 
+/* Values at from, from + interval … < to. */
+static int interpolate(struct ts_store *st, uint32_t point, bool step, int64_t from, int64_t to, int64_t interval,
+                       struct series *out, struct error *e)
+{
+    int64_t t[200];
+    size_t n = 0;
+    for (int64_t at = from; at < to && n < 200; at += interval) t[n++] = at;
+    return series_at(st, point, step, t, n, out, e);
+}
+
+static int recorded(struct ts_store *st, int64_t from, int64_t to, enum ts_boundary b, bool good_only,
+                    struct series *out, struct error *e)
+{
+    struct recorded r = {.store = st, .point = POINT, .from = from, .to = to, .boundary = b, .left = out->max};
+    int err;
+    r.filter.worst = good_only ? QUALITY_GOOD : QUALITY_BAD;
+    do err = recorded_some(&r, series_add, out, e);
+    while (err == 1);
+    out->truncated = r.truncated;
+    return err;
+}
+
 static void check_values(const struct series *s, const double *want, size_t n)
 {
     CHECK_INT(s->n, n);
@@ -28,7 +50,7 @@ TEST(a_line_between_good_neighbours)
         struct series out = {.max = 100};
         struct ts_store *st = ramp();
         store.batch = batch;
-        CHECK_INT(series_interpolate(st, POINT, false, 50, 250, 50, &out, NULL), 0);
+        CHECK_INT(interpolate(st, POINT, false, 50, 250, 50, &out, NULL), 0);
         check_values(&out, (double[]){15, 20, 30, 40}, 4);
         for (size_t i = 0; i < out.n; i++) {
             CHECK_INT(out.s[i].time_us, 50 + 50 * (int64_t)i);
@@ -43,11 +65,11 @@ TEST(a_line_between_good_neighbours)
 TEST(a_step_point_holds_and_the_last_value_too)
 {
     struct series out = {.max = 100};
-    CHECK_INT(series_interpolate(ramp(), POINT, true, 50, 400, 75, &out, NULL), 0);
+    CHECK_INT(interpolate(ramp(), POINT, true, 50, 400, 75, &out, NULL), 0);
     check_values(&out, (double[]){10, 20, 40, 40, 40}, 5);
     series_fini(&out);
     out.max = 100;
-    CHECK_INT(series_interpolate(ramp(), POINT, false, 250, 400, 75, &out, NULL), 0);
+    CHECK_INT(interpolate(ramp(), POINT, false, 250, 400, 75, &out, NULL), 0);
     check_values(&out, (double[]){40, 40}, 2);
     CHECK(out.n == 2 && out.s[1].quality == QUALITY_GOOD);
     series_fini(&out);
@@ -56,7 +78,7 @@ TEST(a_step_point_holds_and_the_last_value_too)
 TEST(the_neighbour_behind_the_range_counts)
 {
     struct series out = {.max = 100};
-    CHECK_INT(series_interpolate(ramp(), POINT, false, 110, 190, 40, &out, NULL), 0);
+    CHECK_INT(interpolate(ramp(), POINT, false, 110, 190, 40, &out, NULL), 0);
     check_values(&out, (double[]){22, 30}, 2);
     series_fini(&out);
 }
@@ -64,7 +86,7 @@ TEST(the_neighbour_behind_the_range_counts)
 TEST(no_data_before_the_first_value)
 {
     struct series out = {.max = 100};
-    CHECK_INT(series_interpolate(ramp(), POINT, false, -100, 60, 50, &out, NULL), 0);
+    CHECK_INT(interpolate(ramp(), POINT, false, -100, 60, 50, &out, NULL), 0);
     CHECK_INT(out.n, 4);
     for (size_t i = 0; i < 2 && i < out.n; i++) {
         CHECK_INT(out.s[i].type, SAMPLE_NONE);
@@ -75,7 +97,7 @@ TEST(no_data_before_the_first_value)
     CHECK(out.n == 4 && out.s[2].v.d == 10 && out.s[3].v.d == 15);
     series_fini(&out);
     out.max = 100;
-    CHECK_INT(series_interpolate(ramp(), 9, false, 0, 100, 50, &out, NULL), 0);
+    CHECK_INT(interpolate(ramp(), 9, false, 0, 100, 50, &out, NULL), 0);
     CHECK(out.n == 2 && out.s[1].type == SAMPLE_NONE);
     series_fini(&out);
 }
@@ -130,22 +152,10 @@ TEST(bits_and_texts_are_held)
     CHECK(v.type == SAMPLE_DOUBLE && v.v.d == 8);
 }
 
-TEST(as_many_values_as_allowed_and_no_more)
-{
-    struct series out = {.max = 4};
-    struct error e = {0};
-    CHECK_INT(series_interpolate(ramp(), POINT, false, 0, 200, 50, &out, &e), ERR_TOO_LARGE);
-    CHECK_Z(e.where, "interval");
-    CHECK_INT(series_interpolate(ramp(), POINT, false, 0, 199, 50, &out, NULL), 0);
-    CHECK_INT(out.n, 4);
-    CHECK_INT(series_interpolate(ramp(), POINT, false, 0, 199, 0, &out, &e), ERR_INVALID);
-    series_fini(&out);
-}
-
 static void check_recorded(enum ts_boundary b, int64_t from, int64_t to, const double *want, size_t n)
 {
     struct series out = {.max = 100};
-    CHECK_INT(series_recorded(ramp(), POINT, false, from, to, b, false, &out, NULL), 0);
+    CHECK_INT(recorded(ramp(), from, to, b, false, &out, NULL), 0);
     check_values(&out, want, n);
     for (size_t i = 1; i < out.n; i++) CHECK(out.s[i].time_us > out.s[i - 1].time_us);
     series_fini(&out);
@@ -169,11 +179,11 @@ TEST(recorded_values_stop_at_the_maximum)
         struct series out = {.max = 2};
         struct ts_store *st = ramp();
         store.batch = batch;
-        CHECK_INT(series_recorded(st, POINT, false, 0, 300, TS_OUTSIDE, false, &out, NULL), 0);
+        CHECK_INT(recorded(st, 0, 300, TS_OUTSIDE, false, &out, NULL), 0);
         CHECK(out.n == 2 && out.truncated);
         series_fini(&out);
         out.max = 3;
-        CHECK_INT(series_recorded(st, POINT, false, 0, 300, TS_INSIDE, false, &out, NULL), 0);
+        CHECK_INT(recorded(st, 0, 300, TS_INSIDE, false, &out, NULL), 0);
         CHECK(out.n == 3 && !out.truncated);
         series_fini(&out);
     }
@@ -187,7 +197,7 @@ TEST(only_good_values_when_asked)
     put(&store, 10, 2, QUALITY_BAD);
     put(&store, 20, 3, QUALITY_UNCERTAIN);
     put(&store, 30, 4, QUALITY_GOOD);
-    CHECK_INT(series_recorded(&store.base, POINT, false, 0, 40, TS_INSIDE, true, &out, NULL), 0);
+    CHECK_INT(recorded(&store.base, 0, 40, TS_INSIDE, true, &out, NULL), 0);
     check_values(&out, (double[]){1, 4}, 2);
     series_fini(&out);
 }
@@ -198,39 +208,58 @@ TEST(a_store_that_refuses_and_memory_that_ends_are_reported)
     struct error e = {0};
     struct ts_store *st = ramp();
     store.fail = ERR_IO;
-    CHECK_INT(series_recorded(st, POINT, false, 0, 300, TS_INSIDE, false, &out, &e), ERR_IO);
-    CHECK_INT(series_interpolate(st, POINT, false, 0, 300, 10, &out, &e), ERR_IO);
+    CHECK_INT(recorded(st, 0, 300, TS_INSIDE, false, &out, &e), ERR_IO);
+    CHECK_INT(interpolate(st, POINT, false, 0, 300, 10, &out, &e), ERR_IO);
     st = ramp();
     mem_fail_at(1, true);
-    int recorded = series_recorded(st, POINT, false, 0, 300, TS_INSIDE, false, &out, &e);
-    int line = series_interpolate(st, POINT, false, 0, 300, 10, &out, &e);
-    int late = series_interpolate(st, POINT, false, 201, 300, 10, &out, &e);
+    int samples = recorded(st, 0, 300, TS_INSIDE, false, &out, &e);
+    int line = interpolate(st, POINT, false, 0, 300, 10, &out, &e);
+    int late = interpolate(st, POINT, false, 201, 300, 10, &out, &e);
     mem_fail_at(0, false);
-    CHECK_INT(recorded, ERR_NOMEM);
+    CHECK_INT(samples, ERR_NOMEM);
     CHECK_INT(line, ERR_NOMEM);
     CHECK_INT(late, ERR_NOMEM);
     series_fini(&out);
 }
 
-TEST(the_answer_in_json)
+TEST(filters)
 {
-    struct sample s[] = {{.time_us = 1500, .point = POINT, .type = SAMPLE_DOUBLE, .v.d = 2.5},
-                         {.time_us = -1, .point = POINT, .type = SAMPLE_INT, .v.i = -3, .quality = QUALITY_UNCERTAIN},
-                         {.time_us = 2000, .point = POINT, .type = SAMPLE_BOOL, .v.i = 1},
-                         {.time_us = 3000, .point = POINT, .type = SAMPLE_STRING, .v.u = 1},
-                         {.time_us = 4000, .point = POINT, .type = SAMPLE_STRING, .v.u = 2},
-                         {.time_us = 5000, .point = POINT, .quality = QUALITY_BAD, .flags = REASON_NO_DATA}};
-    struct series out = {.s = s, .n = 6, .truncated = true};
-    struct buf b;
+    static const struct {
+        struct sample_filter f;
+        int n;
+    } c[] = {{{QUALITY_BAD, FILTER_GT, 2, 0}, 2},        {{QUALITY_BAD, FILTER_GE, 2, 0}, 3},
+             {{QUALITY_BAD, FILTER_LT, 2, 0}, 1},        {{QUALITY_BAD, FILTER_LE, 2, 0}, 2},
+             {{QUALITY_BAD, FILTER_EQ, 3, 0}, 1},        {{QUALITY_BAD, FILTER_NE, 3, 0}, 3},
+             {{QUALITY_BAD, FILTER_BETWEEN, 2, 3}, 2},   {{QUALITY_GOOD, FILTER_GT, 0, 0}, 2},
+             {{QUALITY_UNCERTAIN, FILTER_NONE, 0, 0}, 3}};
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        struct series out = {.max = 100};
+        array_init(&store);
+        put(&store, 0, 1, QUALITY_GOOD);
+        put(&store, 10, 2, QUALITY_BAD);
+        put(&store, 20, 3, QUALITY_UNCERTAIN);
+        put(&store, 30, 4, QUALITY_GOOD);
+        struct recorded r = {.store = &store.base, .point = POINT, .to = 100, .left = 100, .filter = c[i].f};
+        CHECK_INT(recorded_some(&r, series_add, &out, NULL), 0);
+        CHECK_INT(out.n, c[i].n);
+        series_fini(&out);
+    }
+}
+
+TEST(a_long_range_is_given_in_stretches)
+{
+    struct series out = {.max = 10000};
+    struct recorded r = {
+        .store = &store.base, .point = POINT, .to = 100000, .left = SIZE_MAX, .filter = {.worst = QUALITY_BAD}};
+    int stretches = 0, err;
     array_init(&store);
-    buf_init(&b, 4096);
-    struct json_writer w = json_writer(&b);
-    series_write(&w, &out, &store.base);
-    char want[400];
-    snprintf(want, sizeof want,
-             "\"t\":[1.500,-0.001,2,3,4,5],\"v\":[2.5,-3,1,\"run, \\\"fast\\\"\",null,null],\"q\":[0,%d,0,0,0,%d],"
-             "\"r\":[0,0,0,0,0,%d],\"truncated\":true",
-             QUALITY_UNCERTAIN, QUALITY_BAD, REASON_NO_DATA);
-    CHECK_STR(buf_view(&b), want);
-    buf_fini(&b);
+    for (int i = 0; i < 4000; i++) put(&store, i, i, QUALITY_GOOD);
+    store.batch = 7;
+    do err = recorded_some(&r, series_add, &out, NULL), stretches++;
+    while (err == 1);
+    CHECK_INT(err, 0);
+    CHECK_INT(out.n, 4000);
+    CHECK_INT(stretches, (4000 + RECORDED_SOME - 1) / RECORDED_SOME);
+    for (size_t i = 0; i < out.n; i++) CHECK_INT(out.s[i].time_us, i);
+    series_fini(&out);
 }

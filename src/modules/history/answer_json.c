@@ -1,0 +1,231 @@
+/* answer_json.c - answers as JSON: {"from","to","series":[…]}, columns inside a series.
+ *
+ * The columns of a series come at the same time, so v, q and r are kept in buffers of their own until the series
+ * ends; t goes straight out. All of them together stay below ANSWER_MAX. */
+#include <math.h>
+#include "base/json.h"
+#include "base/time.h"
+#include "modules/history/aggregate.h"
+#include "modules/history/answer.h"
+#include "modules/history/text.h"
+
+enum column { COLUMN_V, COLUMN_Q, COLUMN_R, COLUMNS };
+struct json_answer {
+    struct answer base;
+    struct buf column[COLUMNS];
+    size_t nseries, nsamples; /* of the answer, of the series */
+    bool times_done;          /* aligned: the one column of times */
+};
+
+static struct json_answer *of(struct answer *a)
+{
+    return (struct json_answer *)a;
+}
+
+static void key_text(struct buf *b, const char *key, struct str s)
+{
+    struct json_writer w = json_writer(b);
+    buf_z(b, key);
+    jw_str(&w, s);
+}
+
+static void key_time(struct buf *b, const char *key, int64_t us)
+{
+    char t[TIME_TEXT_MAX];
+    key_text(b, key, str_of(time_format(us, t)));
+}
+
+static void json_begin(struct answer *a)
+{
+    struct json_answer *j = of(a);
+    for (int i = 0; i < COLUMNS; i++) buf_init(&j->column[i], ANSWER_MAX / 4);
+    key_time(&a->out, "{\"from\":", a->head.from);
+    key_time(&a->out, ",\"to\":", a->head.to);
+    if (a->head.shape != ANSWER_ALIGNED) buf_z(&a->out, ",\"series\":[");
+}
+
+static void json_series(struct answer *a, const struct answer_point *p)
+{
+    struct json_answer *j = of(a);
+    struct buf *b = &a->out;
+    j->nsamples = 0;
+    if (a->head.shape == ANSWER_ALIGNED) return; /* the times come first */
+    buf_printf(b, "%s{\"point\":%u", j->nseries++ ? "," : "", p->num);
+    key_text(b, ",\"code\":", p->code);
+    key_text(b, ",\"name\":", p->name);
+    key_text(b, ",\"unit\":", p->unit);
+    buf_printf(b, ",\"step\":%s", p->step ? "true" : "false");
+    if (a->head.shape == ANSWER_SAMPLES) buf_z(b, ",\"t\":[");
+}
+
+static void json_samples(struct answer *a, const struct sample *s, size_t n)
+{
+    struct json_answer *j = of(a);
+    struct buf *v = &j->column[COLUMN_V], *q = &j->column[COLUMN_Q], *r = &j->column[COLUMN_R];
+    for (size_t i = 0; i < n; i++) {
+        if (j->nsamples++) {
+            buf_u8(&a->out, ',');
+            buf_u8(v, ',');
+            buf_u8(q, ',');
+            buf_u8(r, ',');
+        }
+        write_time_ms(&a->out, s[i].time_us);
+        write_value(v, &s[i], a->strings);
+        buf_u8(q, (uint8_t)('0' + s[i].quality));
+        write_small(r, s[i].flags & SAMPLE_REASON_MASK);
+    }
+    for (int i = 0; i < COLUMNS; i++)
+        if (j->column[i].err) a->out.err = j->column[i].err;
+}
+
+/* What the columns hold goes out; errors of theirs become the answer's. */
+static void give_columns(struct json_answer *j)
+{
+    static const char *const key[] = {"],\"v\":[", "],\"q\":[", "],\"r\":["};
+    struct buf *b = &j->base.out;
+    for (int i = 0; i < COLUMNS; i++) {
+        buf_z(b, key[i]);
+        buf_str(b, buf_view(&j->column[i]));
+        buf_clear(&j->column[i]);
+    }
+}
+
+static void json_series_end(struct answer *a, bool truncated)
+{
+    struct json_answer *j = of(a);
+    if (a->head.shape == ANSWER_SAMPLES) {
+        give_columns(j);
+        buf_printf(&a->out, "],\"truncated\":%s", truncated ? "true" : "false");
+    }
+    buf_u8(&a->out, '}');
+}
+
+static void times(struct buf *b, const char *key, const int64_t *t, size_t n)
+{
+    buf_z(b, key);
+    buf_u8(b, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (i) buf_u8(b, ',');
+        write_time_ms(b, t[i]);
+    }
+    buf_u8(b, ']');
+}
+
+static void numbers(struct buf *b, const double *v, size_t n)
+{
+    buf_u8(b, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (i) buf_u8(b, ',');
+        write_number(b, v[i]);
+    }
+    buf_u8(b, ']');
+}
+
+static void aligned_series(struct json_answer *j, const struct answer_table *t)
+{
+    struct buf *b = &j->base.out;
+    const struct answer_point *p = &j->base.head.point[j->nseries];
+    if (!j->times_done) times(b, ",\"t\":", t->t, t->rows);
+    if (!j->times_done) buf_z(b, ",\"series\":[");
+    j->times_done = true;
+    buf_printf(b, "%s{\"point\":%u", j->nseries++ ? "," : "", p->num);
+    key_text(b, ",\"code\":", p->code);
+    key_text(b, ",\"name\":", p->name);
+    key_text(b, ",\"unit\":", p->unit);
+    buf_z(b, ",\"v\":");
+    numbers(b, t->v[0], t->rows);
+    buf_z(b, ",\"q\":[");
+    for (size_t i = 0; i < t->rows; i++) {
+        if (i) buf_u8(b, ',');
+        buf_u8(b, (uint8_t)('0' + t->q[0][i]));
+    }
+    buf_u8(b, ']');
+}
+
+/* Times of values; null where there is none. */
+static void numbers_at(struct buf *b, const int64_t *at, const double *v, size_t n)
+{
+    buf_u8(b, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (i) buf_u8(b, ',');
+        if (isnan(v[i]))
+            buf_z(b, "null");
+        else
+            write_time_ms(b, at[i]);
+    }
+    buf_u8(b, ']');
+}
+
+static void statuses(struct buf *b, const uint32_t *status, size_t n)
+{
+    char text[STATUS_TEXT_MAX];
+    uint32_t last = 0;
+    size_t len = 0;
+    buf_u8(b, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (i) buf_u8(b, ',');
+        if (!i || status[i] != last) len = status_text(last = status[i], text);
+        buf_u8(b, '"');
+        buf_add(b, text, len);
+        buf_u8(b, '"');
+    }
+    buf_u8(b, ']');
+}
+
+static void member(struct buf *b, size_t nth, const char *name)
+{
+    buf_printf(b, "%s\"%s\":", nth ? "," : "", name);
+}
+
+static void json_table(struct answer *a, const struct answer_table *t)
+{
+    struct buf *b = &a->out;
+    size_t nat = 0;
+    if (a->head.shape == ANSWER_ALIGNED) {
+        aligned_series(of(a), t);
+        return;
+    }
+    times(b, ",\"t\":", t->t, t->rows);
+    times(b, ",\"end\":", t->end, t->rows);
+    buf_z(b, ",\"values\":{");
+    for (size_t f = 0; f < a->head.nfn; f++) {
+        member(b, f, a->head.fn[f]);
+        numbers(b, t->v[f], t->rows);
+    }
+    buf_z(b, "},\"status\":{");
+    for (size_t f = 0; f < a->head.nfn; f++) {
+        member(b, f, a->head.fn[f]);
+        statuses(b, t->status[f], t->rows);
+    }
+    for (size_t f = 0; t->at && f < a->head.nfn; f++) {
+        if (!t->at[f]) continue;
+        buf_z(b, nat ? "" : "},\"times\":{");
+        member(b, nat++, a->head.fn[f]);
+        numbers_at(b, t->at[f], t->v[f], t->rows);
+    }
+    buf_u8(b, '}');
+}
+
+static void json_end(struct answer *a)
+{
+    buf_z(&a->out, "]}");
+}
+
+static void json_fini(struct answer *a)
+{
+    for (int i = 0; i < COLUMNS; i++) buf_fini(&of(a)->column[i]);
+}
+
+const struct answer_ops answer_json = {
+    .name = "json",
+    .media_type = "application/json; charset=utf-8",
+    .shapes = 1 << ANSWER_SAMPLES | 1 << ANSWER_ALIGNED | 1 << ANSWER_AGGREGATE,
+    .size = sizeof(struct json_answer),
+    .begin = json_begin,
+    .series = json_series,
+    .samples = json_samples,
+    .table = json_table,
+    .series_end = json_series_end,
+    .end = json_end,
+    .fini = json_fini,
+};

@@ -1,0 +1,352 @@
+/* columns.c - see columns.h.
+ *
+ * Windows, for a stretch of them: the store gives a summary of each; those that hold good samples only, begin with a
+ * good value and are followed by one need nothing else (aggregate.h, `quick`). Runs of the others are scanned once,
+ * sample by sample, each sample through the accumulator of its window. A window can be closed when the sample after
+ * it is known; where that one is not usable and a function looks on to the next usable one, the scan stops, looks,
+ * and goes on from there (a store is never asked from inside a scan). */
+#include "modules/history/columns.h"
+#include <math.h>
+#include "base/mem.h"
+#include "model/sample.h"
+#include "model/ts_scan.h"
+#include "modules/history/series.h"
+
+#define LOOK_BACK 1000       /* unusable samples before a window that are passed over */
+#define QUICK_US 600000000LL /* shorter windows are scanned unless the store has windows of its own */
+
+int columns_init(struct columns *c, const struct column_plan *p)
+{
+    *c = (struct columns){.rows = p->rows, .nfn = p->nfn};
+    bool ok = true;
+    for (size_t f = 0; f < p->nfn; f++) {
+        c->v[f] = mem_calloc(p->rows + 1, sizeof **c->v);
+        c->q[f] = mem_calloc(p->rows + 1, sizeof **c->q);
+        c->status[f] = mem_calloc(p->rows + 1, sizeof **c->status);
+        if (p->kind == COLUMN_WINDOWS && p->fn[f]->needs & AGG_TIME) {
+            c->at[f] = mem_calloc(p->rows + 1, sizeof **c->at);
+            ok = ok && c->at[f];
+        }
+        ok = ok && c->v[f] && c->q[f] && c->status[f];
+    }
+    if (ok) return 0;
+    columns_fini(c);
+    return ERR_NOMEM;
+}
+
+void columns_fini(struct columns *c)
+{
+    for (size_t f = 0; f < c->nfn; f++) {
+        mem_free(c->v[f]);
+        mem_free(c->q[f]);
+        mem_free(c->status[f]);
+        mem_free(c->at[f]);
+    }
+    *c = (struct columns){0};
+}
+
+struct fill {
+    struct columns *c;
+    const struct column_plan *p;
+    struct agg_config cfg;
+    uint32_t point;
+    struct agg agg;
+    size_t row, end;      /* the window that is open; where the stretch ends */
+    unsigned needs;       /* of all functions together */
+    struct sample usable; /* the next usable one from `looked` on; point 0: none */
+    int64_t looked;       /* INT64_MIN: not looked yet */
+    int64_t ask;          /* where the scan stopped to look */
+    struct agg_around around;
+};
+
+static void store_value(struct fill *f, size_t row, size_t fn, double v, uint32_t status, int64_t at)
+{
+    struct columns *c = f->c;
+    c->v[fn][row] = v;
+    c->status[fn][row] = status;
+    c->q[fn][row] = status_quality(status);
+    if (c->at[fn]) c->at[fn][row] = at;
+}
+
+/* ------------------------------------------------------------------ what is known of a point */
+
+static int find(int err, struct sample *s)
+{
+    if (err) *s = (struct sample){0};
+    return err == ERR_NOT_FOUND ? 0 : err;
+}
+
+static bool says_nothing(const struct sample *s)
+{
+    return s->quality == QUALITY_BAD && (s->flags & SAMPLE_REASON_MASK) == REASON_NO_DATA;
+}
+
+/* The first moment of data, and the last: where the newest sample of the store is newer than the point's, the
+ * point's last value still held then (what did not change was not stored). */
+static int data_range(struct fill *f, struct sample *ret_last)
+{
+    const struct ts_store_ops *ops = f->p->store->ops;
+    struct ts_stats st = {0};
+    struct sample first;
+    int err = find(ops->after(f->p->store, f->point, INT64_MIN + 1, &first), &first);
+    for (int i = 0; !err && first.point && says_nothing(&first) && i < LOOK_BACK; i++)
+        err = find(ops->after(f->p->store, f->point, first.time_us + 1, &first), &first);
+    if (!err) err = find(ops->before(f->p->store, f->point, INT64_MAX - 1, ret_last), ret_last);
+    ops->stats(f->p->store, &st);
+    f->around.data_from = first.point ? first.time_us : INT64_MAX;
+    f->around.data_to = ret_last->point ? ret_last->time_us : INT64_MIN;
+    if (ret_last->point && st.newest_us > f->around.data_to) f->around.data_to = st.newest_us;
+    return err;
+}
+
+static int look_back(struct fill *f, int64_t from)
+{
+    const struct ts_store_ops *ops = f->p->store->ops;
+    struct agg_around *d = &f->around;
+    struct sample s;
+    size_t found = 0;
+    d->usable[0] = d->usable[1] = (struct sample){0};
+    int err = find(ops->before(f->p->store, f->point, from - 1, &d->before), &d->before);
+    s = d->before;
+    for (int i = 0; !err && s.point && found < 2 && i < LOOK_BACK; i++) {
+        if (agg_usable(&f->cfg, &s)) d->usable[found++] = s;
+        if (found && !f->cfg.sloped_extrapolation) break;
+        if (found < 2) err = find(ops->before(f->p->store, f->point, s.time_us - 1, &s), &s);
+    }
+    return err;
+}
+
+static int first_usable(void *ctx, const struct sample *s, size_t n)
+{
+    struct fill *f = ctx;
+    for (size_t i = 0; i < n; i++)
+        if (agg_usable(&f->cfg, &s[i])) {
+            f->usable = s[i];
+            return 1;
+        }
+    return 0;
+}
+
+static int look_on(struct fill *f, int64_t from, struct error *e)
+{
+    f->usable = (struct sample){0};
+    f->looked = from;
+    if (from > f->around.data_to) return 0;
+    int err = f->p->store->ops->scan(f->p->store, f->point, from, f->around.data_to + 1, first_usable, f, e);
+    return err < 0 ? err : 0;
+}
+
+/* ------------------------------------------------------------------ windows by samples */
+
+static void open_window(struct fill *f)
+{
+    size_t max = f->needs & AGG_VALUES ? f->p->max_values : 0;
+    agg_begin(&f->agg, &f->cfg, f->p->edges[f->row], f->p->edges[f->row + 1], &f->around, max);
+}
+
+static void close_window(struct fill *f, const struct sample *after, const struct sample *usable)
+{
+    struct agg_value v;
+    agg_end(&f->agg, after, usable);
+    for (size_t i = 0; i < f->p->nfn; i++) {
+        agg_value(&f->agg, f->p->fn[i], f->p->p[i], &v);
+        store_value(f, f->row, i, v.v, v.status, v.at_us);
+    }
+    f->around = agg_next(&f->agg);
+    f->row++;
+    if (f->row < f->end) open_window(f);
+}
+
+/* The next usable sample at or after s, if that is known without asking. */
+static const struct sample *usable_from(struct fill *f, const struct sample *s)
+{
+    static const struct sample none;
+    if (!s->point || agg_usable(&f->cfg, s)) return s;
+    if (!(f->needs & AGG_LOOKS_ON)) return &none;
+    bool known = f->looked <= s->time_us && (!f->usable.point || f->usable.time_us >= s->time_us);
+    return f->looked != INT64_MIN && known ? &f->usable : NULL;
+}
+
+static int take(void *ctx, const struct sample *s, size_t n)
+{
+    struct fill *f = ctx;
+    size_t i = 0;
+    while (i < n) {
+        if (s[i].time_us >= f->agg.to) {
+            const struct sample *usable = usable_from(f, &s[i]);
+            if (!usable) f->ask = s[i].time_us;
+            if (!usable) return 1;
+            close_window(f, &s[i], usable);
+            continue;
+        }
+        size_t end = i + 1;
+        while (end < n && s[end].time_us < f->agg.to) end++;
+        agg_add(&f->agg, s + i, end - i);
+        if (f->agg.err) return f->agg.err;
+        i = end;
+    }
+    return 0;
+}
+
+static int too_large(const struct fill *f, struct error *e)
+{
+    return error_set(
+        e, ERR_TOO_LARGE, "interval",
+        "a percentile over more than %zu samples in a window would hold more than 256 MiB; use a shorter one",
+        "窗口内样本超过 %zu 个，百分位计算将占用超过 256 MiB 内存；请缩短窗口", f->p->max_values);
+}
+
+static int scan_windows(struct fill *f, struct error *e)
+{
+    int64_t at = f->p->edges[f->row], to = f->p->edges[f->end];
+    for (;;) {
+        int err = at < to ? f->p->store->ops->scan(f->p->store, f->point, at, to, take, f, e) : 0;
+        if (err == ERR_TOO_LARGE && f->agg.err) return too_large(f, e);
+        if (err < 0) return err;
+        if (err == 0) return 0;
+        at = f->ask;
+        err = look_on(f, at, e);
+        if (err) return err;
+    }
+}
+
+/* What comes after the last window: also the last value again where it held until the end of the data. */
+static int sample_after(struct fill *f, const struct sample *last, struct sample *ret)
+{
+    int64_t to = f->p->edges[f->end];
+    int err = find(f->p->store->ops->after(f->p->store, f->point, to, ret), ret);
+    if (!err && !ret->point && last->point && f->around.data_to >= to) {
+        *ret = *last;
+        ret->time_us = f->around.data_to;
+    }
+    return err;
+}
+
+static int run_of_windows(struct fill *f, size_t from, size_t to, const struct sample *last, struct error *e)
+{
+    struct sample after = {0};
+    f->row = from;
+    f->end = to;
+    int err = look_back(f, f->p->edges[from]);
+    if (!err) err = sample_after(f, last, &after);
+    if (err) return error_set(e, err, "", "reading history failed: %s", "读取历史失败：%s", error_title(err));
+    open_window(f);
+    err = scan_windows(f, e);
+    if (!err && !usable_from(f, &after)) err = look_on(f, after.time_us, e);
+    while (!err && f->row < to) close_window(f, &after, usable_from(f, &after));
+    return err;
+}
+
+/* ------------------------------------------------------------------ windows by summaries */
+
+struct quick {
+    struct ts_summary *s;
+    size_t n;
+};
+
+static int keep_summary(void *ctx, size_t i, const struct ts_summary *s)
+{
+    struct quick *q = ctx;
+    q->s[i] = *s;
+    q->n = i + 1;
+    return 0;
+}
+
+/* Good from end to end, as far as the summary tells; what follows is looked at by the caller. */
+static bool clean(const struct fill *f, const struct ts_summary *s, int64_t from, int64_t to)
+{
+    return s->count && s->count == s->good && s->good == s->usable && from >= f->around.data_from &&
+           to <= f->around.data_to && fabs(s->good_s - (double)(to - from) / 1e6) < 1e-6 * (1 + s->good_s);
+}
+
+static int good_after(struct fill *f, const struct quick *q, size_t i, int64_t to, bool *ret)
+{
+    struct sample s = {0};
+    *ret = true;
+    if (f->cfg.stepped) return 0;
+    if (i + 1 < q->n && q->s[i + 1].count)
+        s = q->s[i + 1].first;
+    else if (find(f->p->store->ops->after(f->p->store, f->point, to, &s), &s))
+        return ERR_IO;
+    *ret = !s.point || (s.quality == QUALITY_GOOD && !isnan(sample_number(&s)));
+    return 0;
+}
+
+static void quick_row(struct fill *f, size_t row, const struct ts_summary *s)
+{
+    for (size_t i = 0; i < f->p->nfn; i++)
+        store_value(f, row, i, f->p->fn[i]->quick(s, &f->cfg), agg_quick_status(f->p->fn[i], s, f->p->edges[row]),
+                    f->p->edges[row]);
+}
+
+static int by_summaries(struct fill *f, size_t from, size_t to, const struct sample *last, struct error *e)
+{
+    const struct column_plan *p = f->p;
+    struct quick q = {.s = mem_alloc((to - from) * sizeof *q.s)};
+    if (!q.s) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    int err = ts_windows(p->store, f->point, p->edges + from, to - from, f->cfg.stepped, keep_summary, &q, e);
+    size_t open = from; /* windows from here on wait to be scanned */
+    for (size_t row = from; !err && row < to; row++) {
+        bool good = clean(f, &q.s[row - from], p->edges[row], p->edges[row + 1]);
+        if (good) err = good_after(f, &q, row - from, p->edges[row + 1], &good);
+        if (err || !good) continue;
+        if (open < row) err = run_of_windows(f, open, row, last, e);
+        quick_row(f, row, &q.s[row - from]);
+        open = row + 1;
+    }
+    if (!err && open < to) err = run_of_windows(f, open, to, last, e);
+    mem_free(q.s);
+    return err;
+}
+
+static bool may_be_quick(const struct fill *f, size_t from, size_t to)
+{
+    const struct column_plan *p = f->p;
+    if (p->raw_only) return false;
+    for (size_t i = 0; i < p->nfn; i++)
+        if (!p->fn[i]->quick) return false;
+    return p->store->ops->windows || (p->edges[to] - p->edges[from]) / (int64_t)(to - from) >= QUICK_US;
+}
+
+static int fill_windows(struct fill *f, size_t from, size_t to, struct error *e)
+{
+    struct sample last;
+    int err = data_range(f, &last);
+    if (err) return error_set(e, err, "", "reading history failed: %s", "读取历史失败：%s", error_title(err));
+    for (size_t i = 0; i < f->p->nfn; i++) f->needs |= f->p->fn[i]->needs;
+    if (may_be_quick(f, from, to)) return by_summaries(f, from, to, &last, e);
+    return run_of_windows(f, from, to, &last, e);
+}
+
+/* ------------------------------------------------------------------ values at times */
+
+static void values_of(struct fill *f, const struct series *s, size_t from)
+{
+    static const uint32_t status[] = {STATUS_GOOD, STATUS_UNCERTAIN, STATUS_BAD};
+    for (size_t i = 0; i < s->n; i++) {
+        const struct sample *x = &s->s[i];
+        double v = x->quality == QUALITY_BAD ? NAN : sample_number(x);
+        store_value(f, from + i, 0, v, status[x->quality <= QUALITY_BAD ? x->quality : QUALITY_BAD], x->time_us);
+    }
+}
+
+static int fill_values(struct fill *f, bool step, size_t from, size_t to, struct error *e)
+{
+    const struct column_plan *p = f->p;
+    struct series s = {.max = to - from};
+    int err = series_at(p->store, f->point, step || p->kind == COLUMN_LAST, p->edges + from, to - from, &s, e);
+    if (!err) values_of(f, &s, from);
+    series_fini(&s);
+    return err;
+}
+
+int columns_fill(struct columns *c, const struct column_plan *p, uint32_t point, bool step, size_t from, size_t to,
+                 struct error *e)
+{
+    if (from >= to) return 0;
+    struct fill f = {.c = c, .p = p, .cfg = p->cfg, .point = point, .looked = INT64_MIN};
+    if (!p->stepped_given) f.cfg.stepped = step;
+    int err = p->kind == COLUMN_WINDOWS ? fill_windows(&f, from, to, e) : fill_values(&f, step, from, to, e);
+    agg_fini(&f.agg);
+    return err;
+}
