@@ -38,6 +38,7 @@ struct ts_stats {
     int64_t oldest_us, newest_us;
     bool read_only;            /* appends refused (fsync failed, disk full) */
     char read_only_why[128];
+    uint64_t logs_dropped;     /* archived logs that went for want of room, not fetched by anyone */
     bool retention_held;       /* the clock has leapt: limits of age go by the time believed before, for up to a day */
 };
 

@@ -11,4 +11,8 @@ const struct ts_admin_ops tsdb_admin_ops = {
     .usage = db_usage,
     .preview = db_preview,
     .snapshot = db_snapshot,
+    .archive_logs = db_archive_logs,
+    .logs = db_logs,
+    .log_read = db_log_read,
+    .log_drop = db_log_drop,
 };

@@ -56,7 +56,7 @@ static struct head *active_head(struct tsdb *db)
 }
 
 /* Bring what waits in the spill into the head. */
-static int drain_spill(struct tsdb *db, struct head *h)
+int db_drain_spill(struct tsdb *db, struct head *h)
 {
     if (db->nspill == 0) return 0; /* only the appender changes it */
     size_t done = 0;
@@ -68,14 +68,22 @@ static int drain_spill(struct tsdb *db, struct head *h)
     return rc;
 }
 
-static void count(struct tsdb *db, const struct sample *s, size_t n, size_t record)
+void db_count_record(struct tsdb *db, size_t record, int64_t wall_us)
+{
+    struct log_ref *l = &db->logs[db->nlogs - 1];
+    l->bytes += record;
+    if (!l->first_us) l->first_us = wall_us;
+    l->last_us = wall_us;
+}
+
+static void count(struct tsdb *db, const struct sample *s, size_t n, int64_t wall_us)
 {
     int64_t hi = INT64_MIN;
     for (size_t i = 0; i < n; i++)
         if (s[i].time_us > hi) hi = s[i].time_us;
     pthread_mutex_lock(&db->lock);
     db->stats.samples_appended += n;
-    db->logs[db->nlogs - 1].bytes += record;
+    db_count_record(db, db->rec.n, wall_us);
     db_seen(db, hi);
     pthread_mutex_unlock(&db->lock);
 }
@@ -88,7 +96,7 @@ static void keep_in_spill(struct tsdb *db, const struct sample *s, size_t n)
     pthread_mutex_unlock(&db->lock);
 }
 
-static int failed_log(struct tsdb *db, int rc, struct error *e)
+int db_failed_log(struct tsdb *db, int rc, struct error *e)
 {
     pthread_mutex_lock(&db->lock);
     db->disk_full = rc == ERR_DISK_FULL;
@@ -101,13 +109,12 @@ static int failed_log(struct tsdb *db, int rc, struct error *e)
                      "写入日志失败；重新打开之前不再接收样本");
 }
 
-static int write_log(struct tsdb *db, const struct sample *s, size_t n, struct error *e)
+/* db->rec goes to the log; `append` held. */
+int db_write_record(struct tsdb *db, struct error *e)
 {
-    buf_clear(&db->rec);
-    wal_record_encode(&db->rec, db->wal.number, db->wal.seq + 1, s, n);
     if (db->rec.err) return error_set(e, db->rec.err, "", "append: %s", "写入：%s", error_title(db->rec.err));
     int rc = wal_append(&db->wal, db->rec.p, db->rec.n);
-    if (rc) return failed_log(db, rc, e);
+    if (rc) return db_failed_log(db, rc, e);
     pthread_mutex_lock(&db->lock);
     if (db->disk_full) db_read_only(db, NULL);
     db->disk_full = false;
@@ -115,18 +122,26 @@ static int write_log(struct tsdb *db, const struct sample *s, size_t n, struct e
     return 0;
 }
 
+static int write_log(struct tsdb *db, const struct sample *s, size_t n, int64_t wall_us, struct error *e)
+{
+    buf_clear(&db->rec);
+    wal_record_encode(&db->rec, db->wal.number, db->wal.seq + 1, wall_us, s, n);
+    return db_write_record(db, e);
+}
+
 static int append_locked(struct tsdb *db, const struct sample *s, size_t n, struct error *e)
 {
-    if (db->wal.failed || !db->wal.f) return failed_log(db, ERR_IO, e);
+    if (db->wal.failed || !db->wal.f) return db_failed_log(db, ERR_IO, e);
+    int64_t wall_us = clock_now_us(db->clock);
     struct head *h = active_head(db);
     int rc = reserve(db, n);
-    if (!rc) rc = drain_spill(db, h);
+    if (!rc) rc = db_drain_spill(db, h);
     if (rc) error_set(e, rc, "", "out of memory", "内存不足");
-    if (!rc) rc = write_log(db, s, n, e);
+    if (!rc) rc = write_log(db, s, n, wall_us, e);
     if (!rc) {
         size_t done = 0;
         if (head_add(h, s, n, &done)) keep_in_spill(db, s + done, n - done);
-        count(db, s, n, db->rec.n);
+        count(db, s, n, wall_us);
     }
     if (db->rec.cap > REC_KEEP) buf_fini(&db->rec), buf_init(&db->rec, REC_MAX);
     head_unref(h);

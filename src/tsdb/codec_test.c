@@ -193,8 +193,8 @@ TEST(log_records_come_back)
         if (i % 50 == 3) s[i].time_us = (int64_t)rnd();
     }
     buf_init(&b, 1 << 20);
-    wal_record_encode(&b, 9, 1, s, 600);
-    wal_record_encode(&b, 9, 2, s, 1);
+    wal_record_encode(&b, 9, 1, 1234567, s, 600);
+    wal_record_encode(&b, 9, 2, 1234568, s, 1);
     REQUIRE(!b.err && wal_record_parse(b.p, b.n, 9, &r));
     CHECK(r.seq == 1 && r.samples == 600 && wal_record_decode(&r, back) == 0 && memcmp(s, back, sizeof s) == 0);
     CHECK(!wal_record_parse(b.p, b.n, 8, &r)); /* of another file */

@@ -7,6 +7,7 @@
  * that holds the same points (a point that changed its class): the order between the two would be lost. */
 #include "base/limits.h"
 #include "base/mem.h"
+#include "tsdb/delete.h"
 #include "tsdb/engine.h"
 #include "tsdb/seg_write.h"
 
@@ -88,7 +89,7 @@ static int point_sources(struct tsdb *db, struct seg *const *segs, size_t n, uin
     }
     *ret = s;
     *ret_n = k;
-    return 0;
+    return tombs_hide(db->keep.tombs, point, s, k, a); /* changed with `work` held only */
 }
 
 static int write_group(struct tsdb *db, struct seg_write *w, struct seg *const *segs, size_t n, const struct member *m,
@@ -267,7 +268,7 @@ int compact_once(struct tsdb *db)
     int rc = 0;
     for (unsigned t = 0; t < 12 && rc == 0; t++) rc = merge_tier(db, v, t);
     view_put(v);
-    return rc;
+    return rc ? rc : tombs_purge(db);
 }
 
 int tsdb_merge(struct ts_store *st, struct error *e)
@@ -276,7 +277,9 @@ int tsdb_merge(struct ts_store *st, struct error *e)
     int rc;
     do {
         pthread_mutex_lock(&db->work);
+        db->keep.purge_now = true;
         rc = compact_once(db);
+        db->keep.purge_now = false;
         pthread_mutex_unlock(&db->work);
     } while (rc == 1);
     return rc ? error_set(e, rc, "ts", "merging failed: %s", "合并失败：%s", error_title(rc)) : 0;

@@ -1,6 +1,7 @@
 /* engine.c - opening and closing the store, and its table of operations. */
 #include "base/limits.h"
 #include "base/mem.h"
+#include "tsdb/delete.h"
 #include "tsdb/engine.h"
 #include "tsdb/worker.h"
 
@@ -75,6 +76,8 @@ static void db_free(struct tsdb *db)
     buf_fini(&db->rec);
     mem_free(db->spill);
     mem_free(db->logs);
+    archive_fini(db);
+    tombs_fini(db);
     mem_free(db->class_of);
     pthread_cond_destroy(&db->wake);
     pthread_cond_destroy(&db->idle);
@@ -88,7 +91,7 @@ static void db_close(struct ts_store *st)
 {
     if (!st) return;
     worker_stop(tsdb_of(st));
-    wal_finish(&tsdb_of(st)->wal);
+    wal_finish(&tsdb_of(st)->wal, clock_now_us(tsdb_of(st)->clock));
     db_free(tsdb_of(st));
 }
 
@@ -101,6 +104,7 @@ static const struct ts_store_ops tsdb_ops = {
     .summary = db_summary,
     .windows = db_windows,
     .plot = db_plot,
+    .remove = db_remove,
     .string_put = db_string_put,
     .string_get = db_string_get,
     .stats = db_stats,
@@ -134,11 +138,25 @@ static void db_init(struct tsdb *db, const struct tsdb_config *cfg)
     pthread_cond_init(&db->idle, NULL);
 }
 
+/* What was left out of the logs must not come back at the next start: what was taken becomes segments, and
+ * the logs go. */
+static int finish_restore(struct tsdb *db)
+{
+    pthread_mutex_lock(&db->work);
+    db->keep.archive.max = 0;
+    int rc = seal_all(db);
+    if (!rc) rc = seal_drop_logs(db);
+    pthread_mutex_unlock(&db->work);
+    return rc;
+}
+
 static int db_open(struct tsdb *db, const struct tsdb_config *cfg, struct error *e)
 {
     int rc = cfg->nclasses ? tsdb_retention_set(&db->store, cfg->classes, cfg->nclasses, e) : 0;
     if (!rc && cfg->npoints) rc = tsdb_point_class(&db->store, cfg->points, cfg->point_classes, cfg->npoints);
+    db->keep.until_us = cfg->replay_until_us;
     if (!rc) rc = db_recover(db, e);
+    if (!rc && cfg->replay_until_us) rc = finish_restore(db);
     if (!rc) retention_clock_begin(db);
     if (!rc) rc = strings_open(db->fs, &db->strings, &db->stats.damaged_blocks);
     if (!rc && !cfg->no_thread) rc = worker_start(db);

@@ -28,7 +28,9 @@ struct view {
 };
 struct log_ref {                  /* a log file that is not sealed yet */
     uint64_t number, bytes, head; /* head: number of the head that it belongs to */
+    int64_t first_us, last_us;    /* wall clock at its first and last record; 0: none yet */
     bool damaged;                 /* set aside instead of removed */
+    bool dropped;                 /* kept elsewhere: not to be archived */
 };
 struct tsdb {
     struct ts_store store; /* first */
@@ -89,11 +91,16 @@ void tsdb_count_damage(struct tsdb *db, uint64_t n);
 /* append.c */
 int db_append(struct ts_store *st, const struct sample *s, size_t n, struct error *e);
 void db_seen(struct tsdb *db, int64_t newest);
-void db_read_only(struct tsdb *db, const char *why); /* lock held; NULL: writable again */
+int db_drain_spill(struct tsdb *db, struct head *active); /* these four: `append` held */
+int db_failed_log(struct tsdb *db, int rc, struct error *e);
+int db_write_record(struct tsdb *db, struct error *e);                 /* db->rec, made for db->wal, durably */
+void db_count_record(struct tsdb *db, size_t record, int64_t wall_us); /* `lock` held too */
+void db_read_only(struct tsdb *db, const char *why);                   /* lock held; NULL: writable again */
 
 /* sources.c: everything of one point in [from, to] */
 struct query {
     struct arena arena;
+    struct tombs *tombs;
     struct view *view;
     struct codec *codec;
     struct source *sources;
@@ -118,9 +125,10 @@ int db_plot(struct ts_store *, uint32_t point, int64_t from, int64_t to, uint32_
 /* recover.c */
 int db_recover(struct tsdb *db, struct error *e);
 /* seal.c: called with `work` held */
-int seal_swap(struct tsdb *db);   /* active head becomes a sealing one; takes append */
-int seal_oldest(struct tsdb *db); /* write the oldest sealing head, drop it and its logs */
-int seal_all(struct tsdb *db);    /* swap unless the active head is empty, then seal_oldest until one head is left */
+int seal_swap(struct tsdb *db);      /* active head becomes a sealing one; takes append */
+int seal_oldest(struct tsdb *db);    /* write the oldest sealing head, drop it and its logs */
+int seal_all(struct tsdb *db);       /* swap unless the active head is empty, then seal_oldest until one head is left */
+int seal_drop_logs(struct tsdb *db); /* all but the one that is written: nothing of them is wanted */
 bool seal_due(struct tsdb *db, uint64_t factor);
 /* compact.c: called with `work` held; 1 when something was merged, 0 when nothing is due */
 int compact_once(struct tsdb *db);

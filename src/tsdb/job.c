@@ -8,7 +8,8 @@
 
 int job_sync_dir(struct tsdb *db)
 {
-    int rc = db->fs->ops->sync_dir(db->fs, "ts");
+    int rc = archive_sync(db);
+    if (!rc) rc = db->fs->ops->sync_dir(db->fs, "ts");
     db->dir_dirty = rc != 0;
     return rc;
 }

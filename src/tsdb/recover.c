@@ -4,6 +4,7 @@
  * name (*.new) is a file that was being written: removed. */
 #include "base/mem.h"
 #include "tsdb/engine.h"
+#include "tsdb/delete.h"
 #include "tsdb/recover.h"
 
 struct found {
@@ -46,63 +47,182 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* ---- logs ----
+ * A record that removes applies to what stands in front of it. When nothing of that is in a log (the usual
+ * case) reading once will do, and the deletion goes on to hide segments. Otherwise the logs are read a second
+ * time, with all deletions known, and what a later one hides is left out. */
+struct removal {
+    uint64_t at; /* the how manieth record of all logs */
+    struct wal_remove r;
+};
 struct into {
     struct tsdb *db;
     struct head *head;
+    int64_t until_us; /* records written later are left out; 0: none */
+    uint64_t at;
+    bool again, second;
+    struct removal *removals; /* in their order; on the second reading by point, then order */
+    size_t n, cap;
 };
 
-static int into_head(void *ctx, const struct sample *s, size_t n)
+static bool in_head(struct head *h, const struct wal_remove *r, int *ret_rc)
+{
+    struct arena a;
+    struct source s[2];
+    size_t n = 0;
+    arena_init(&a, QUERY_ARENA_MAX);
+    *ret_rc = head_sources(h, r->point, r->from, r->to - 1, &a, s, &n);
+    bool found = false;
+    for (size_t i = 0; i < n && !*ret_rc; i++) found |= s[i].n > 0;
+    arena_fini(&a);
+    return found;
+}
+
+static int take_removal(struct into *in, const struct wal_remove *r)
+{
+    int rc = 0;
+    if (in->second) return 0;
+    if (!mem_grow((void **)&in->removals, &in->cap, in->n + 1, sizeof *in->removals)) return ERR_NOMEM;
+    in->removals[in->n++] = (struct removal){in->at, *r};
+    in->again |= in_head(in->head, r, &rc);
+    return rc;
+}
+
+static int by_point(const void *a, const void *b)
+{
+    const struct removal *x = a, *y = b;
+    if (x->r.point != y->r.point) return x->r.point < y->r.point ? -1 : 1;
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+static bool removed_later(const struct into *in, const struct sample *s)
+{
+    size_t lo = 0, hi = in->n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (in->removals[mid].r.point < s->point)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (; lo < in->n && in->removals[lo].r.point == s->point; lo++) {
+        const struct removal *x = &in->removals[lo];
+        if (x->at > in->at && s->time_us >= x->r.from && s->time_us < x->r.to) return true;
+    }
+    return false;
+}
+
+static int into_head(void *ctx, const struct wal_op *op)
 {
     struct into *in = ctx;
     size_t done = 0;
-    for (size_t i = 0; i < n; i++) db_seen(in->db, s[i].time_us);
-    return head_add(in->head, s, n, &done);
-}
-
-static int note_log(struct tsdb *db, uint64_t number, uint64_t bytes, bool damaged)
-{
-    if (!mem_grow((void **)&db->logs, &db->cap_logs, db->nlogs + 1, sizeof *db->logs)) return ERR_NOMEM;
-    db->logs[db->nlogs++] = (struct log_ref){.number = number, .bytes = bytes, .damaged = damaged};
+    in->at++;
+    if (in->until_us && op->wall_us > in->until_us) return 0;
+    if (op->remove) return take_removal(in, op->remove);
+    for (size_t i = 0; i < op->n; i++) db_seen(in->db, op->s[i].time_us);
+    if (!in->second) return head_add(in->head, op->s, op->n, &done);
+    for (size_t i = 0; i < op->n; i++) {
+        int rc = removed_later(in, &op->s[i]) ? 0 : head_add(in->head, &op->s[i], 1, &done);
+        if (rc) return rc;
+    }
     return 0;
 }
 
-static int replay(struct tsdb *db, uint64_t number, struct head *h, struct error *e)
+static int note_log(struct tsdb *db, const struct log_ref *l)
 {
-    struct into in = {db, h};
+    if (!mem_grow((void **)&db->logs, &db->cap_logs, db->nlogs + 1, sizeof *db->logs)) return ERR_NOMEM;
+    db->logs[db->nlogs++] = *l;
+    return 0;
+}
+
+static int replay(struct tsdb *db, uint64_t number, struct into *in, struct error *e)
+{
     struct wal_replayed r;
     char path[WAL_PATH_MAX];
     wal_path(number, path);
-    int rc = wal_replay(db->fs, number, into_head, &in, &r);
+    int rc = wal_replay(db->fs, number, into_head, in, &r);
     if (rc) return error_set(e, rc, path, "log %s cannot be read: %s", "日志 %s 无法读取：%s", path, error_title(rc));
+    if (in->second) return 0;
     db->stats.recovered_samples += r.samples;
     db->stats.damaged_blocks += r.damaged;
     if (r.records == 0 && r.damaged == 0) { /* nothing was ever acknowledged from it */
         (void)db->fs->ops->remove(db->fs, path);
         return 0;
     }
-    return note_log(db, number, r.bytes, r.damaged > 0);
+    return note_log(db, &(struct log_ref){.number = number,
+                                          .bytes = r.bytes,
+                                          .first_us = r.first_us,
+                                          .last_us = r.last_us,
+                                          .damaged = r.damaged > 0});
 }
 
-static int replay_all(struct tsdb *db, struct found *f, uint64_t covered, struct head *h, struct error *e)
+/* A log that segments cover. */
+static void put_away(struct tsdb *db, uint64_t number)
+{
+    struct log_ref l = {.number = number, .bytes = WAL_HEAD + 1};
+    char path[WAL_PATH_MAX];
+    wal_path(number, path);
+    if (db->keep.archive.max) {
+        int64_t size = 0;
+        struct fs_file *f;
+        if (fs_open(db->fs, path, FS_READ, &f) == 0) {
+            size = fs_size(f);
+            fs_close(f);
+        }
+        l.bytes = size > 0 ? (uint64_t)size : 0;
+    }
+    if (!archive_take(db, &l)) (void)db->fs->ops->remove(db->fs, path);
+}
+
+static int replay_all(struct tsdb *db, struct found *f, uint64_t covered, struct into *in, struct error *e)
 {
     if (f->nwals > 1) qsort(f->wals, f->nwals, sizeof *f->wals, by_number);
     for (size_t i = 0; i < f->nwals; i++) {
-        char path[WAL_PATH_MAX];
-        wal_path(f->wals[i], path);
         int rc = 0;
         if (f->wals[i] <= covered)
-            (void)db->fs->ops->remove(db->fs, path);
+            put_away(db, f->wals[i]);
         else
-            rc = replay(db, f->wals[i], h, e);
+            rc = replay(db, f->wals[i], in, e);
         if (rc) return rc;
     }
     return 0;
 }
 
+static int replay_again(struct tsdb *db, struct into *in, struct error *e)
+{
+    int rc = 0;
+    in->second = true;
+    in->at = 0;
+    qsort(in->removals, in->n, sizeof *in->removals, by_point);
+    for (size_t i = 0; i < db->nlogs && !rc; i++) rc = replay(db, db->logs[i].number, in, e);
+    return rc;
+}
+
+/* The head that holds what the logs hold; the deletions in them hide all segments. */
+static int replayed_head(struct tsdb *db, struct found *f, uint64_t covered, uint64_t number, struct head **ret,
+                         struct error *e)
+{
+    struct into in = {.db = db, .head = head_new(number), .until_us = db->keep.until_us};
+    int rc = in.head ? replay_all(db, f, covered, &in, e) : ERR_NOMEM;
+    if (!rc && in.again) {
+        head_unref(in.head);
+        in.head = head_new(number);
+        rc = in.head ? replay_again(db, &in, e) : ERR_NOMEM;
+    }
+    for (size_t i = 0; i < in.n && !rc; i++)
+        rc = tombs_add(db, in.removals[i].r.point, in.removals[i].r.from, in.removals[i].r.to, number * 2);
+    mem_free(in.removals);
+    if (rc)
+        head_unref(in.head);
+    else
+        *ret = in.head;
+    return rc;
+}
+
 static int start_log(struct tsdb *db, uint64_t number, struct error *e)
 {
     int rc = wal_create(db->fs, number, &db->wal);
-    if (!rc) rc = note_log(db, number, WAL_HEAD, false);
+    if (!rc) rc = note_log(db, &(struct log_ref){.number = number, .bytes = WAL_HEAD});
     return rc ? error_set(e, rc, "ts", "no log can be started: %s", "无法创建日志：%s", error_title(rc)) : 0;
 }
 
@@ -117,9 +237,12 @@ static int recover(struct tsdb *db, struct found *f, struct seg_set *set, struct
         if (f->wals[i] > last) last = f->wals[i];
     if (set->last_seq > last) last = set->last_seq;
     if (rc) return rc;
-    struct head *h = head_new(last + 1);
-    if (!h) return ERR_NOMEM;
-    rc = replay_all(db, f, set->covered, h, e);
+    if (set->covered > last) last = set->covered;
+    rc = archive_open(db, &last);
+    if (!rc) rc = tombs_load(db);
+    struct head *h = NULL;
+    if (!rc) rc = replayed_head(db, f, set->covered, last + 1, &h, e);
+    if (rc) return rc;
     if (!rc) rc = start_log(db, last + 1, e);
     for (size_t i = 0; i < db->nlogs; i++) db->logs[i].head = last + 1;
     if (!rc) rc = view_set(db, &h, 1, set->segs, set->n);

@@ -181,6 +181,12 @@ int tsdb_enforce_retention(struct ts_store *st, struct error *e)
         rc = enforce_class(db, &classes[i], now);
     }
     pthread_mutex_unlock(&db->work);
+    pthread_mutex_lock(&db->lock);
+    if (db->keep.tombs) { /* deletions that wait for their segments to be rewritten */
+        db->merge_wanted = true;
+        pthread_cond_broadcast(&db->wake);
+    }
+    pthread_mutex_unlock(&db->lock);
     return rc ? error_set(e, rc, "ts", "retention failed: %s", "保留策略执行失败：%s", error_title(rc)) : 0;
 }
 

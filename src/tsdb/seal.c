@@ -6,6 +6,7 @@
  * between leaves the logs, which are replayed; the samples then stand twice, with the same values.
  * Then the view without the head is published and the logs go. */
 #include "base/mem.h"
+#include "tsdb/delete.h"
 #include "tsdb/engine.h"
 #include "tsdb/seg_write.h"
 
@@ -128,6 +129,7 @@ static int write_group(struct tsdb *db, struct head *h, struct seg_write *w, con
         feeds[i].point = m[i].point;
         rc = s ? head_sources(h, m[i].point, INT64_MIN, INT64_MAX, &a, s, &ns) : ERR_NOMEM;
         for (size_t k = 0; k < ns && !rc; k++) s[k].floor = floor;
+        if (!rc) rc = tombs_hide(db->keep.tombs, m[i].point, s, ns, &a);
         if (!rc) rc = merge_init(&feeds[i].m, s, ns, INT64_MIN, INT64_MAX, db->work_codec);
     }
     if (!rc) rc = seg_write_group(w, m[0].group, feeds, n);
@@ -151,13 +153,24 @@ static int write_groups(struct tsdb *db, struct head *h, struct seg_write *w, co
     return 0;
 }
 
+/* The last log of a head: it may have several. */
+static uint64_t last_log(struct tsdb *db, uint64_t head)
+{
+    uint64_t n = head;
+    pthread_mutex_lock(&db->lock);
+    for (size_t i = 0; i < db->nlogs; i++)
+        if (db->logs[i].head <= head && db->logs[i].number > n) n = db->logs[i].number;
+    pthread_mutex_unlock(&db->lock);
+    return n;
+}
+
 /* One segment of one class; *ret stays NULL when all its samples are expired. */
 static int write_class(struct tsdb *db, struct head *h, const struct member *m, size_t n, bool last, struct seg **ret)
 {
     struct seg_info info;
     struct seg_write *w = NULL;
     uint64_t seq = head_number(h);
-    int rc = job_info(db, seq, seq, last ? seq : 0, m->class_id, &info);
+    int rc = job_info(db, seq, seq, last ? last_log(db, seq) : 0, m->class_id, &info);
     if (!rc) rc = seg_write_begin(db->fs, &info, db->work_codec, &w);
     if (rc) return rc;
     rc = write_groups(db, h, w, m, n, job_floor(db, m->class_id));
@@ -196,18 +209,18 @@ static void remove_log(struct tsdb *db, const struct log_ref *l)
     snprintf(bad, sizeof bad, "ts/bad-%s", path + 3);
     if (l->damaged)
         (void)db->fs->ops->rename(db->fs, path, bad);
-    else
+    else if (!archive_take(db, l))
         (void)db->fs->ops->remove(db->fs, path);
 }
 
-static void drop_logs(struct tsdb *db, uint64_t head)
+static void drop_logs(struct tsdb *db, uint64_t head, uint64_t keep)
 {
     for (;;) {
         struct log_ref l;
         bool found = false;
         pthread_mutex_lock(&db->lock);
         for (size_t i = 0; i < db->nlogs && !found; i++) {
-            if (db->logs[i].head > head) continue;
+            if (db->logs[i].head > head || db->logs[i].number == keep) continue;
             found = true;
             l = db->logs[i];
             memmove(&db->logs[i], &db->logs[i + 1], (db->nlogs - i - 1) * sizeof l);
@@ -219,6 +232,14 @@ static void drop_logs(struct tsdb *db, uint64_t head)
     }
     db->dir_dirty = true;
     (void)job_sync_dir(db);
+}
+
+int seal_drop_logs(struct tsdb *db)
+{
+    int rc = job_begin(db);
+    if (!rc) rc = tombs_save(db);
+    if (!rc) drop_logs(db, UINT64_MAX, db->wal.number);
+    return rc;
 }
 
 static void discard(struct tsdb *db, struct written *w)
@@ -238,6 +259,7 @@ int seal_oldest(struct tsdb *db)
     struct written w = {0};
     struct head *h = v->heads[0];
     int rc = v->nheads > 1 ? job_begin(db) : 0;
+    if (!rc && v->nheads > 1) rc = tombs_save(db);
     db->keep.rewritten = 0;
     if (v->nheads > 1 && !rc) {
         rc = write_all(db, h, &w);
@@ -251,7 +273,7 @@ int seal_oldest(struct tsdb *db)
             db->stats.out_of_order += c.late;
             db->stats.rewritten += c.rewritten + db->keep.rewritten;
             pthread_mutex_unlock(&db->lock);
-            drop_logs(db, head_number(h));
+            drop_logs(db, head_number(h), 0);
             for (size_t i = 0; i < w.n; i++) seg_unref(w.segs[i]);
         }
     }

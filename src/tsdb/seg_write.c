@@ -166,6 +166,7 @@ static int write_block(struct seg_write *w, uint32_t group, const struct sample 
     block_meta_fill(&e->meta, s, n);
     e->meta.has_stats = n >= STATS_MIN;
     bundle_add(&w->bundle, s, n, &ref, w->c);
+    if (w->bundle.bodies.err || w->bundle.heads.err) return ERR_NOMEM;
     return w->bundle.n == BUNDLE_BLOCKS || bundle_bytes(&w->bundle) >= BUNDLE_BYTES ? close_bundle(w) : 0;
 }
 

@@ -647,19 +647,3 @@ int seg_each_meta(struct seg *s, struct codec *codec, seg_meta_fn *fn, void *ctx
     for (size_t i = first_found(s, k.point); i < s->nfound && !k.rc; i++) (void)walk_entry(&k, &s->found[i]);
     return k.rc;
 }
-
-int seg_page_meta(struct seg *s, struct codec *codec, size_t page, uint32_t after, seg_meta_fn *fn, void *ctx)
-{
-    struct walk k = {.fn = fn, .ctx = ctx, .point = after, .first_us = INT64_MAX};
-    int rc = ERR_CORRUPT;
-    if (!atomic_load(&s->salvaged)) {
-        if (page >= s->npages) return 0;
-        struct walk one = {.fn = fn, .ctx = ctx, .first_us = INT64_MIN};
-        rc = each_in_page(s, &s->pages[page], 0, codec, walk_entry, &one);
-        if (rc == 0) return one.rc ? one.rc : page + 1 < s->npages;
-        if (rc == ERR_CORRUPT) rc = salvage(s, false);
-        if (rc) return rc;
-    }
-    for (size_t i = first_found(s, after); i < s->nfound && !k.rc; i++) (void)walk_entry(&k, &s->found[i]);
-    return k.rc < 0 ? k.rc : 0;
-}

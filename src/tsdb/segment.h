@@ -41,10 +41,6 @@ int seg_source(struct seg *s, uint32_t point, int64_t from, int64_t to, int64_t 
  * walk and is returned; 0 at the end; ERR_IO, ERR_NOMEM, ERR_CORRUPT (nothing can be found any more). */
 typedef int seg_meta_fn(void *ctx, const struct block_meta *m);
 int seg_each_meta(struct seg *s, struct codec *codec, seg_meta_fn *fn, void *ctx);
-/* The same, one page of the index at a time, for who walks many segments side by side. 1: another page may follow,
- * 0: that was all, else an error. When the index turns out broken, everything of points above `after` comes at once,
- * also what a page gave before. fn must not stop it. */
-int seg_page_meta(struct seg *s, struct codec *codec, size_t page, uint32_t after, seg_meta_fn *fn, void *ctx);
 
 /* For merging: every point with its group, in order of the group; memory from mem_alloc. */
 struct seg_point {

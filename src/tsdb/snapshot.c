@@ -8,6 +8,7 @@
  * Threads: any; `work` is held while the picture is taken, not while it is read. */
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "tsdb/delete.h"
 #include "tsdb/engine.h"
 
 #define CHUNK ((size_t)256 << 10)
@@ -160,6 +161,8 @@ static int take(struct tsdb *db, struct snap *s)
     for (size_t i = 0; i < s->view->nsegs && !rc; i++) rc = add_seg(s, s->view->segs[i]);
     if (!rc) rc = add_file(db, s, "ts/strings", strings_size(db->strings));
     if (!rc) rc = add_rollups(db, s);
+    if (!rc) rc = tombs_save(db);
+    if (!rc && db->keep.tombs) rc = add_file(db, s, "ts/deleted", -1);
     return rc;
 }
 

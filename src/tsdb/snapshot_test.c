@@ -38,17 +38,6 @@ static void feed(struct plant *p, int batches, bool seal)
     }
 }
 
-static void model_copy(struct model *to, const struct model *from)
-{
-    *to = *from;
-    for (int i = 1; i <= POINTS; i++) {
-        to->p[i].s = malloc(from->p[i].n * sizeof(struct sample) + 1);
-        if (!to->p[i].s) abort();
-        memcpy(to->p[i].s, from->p[i].s, from->p[i].n * sizeof(struct sample));
-        to->p[i].cap = from->p[i].n;
-    }
-}
-
 static const struct ts_snapshot_file *file_of(const struct ts_snapshot *s, const char *name)
 {
     for (size_t i = 0; i < s->nfiles; i++)

@@ -1,5 +1,6 @@
 /* sources.c - gathers everything that holds samples of one point: segments, heads, spill. */
 #include "base/mem.h"
+#include "tsdb/delete.h"
 #include "tsdb/engine.h"
 
 /* The spill is unsorted and may hold a time twice; it becomes a sorted source in which the last one wins. */
@@ -72,12 +73,14 @@ int query_begin(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struc
     point_floor = floor[point < db->nclass_of ? db->class_of[point] : 0];
     bool spilled = db->nspill > 0;
     pthread_mutex_unlock(&db->lock);
+    q->tombs = tombs_get(db); /* before the view: what forgets a deletion has removed it from the view before */
     q->view = view_get(db);
     q->sources = arena_alloc(&q->arena, (q->view->nsegs + VIEW_HEADS * 2 + 1) * sizeof *q->sources);
     int rc = q->sources ? 0 : ERR_NOMEM;
     if (!rc) rc = head_parts(db, point, from, to, q, point_floor);
     if (!rc && spilled) rc = spill_source(db, point, q);
     if (!rc) rc = seg_parts(db, point, from, to, q, floor);
+    if (!rc) rc = tombs_hide(q->tombs, point, q->sources, q->n, &q->arena);
     pthread_mutex_lock(&db->lock); /* behind the last look at a head: not before anything gathered */
     q->newest_us = db->stats.newest_us;
     pthread_mutex_unlock(&db->lock);
@@ -89,5 +92,6 @@ void query_end(struct query *q)
 {
     codec_put(q->db, q->codec);
     view_put(q->view);
+    tombs_put(q->tombs);
     arena_fini(&q->arena);
 }

@@ -67,6 +67,25 @@ __attribute__((unused)) static void model_fini(struct model *m)
     for (int i = 1; i <= POINTS; i++) free(m->p[i].s);
 }
 
+__attribute__((unused)) static void model_remove(struct model *m, uint32_t point, int64_t from, int64_t to)
+{
+    struct series *p = &m->p[point];
+    size_t lo = lower(p, from), hi = lower(p, to);
+    if (hi > lo) memmove(&p->s[lo], &p->s[hi], (p->n - hi) * sizeof *p->s);
+    p->n -= hi > lo ? hi - lo : 0;
+}
+
+__attribute__((unused)) static void model_copy(struct model *to, const struct model *from)
+{
+    *to = *from;
+    for (int i = 1; i <= POINTS; i++) {
+        to->p[i].s = malloc(from->p[i].n * sizeof(struct sample) + 1);
+        if (!to->p[i].s) abort();
+        memcpy(to->p[i].s, from->p[i].s, from->p[i].n * sizeof(struct sample));
+        to->p[i].cap = from->p[i].n;
+    }
+}
+
 /* ---- making samples ---- */
 static struct sample make_sample(struct model *m, uint32_t point, int64_t t)
 {

@@ -1,132 +1,125 @@
 /* usage.c - what every point uses, by class and place.
  *
- * The index pages of all segments of one class and place are walked side by side, each held one page at a
- * time, and the rows of a point are added up as they meet. A block's bytes are its frame's; what is left of
- * a file (time columns, index, header, footer) is spread evenly over its blocks, so that the rows of a class
- * and place add up to the bytes of its files.
+ * Segment by segment the index is read twice: once for how many samples share a bundle, once to add up. A
+ * block's bytes are its share of the bundle's frame, by samples; what is left of a file (time columns, index,
+ * header, footer) is spread evenly over its blocks, so that the rows of a class and place add up to the bytes
+ * of its files. In memory: a row for every point of the class and place, and the bundles of one segment.
  * Threads: any; works on a view of its own. */
+#include <math.h>
+#include "base/limits.h"
 #include "base/mem.h"
 #include "tsdb/engine.h"
 
-struct rows {
-    struct ts_usage *r;
+struct bundle {
+    uint64_t at;
+    uint32_t len, samples;
+};
+struct usage {
+    struct ts_usage *rows;
     size_t n, cap;
+    uint32_t *row_of; /* by point: row + 1 */
+    size_t cap_row_of;
+    struct bundle *b; /* of the segment at hand, by place */
+    size_t nb, cap_b;
+    const struct seg_info *info;
+    double spare, given; /* bytes of a block beyond its frame; bytes given to rows so far */
 };
-struct walk { /* one segment */
-    struct seg *seg;
-    uint64_t blocks, spare; /* so far; bytes outside of blocks */
-    size_t page, at;
-    bool end;
-    struct rows rows;
-};
+
+static int note_bundle(void *ctx, const struct block_meta *m)
+{
+    struct usage *u = ctx;
+    if (!mem_grow((void **)&u->b, &u->cap_b, u->nb + 1, sizeof *u->b)) return ERR_NOMEM;
+    u->b[u->nb++] = (struct bundle){m->offset, m->len, m->count};
+    return 0;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct bundle *x = a, *y = b;
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+/* The frames of the segment, each once, with all its samples. */
+static void join_bundles(struct usage *u)
+{
+    uint64_t bytes = 0;
+    size_t k = 0, blocks = u->nb;
+    if (u->nb > 1) qsort(u->b, u->nb, sizeof *u->b, by_place);
+    for (size_t i = 0; i < u->nb; i++) {
+        if (k && u->b[k - 1].at == u->b[i].at)
+            u->b[k - 1].samples += u->b[i].samples;
+        else
+            u->b[k++] = u->b[i];
+    }
+    u->nb = k;
+    for (size_t i = 0; i < k; i++) bytes += u->b[i].len;
+    u->given = 0;
+    u->spare = blocks ? ((double)u->info->file_bytes - (double)bytes) / (double)blocks : 0;
+}
+
+static struct ts_usage *row_of(struct usage *u, uint32_t point)
+{
+    size_t had = u->cap_row_of;
+    if (point > LIMIT_POINTS || !mem_grow((void **)&u->row_of, &u->cap_row_of, point + 1u, sizeof *u->row_of))
+        return NULL;
+    if (u->cap_row_of > had) memset(u->row_of + had, 0, (u->cap_row_of - had) * sizeof *u->row_of);
+    if (u->row_of[point]) return &u->rows[u->row_of[point] - 1];
+    if (!mem_grow((void **)&u->rows, &u->cap, u->n + 1, sizeof *u->rows)) return NULL;
+    u->rows[u->n] = (struct ts_usage){.point = point,
+                                      .class_id = u->info->class_id,
+                                      .place = u->info->place,
+                                      .oldest_us = INT64_MAX,
+                                      .newest_us = INT64_MIN};
+    u->row_of[point] = (uint32_t)++u->n;
+    return &u->rows[u->n - 1];
+}
 
 static int add_block(void *ctx, const struct block_meta *m)
 {
-    struct walk *w = ctx;
-    struct rows *l = &w->rows;
-    const struct seg_info *i = seg_info(w->seg);
-    if (l->n == 0 || l->r[l->n - 1].point != m->point) {
-        if (!mem_grow((void **)&l->r, &l->cap, l->n + 1, sizeof *l->r)) return ERR_NOMEM;
-        l->r[l->n++] = (struct ts_usage){.point = m->point,
-                                         .class_id = i->class_id,
-                                         .place = i->place,
-                                         .oldest_us = m->first_us,
-                                         .newest_us = m->last_us};
-    }
-    struct ts_usage *u = &l->r[l->n - 1];
-    uint64_t n = i->blocks ? i->blocks : 1, done = w->blocks < n ? w->blocks : n, next = done < n ? done + 1 : n;
-    u->bytes += m->len + (uint64_t)((__uint128_t)w->spare * next / n - (__uint128_t)w->spare * done / n);
-    u->samples += m->count;
-    u->blocks++;
-    if (m->first_us < u->oldest_us) u->oldest_us = m->first_us;
-    if (m->last_us > u->newest_us) u->newest_us = m->last_us;
-    w->blocks++;
+    struct usage *u = ctx;
+    struct bundle key = {.at = m->offset};
+    const struct bundle *b = bsearch(&key, u->b, u->nb, sizeof *u->b, by_place);
+    struct ts_usage *row = row_of(u, m->point);
+    if (!row) return ERR_NOMEM;
+    double share = b && b->samples ? (double)b->len * m->count / b->samples : m->len, before = u->given;
+    u->given += share + u->spare;
+    row->bytes += (uint64_t)(llround(u->given) - llround(before)); /* what is rounded off goes to the next */
+    row->samples += m->count;
+    row->blocks++;
+    if (m->first_us < row->oldest_us) row->oldest_us = m->first_us;
+    if (m->last_us > row->newest_us) row->newest_us = m->last_us;
     return 0;
 }
 
-/* Have a row that is complete (its point cannot go on behind it), or be at the end. */
-static int refill(struct walk *w, struct codec *c)
+static int add_segment(struct usage *u, struct seg *s, struct codec *c)
 {
-    while (!w->end && w->at + 1 >= w->rows.n) {
-        struct rows *l = &w->rows;
-        uint32_t after = 0;
-        if (w->at < l->n) {
-            l->r[0] = l->r[w->at];
-            l->n = 1;
-            after = l->r[0].point;
-        } else {
-            l->n = 0;
-        }
-        w->at = 0;
-        int rc = seg_page_meta(w->seg, c, w->page++, after, add_block, w);
-        if (rc < 0) return rc;
-        w->end = rc == 0;
-    }
-    return 0;
+    u->nb = 0;
+    u->info = seg_info(s);
+    int rc = seg_each_meta(s, c, note_bundle, u);
+    join_bundles(u);
+    return rc ? rc : seg_each_meta(s, c, add_block, u);
 }
 
-static int add_length(void *ctx, const struct block_meta *m)
+static int by_point(const void *a, const void *b)
 {
-    *(uint64_t *)ctx += m->len;
-    return 0;
-}
-
-static int walk_begin(struct walk *w, struct seg *s, struct codec *c)
-{
-    uint64_t lengths = 0, bytes = (uint64_t)seg_info(s)->file_bytes;
-    *w = (struct walk){.seg = s};
-    int rc = seg_each_meta(s, c, add_length, &lengths);
-    w->spare = lengths < bytes ? bytes - lengths : 0;
-    return rc ? rc : refill(w, c);
-}
-
-static void add_row(struct ts_usage *sum, const struct ts_usage *u)
-{
-    sum->bytes += u->bytes;
-    sum->samples += u->samples;
-    sum->blocks += u->blocks;
-    if (u->oldest_us < sum->oldest_us) sum->oldest_us = u->oldest_us;
-    if (u->newest_us > sum->newest_us) sum->newest_us = u->newest_us;
-}
-
-/* Points in rising order out of the walks; *ret_own: the code is the receiver's. */
-static int give_points(struct walk *w, size_t n, struct codec *c, ts_usage_fn *fn, void *ctx)
-{
-    for (;;) {
-        struct ts_usage sum = {0};
-        for (size_t i = 0; i < n; i++)
-            if (w[i].at < w[i].rows.n && (!sum.point || w[i].rows.r[w[i].at].point < sum.point))
-                sum = w[i].rows.r[w[i].at];
-        if (!sum.point) return 0;
-        struct ts_usage all = {.point = sum.point,
-                               .class_id = sum.class_id,
-                               .place = sum.place,
-                               .oldest_us = INT64_MAX,
-                               .newest_us = INT64_MIN};
-        for (size_t i = 0; i < n; i++) {
-            if (w[i].at >= w[i].rows.n || w[i].rows.r[w[i].at].point != all.point) continue;
-            add_row(&all, &w[i].rows.r[w[i].at++]);
-            int rc = refill(&w[i], c);
-            if (rc) return rc;
-        }
-        int rc = fn(ctx, &all);
-        if (rc) return rc;
-    }
+    const struct ts_usage *x = a, *y = b;
+    return (x->point > y->point) - (x->point < y->point);
 }
 
 static int class_usage(const struct view *v, uint8_t class_id, uint8_t place, struct codec *c, ts_usage_fn *fn,
                        void *ctx)
 {
-    struct walk *w = mem_calloc(v->nsegs + 1, sizeof *w);
-    size_t n = 0;
-    int rc = w ? 0 : ERR_NOMEM;
+    struct usage u = {0};
+    int rc = 0;
     for (size_t i = 0; i < v->nsegs && !rc; i++) {
         const struct seg_info *s = seg_info(v->segs[i]);
-        if (s->class_id == class_id && s->place == place) rc = walk_begin(&w[n++], v->segs[i], c);
+        if (s->class_id == class_id && s->place == place) rc = add_segment(&u, v->segs[i], c);
     }
-    if (!rc) rc = give_points(w, n, c, fn, ctx);
-    for (size_t i = 0; i < n; i++) mem_free(w[i].rows.r);
-    mem_free(w);
+    if (u.n > 1) qsort(u.rows, u.n, sizeof *u.rows, by_point);
+    for (size_t i = 0; i < u.n && !rc; i++) rc = fn(ctx, &u.rows[i]);
+    mem_free(u.rows);
+    mem_free(u.row_of);
+    mem_free(u.b);
     return rc;
 }
 

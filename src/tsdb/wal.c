@@ -46,12 +46,12 @@ int wal_create(struct fs *fs, uint64_t number, struct wal *ret)
     return 0;
 }
 
-void wal_finish(struct wal *w)
+void wal_finish(struct wal *w, int64_t wall_us)
 {
     struct buf b;
     if (!w->f || w->failed || w->seq == 0) return;
-    buf_init(&b, WAL_REC_HEAD);
-    wal_record_encode(&b, w->number, w->seq + 1, NULL, 0);
+    buf_init(&b, WAL_REC_HEAD + 8);
+    wal_record_encode(&b, w->number, w->seq + 1, wall_us, NULL, 0);
     if (!b.err && fs_pwrite(w->f, b.p, b.n, w->end) == 0) (void)fs_sync(w->f);
     buf_fini(&b);
 }
@@ -125,8 +125,23 @@ static int window_record(struct replay *r, struct wal_record *rec, bool *ret_goo
     return rc || *ret_good ? rc : window_fill(r, left);
 }
 
+static int replay_remove(struct replay *r, const struct wal_record *rec, wal_replay_fn *fn, void *ctx)
+{
+    struct wal_remove x;
+    if (wal_record_decode_remove(rec, &x)) {
+        r->out->damaged++;
+        return 0;
+    }
+    r->out->records++;
+    struct wal_op op = {.wall_us = rec->wall_us, .remove = &x};
+    return fn(ctx, &op);
+}
+
 static int replay_one(struct replay *r, const struct wal_record *rec, wal_replay_fn *fn, void *ctx)
 {
+    if (rec->wall_us && !r->out->first_us) r->out->first_us = rec->wall_us;
+    if (rec->wall_us) r->out->last_us = rec->wall_us;
+    if (rec->removes) return replay_remove(r, rec, fn, ctx);
     if (!mem_grow((void **)&r->samples, &r->cap_samples, rec->samples, sizeof *r->samples)) return ERR_NOMEM;
     if (wal_record_decode(rec, r->samples)) { /* whole and signed, yet senseless */
         r->out->damaged++;
@@ -134,7 +149,8 @@ static int replay_one(struct replay *r, const struct wal_record *rec, wal_replay
     }
     r->out->records += rec->samples > 0;
     r->out->samples += rec->samples;
-    return rec->samples ? fn(ctx, r->samples, rec->samples) : 0;
+    struct wal_op op = {.wall_us = rec->wall_us, .s = r->samples, .n = rec->samples};
+    return rec->samples ? fn(ctx, &op) : 0;
 }
 
 static int replay_records(struct replay *r, wal_replay_fn *fn, void *ctx)
@@ -190,4 +206,22 @@ int wal_replay(struct fs *fs, uint64_t number, wal_replay_fn *fn, void *ctx, str
     mem_free(r.samples);
     mem_free(r.p);
     return rc;
+}
+
+int wal_times(struct fs *fs, const char *path, int64_t *ret_first, int64_t *ret_last)
+{
+    struct fs_file *f;
+    uint8_t head[WAL_REC_HEAD + 8];
+    int64_t first, got;
+    *ret_first = *ret_last = 0;
+    int rc = fs_open(fs, path, FS_READ, &f);
+    if (rc) return rc;
+    for (int64_t at = WAL_HEAD; (got = fs_pread(f, head, sizeof head, at)) >= WAL_REC_HEAD;) {
+        if (!wal_record_time(head, (size_t)got, &first)) break;
+        if (first && !*ret_first) *ret_first = first;
+        if (first) *ret_last = first;
+        at += (int64_t)wal_record_size(head);
+    }
+    fs_close(f);
+    return got < 0 ? (int)got : 0;
 }

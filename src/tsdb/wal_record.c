@@ -2,7 +2,7 @@
  *
  * File: 32 bytes header, then records back to back.
  *   0  8  "BNTSWAL1"
- *   8  4  version 1
+ *   8  4  version 2 (1: no record says when it was written, none removes)
  *   12 4  0
  *   16 8  number of the file, as in its name
  *   24 4  0
@@ -11,7 +11,8 @@
  *   0  4  magic 0x4c415742 "BWAL"
  *   4  4  payload bytes
  *   8  8  sequence number in the file, from 1, without gaps
- *   16 4  samples, 0..2^22; 0 with an empty payload is the mark of a clean end
+ *   16 4  samples, 0..2^22; 0 is the mark of a clean end. Bit 31: the payload begins with the wall clock at
+ *         which the record was written (i64, microseconds UTC). Bit 30: the record removes, with 0 samples
  *   20 4  CRC32C of: file number (8 bytes), bytes 0..19, payload
  * Payload: runs of samples of one time, in the order of the append, until `samples` are reached.
  *   zigzag varint  time_us - time_us of the run before (0 at first)
@@ -21,6 +22,8 @@
  *                  the point before
  *   u32            meta (type | quality << 8 | flags << 16), one or k of them
  *   k x 8          values
+ * Payload of a record that removes: u32 point, i64 from, i64 to: the samples of the point in [from, to) that
+ * stand in front of it in this log or in older ones.
  * A record that does not check ends the log when no good one with a higher sequence number follows
  * (torn by a crash: it was never acknowledged); otherwise it is damage. */
 #include "tsdb/wal_record.h"
@@ -29,6 +32,10 @@
 #include "tsdb/meta.h"
 
 #define REC_MAGIC 0x4c415742u
+#define VERSION 2
+#define HAS_TIME 0x80000000u
+#define REMOVES 0x40000000u
+#define REMOVE_BYTES 20
 #define RUN_COUNTS_UP 1
 #define RUN_ONE_META 2
 #define RUN_BOUND(k) (32 + (k) * (5 + 4 + 8))
@@ -37,7 +44,7 @@ void wal_head_encode(uint64_t number, uint8_t out[WAL_HEAD])
 {
     memset(out, 0, WAL_HEAD);
     memcpy(out, "BNTSWAL1", 8);
-    put_u32(out + 8, 1);
+    put_u32(out + 8, VERSION);
     put_u64(out + 16, number);
     put_u32(out + 28, crc32c(0, out, 28));
 }
@@ -45,7 +52,7 @@ void wal_head_encode(uint64_t number, uint8_t out[WAL_HEAD])
 int wal_head_decode(const uint8_t *p, size_t n, uint64_t *ret_number)
 {
     if (n < WAL_HEAD || memcmp(p, "BNTSWAL1", 8) != 0 || load_u32(p + 28) != crc32c(0, p, 28)) return ERR_CORRUPT;
-    if (load_u32(p + 8) != 1) return ERR_UNSUPPORTED;
+    if (load_u32(p + 8) < 1 || load_u32(p + 8) > VERSION) return ERR_UNSUPPORTED;
     *ret_number = load_u64(p + 16);
     return 0;
 }
@@ -83,11 +90,30 @@ static uint8_t *put_run(uint8_t *o, struct run_state *st, const struct sample *s
     return o;
 }
 
-void wal_record_encode(struct buf *b, uint64_t number, uint64_t seq, const struct sample *s, size_t n)
+static void begin_record(struct buf *b, int64_t wall_us)
+{
+    uint8_t *o = buf_space(b, WAL_REC_HEAD + 8);
+    if (!o) return;
+    put_u64(o + WAL_REC_HEAD, (uint64_t)wall_us);
+    b->n += WAL_REC_HEAD + 8;
+}
+
+static void end_record(struct buf *b, size_t start, uint64_t number, uint64_t seq, uint32_t samples)
+{
+    if (b->err) return;
+    uint8_t *rec = b->p + start;
+    size_t payload = b->n - start - WAL_REC_HEAD;
+    put_u32(rec, REC_MAGIC);
+    put_u32(rec + 4, (uint32_t)payload);
+    put_u64(rec + 8, seq);
+    put_u32(rec + 16, samples | HAS_TIME);
+    put_u32(rec + 20, record_crc(rec, payload, number));
+}
+
+void wal_record_encode(struct buf *b, uint64_t number, uint64_t seq, int64_t wall_us, const struct sample *s, size_t n)
 {
     size_t start = b->n;
-    if (!buf_space(b, WAL_REC_HEAD)) return;
-    b->n += WAL_REC_HEAD;
+    begin_record(b, wall_us);
     struct run_state st = {0, 0};
     for (size_t i = 0, k; i < n; i += k) {
         for (k = 1; i + k < n && s[i + k].time_us == s[i].time_us && k < 65536;) k++;
@@ -95,29 +121,50 @@ void wal_record_encode(struct buf *b, uint64_t number, uint64_t seq, const struc
         if (!o) return;
         b->n += (size_t)(put_run(o, &st, s + i, k) - o);
     }
-    uint8_t *rec = b->p + start;
-    size_t payload = b->n - start - WAL_REC_HEAD;
-    put_u32(rec, REC_MAGIC);
-    put_u32(rec + 4, (uint32_t)payload);
-    put_u64(rec + 8, seq);
-    put_u32(rec + 16, (uint32_t)n);
-    put_u32(rec + 20, record_crc(rec, payload, number));
+    end_record(b, start, number, seq, (uint32_t)n);
+}
+
+void wal_record_encode_remove(struct buf *b, uint64_t number, uint64_t seq, int64_t wall_us, const struct wal_remove *r)
+{
+    size_t start = b->n;
+    begin_record(b, wall_us);
+    uint8_t *o = buf_space(b, REMOVE_BYTES);
+    if (!o) return;
+    put_u64(put_u64(put_u32(o, r->point), (uint64_t)r->from), (uint64_t)r->to);
+    b->n += REMOVE_BYTES;
+    end_record(b, start, number, seq, REMOVES);
 }
 
 bool wal_record_parse(const uint8_t *p, size_t n, uint64_t number, struct wal_record *ret)
 {
     if (n < WAL_REC_HEAD || load_u32(p) != REC_MAGIC) return false;
     size_t len = load_u32(p + 4);
-    uint32_t samples = load_u32(p + 16);
+    uint32_t word = load_u32(p + 16), samples = word & ~(HAS_TIME | REMOVES);
     if (len > n - WAL_REC_HEAD || samples > WAL_SAMPLES_MAX) return false;
     if (load_u32(p + 20) != record_crc(p, len, number)) return false;
-    *ret = (struct wal_record){load_u64(p + 8), samples, p + WAL_REC_HEAD, len, WAL_REC_HEAD + len};
+    size_t skip = word & HAS_TIME ? 8 : 0;
+    if (len < skip) return false;
+    *ret = (struct wal_record){.seq = load_u64(p + 8),
+                               .samples = samples,
+                               .removes = word & REMOVES,
+                               .wall_us = skip ? (int64_t)load_u64(p + WAL_REC_HEAD) : 0,
+                               .payload = p + WAL_REC_HEAD + skip,
+                               .payload_n = len - skip,
+                               .total = WAL_REC_HEAD + len};
     return true;
 }
 
 size_t wal_record_size(const uint8_t *p)
 {
     return WAL_REC_HEAD + (size_t)load_u32(p + 4);
+}
+
+bool wal_record_time(const uint8_t *p, size_t n, int64_t *ret)
+{
+    if (n < WAL_REC_HEAD || load_u32(p) != REC_MAGIC) return false;
+    bool has = load_u32(p + 16) & HAS_TIME && n >= WAL_REC_HEAD + 8;
+    *ret = has ? (int64_t)load_u64(p + WAL_REC_HEAD) : 0;
+    return true;
 }
 
 static void get_points(struct in *in, struct run_state *st, unsigned flags, struct sample *s, size_t k)
@@ -155,6 +202,17 @@ int wal_record_decode(const struct wal_record *r, struct sample *out)
     struct run_state st = {0, 0};
     for (size_t i = 0; i < r->samples && !in.bad;) i += get_run(&in, &st, out + i, r->samples - i);
     return in.bad || in_left(&in) ? ERR_CORRUPT : 0;
+}
+
+int wal_record_decode_remove(const struct wal_record *r, struct wal_remove *ret)
+{
+    struct in in = in_make(r->payload, r->payload_n);
+    struct wal_remove x = {.point = in_u32(&in)};
+    x.from = (int64_t)in_u64(&in);
+    x.to = (int64_t)in_u64(&in);
+    if (in.bad || in_left(&in) || r->samples || x.from >= x.to || x.point == 0) return ERR_CORRUPT;
+    *ret = x;
+    return 0;
 }
 
 size_t wal_record_find(const uint8_t *p, size_t n, size_t from, uint64_t number, uint64_t after)
