@@ -1,7 +1,8 @@
 /* object_dir.c - objects as files below a directory: the key is the path.
  *
  * A put goes into "tmp/<random>" below the root, is fsynced, renamed to its place, and the folder is fsynced:
- * after a crash an object is there as a whole or not at all. What is left in tmp is removed when opening. */
+ * after a crash an object is there as a whole or not at all. What a crash left in tmp is removed when opening, once
+ * nobody has written to it for an hour: another process may have the same store open. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -219,6 +220,13 @@ static void dir_close(struct object_store *base)
     mem_free(base);
 }
 
+#define LEFT_S 3600
+static bool abandoned(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && st.st_mtim.tv_sec + LEFT_S < clock_now_us(clock_real()) / 1000000;
+}
+
 /* What a crash has left half-written. */
 static void sweep(const char *root)
 {
@@ -228,7 +236,7 @@ static void sweep(const char *root)
     for (struct dirent *it; d && (it = readdir(d));) {
         if (it->d_name[0] == '.' || strlen(it->d_name) > 200) continue;
         snprintf(path, sizeof path, "%s/tmp/%s", root, it->d_name);
-        unlink(path);
+        if (abandoned(path)) unlink(path);
     }
     if (d) closedir(d);
 }
