@@ -128,7 +128,7 @@ static int plot_rows(const struct ts_target *t, const struct ts_span *s, uint32_
                "arrayConcat([min(time), max(time)], if(sum(usable) > 0, [argMinIf(time, (v, time), usable), "
                "argMinIf(time, (-v, time), usable)], emptyArrayInt64()), if(sum(q != 0) > 0, [minIf(time, q != 0)], "
                "emptyArrayInt64())) as keep from (select time, q, if(t = 1, d, toFloat64(i)) as v, "
-               "q < 2 and (t in (2, 3) or t = 1 and not isNaN(d)) as usable from %s.samples final "
+               "q < 2 and (t in (2, 3) or t = 1 and isFinite(d)) as usable from %s.samples final "
                "where %s and t != %d) group by intDiv(time - %" PRId64 ", %" PRId64
                "))) order by time format RowBinary",
                t->database, where, t->database, where, REMOVED, from, width);

@@ -17,6 +17,8 @@ struct mem_store {
     char (*text)[80];
     size_t ntext, tcap;
     _Atomic int fail;        /* answer of every append */
+    _Atomic uint32_t refuse; /* batches with this point are ERR_INVALID; 0: none */
+    _Atomic int unreadable;  /* answer of every query */
     _Atomic unsigned appends;
     size_t batch;            /* samples a call of the scan's function; 0: all */
 };
@@ -53,6 +55,8 @@ static inline int mem_append(struct ts_store *st, const struct sample *s, size_t
     struct mem_store *m = (struct mem_store *)st;
     m->appends++;
     if (m->fail) return error_set(e, m->fail, "", "refused", "拒绝");
+    for (size_t i = 0; i < n && m->refuse; i++)
+        if (s[i].point == m->refuse) return error_set(e, ERR_INVALID, "", "will not have it", "不接受");
     pthread_mutex_lock(&m->lock);
     for (size_t i = 0; i < n; i++) mem_put(m, &s[i]);
     pthread_mutex_unlock(&m->lock);
@@ -63,10 +67,11 @@ static inline int mem_scan(struct ts_store *st, uint32_t point, int64_t from, in
                            struct error *e)
 {
     struct mem_store *m = (struct mem_store *)st;
+    if (m->unreadable) return error_set(e, m->unreadable, "", "cannot be read", "无法读取");
     pthread_mutex_lock(&m->lock);
     size_t a = mem_find(m, point, from), b = to > from ? mem_find(m, point, to) : a, n = b - a;
     struct sample *copy = mem_alloc((n + 1) * sizeof *copy);
-    memcpy(copy, m->s + a, n * sizeof *copy);
+    if (n) memcpy(copy, m->s + a, n * sizeof *copy);
     pthread_mutex_unlock(&m->lock);
     int err = 0;
     for (size_t i = 0; i < n && !err;) {
