@@ -85,6 +85,8 @@ int api_route(void *api, struct http_request *q, struct http_route *ret, struct 
 void api_finished(void *api, const struct http_request *q, int status, uint64_t bytes, uint64_t us);
 void api_server_set(struct api *api, struct http_server *srv); /* after http_server_start; ended by api_server_stop */
 struct http_server *api_server(struct api *api);
+/* http_stream_post for threads of modules: ERR_CLOSED (fn is not called) once the server is about to stop. */
+MUST_CHECK int api_stream_post(struct api *api, uint64_t id, void (*fn)(struct http_stream *s, void *arg), void *arg);
 struct auth;
 struct auth *api_auth(struct api *api); /* who somebody is: core/auth/auth.h */
 /* Stops serving, in the right order: no more streams' posts, http_server_stop of the server that was set

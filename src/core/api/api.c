@@ -485,6 +485,7 @@ int api_new(const struct api_config *cfg, struct api **ret, struct error *e)
     api->kernel = cfg->kernel;
     api->clock = kernel_clock(cfg->kernel);
     buckets_init(&api->buckets);
+    pthread_mutex_init(&api->posting, NULL);
     int rc = open_parts(api, e);
     if (!rc) rc = own_routes(api, e);
     if (rc) {
@@ -497,9 +498,20 @@ int api_new(const struct api_config *cfg, struct api **ret, struct error *e)
 
 void api_server_set(struct api *api, struct http_server *srv)
 {
+    pthread_mutex_lock(&api->posting);
     api->server = srv;
+    pthread_mutex_unlock(&api->posting);
     api_watch_server(api->watch, srv);
     feeds_server(api->feeds, srv);
+}
+
+int api_stream_post(struct api *api, uint64_t id, void (*fn)(struct http_stream *s, void *arg), void *arg)
+{
+    pthread_mutex_lock(&api->posting);
+    struct http_server *srv = api->server;
+    int err = srv ? http_stream_post(srv, id, fn, arg) : ERR_CLOSED;
+    pthread_mutex_unlock(&api->posting);
+    return err;
 }
 
 void api_server_stop(struct api *api)
@@ -539,5 +551,6 @@ void api_free(struct api *api)
     auth_free(api->auth);
     audit_free(api->audit);
     buckets_fini(&api->buckets);
+    pthread_mutex_destroy(&api->posting);
     mem_free(api);
 }

@@ -28,6 +28,7 @@ struct api {
     struct api_watch *watch;
     struct api_metrics *metrics;
     _Atomic(struct http_server *) server;
+    pthread_mutex_t posting; /* held over posts of modules and over a change of server */
     struct feed *feeds; /* core/feed.h; linked while modules start and end */
     struct api_health health[API_HEALTH_MAX];
     size_t nhealth;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include "base/mem.h"
 
-static const struct answer_ops *const forms[] = {&answer_json, &answer_csv};
+static const struct answer_ops *const forms[] = {&answer_json, &answer_csv, &answer_arrow};
 
 int answer_new(const struct answer_ops *ops, const struct answer_head *head, struct ts_store *strings,
                struct answer **ret)

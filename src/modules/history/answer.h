@@ -71,5 +71,6 @@ void answer_free(struct answer *a);
  * ERR_INVALID at "format" for one that is unknown or cannot give this shape. The forms are a table in answer.c. */
 MUST_CHECK int answer_form(struct str format, struct str accept, enum answer_shape shape, const struct answer_ops **ret,
                            struct error *e);
-extern const struct answer_ops answer_json; /* answer_json.c */
-extern const struct answer_ops answer_csv;  /* answer_csv.c */
+extern const struct answer_ops answer_json;  /* answer_json.c */
+extern const struct answer_ops answer_csv;   /* answer_csv.c */
+extern const struct answer_ops answer_arrow; /* answer_arrow.c */

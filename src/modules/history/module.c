@@ -91,6 +91,7 @@ int history_start_module(void *ctx, struct error *e)
 void history_stop_module(void *ctx)
 {
     struct history_ctx *h = ctx;
+    doors_stop(h->doors);
     storage_stop(h->storage);
     retention_stop(h->retention);
 }
