@@ -9,21 +9,18 @@ int query_point(const struct run_caller *by, struct arena *a, struct str name, e
                 struct answer_point *ret, struct error *e)
 {
     struct node *n = by->node;
-    struct resource r;
+    struct api_call c = {.api = n->api, .kernel = n->kernel, .a = a, .actor = *by->actor}; /* what finding asks for */
+    struct api_point p;
     struct bus_point cfg;
-    int err = resource_find(n->kernel, a, by->actor, "point", name, false, &r, e);
+    int err = api_find_point(&c, name, act, &p, e);
     if (err == ERR_NOT_FOUND)
         return error_set(e, err, "points", "there is no point '%.*s'", "没有测点 '%.*s'",
                          STR_ARG(str_sub(name, 0, 130)));
+    if (err && e && !e->where[0]) str_to_cstr(STR("points"), e->where, sizeof e->where);
     if (err) return err;
-    if (!permitted_at(by->actor->may, "point", act, r.org))
-        return error_set(e, ERR_FORBIDDEN, "points", "%s may not %s point %.*s", "%s 没有权限：%s 测点 %.*s",
-                         by->actor->login, act == ACT_DELETE ? "delete samples of" : "read", STR_ARG(r.code));
-    *ret = (struct answer_point){
-        .id = arena_str(a, r.id), .code = arena_str(a, r.code), .name = arena_str(a, r.name), .num = r.num};
-    ret->unit = arena_str(a, json_str(json_get(r.spec, "unit"), STR("")));
-    ret->step = bus_point_get(n->bus, r.num, &cfg) ? cfg.step : json_bool(json_get(r.spec, "step"), false);
-    return ret->code.p ? 0 : error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    *ret = (struct answer_point){.id = p.id, .code = p.code, .name = p.name, .unit = p.unit, .num = p.num};
+    ret->step = bus_point_get(n->bus, p.num, &cfg) ? cfg.step : p.step;
+    return 0;
 }
 
 static size_t count_names(struct str list)

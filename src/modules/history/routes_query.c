@@ -1,6 +1,8 @@
 /* routes_query.c - see routes_query.h. Every query by GET and, for many points, by POST with the same names. */
 #include "modules/history/routes_query.h"
 #include "modules/history/aggregate.h"
+#include "modules/history/calc.h"
+#include "modules/history/delete.h"
 #include "modules/history/deliver.h"
 #include "modules/history/export.h"
 #include "modules/history/summary.h"
@@ -126,6 +128,16 @@ static const struct api_route routes[] = {
           "mode?:string;fn?:(string|string[]);boundary?:string;quality?:string;where?:string;" BODY_WINDOWS BODY_CONFIG
           "}",
           "csv"),
+    QUERY("calc", calc_answer, "An expression over points", "测点表达式计算",
+          "expr:string:Such as 'A.PV' / 'B.PV' * 100;from:time:Start, default *-1h;to:time:End, default *;"
+          "tz:string:Time zone, for t, y and calendar;fn:string:Aggregate of each window instead of values;" WINDOWS
+              CONFIG,
+          "{expr:string;from?:(string|number);to?:(string|number);tz?:string;fn?:string;" BODY_WINDOWS BODY_CONFIG "}",
+          "{expr:string;unit:string;from:time;to:time;points:string[];t:number[];v:(number|null)[];q:integer[]}"),
+    API_DO("POST", "/api/v1/history:delete", "point", ACT_DELETE, AUDIT_CHANGE, delete_samples,
+           .summary_en = "Remove samples for good", .summary_zh = "永久删除历史样本",
+           .body_schema = "{points:(string|string[]);from:(string|number);to:(string|number);reason:string;tz?:string}",
+           .answer_schema = "{points:integer;removed:integer}"),
     API_GET("/api/v1/history/functions", "point", AUDIT_NONE, get_functions, .summary_en = "Functions of aggregates",
             .summary_zh = "聚合函数",
             .answer_schema = "{items:{name:string;title:Text;help:Text;part13:string|null}[]}"),
