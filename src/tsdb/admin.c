@@ -1,11 +1,5 @@
-/* admin.c - the table of housekeeping operations, and the names of the places. */
+/* admin.c - the table of housekeeping operations. */
 #include "tsdb/engine.h"
-
-const char *ts_place_name(enum ts_place p)
-{
-    static const char *const names[TS_PLACES] = {"hot", "warm", "cold"};
-    return (unsigned)p < TS_PLACES ? names[p] : "";
-}
 
 const struct ts_admin_ops tsdb_admin_ops = {
     .usage = db_usage,
