@@ -4,7 +4,7 @@
 #include <math.h>
 #include "base/mem.h"
 #include "base/test.h"
-#include "model/tsstore.h"
+#include "model/ts_scan.h"
 
 struct array_store {
     struct ts_store base;
@@ -72,7 +72,25 @@ static inline int array_string_get(struct ts_store *st, uint64_t id, char *out, 
 static inline int array_summary(struct ts_store *st, uint32_t point, int64_t from, int64_t to, bool step,
                                 struct ts_summary *ret, struct error *e)
 {
-    *ret = (struct ts_summary){.min = NAN, .max = NAN};
+    return ts_summary_by_scan(st, point, from, to, step, ret, e);
+}
+
+static inline void array_stats(struct ts_store *st, struct ts_stats *ret)
+{
+    struct array_store *a = (struct array_store *)st;
+    *ret = (struct ts_stats){.samples_appended = a->n};
+    for (size_t i = 0; i < a->n; i++)
+        if (!i || a->s[i].time_us > ret->newest_us) ret->newest_us = a->s[i].time_us;
+}
+
+static inline int array_remove(struct ts_store *st, uint32_t point, int64_t from, int64_t to, struct error *e)
+{
+    struct array_store *a = (struct array_store *)st;
+    size_t n = 0;
+    if (a->fail) return error_set(e, a->fail, "", "refused", "拒绝");
+    for (size_t i = 0; i < a->n; i++)
+        if (a->s[i].point != point || a->s[i].time_us < from || a->s[i].time_us >= to) a->s[n++] = a->s[i];
+    a->n = n;
     return 0;
 }
 
@@ -82,6 +100,8 @@ static const struct ts_store_ops array_ops = {.name = "array",
                                               .before = array_before,
                                               .after = array_after,
                                               .summary = array_summary,
+                                              .remove = array_remove,
+                                              .stats = array_stats,
                                               .string_get = array_string_get};
 
 static inline void array_init(struct array_store *a)
