@@ -146,6 +146,20 @@ static int read_row(struct csv *c, struct arena *a, struct row *r, struct error 
     return 0;
 }
 
+/* The row has come to the end of the window, so the rest of it may stand behind. */
+static bool is_cut(const struct csv *c, int rc)
+{
+    return c->pos >= c->text.n && (rc || c->text.p[c->text.n - 1] != '\n');
+}
+
+bool csv_skip_line(struct csv *c)
+{
+    const char *end = c->from < c->text.n ? memchr(c->text.p + c->from, '\n', c->text.n - c->from) : NULL;
+    c->pos = end ? (size_t)(end - c->text.p) + 1 : c->text.n;
+    c->next_line = c->from_line + (end != NULL);
+    return end != NULL;
+}
+
 int csv_next(struct csv *c, struct arena *a, struct str **ret_cells, size_t *ret_n, struct error *e)
 {
     while (c->pos < c->text.n && skip_line_end(c)) {
@@ -153,8 +167,15 @@ int csv_next(struct csv *c, struct arena *a, struct str **ret_cells, size_t *ret
     if (c->pos >= c->text.n) return 0;
     c->line = c->next_line;
     size_t from = c->pos;
+    c->from = from;
+    c->from_line = c->line;
     struct row r = {0};
     int rc = read_row(c, a, &r, e);
+    if (c->more && (!rc || rc == ERR_INVALID) && is_cut(c, rc)) {
+        c->pos = from;
+        c->next_line = c->line;
+        return ERR_AGAIN;
+    }
     if (rc) return rc;
     if (!utf8_valid(str_sub(c->text, from, c->pos - from)))
         return fail(c, e, ERR_INVALID, "not UTF-8 (save the file as CSV UTF-8)", "不是 UTF-8（请另存为 CSV UTF-8）");

@@ -219,3 +219,36 @@ TEST(metrics)
             "# HELP bornite_test_total a test\n# TYPE bornite_test_total counter\nbornite_test_total 5\n");
     buf_fini(&b);
 }
+
+TEST(csv_in_windows)
+{
+    static const char text[] = "a,b\r\n1,\"x\r\ny\"\r\nbad \"quote\r\n3,\"open\r\n4,z\r\n";
+    AUTO_ARENA a;
+    arena_init(&a, 1 << 20);
+    struct csv whole;
+    csv_init(&whole, str_of(text));
+    for (size_t cut = 0; cut < sizeof text - 1; cut++) { /* every window either has the row whole or waits */
+        struct csv c = {.text = str_make(text, cut), .sep = ',', .max_cells = 10, .max_cell = 100, .next_line = 1, .more = true};
+        struct str *cells;
+        size_t n, rows = 0;
+        int rc;
+        while ((rc = csv_next(&c, &a, &cells, &n, NULL)) == 1) rows++;
+        CHECK(rc == 0 || rc == ERR_AGAIN || (rc == ERR_INVALID && cut >= 20));
+        CHECK_INT(rows, cut < 5 ? 0 : cut < 15 ? 1 : 2);
+        CHECK(rc == ERR_INVALID || c.pos == (rows == 0 ? 0 : rows == 1 ? 5 : 15));
+    }
+    struct str *cells;
+    size_t n;
+    CHECK_INT(csv_next(&whole, &a, &cells, &n, NULL), 1);
+    CHECK_INT(csv_next(&whole, &a, &cells, &n, NULL), 1);
+    CHECK_INT(csv_next(&whole, &a, &cells, &n, NULL), ERR_INVALID);
+    CHECK_INT(whole.line, 4);
+    CHECK(csv_skip_line(&whole));
+    CHECK_INT(csv_next(&whole, &a, &cells, &n, NULL), ERR_INVALID); /* never closed: its line goes, not all below */
+    CHECK_INT(whole.line, 5);
+    CHECK(csv_skip_line(&whole));
+    CHECK_INT(csv_next(&whole, &a, &cells, &n, NULL), 1);
+    CHECK_INT(whole.line, 6);
+    CHECK(str_is(cells[1], "z"));
+    CHECK_INT(csv_next(&whole, &a, &cells, &n, NULL), 0);
+}

@@ -217,12 +217,12 @@ int file_upload(struct api_call *c, struct error *e)
 
 /* ------------------------------------------------------------------ reading uploads */
 
-int upload_find(struct files *f, struct arena *a, const struct actor *by, struct str id, struct file_row *ret,
-                struct error *e)
+static int find_row(struct kernel *k, struct arena *a, const struct actor *by, struct str id, struct file_row *ret,
+                    struct error *e)
 {
     struct sql_tx *tx;
     struct sql_stmt *s = NULL;
-    int rc = sql_begin(kernel_sql(f->cfg.kernel), false, &tx, e);
+    int rc = sql_begin(kernel_sql(k), false, &tx, e);
     if (rc) return rc;
     rc = sql_prepare(tx, "select id, object, name, size, sha256, type, user_id from file_upload where id = $1", &s, e);
     if (!rc) {
@@ -243,6 +243,21 @@ int upload_find(struct files *f, struct arena *a, const struct actor *by, struct
     if (rc == 1 && (!by->may || str_is(ret->by, by->user_id))) return 0;
     return error_set(e, ERR_NOT_FOUND, "upload", "there is no upload '%.*s' of yours; uploads are kept 24 hours",
                      "没有您的上传“%.*s”；上传保留 24 小时", STR_ARG(str_sub(id, 0, 60)));
+}
+
+int upload_find(struct files *f, struct arena *a, const struct actor *by, struct str id, struct file_row *ret,
+                struct error *e)
+{
+    return find_row(f->cfg.kernel, a, by, id, ret, e);
+}
+
+int file_upload_find(struct kernel *k, struct arena *a, const struct actor *by, struct str id, struct file_upload *ret,
+                     struct error *e)
+{
+    struct file_row u;
+    int rc = find_row(k, a, by, id, &u, e);
+    if (!rc) *ret = (struct file_upload){u.object, u.name, (uint64_t)u.size};
+    return rc;
 }
 
 int file_load(struct files *f, const struct file_row *u, void **ret, size_t *ret_n, struct error *e)

@@ -19,3 +19,11 @@ struct files_config {
 MUST_CHECK int files_open(const struct files_config *cfg, struct files **ret, struct error *e);
 MUST_CHECK int files_start(struct files *f, struct error *e); /* after jobs_start: cleaning comes again and again */
 void files_close(struct files *f);                            /* after the server and the jobs have stopped */
+
+/* An upload as whoever it belongs to may use it (a job that imports it): where it lies. ERR_NOT_FOUND. */
+struct file_upload {
+    struct str object, name; /* key in the store of objects; both in the arena */
+    uint64_t size;
+};
+MUST_CHECK int file_upload_find(struct kernel *k, struct arena *a, const struct actor *by, struct str id,
+                                struct file_upload *ret, struct error *e);

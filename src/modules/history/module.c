@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "modules/history/advise.h"
 #include "modules/history/doors.h"
+#include "modules/history/import.h"
 #include "modules/history/retention.h"
 #include "modules/history/routes_query.h"
 #include "modules/history/storage.h"
@@ -55,6 +56,7 @@ int history_init(struct node *n, void **ret_ctx, struct error *e)
     if (!err) err = storage_new(n, &h->storage, e);
     if (!err) err = storage_routes(n, h, e);
     if (!err) err = history_advise_routes(n, h, e);
+    if (!err) err = import_add(n, e);
     if (err) {
         history_fini(h);
         return err;
