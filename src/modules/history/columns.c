@@ -210,16 +210,25 @@ static int scan_windows(struct fill *f, struct error *e)
     }
 }
 
-/* What comes after the last window: also the last value again where it held until the end of the data. */
-static int sample_after(struct fill *f, const struct sample *last, struct sample *ret)
+/* Where nothing comes after the open window: the last value again, if it held until the end of the data. */
+static struct sample held(const struct fill *f, const struct sample *last)
 {
-    int64_t to = f->p->edges[f->end];
-    int err = find(f->p->store->ops->after(f->p->store, f->point, to, ret), ret);
-    if (!err && !ret->point && last->point && f->around.data_to >= to) {
-        *ret = *last;
-        ret->time_us = f->around.data_to;
+    struct sample s = *last;
+    if (!s.point || f->agg.to > f->around.data_to) return (struct sample){0};
+    s.time_us = f->around.data_to;
+    return s;
+}
+
+static int close_rest(struct fill *f, const struct sample *after, const struct sample *last, struct error *e)
+{
+    while (f->row < f->end) {
+        struct sample next = after->point ? *after : held(f, last);
+        const struct sample *usable = usable_from(f, &next);
+        int err = usable ? 0 : look_on(f, next.time_us, e);
+        if (err) return err;
+        if (usable) close_window(f, &next, usable);
     }
-    return err;
+    return 0;
 }
 
 static int run_of_windows(struct fill *f, size_t from, size_t to, const struct sample *last, struct error *e)
@@ -228,13 +237,11 @@ static int run_of_windows(struct fill *f, size_t from, size_t to, const struct s
     f->row = from;
     f->end = to;
     int err = look_back(f, f->p->edges[from]);
-    if (!err) err = sample_after(f, last, &after);
+    if (!err) err = find(f->p->store->ops->after(f->p->store, f->point, f->p->edges[to], &after), &after);
     if (err) return error_set(e, err, "", "reading history failed: %s", "读取历史失败：%s", error_title(err));
     open_window(f);
     err = scan_windows(f, e);
-    if (!err && !usable_from(f, &after)) err = look_on(f, after.time_us, e);
-    while (!err && f->row < to) close_window(f, &after, usable_from(f, &after));
-    return err;
+    return err ? err : close_rest(f, &after, last, e);
 }
 
 /* ------------------------------------------------------------------ windows by summaries */
