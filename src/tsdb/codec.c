@@ -10,12 +10,13 @@ struct codec *codec_new(size_t max)
     c->max = max;
     c->ints = mem_alloc((max + 1) * sizeof *c->ints);
     c->scaled = mem_alloc((max + 1) * sizeof *c->scaled);
+    c->places = mem_alloc((max + 1) * sizeof *c->places);
     c->words = mem_alloc((max + 1) * sizeof *c->words);
     c->metas = mem_alloc((max + 1) * sizeof *c->metas);
     c->tmp = mem_alloc(intcol_bound(max));
     c->c = ZSTD_createCCtx();
     c->d = ZSTD_createDCtx();
-    if (c->ints && c->scaled && c->words && c->metas && c->tmp && c->c && c->d) return c;
+    if (c->ints && c->scaled && c->places && c->words && c->metas && c->tmp && c->c && c->d) return c;
     codec_free(c);
     return NULL;
 }
@@ -27,6 +28,7 @@ void codec_free(struct codec *c)
     ZSTD_freeDCtx(c->d);
     mem_free(c->ints);
     mem_free(c->scaled);
+    mem_free(c->places);
     mem_free(c->words);
     mem_free(c->metas);
     mem_free(c->tmp);

@@ -34,6 +34,7 @@ struct codec {
     size_t max;
     int64_t *ints;   /* max + 1 */
     int64_t *scaled; /* max + 1 */
+    int64_t *places; /* max + 1 */
     uint64_t *words; /* max + 1 */
     uint32_t *metas; /* max + 1 */
     uint8_t *tmp;    /* intcol_bound(max) */

@@ -15,12 +15,23 @@
  *   4 XOR   first value u64 LE, then bits, least significant first, for each further value:
  *           0: same as before; 1, 6 bits trailing zeros t, 6 bits length - 1, length bits: the XOR with
  *           the value before, shifted right by t; padded to a whole byte
- *   5 PLANES varint length, one zstd frame: byte 0 of all values, then byte 1 ... byte 7 */
+ *   5 PLANES varint length, one zstd frame: byte 0 of all values, then byte 1 ... byte 7
+ *   6 DICT  varint number of distinct values d (1..n), integer column of these, rising (as integers), integer
+ *           column of which one each value is (0..d-1)
+ *   8 + mode (1..3) + 4 with exceptions + 16 * k
+ *           decimals as in 1..3, shorter: with exceptions varint how many (1..n/8 + 1), integer column of their
+ *           positions, integer column of their values; then the integer column of i
+ * 1..3 and 4 are no longer written.
+ *
+ * Which form: what is no double, INT. Decimals when at most an eighth are exceptions and they take less than four
+ * bytes a value. Else, with a codec, the least of DICT (when at most a quarter is distinct), INT, PLANES and the
+ * decimals; without one INT. */
 #include "tsdb/codec_value.h"
 #include <math.h>
+#include <stdlib.h>
 #include "tsdb/codec_bits.h"
 
-enum { VAL_INT, VAL_DIV, VAL_MUL, VAL_F32, VAL_XOR, VAL_PLANES };
+enum { VAL_INT, VAL_DIV, VAL_MUL, VAL_F32, VAL_XOR, VAL_PLANES, VAL_DICT, VAL_SHORT = 8, VAL_EXCEPTIONS = 4 };
 #define SCALE_MAX DEC_DIGITS
 #define F32_DIGITS 6
 #define EXACT_MAX 2251799813685248.0 /* 2^51: the rounding below works under it */
@@ -100,6 +111,7 @@ bool dec_fit(const uint64_t *v, size_t n, unsigned *ret_mode, unsigned *ret_k)
     return false;
 }
 
+#define SOME_EXCEPTIONS 64 /* at most, without a codec */
 #define PROBES 32
 
 /* Scale that suits a mode on a few values spread over the column: the least one that leaves at most one
@@ -137,57 +149,35 @@ static size_t dec_ints(const uint64_t *v, size_t n, unsigned mode, unsigned k, s
     return exceptions;
 }
 
+/* Positions and values of the exceptions. */
+static uint8_t *put_exceptions(uint8_t *o, const uint64_t *v, unsigned mode, unsigned k, size_t exceptions,
+                               const int64_t *ints, struct codec *c)
+{
+    int64_t place[SOME_EXCEPTIONS], value[SOME_EXCEPTIONS];
+    int64_t *places = c ? c->places : place, *values = c ? c->places + c->max / 2 : value;
+    size_t found = 0;
+    for (size_t i = 0; found < exceptions; i++) {
+        if (dec_value(ints[i], mode, k) == v[i]) continue;
+        places[found] = (int64_t)i;
+        values[found++] = (int64_t)v[i];
+    }
+    o = put_varint(o, exceptions);
+    o += intcol_encode(places, exceptions, o, c);
+    return o + intcol_encode(values, exceptions, o, c);
+}
+
 static size_t put_decimal(const uint64_t *v, size_t n, unsigned mode, unsigned k, size_t exceptions,
                           const int64_t *ints, uint8_t *out, struct codec *c)
 {
     uint8_t *o = out;
-    *o++ = (uint8_t)mode;
-    *o++ = (uint8_t)k;
-    o = put_varint(o, exceptions);
-    size_t before = 0;
-    for (size_t i = 0; exceptions && i < n; i++) {
-        if (dec_value(ints[i], mode, k) == v[i]) continue;
-        o = put_varint(o, i - before);
-        o = put_u64(o, v[i]);
-        before = i;
-        exceptions--;
-    }
+    *o++ = (uint8_t)(VAL_SHORT | mode | (exceptions ? VAL_EXCEPTIONS : 0) | k << 4);
+    if (exceptions) o = put_exceptions(o, v, mode, k, exceptions, ints, c);
     return (size_t)(o - out) + intcol_encode(ints, n, o, c);
-}
-
-struct bitw {
-    uint8_t *o;
-    uint64_t acc;
-    unsigned have;
-};
-
-static void bit_put(struct bitw *w, uint64_t x, unsigned n) /* n <= 32 */
-{
-    w->acc |= x << w->have;
-    w->have += n;
-    while (w->have >= 8) *w->o++ = (uint8_t)w->acc, w->acc >>= 8, w->have -= 8;
-}
-
-static size_t put_xor(const uint64_t *v, size_t n, uint8_t *out)
-{
-    struct bitw w = {put_u64((out[0] = VAL_XOR, out + 1), n ? v[0] : 0), 0, 0};
-    for (size_t i = 1; i < n; i++) {
-        uint64_t x = v[i] ^ v[i - 1];
-        bit_put(&w, x != 0, 1);
-        if (x == 0) continue;
-        unsigned t = (unsigned)__builtin_ctzll(x), len = 64 - (unsigned)__builtin_clzll(x) - t;
-        x >>= t;
-        bit_put(&w, t | (len - 1) << 6, 12);
-        bit_put(&w, x & 0xffffffff, len < 32 ? len : 32);
-        if (len > 32) bit_put(&w, x >> 32, len - 32);
-    }
-    if (w.have) *w.o++ = (uint8_t)w.acc;
-    return (size_t)(w.o - out);
 }
 
 static size_t try_planes(const uint64_t *v, size_t n, uint8_t *out, size_t limit, struct codec *c)
 {
-    if (!c || n < 64 || n > c->max || limit < 64) return 0;
+    if (n < 64 || limit < 64) return 0;
     for (size_t i = 0; i < n; i++)
         for (unsigned b = 0; b < 8; b++) c->tmp[b * n + i] = (uint8_t)(v[i] >> (8 * b));
     size_t got = ZSTD_compressCCtx(c->c, out + 4, limit - 4, c->tmp, n * 8, 3);
@@ -197,9 +187,64 @@ static size_t try_planes(const uint64_t *v, size_t n, uint8_t *out, size_t limit
     return got + 4;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The distinct values, at most `most` of them, sorted; 0 when there are more. Scratch: c->tmp. */
+static size_t distinct(const uint64_t *v, size_t n, size_t most, int64_t *ret, struct codec *c)
+{
+    uint64_t *table = (uint64_t *)(void *)c->tmp; /* open addressing, half full at most; 0 is free */
+    size_t slots = 64, found = 0;
+    bool zero = false;
+    while (slots < most * 2) slots *= 2;
+    memset(table, 0, slots * sizeof *table);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = (v[i] * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (slots - 1);
+        while (table[at] && table[at] != v[i]) at = (at + 1) & (slots - 1);
+        if (table[at] || (!v[i] && zero)) continue;
+        if (found == most) return 0;
+        zero |= !v[i];
+        table[at] = v[i];
+        ret[found++] = (int64_t)v[i];
+    }
+    qsort(ret, found, sizeof *ret, by_value);
+    return found;
+}
+
+static size_t index_of(const int64_t *sorted, size_t n, int64_t v)
+{
+    size_t lo = 0, hi = n - 1;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (sorted[mid] < v)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static size_t try_dict(const uint64_t *v, size_t n, int64_t *ints, uint8_t *out, struct codec *c)
+{
+    size_t most = n / 4;
+    if (n < 16 || c->max < 64) return 0;
+    size_t d = distinct(v, n, most, c->places, c);
+    if (d == 0) return 0;
+    for (size_t i = 0; i < n; i++) ints[i] = (int64_t)index_of(c->places, d, (int64_t)v[i]);
+    uint8_t *o = out;
+    *o++ = VAL_DICT;
+    o = put_varint(o, d);
+    o += intcol_encode(c->places, d, o, c);
+    return (size_t)(o - out) + intcol_encode(ints, n, o, c);
+}
+
 static size_t try_mode(const uint64_t *v, size_t n, struct val_hint h, int64_t *ints, uint8_t *out, struct codec *c)
 {
-    size_t exceptions = dec_ints(v, n, h.mode, h.scale, n / 8, ints);
+    size_t most = c || n / 8 < SOME_EXCEPTIONS ? n / 8 : SOME_EXCEPTIONS;
+    size_t exceptions = dec_ints(v, n, h.mode, h.scale, most, ints);
     return exceptions == SIZE_MAX ? 0 : put_decimal(v, n, h.mode, h.scale, exceptions, ints, out, c);
 }
 
@@ -230,16 +275,28 @@ static size_t encode_bits(const uint64_t *v, size_t n, int64_t *ints, uint8_t *o
     return 1 + intcol_encode(ints, n, out + 1, c);
 }
 
+/* What is no decimal, or a poor one of `got` bytes (0: none): the least of the other forms. */
+static size_t encode_odd(const uint64_t *v, size_t n, struct val_hint *hint, int64_t *ints, uint8_t *out, size_t got,
+                         struct codec *c)
+{
+    size_t least = got ? got : SIZE_MAX, dict = try_dict(v, n, ints, out, c);
+    if (dict && dict < least) least = dict;
+    size_t bits = encode_bits(v, n, ints, out, c);
+    if (bits < least) least = bits;
+    size_t planes = try_planes(v, n, out, least < n * 8 ? least : n * 8, c);
+    if (planes) return planes;
+    if (least == bits) return encode_bits(v, n, ints, out, c);
+    return least == dict ? try_dict(v, n, ints, out, c) : try_mode(v, n, *hint, ints, out, c);
+}
+
 static size_t encode_doubles(const uint64_t *v, size_t n, struct val_hint *hint, int64_t *ints, uint8_t *out,
                              struct codec *c)
 {
     size_t got = encode_decimal(v, n, hint, ints, out, c);
     if (got && got < n * 4) return got;
-    size_t limit = got ? got : n * 8 + 9;
-    size_t planes = try_planes(v, n, out, limit, c);
-    if (planes) return planes;
-    if (got) return try_mode(v, n, *hint, ints, out, c);
-    return put_xor(v, n, out);
+    if (c && n <= c->max) return encode_odd(v, n, hint, ints, out, got, c);
+    if (got && got <= n * 8) return got; /* the last thing written */
+    return encode_bits(v, n, ints, out, c);
 }
 
 size_t valcol_encode(const uint64_t *v, size_t n, bool doubles, struct val_hint *hint, int64_t *ints, uint8_t *out,
@@ -259,6 +316,42 @@ static void scale_back(uint64_t *v, size_t n, unsigned mode, unsigned k)
         bits_multiply(v, n, inv10_of[k]);
     else
         for (size_t i = 0; i < n; i++) v[i] = dec_value((int64_t)v[i], VAL_F32, k);
+}
+
+static bool sorted_out(const int64_t *places, size_t n, size_t end)
+{
+    for (size_t i = 0; i < n; i++)
+        if (places[i] < (i ? places[i - 1] + 1 : 0) || (uint64_t)places[i] >= end) return false;
+    return true;
+}
+
+static void get_short(struct in *in, uint64_t *v, size_t n, unsigned form, struct codec *c)
+{
+    int64_t place[SOME_EXCEPTIONS], value[SOME_EXCEPTIONS];
+    size_t exceptions = form & VAL_EXCEPTIONS ? in_count(in, n / 8 + 1) : 0, room = c ? c->max / 2 : SOME_EXCEPTIONS;
+    int64_t *places = c ? c->places : place, *values = c ? c->places + c->max / 2 : value;
+    if (exceptions > room || (form & 3) == 0) in->bad = true;
+    if (exceptions && !in->bad) intcol_decode(in, places, exceptions, c);
+    if (exceptions && !in->bad) intcol_decode(in, values, exceptions, c);
+    if (!in->bad && !sorted_out(places, exceptions, n)) in->bad = true;
+    if (!in->bad) intcol_decode(in, (int64_t *)v, n, c);
+    if (in->bad) return;
+    scale_back(v, n, form & 3, form >> 4);
+    for (size_t i = 0; i < exceptions; i++) v[places[i]] = (uint64_t)values[i];
+}
+
+static void get_dict(struct in *in, uint64_t *v, size_t n, struct codec *c)
+{
+    size_t d = in_count(in, n);
+    if (!c || d == 0 || d > c->max) in->bad = true;
+    if (!in->bad) intcol_decode(in, c->places, d, c);
+    if (!in->bad) intcol_decode(in, (int64_t *)v, n, c);
+    for (size_t i = 0; i < n && !in->bad; i++) {
+        if (v[i] >= d)
+            in->bad = true;
+        else
+            v[i] = (uint64_t)c->places[v[i]];
+    }
 }
 
 static void get_decimal(struct in *in, uint64_t *v, size_t n, unsigned mode, struct codec *c)
@@ -346,6 +439,10 @@ void valcol_decode(struct in *in, uint64_t *v, size_t n, struct codec *c)
         get_xor(in, v, n);
     else if (form == VAL_PLANES)
         get_planes(in, v, n, c);
+    else if (form == VAL_DICT)
+        get_dict(in, v, n, c);
+    else if (form & VAL_SHORT)
+        get_short(in, v, n, form, c);
     else
         in->bad = true;
 }
