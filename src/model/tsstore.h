@@ -39,6 +39,8 @@ struct ts_stats {
     bool read_only;            /* appends refused (fsync failed, disk full) */
     char read_only_why[128];
     uint64_t logs_dropped;     /* archived logs that went for want of room, not fetched by anyone */
+    uint64_t away_segments;    /* that lie in a place that does not answer: queries that need them fail */
+    char away_why[128];
     bool retention_held;       /* the clock has leapt: limits of age go by the time believed before, for up to a day */
 };
 

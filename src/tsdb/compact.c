@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "tsdb/delete.h"
+#include "tsdb/places.h"
 #include "tsdb/engine.h"
 #include "tsdb/seg_write.h"
 
@@ -154,11 +155,7 @@ static int write_merged(struct tsdb *db, struct seg *const *segs, size_t n, int6
 
 static void remove_segs(struct tsdb *db, struct seg *const *segs, size_t n)
 {
-    char path[SEG_PATH_MAX];
-    for (size_t i = 0; i < n; i++) {
-        seg_path(seg_info(segs[i]), path);
-        (void)db->fs->ops->remove(db->fs, path);
-    }
+    for (size_t i = 0; i < n; i++) place_remove(db, seg_info(segs[i]), false);
     db->dir_dirty = true;
     (void)job_sync_dir(db);
 }
@@ -212,6 +209,7 @@ static size_t run_of(const struct view *v, size_t first, unsigned t, const struc
     for (; first + n < v->nsegs && n < MERGE_MAX; n++) {
         const struct seg_info *s = seg_info(v->segs[first + n]);
         if (s->class_id != seg_info(v->segs[first])->class_id || tier(v->segs[first + n]) > t) break;
+        if (s->place != TS_HOT) break; /* what has moved stays as it is */
         bytes += s->file_bytes;
         if (s->min_us < lo) lo = s->min_us;
         if (s->max_us > hi) hi = s->max_us;

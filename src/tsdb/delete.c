@@ -349,6 +349,7 @@ static int look(struct tsdb *db, const struct view *v, const struct tombs *t, bo
         still[i] = heads_older(v, &t->t[i]);
         for (size_t k = 0; k < v->nsegs; k++) {
             int rc = holds(db, v->segs[k], &t->t[i]);
+            if (rc == ERR_UNAVAILABLE || rc == ERR_IO) rc = 0, still[i] = true; /* its place is away: another time */
             if (rc < 0) return rc;
             if (rc && *ret_seg == SIZE_MAX) *ret_seg = k;
             if (rc) return 0;

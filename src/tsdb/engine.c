@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "tsdb/delete.h"
 #include "tsdb/engine.h"
+#include "tsdb/places.h"
 #include "tsdb/worker.h"
 
 #define REC_MAX ((size_t)256 << 20)
@@ -46,6 +47,7 @@ static void db_stats(struct ts_store *st, struct ts_stats *ret)
         if (s->min_us < oldest) oldest = s->min_us;
     }
     ret->segments = v->nsegs;
+    ret->away_segments = places_away(db, v, ret->away_why, sizeof ret->away_why);
     ret->oldest_us = oldest == INT64_MAX ? 0 : oldest;
     if (ret->newest_us == INT64_MIN) ret->newest_us = 0;
     view_put(v);
@@ -78,6 +80,8 @@ static void db_free(struct tsdb *db)
     mem_free(db->logs);
     archive_fini(db);
     tombs_fini(db);
+    places_fini(db);
+    pthread_mutex_destroy(&db->keep.moving);
     mem_free(db->class_of);
     pthread_cond_destroy(&db->wake);
     pthread_cond_destroy(&db->idle);
@@ -127,6 +131,9 @@ static void db_init(struct tsdb *db, const struct tsdb_config *cfg)
     db->stats.newest_us = INT64_MIN;
     for (int i = 0; i < TSDB_CLASSES; i++) db->floor[i] = INT64_MIN;
     buf_init(&db->rec, REC_MAX);
+    memcpy(db->keep.places, cfg->places, sizeof db->keep.places);
+    db->keep.nowhere.ops = &places_nowhere;
+    pthread_mutex_init(&db->keep.moving, NULL);
     pthread_mutex_init(&db->work, NULL);
     pthread_mutex_init(&db->append, NULL);
     pthread_mutex_init(&db->lock, NULL);

@@ -105,10 +105,13 @@ struct query {
     struct codec *codec;
     struct source *sources;
     size_t n;
-    int64_t newest_us; /* of the store */
+    int64_t newest_us;  /* of the store */
+    int64_t skipped_us; /* greatest time in what was left out; INT64_MIN: nothing was */
     struct tsdb *db;
 };
 int query_begin(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struct query *q);
+/* The same without what lies in other places; q->skipped_us tells the greatest time left out. */
+int query_begin_near(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struct query *q);
 void query_end(struct query *q);
 
 /* query.c, windows.c, summary.c, plot.c */

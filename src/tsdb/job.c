@@ -4,11 +4,12 @@
  * begins: a log or segment that came back after a power cut could otherwise meet newer segments that do
  * not contain it and win over them. */
 #include "base/mem.h"
-#include "tsdb/engine.h"
+#include "tsdb/places.h"
 
 int job_sync_dir(struct tsdb *db)
 {
     int rc = archive_sync(db);
+    if (!rc) rc = places_save(db);
     if (!rc) rc = db->fs->ops->sync_dir(db->fs, "ts");
     db->dir_dirty = rc != 0;
     return rc;

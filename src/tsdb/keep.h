@@ -2,6 +2,7 @@
  *
  * Members are guarded by the lock that is named; "work" and "lock" are those of engine.h. */
 #pragma once
+#include <pthread.h>
 #include "tsdb/segment.h"
 #include "tsdb/tsdb.h"
 
@@ -24,13 +25,28 @@ struct keep_archive {
     bool dirty; /* work: renames and removals that are not synced yet */
 };
 #define TSDB_NAME_MAX 96
+/* A segment in another place; work. */
+struct moved {
+    struct seg_info i;
+    bool doomed; /* not wanted there */
+    bool busy;   /* being copied */
+};
+struct keep_moved {
+    struct moved *m;
+    size_t n, cap;
+    bool dirty;
+};
 struct tombs;
 struct keep {
-    int64_t until_us;    /* of the restore that is under way; 0: none */
-    struct tombs *tombs; /* lock; changed with work held too */
-    bool tombs_dirty;    /* work, and the four below */
-    bool purge_now;      /* do not wait until deleting has come to rest */
-    uint64_t removed_ns; /* the last deletion */
+    struct fs *places[TS_PLACES];
+    struct fs nowhere;       /* for segments in a place that is not configured any more */
+    struct keep_moved moved; /* work */
+    pthread_mutex_t moving;  /* one at a time; before work */
+    int64_t until_us;        /* of the restore that is under way; 0: none */
+    struct tombs *tombs;     /* lock; changed with work held too */
+    bool tombs_dirty;        /* work, and the four below */
+    bool purge_now;          /* do not wait until deleting has come to rest */
+    uint64_t removed_ns;     /* the last deletion */
     struct keep_archive archive;
     struct keep_clock clock;
     uint64_t rewritten; /* work: of the job that is running */

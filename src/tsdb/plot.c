@@ -1,6 +1,6 @@
 /* plot.c - per pixel interval at most five samples: first, least, greatest, last and the first one that
  * is not good. Blocks that lie inside one interval are taken by their summary. */
-#include "tsdb/engine.h"
+#include "tsdb/places.h"
 #include "tsdb/stats.h"
 
 #define OUT_MAX 512
@@ -143,5 +143,7 @@ int db_plot(struct ts_store *st, uint32_t point, int64_t from, int64_t to, uint3
         query_end(&q);
     }
     if (!rc || own) return rc;
+    int place = places_error(tsdb_of(st), e, rc);
+    if (place) return place;
     return error_set(e, rc, "", "plot: %s", "曲线查询：%s", error_title(rc));
 }

@@ -5,7 +5,7 @@
  * already are not counted again. Bytes are those that the enforcement frees: of files that go, and near
  * enough of files that are rewritten. What is in memory is not counted. */
 #include "base/mem.h"
-#include "tsdb/engine.h"
+#include "tsdb/places.h"
 
 struct plan { /* one segment */
     struct seg *seg;
@@ -170,6 +170,8 @@ static int class_preview(struct preview *v, const struct ts_class *c, int64_t no
         if (v->floor != INT64_MIN) rc = count_below(v, p->seg, v->floor, &refused, &ignored);
         ret->samples += p->below > refused ? p->below - refused : 0;
         ret->bytes += (uint64_t)(seg_info(p->seg)->file_bytes - p->bytes);
+        uint8_t place = place_wanted(v->db, c, seg_info(p->seg), now);
+        if (!p->gone && place != seg_info(p->seg)->place) ret->move_bytes[place] += (uint64_t)p->bytes;
     }
     if (floor > ret->before_us && ret->samples) ret->before_us = floor;
     if (!ret->samples && !ret->bytes) ret->before_us = INT64_MIN;

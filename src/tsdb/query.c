@@ -1,9 +1,11 @@
 /* query.c - scan, before and after. */
 #include "base/mem.h"
-#include "tsdb/engine.h"
+#include "tsdb/places.h"
 
-static int fault(struct error *e, int rc)
+static int fault(struct tsdb *db, struct error *e, int rc)
 {
+    int place = places_error(db, e, rc);
+    if (place) return place;
     return error_set(e, rc, "", "history query: %s", "历史查询：%s", error_title(rc));
 }
 
@@ -22,7 +24,7 @@ static int scan_merge(struct query *q, int64_t from, int64_t to, ts_scan_fn *fn,
         }
     }
     merge_fini(&m);
-    return rc ? fault(e, rc) : 0;
+    return rc ? fault(q->db, e, rc) : 0;
 }
 
 int db_scan(struct ts_store *st, uint32_t point, int64_t from, int64_t to, ts_scan_fn *fn, void *ctx, struct error *e)
@@ -30,7 +32,7 @@ int db_scan(struct ts_store *st, uint32_t point, int64_t from, int64_t to, ts_sc
     struct query q;
     if (from >= to) return 0;
     int rc = query_begin(tsdb_of(st), point, from, to - 1, &q);
-    if (rc) return fault(e, rc);
+    if (rc) return fault(tsdb_of(st), e, rc);
     rc = scan_merge(&q, from, to, fn, ctx, e);
     query_end(&q);
     return rc;
@@ -78,12 +80,14 @@ static int before_in(struct source *src, int64_t at, struct codec *c, struct bes
     return ERR_NOT_FOUND; /* nothing readable among the pieces that were asked for */
 }
 
-static int before_from(struct tsdb *db, uint32_t point, int64_t from, int64_t at, struct best *b, bool *ret_missed)
+static int before_from(struct tsdb *db, uint32_t point, int64_t from, int64_t at, bool near, struct best *b,
+                       bool *ret_missed, int64_t *ret_skipped)
 {
     struct query q;
-    int rc = query_begin(db, point, from, at, &q);
+    int rc = near ? query_begin_near(db, point, from, at, &q) : query_begin(db, point, from, at, &q);
     if (rc) return rc;
     *ret_missed = false;
+    *ret_skipped = q.skipped_us;
     for (size_t i = 0; i < q.n && !rc; i++) {
         rc = before_in(&q.sources[i], at, q.codec, b);
         if (rc == ERR_NOT_FOUND) *ret_missed |= q.sources[i].n > 0, rc = 0;
@@ -97,9 +101,14 @@ int db_before(struct ts_store *st, uint32_t point, int64_t at, struct sample *re
     struct best b = {.buf = mem_alloc(SEG_BLOCK_MAX * sizeof *b.buf)};
     if (!b.buf) return ERR_NOMEM;
     bool missed;
-    int rc = before_from(tsdb_of(st), point, at, at, &b, &missed);
+    int64_t skipped, ignored;
+    struct tsdb *db = tsdb_of(st);
+    int rc = before_from(db, point, at, at, true, &b, &missed, &skipped);
+    /* What has moved to other places is asked only where it may hold something later. */
+    if (!rc && skipped != INT64_MIN && (!b.found || b.s.time_us <= skipped))
+        rc = before_from(db, point, at, at, false, &b, &missed, &ignored);
     /* A damaged block, or the only candidate lies behind `at`: look through everything older. */
-    if (!rc && missed) rc = before_from(tsdb_of(st), point, INT64_MIN, at, &b, &missed);
+    if (!rc && missed) rc = before_from(db, point, INT64_MIN, at, false, &b, &missed, &ignored);
     mem_free(b.buf);
     if (rc) return rc;
     if (!b.found) return ERR_NOT_FOUND;

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "tsdb/engine.h"
 #include "tsdb/delete.h"
+#include "tsdb/places.h"
 #include "tsdb/recover.h"
 
 struct found {
@@ -232,6 +233,7 @@ static int recover(struct tsdb *db, struct found *f, struct seg_set *set, struct
     int rc = db->fs->ops->list(db->fs, "ts", note, f);
     if (!rc && f->nomem) rc = ERR_NOMEM;
     for (size_t i = 0; !rc && i < f->ntemps; i++) (void)db->fs->ops->remove(db->fs, f->temps[i]);
+    if (!rc) rc = places_load(db, e);
     if (!rc) rc = segs_load(db, f->segs, f->nsegs, set, e);
     for (size_t i = 0; !rc && i < f->nwals; i++)
         if (f->wals[i] > last) last = f->wals[i];

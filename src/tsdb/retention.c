@@ -12,6 +12,7 @@
  * too much in bytes goes all the same. ts_stats.retention_held tells. */
 #include "base/mem.h"
 #include "tsdb/engine.h"
+#include "tsdb/places.h"
 #include "tsdb/small.h"
 
 #define HOUR_US INT64_C(3600000000)
@@ -109,7 +110,7 @@ int64_t retention_floor(const struct ts_class *c, int64_t now)
 int64_t retention_cut(const struct seg_info *s, int64_t floor)
 {
     if (s->max_us < floor) return INT64_MAX;
-    if (s->min_us >= floor) return INT64_MIN;
+    if (s->min_us >= floor || s->place == TS_COLD) return INT64_MIN; /* there nothing is rewritten for that */
     uint64_t span = (uint64_t)s->max_us - (uint64_t)s->min_us, gone = (uint64_t)floor - (uint64_t)s->min_us;
     return gone > span / 2 ? floor : INT64_MIN;
 }
@@ -181,6 +182,7 @@ int tsdb_enforce_retention(struct ts_store *st, struct error *e)
         rc = enforce_class(db, &classes[i], now);
     }
     pthread_mutex_unlock(&db->work);
+    if (!rc) rc = places_move(db, classes, now);
     pthread_mutex_lock(&db->lock);
     if (db->keep.tombs) { /* deletions that wait for their segments to be rewritten */
         db->merge_wanted = true;

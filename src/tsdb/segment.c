@@ -28,6 +28,11 @@ struct seg {
     size_t ndamaged, cap_damaged;
     seg_damage_fn *damage;
     void *damage_ctx;
+    atomic_int err; /* of the last read; 0 */
+    /* A segment in another place is opened when it is first needed: this one only knows what it is, `inner` is
+     * the open one. Its predecessors, whose file no longer answered, hang behind it until all goes. */
+    struct fs *lazy_fs;
+    _Atomic(struct seg *) inner;
 };
 
 void seg_path(const struct seg_info *i, char out[SEG_PATH_MAX])
@@ -57,6 +62,7 @@ struct seg *seg_ref(struct seg *s)
 void seg_unref(struct seg *s)
 {
     if (!s || atomic_fetch_sub(&s->refs, 1) != 1) return;
+    seg_unref(atomic_load(&s->inner));
     fs_close(s->f);
     pthread_mutex_destroy(&s->lock);
     mem_free(s->pages);
@@ -70,9 +76,75 @@ const struct seg_info *seg_info(const struct seg *s)
     return &s->info;
 }
 
+static int64_t pread_from(struct seg *s, void *p, size_t n, int64_t at)
+{
+    int64_t got = fs_pread(s->f, p, n, at);
+    int err = got < 0 ? (int)got : 0;
+    if (atomic_load_explicit(&s->err, memory_order_relaxed) != err) atomic_store(&s->err, err);
+    return got;
+}
+
+static int open_inner(struct seg *s, struct seg *old, struct seg **ret)
+{
+    char path[SEG_PATH_MAX];
+    struct seg *in = NULL;
+    seg_path(&s->info, path);
+    int rc = seg_open(s->lazy_fs, path, s->damage, s->damage_ctx, &in);
+    if (!rc && in->info.uid != s->info.uid) { /* another store's file */
+        seg_unref(in);
+        rc = ERR_UNAVAILABLE;
+    }
+    if (rc == ERR_NOT_FOUND || rc == ERR_IO) rc = ERR_UNAVAILABLE;
+    atomic_store(&s->err, rc == ERR_NOMEM ? 0 : rc);
+    if (rc) return rc;
+    atomic_store(&in->inner, old);
+    atomic_store(&s->inner, in);
+    *ret = in;
+    return 0;
+}
+
+/* The segment whose file is open. ERR_UNAVAILABLE: its place does not answer. */
+static int seg_real(struct seg **ps)
+{
+    struct seg *s = *ps;
+    int rc = 0;
+    if (!s->lazy_fs) return 0;
+    struct seg *in = atomic_load(&s->inner);
+    if (!in || atomic_load(&in->err)) {
+        pthread_mutex_lock(&s->lock);
+        in = atomic_load(&s->inner);
+        if (!in || atomic_load(&in->err)) rc = open_inner(s, in, &in);
+        pthread_mutex_unlock(&s->lock);
+    }
+    *ps = in;
+    return rc;
+}
+
+int seg_away(const struct seg *s)
+{
+    const struct seg *in = atomic_load(&s->inner);
+    int err = atomic_load(&s->err);
+    return err || !in || !s->lazy_fs ? err : atomic_load(&in->err);
+}
+
+int seg_lazy(struct fs *fs, const struct seg_info *i, seg_damage_fn *damage, void *ctx, struct seg **ret)
+{
+    struct seg *s = mem_calloc(1, sizeof *s);
+    if (!s) return ERR_NOMEM;
+    atomic_init(&s->refs, 1);
+    pthread_mutex_init(&s->lock, NULL);
+    s->damage = damage;
+    s->damage_ctx = ctx;
+    s->lazy_fs = fs;
+    s->info = *i;
+    *ret = s;
+    return 0;
+}
+
 int64_t seg_read(struct seg *s, void *p, size_t n, int64_t at)
 {
-    return fs_pread(s->f, p, n, at);
+    int rc = seg_real(&s);
+    return rc ? rc : pread_from(s, p, n, at);
 }
 
 /* Tell about a broken place once. */
@@ -93,7 +165,7 @@ static int read_any(struct seg *s, uint64_t at, size_t len, struct codec *c, int
 {
     uint8_t *p = codec_io(c, len);
     if (!p) return ERR_NOMEM;
-    int64_t got = fs_pread(s->f, p, len, (int64_t)at);
+    int64_t got = pread_from(s, p, len, (int64_t)at);
     if (got < 0) return (int)got;
     *ret_kind = frame_check(p, (size_t)got, s->info.uid, at, ret);
     return *ret_kind ? 0 : ERR_CORRUPT;
@@ -109,7 +181,7 @@ static int read_frame(struct seg *s, uint64_t at, size_t len, int kind, struct c
 static int read_frame_at(struct seg *s, uint64_t at, int kind, struct codec *c, struct in *ret)
 {
     uint8_t head[FRAME_HEAD];
-    int64_t got = fs_pread(s->f, head, FRAME_HEAD, (int64_t)at);
+    int64_t got = pread_from(s, head, FRAME_HEAD, (int64_t)at);
     if (got < 0) return (int)got;
     if (got < FRAME_HEAD || load_u32(head + 4) > FRAME_MAX) return ERR_CORRUPT;
     if ((int64_t)(at + load_u32(head + 4)) > s->info.file_bytes) return ERR_CORRUPT;
@@ -159,7 +231,7 @@ static int fill_frame(struct seg *s, uint64_t at, size_t len, struct codec_frame
         k->p = p;
         k->cap = len;
     }
-    int64_t got = fs_pread(s->f, k->p, len, (int64_t)at);
+    int64_t got = pread_from(s, k->p, len, (int64_t)at);
     if (got < 0) return (int)got;
     if (!frame_check(k->p, (size_t)got, s->info.uid, at, &payload)) return ERR_CORRUPT;
     k->n = FRAME_HEAD + in_left(&payload);
@@ -268,7 +340,7 @@ static int next_frame(struct salvage *v, uint64_t at, uint64_t *ret, int *ret_ki
     uint8_t head[FRAME_HEAD];
     for (; at + FRAME_HEAD <= end; at++) {
         struct in in;
-        int64_t got = fs_pread(v->s->f, head, FRAME_HEAD, (int64_t)at);
+        int64_t got = pread_from(v->s, head, FRAME_HEAD, (int64_t)at);
         if (got < 0) return (int)got;
         size_t len = FRAME_HEAD + (size_t)load_u32(head + 4);
         if (memcmp(head, "BTSB", 4) != 0 || len > FRAME_MAX || at + len > end) continue;
@@ -369,10 +441,10 @@ static int open_index(struct seg *s)
     int64_t size = fs_size(s->f), got;
     if (size < 0) return (int)size;
     if (size < SEG_HEAD) return ERR_CORRUPT;
-    if ((got = fs_pread(s->f, head_bytes, SEG_HEAD, 0)) < 0) return (int)got;
+    if ((got = pread_from(s, head_bytes, SEG_HEAD, 0)) < 0) return (int)got;
     int rc_head = seg_head_decode(head_bytes, (size_t)got, &head), rc = ERR_CORRUPT;
     if (size >= SEG_FOOT + SEG_HEAD) {
-        if ((got = fs_pread(s->f, foot_bytes, SEG_FOOT, size - SEG_FOOT)) < 0) return (int)got;
+        if ((got = pread_from(s, foot_bytes, SEG_FOOT, size - SEG_FOOT)) < 0) return (int)got;
         rc = seg_foot_decode(foot_bytes, (size_t)got, &foot);
     }
     if (rc == ERR_UNSUPPORTED || rc_head == ERR_UNSUPPORTED) return ERR_UNSUPPORTED;
@@ -545,6 +617,8 @@ static int pick_found(struct seg *s, struct pick *k)
 int seg_source(struct seg *s, uint32_t point, int64_t from, int64_t to, int64_t floor, struct arena *a,
                struct codec *codec, struct source *ret)
 {
+    int real = seg_real(&s);
+    if (real) return real;
     struct pick k = {.point = point, .from = from, .to = to, .a = a};
     int rc = 0;
     if (!atomic_load(&s->salvaged)) {
@@ -604,6 +678,8 @@ static int list_all(struct seg *s, struct codec *c, struct list *l)
 
 int seg_points(struct seg *s, struct codec *codec, struct seg_point **ret, size_t *ret_n)
 {
+    int real = seg_real(&s);
+    if (real) return real;
     struct list l = {0};
     int rc = list_all(s, codec, &l);
     if (rc) {
@@ -638,6 +714,8 @@ static int walk_entry(void *ctx, const struct index_entry *e)
 
 int seg_each_meta(struct seg *s, struct codec *codec, seg_meta_fn *fn, void *ctx)
 {
+    int real = seg_real(&s);
+    if (real) return real;
     struct walk k = {.fn = fn, .ctx = ctx, .first_us = INT64_MIN};
     int rc = 0;
     for (size_t i = 0; i < s->npages && !rc && !k.rc && !atomic_load(&s->salvaged); i++)

@@ -30,6 +30,10 @@ int seg_open(struct fs *fs, const char *path, seg_damage_fn *damage, void *ctx, 
 struct seg *seg_ref(struct seg *s);
 void seg_unref(struct seg *s);
 const struct seg_info *seg_info(const struct seg *s);
+/* A segment in another place, known by `i` (place set), opened when it is first read. What reads it may fail with
+ * ERR_UNAVAILABLE then, and works again as soon as the place does. */
+int seg_lazy(struct fs *fs, const struct seg_info *i, seg_damage_fn *damage, void *ctx, struct seg **ret);
+int seg_away(const struct seg *s); /* the error of the last attempt to read it; 0: it went well */
 int64_t seg_read(struct seg *s, void *p, size_t n, int64_t at); /* bytes of the file as they are */
 
 /* The blocks of a point that may hold samples of [from, to], as a source; the last block that begins at

@@ -4,6 +4,7 @@
  * (of two with the same range the later generation counts): removed, once the other is known to open.
  * One that does not open is renamed to "bad-..." and counted. */
 #include "base/mem.h"
+#include "tsdb/places.h"
 #include "tsdb/recover.h"
 
 static bool replaces(const struct seg_info *a, const struct seg_info *b)
@@ -43,21 +44,33 @@ static int open_one(struct tsdb *db, const struct seg_info *name, struct seg_set
     return 0;
 }
 
+static int by_class_lo(const void *a, const void *b)
+{
+    const struct seg_info *x = seg_info(*(struct seg *const *)a), *y = seg_info(*(struct seg *const *)b);
+    if (x->class_id != y->class_id) return x->class_id < y->class_id ? -1 : 1;
+    if (x->seq_lo != y->seq_lo) return x->seq_lo < y->seq_lo ? -1 : 1;
+    if (x->seq_hi != y->seq_hi) return x->seq_hi > y->seq_hi ? -1 : 1;
+    return (x->gen < y->gen) - (x->gen > y->gen);
+}
+
+/* In this order whatever replaces a segment stands in front of it, and of those in front the one that reaches
+ * farthest does if any does. */
 static void drop_replaced(struct tsdb *db, struct seg_set *set)
 {
-    size_t left = 0;
+    size_t left = 0, far = 0;
     bool *gone = mem_calloc(set->n + 1, sizeof *gone);
-    for (size_t i = 0; i < set->n && gone; i++)
-        for (size_t k = 0; k < set->n && !gone[i]; k++)
-            gone[i] = k != i && replaces(seg_info(set->segs[k]), seg_info(set->segs[i]));
+    if (set->n > 1) qsort(set->segs, set->n, sizeof *set->segs, by_class_lo);
+    for (size_t i = 1; i < set->n && gone; i++) {
+        const struct seg_info *f = seg_info(set->segs[far]), *s = seg_info(set->segs[i]);
+        gone[i] = replaces(f, s);
+        if (!gone[i] && (f->class_id != s->class_id || s->seq_hi >= f->seq_hi)) far = i;
+    }
     for (size_t i = 0; i < set->n && gone; i++) {
         if (!gone[i]) {
             set->segs[left++] = set->segs[i];
             continue;
         }
-        char path[SEG_PATH_MAX];
-        seg_path(seg_info(set->segs[i]), path);
-        (void)db->fs->ops->remove(db->fs, path);
+        place_remove(db, seg_info(set->segs[i]), false);
         seg_unref(set->segs[i]);
     }
     if (gone) set->n = left;
@@ -79,6 +92,8 @@ int segs_load(struct tsdb *db, struct seg_info *names, size_t n, struct seg_set 
         int rc = open_one(db, &names[i], ret, e);
         if (rc) return rc;
     }
+    int rc = places_open(db, ret);
+    if (rc) return rc;
     drop_replaced(db, ret);
     if (ret->n > 1) qsort(ret->segs, ret->n, sizeof *ret->segs, by_class_seq);
     for (size_t i = 0; i < ret->n; i++) {

@@ -48,13 +48,17 @@ static bool may_overlap(const struct seg_info *i, int64_t from, int64_t to, int6
 }
 
 /* With from == to the sample in force at that time is wanted: older segments count. */
-static int seg_parts(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struct query *q,
+static int seg_parts(struct tsdb *db, uint32_t point, int64_t from, int64_t to, bool near, struct query *q,
                      const int64_t floor[TSDB_CLASSES])
 {
     for (size_t i = 0; i < q->view->nsegs; i++) {
         struct seg *s = q->view->segs[i];
         const struct seg_info *info = seg_info(s);
         if (!may_overlap(info, from, to, floor[info->class_id])) continue;
+        if (near && info->place != TS_HOT) {
+            if (info->max_us > q->skipped_us) q->skipped_us = info->max_us;
+            continue;
+        }
         if (!q->codec && !(q->codec = codec_get(db))) return ERR_NOMEM;
         int rc = seg_source(s, point, from, to, floor[info->class_id], &q->arena, q->codec, &q->sources[q->n]);
         if (rc < 0 && rc != ERR_CORRUPT) return rc;
@@ -63,10 +67,10 @@ static int seg_parts(struct tsdb *db, uint32_t point, int64_t from, int64_t to, 
     return 0;
 }
 
-int query_begin(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struct query *q)
+static int begin(struct tsdb *db, uint32_t point, int64_t from, int64_t to, bool near, struct query *q)
 {
     int64_t floor[TSDB_CLASSES], point_floor;
-    *q = (struct query){.db = db};
+    *q = (struct query){.db = db, .skipped_us = INT64_MIN};
     arena_init(&q->arena, QUERY_ARENA_MAX);
     pthread_mutex_lock(&db->lock);
     memcpy(floor, db->floor, sizeof floor);
@@ -79,13 +83,23 @@ int query_begin(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struc
     int rc = q->sources ? 0 : ERR_NOMEM;
     if (!rc) rc = head_parts(db, point, from, to, q, point_floor);
     if (!rc && spilled) rc = spill_source(db, point, q);
-    if (!rc) rc = seg_parts(db, point, from, to, q, floor);
+    if (!rc) rc = seg_parts(db, point, from, to, near, q, floor);
     if (!rc) rc = tombs_hide(q->tombs, point, q->sources, q->n, &q->arena);
     pthread_mutex_lock(&db->lock); /* behind the last look at a head: not before anything gathered */
     q->newest_us = db->stats.newest_us;
     pthread_mutex_unlock(&db->lock);
     if (rc) query_end(q);
     return rc;
+}
+
+int query_begin(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struct query *q)
+{
+    return begin(db, point, from, to, false, q);
+}
+
+int query_begin_near(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struct query *q)
+{
+    return begin(db, point, from, to, true, q);
 }
 
 void query_end(struct query *q)

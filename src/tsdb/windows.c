@@ -5,7 +5,7 @@
  * the end of its last stretch; behind the last window the next sample is looked for. */
 #include <math.h>
 #include "tsdb/acc.h"
-#include "tsdb/engine.h"
+#include "tsdb/places.h"
 
 struct windows {
     const int64_t *edges;
@@ -144,5 +144,7 @@ int db_windows(struct ts_store *st, uint32_t point, const int64_t *edges, size_t
     if (n == 0) return 0;
     int rc = run_windows(&w, tsdb_of(st), point, &own);
     if (!rc || own) return rc;
+    int place = places_error(tsdb_of(st), e, rc);
+    if (place) return place;
     return error_set(e, rc, "", "windows: %s", "窗口查询：%s", error_title(rc));
 }
