@@ -3,6 +3,8 @@
 import { gzipSync } from 'node:zlib';
 import { execFile } from 'node:child_process';
 import net from 'node:net';
+import { tableFromIPC } from 'apache-arrow';
+import WebSocket from 'ws';
 import { Api, equal, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
 
 const dir = tempDir();
@@ -211,6 +213,196 @@ test('binary batches: stored, and refused row by row', async () => {
   for (const b of [Buffer.alloc(0), Buffer.alloc(15), binary([good], { magic: 1 }), binary([good], { count: 2 }), binary([good], { count: 0 }), binary([good]).subarray(0, 39), Buffer.concat([binary([good]), Buffer.alloc(1)])])
     equal((await samples(b)).status, 400, `${b.length} bytes`);
   equal((await samples(binary([good]), readToken)).status, 403);
+});
+
+// ---- Arrow ----
+const arrow = async (path, headers = { Accept: 'application/vnd.apache.arrow.stream' }) => {
+  const res = await api.raw('GET', path, undefined, headers);
+  if (res.status !== 200) throw new Error(`${path}: ${res.status} ${await res.text()}`);
+  equal(res.headers.get('content-type'), 'application/vnd.apache.arrow.stream', path);
+  return tableFromIPC(new Uint8Array(await res.arrayBuffer()));
+};
+const column = (t, name) => {
+  const v = t.getChild(name);
+  return Array.from({ length: t.numRows }, (_, i) => v.get(i));
+};
+
+test('arrow: samples as apache-arrow reads them', async () => {
+  const range = `from=${T0 - 1}&to=${T0 + 20000}`;
+  const json = await api.get(`/history/recorded?points=P1,S,mill&${range}`);
+  const t = await arrow(`/history/recorded?points=P1,S,mill&${range}`);
+  equal(t.schema.fields.map((f) => `${f.name}: ${f.type}`), ['point: Dictionary<Int32, Utf8>', 'time: Timestamp<MICROSECOND, UTC>', 'value: Float64', 'text: Utf8', 'quality: Uint8', 'reason: Uint8']);
+  equal(t.schema.fields.map((f) => f.nullable), [false, false, true, true, false, false]);
+  const want = json.series.flatMap((s) => s.t.map((at, i) => [s.code, at, typeof s.v[i] === 'string' ? null : s.v[i], typeof s.v[i] === 'string' ? s.v[i] : null, s.q[i], s.r[i]]));
+  ok(want.length >= 7, `${want.length} rows`);
+  const rows = ['point', 'time', 'value', 'text', 'quality', 'reason'].map((n) => column(t, n));
+  equal(rows[0].map((_, i) => rows.map((c) => c[i])), want);
+  equal((await arrow(`/history/recorded?points=P1&${range}&format=arrow`, {})).numRows, json.series[0].t.length);
+});
+
+test('arrow: many batches, nothing at all, windows and aligned', async () => {
+  const many = await arrow(`/history/recorded?points=P1,P2&from=${T0 + 100000}&to=${T0 + 300000}&limit=200000`);
+  equal([many.numRows, many.batches.length >= 4, many.batches.every((b) => b.numRows <= 65536)], [200000, true, true]);
+  let sum = 0;
+  for (const v of many.getChild('value')) sum += v;
+  let want = (199999 * 200000) / 2;
+  for (let i = 0; i < 1000; i++) want += Number(`1${i}`) - i; // of the gzip test
+  equal(sum, want, 'every value is there');
+  const none = await arrow('/history/recorded?points=P1&from=100&to=200');
+  equal([none.numRows, none.schema.fields.length], [0, 6]);
+  const q = `points=P1,P2&from=${T0 + 100000}&to=${T0 + 160000}&interval=10s`;
+  const json = await api.get(`/history/aggregate?${q}&fn=average,maximum`);
+  const agg = await arrow(`/history/aggregate?${q}&fn=average,maximum`);
+  equal(agg.schema.fields.map((f) => f.name), ['time', 'P1 average', 'P1 maximum', 'P2 average', 'P2 maximum']);
+  equal(column(agg, 'time'), json.series[0].t);
+  for (const s of json.series) for (const fn of ['average', 'maximum']) equal(column(agg, `${s.code} ${fn}`), s.values[fn], `${s.code} ${fn}`);
+  const before = await api.get(`/history/aligned?points=P1,O2P&from=${T0 - 100000}&to=${T0 + 20000}&interval=1s`);
+  const al = await arrow(`/history/aligned?points=P1,O2P&from=${T0 - 100000}&to=${T0 + 20000}&interval=1s`);
+  equal(al.schema.fields.map((f) => f.name), ['time', 'P1', 'O2P']);
+  equal([column(al, 'time'), column(al, 'P1'), column(al, 'O2P')], [before.t, before.series[0].v, before.series[1].v]);
+  ok(column(al, 'P1').includes(null) && column(al, 'O2P').every((v) => v === null), 'nulls');
+  for (const path of ['plot?px=100', 'interpolated?interval=1s']) equal((await arrow(`/history/${path}&points=P1&from=${T0}&to=${T0 + 10000}`)).schema.fields.length, 6);
+});
+
+// ---- the stream of queries ----
+function stream(headers = { Cookie: api.headers.Cookie, Origin: serve.base }) {
+  const ws = new WebSocket(`${serve.base.replace('http', 'ws')}/api/v1/history/stream`, { headers });
+  const s = { ws, got: [], closed: null };
+  ws.on('message', (d) => s.got.push(JSON.parse(d)));
+  ws.on('close', (code) => (s.closed = code));
+  ws.on('error', () => {});
+  s.open = new Promise((resolve, reject) => (ws.on('open', resolve), ws.on('error', reject)));
+  s.send = (m) => ws.send(typeof m === 'string' ? m : JSON.stringify(m));
+  s.of = (id) => s.got.filter((m) => m.id === id);
+  s.end = (id) => until(() => s.of(id).find((m) => ['done', 'error', 'cancelled'].includes(m.op)), `the end of ${id}`);
+  return s;
+}
+
+test('stream: queries one after another, rows as they are read, errors, ping', async () => {
+  const s = stream();
+  await s.open;
+  s.send({ op: 'query', id: 1, kind: 'recorded', points: ['P1', 'S'], from: T0, to: T0 + 20000 });
+  s.send({ op: 'query', id: 'two', kind: 'recorded', points: ['P1'], from: T0 + 100000, to: T0 + 300000, limit: 200000 });
+  s.send({ op: 'query', id: 3, kind: 'aggregate', points: ['P1', 'P2'], from: T0 + 100000, to: T0 + 160000, interval: '10s', fn: ['average', 'count'] });
+  s.send({ op: 'query', id: 4, kind: 'aligned', points: ['P1', 'P2'], from: T0 + 100000, to: T0 + 160000, interval: '1s' });
+  s.send({ op: 'query', id: 5, kind: 'recorded', points: ['P1'], from: T0, to: T0 + 20000, limit: 2 });
+  await s.end(5);
+  const one = await api.get(`/history/recorded?points=P1,S&from=${T0}&to=${T0 + 20000}`);
+  const rows = s.of(1).filter((m) => m.op === 'rows');
+  equal(rows.map((m) => [m.code, m.t, m.v, m.q, m.r]), one.series.map((x) => [x.code, x.t, x.v, x.q, x.r]));
+  equal(s.of(1).at(-1), { op: 'done', id: 1, samples: one.series[0].t.length + one.series[1].t.length });
+  const two = s.of('two');
+  equal([two.flatMap((m) => m.t ?? []).length, two.at(-1).samples, two.length > 20], [100000, 100000, true]);
+  equal(two.flatMap((m) => m.v ?? []).at(-1), 199999);
+  const agg = await api.get(`/history/aggregate?points=P1,P2&from=${T0 + 100000}&to=${T0 + 160000}&interval=10s&fn=average,count`);
+  equal(s.of(3).filter((m) => m.op === 'rows').map((m) => [m.code, m.t, m.end, m.values]), agg.series.map((x) => [x.code, x.t, x.end, x.values]));
+  equal(s.of(4).filter((m) => m.op === 'rows').map((m) => [m.code, m.t.length]), [['P1', 60], ['P2', 60]]);
+  equal([s.of(5).find((m) => m.op === 'truncated')?.code, s.of(5).at(-1).samples], ['P1', 2]);
+  const order = s.got.filter((m) => m.op === 'done').map((m) => m.id);
+  equal(order, [1, 'two', 3, 4, 5], 'one after another');
+  for (const [m, where] of [[{ op: 'query', id: 10, points: ['NOPE'] }, 'points'], [{ op: 'query', id: 10, kind: 'x', points: ['P1'] }, 'kind'],
+    [{ op: 'query', id: 10, points: ['P1'], from: 'never' }, 'from'], [{ op: 'query', points: ['P1'] }, 'id'], [{ op: 'fly', id: 10 }, 'op'], ['nonsense', ''], ['[1]', '']]) {
+    const n = s.got.length;
+    s.send(m);
+    await until(() => s.got.length > n, JSON.stringify(m));
+    equal([s.got[n].op, s.got[n].where, !!s.got[n].detail], ['error', where, true], JSON.stringify(m));
+  }
+  s.send({ op: 'ping' });
+  await until(() => s.got.at(-1).op === 'pong', 'pong');
+  s.ws.close();
+});
+
+test('stream: cancel, a reader that does not read, a stream that goes away, rights', async () => {
+  // ten million rows or so: far more than fits between server and reader
+  await api.post('/points', { code: 'BIG', name: 'BIG' });
+  const big = (await api.get('/points/BIG')).num;
+  for (let k = 0; k < 5; k++) equal((await samples(binary(Array.from({ length: 200000 }, (_, i) => [big, T0 + (k * 200000 + i) * 10, i + 0.123456789])))).status, 200);
+  const ask = { op: 'query', kind: 'recorded', points: ['BIG'], from: T0 - 1, to: T0 + 2e7, limit: 1000000 };
+  const s = stream();
+  await s.open;
+  s.ws._socket.pause();
+  s.send({ ...ask, id: 1 });
+  s.send({ ...ask, id: 2 });
+  s.send({ op: 'cancel', id: 2 });
+  s.send({ op: 'cancel', id: 99 });
+  const other = stream(); // is not held up by the one that does not read
+  await other.open;
+  other.send({ ...ask, id: 1 });
+  equal((await other.end(1)).samples, 1000000);
+  equal(other.of(1).flatMap((m) => m.v ?? []).length, 1000000);
+  s.send({ op: 'cancel', id: 1 });
+  s.ws._socket.resume();
+  equal((await s.end(1)).op, 'cancelled');
+  equal((await s.end(2)).op, 'cancelled');
+  ok(s.of(1).length > 0 && s.of(1).flatMap((m) => m.v ?? []).length < 900000, 'less than all');
+  s.send({ op: 'query', id: 3, points: ['P1'], from: T0, to: T0 + 20000 });
+  equal((await s.end(3)).op, 'done', 'the stream lives on');
+  for (let i = 0; i < 40; i++) s.send({ ...ask, id: 100 + i });
+  await until(() => s.got.some((m) => m.op === 'error' && m.detail.includes('16')), 'too many');
+  s.ws.terminate();
+  const left = stream();
+  await left.open;
+  left.send({ ...ask, id: 1 });
+  await until(() => left.got.length > 2, 'some rows');
+  left.ws.terminate();
+  other.ws.close();
+  const mine = (await api.post('/tokens', { name: 's', roles: ['reader'] }));
+  const t = stream({ Authorization: `Bearer ${mine.token}` });
+  await t.open;
+  t.send({ op: 'query', id: 1, points: ['P1'], from: T0, to: T0 + 20000 });
+  equal((await t.end(1)).op, 'done');
+  await api.call('DELETE', `/tokens/${mine.id}`);
+  await until(() => t.closed === 4401, 'the stream of a token that is gone');
+  const none = stream({});
+  equal(await none.open.then(() => 'open', (e) => String(e)).then((x) => x.includes('401')), true);
+});
+
+// ---- Grafana ----
+const grafana = async (path, body, headers = { Authorization: `Bearer ${readToken}` }) => {
+  const res = await fetch(`${serve.base}/api/v1/grafana${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify(body) });
+  const text = await res.text();
+  if (res.status !== 200) throw new Error(`${path} ${res.status} ${text}`);
+  return JSON.parse(text);
+};
+
+test('grafana: what there is', async () => {
+  const basic = { Authorization: `Basic ${Buffer.from(`grafana:${readToken}`).toString('base64')}` };
+  for (const path of ['', '/']) equal((await fetch(`${serve.base}/api/v1/grafana${path}`, { headers: basic })).status, 200, `"${path}"`);
+  equal((await fetch(`${serve.base}/api/v1/grafana`)).status, 401);
+  ok((await grafana('/search', { target: '' })).includes('P1'), 'all');
+  equal(await grafana('/search', { target: 'mill.po' }), ['mill.power']);
+  const m = await grafana('/metrics', { metric: 'mill.po' }, basic);
+  equal([m[0].value, m[0].payloads[0].name, m[0].payloads[0].options.some((o) => o.value === 'average')], ['mill.power', 'fn', true]);
+  equal((await grafana('/variable', { payload: { target: 'mill.po' } })), [{ __text: 'mill.power', __value: 'mill.power' }]);
+  equal([await grafana('/tag-keys', {}), (await grafana('/tag-values', { key: 'quality' })).map((x) => x.text)], [[{ type: 'string', text: 'quality' }], ['good', 'usable', 'all']]);
+});
+
+test('grafana: series, windows, tables, filters, faults', async () => {
+  const iso = (ms) => new Date(ms).toISOString();
+  const ask = (targets, more = {}) => grafana('/query', { range: { from: iso(T0), to: iso(T0 + 20000) }, intervalMs: 5000, maxDataPoints: 500, targets, ...more });
+  const plot = await ask([{ target: 'P1', refId: 'A', type: 'timeserie' }, { target: 'P2', refId: 'B', hide: true }, { refId: 'C' }]);
+  equal(plot.length, 1);
+  equal(plot[0].target, 'P1');
+  ok(plot[0].datapoints.some(([v, t]) => v === 12.5 || t === T0 + 1000), JSON.stringify(plot[0].datapoints));
+  equal(plot[0].datapoints.find(([, t]) => t === T0 + 2000)[0], null, 'bad quality is a gap');
+  const both = await ask([{ target: '{P1,P2}', type: 'timeserie' }, { target: '(mill|mill.on)', type: 'timeserie' }]);
+  equal(both.map((s) => s.target), ['P1', 'P2', 'mill', 'mill.on']);
+  const json = await api.get(`/history/aggregate?points=P1&from=${T0}&to=${T0 + 20000}&interval=5s&fn=maximum`);
+  for (const target of [{ target: 'maximum(P1)' }, { target: 'P1', payload: { fn: 'maximum' } }, { target: 'P1', data: { fn: 'maximum' } }]) {
+    const w = await ask([{ ...target, type: 'timeserie' }]);
+    equal([w[0].target, w[0].datapoints], ['P1 maximum', json.series[0].values.maximum.map((v, i) => [v, json.series[0].t[i]])]);
+  }
+  const table = (await ask([{ target: 'P1,S', type: 'table' }]))[0];
+  equal([table.type, table.columns.map((c) => c.text)], ['table', ['Time', 'Point', 'Value', 'Quality']]);
+  const rec = await api.get(`/history/recorded?points=P1,S&from=${T0}&to=${T0 + 20000}`);
+  equal(table.rows.map((r) => r.slice(0, 3)), rec.series.flatMap((s) => s.t.map((t, i) => [t, s.code, s.v[i]])));
+  const good = (await ask([{ target: 'P1', type: 'table' }], { adhocFilters: [{ key: 'quality', operator: '=', value: 'good' }] }))[0];
+  ok(good.rows.length && good.rows.every((r) => r[3] === 'good') && good.rows.length < table.rows.length, 'filtered');
+  const wide = (await ask([{ target: 'average(P1)', type: 'table' }]))[0];
+  equal(wide.columns.map((c) => c.text), ['Time', 'Point', 'average']);
+  equal(await ask([]), []);
+  const bad = await fetch(`${serve.base}/api/v1/grafana/query`, { method: 'POST', headers: { 'Content-Type': 'application/json', Authorization: `Token ${readToken}` }, body: JSON.stringify({ targets: [{ target: 'NOPE' }] }) });
+  equal([bad.status, (await bad.json()).where], [404, 'points']);
 });
 
 test('ping; the influx client of Debian', async () => {

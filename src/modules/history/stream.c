@@ -221,18 +221,18 @@ static int send_frames(struct stream *st, struct asked *q)
 static void go_on(struct stream *st)
 {
     struct asked *q = st->running;
-    int left = q->state >= 0 ? send_frames(st, q) : 0;
+    int state = q->state, left = state >= 0 ? send_frames(st, q) : 0; /* from step_on on the query is a worker's */
     st->held = left > 0;
     if (left > 0) return; /* drained goes on */
     if (left < 0)
         http_stream_close(st->s, 1013, "the reader is too slow");
-    else if (q->state > 0)
+    else if (state > 0)
         step_on(st);
-    else if (q->state < 0)
+    else if (state < 0)
         say_error(st, q->id, &q->why);
     else
         say_done(st, q);
-    if (left < 0 || q->state <= 0) end_query(st);
+    if (left < 0 || state <= 0) end_query(st);
 }
 
 static void home(struct http_stream *s, void *arg)
