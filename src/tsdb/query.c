@@ -131,7 +131,7 @@ int db_after(struct ts_store *st, uint32_t point, int64_t at, struct sample *ret
     int64_t span = HOUR_US;
     for (;;) {
         struct query q;
-        int64_t to = at > INT64_MAX - 1 - span ? INT64_MAX : at + span;
+        int64_t to = span == INT64_MAX || at > INT64_MAX - 1 - span ? INT64_MAX : at + span;
         int rc = query_begin(tsdb_of(st), point, at, to, &q);
         bool last = to == INT64_MAX || (!rc && to > q.newest_us);
         if (!rc) {

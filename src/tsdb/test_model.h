@@ -355,6 +355,7 @@ __attribute__((unused)) static void check_some(struct ts_store *st, struct model
         int64_t from = t0 - 100 * SEC + (int64_t)rnd(m, span), to = from + 1 + (int64_t)rnd(m, span / (1 + rnd(m, 20)));
         check_scan(st, m, p, from, to);
         check_around(st, m, p, from);
+        check_around(st, m, p, INT64_MIN); /* the first of all */
         if (m->p[p].n) check_around(st, m, p, m->p[p].s[rnd(m, m->p[p].n)].time_us);
         check_summary(st, m, p, from, to, k & 1);
         check_random_windows(st, m, p, from, to);
