@@ -18,11 +18,14 @@ export function freePort() {
   });
 }
 
+const running = new Set();
+process.on('exit', () => running.forEach((c) => c.kill('SIGKILL')));
 export function start(command, args, options = {}) {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   child.log = '';
   for (const s of [child.stdout, child.stderr]) s.on('data', (d) => (child.log = (child.log + d).slice(-20000)));
-  child.ended = new Promise((r) => child.on('exit', r));
+  running.add(child);
+  child.ended = new Promise((r) => child.on('exit', r)).finally(() => running.delete(child));
   return child;
 }
 export async function stop(child) {
@@ -70,7 +73,7 @@ export class Http {
   ask(method, path, body, headers = {}) {
     return new Promise((resolve, reject) => {
       const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) };
-      const req = http.request({ ...this.options, method, path, headers: { ...this.options.headers, ...length, ...headers } }, (res) => {
+      const req = http.request({ ...this.options, method, path, timeout: 120000, headers: { ...this.options.headers, ...length, ...headers } }, (res) => {
         const parts = [];
         res.on('data', (d) => parts.push(d));
         res.on('end', () => {
@@ -80,6 +83,7 @@ export class Http {
         });
       });
       req.on('error', reject);
+      req.on('timeout', () => req.destroy(new Error(`${method} ${path.slice(0, 120)}: no answer within two minutes`)));
       req.end(body);
     });
   }
