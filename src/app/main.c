@@ -1,6 +1,7 @@
 /* main.c - the program: picks the command. */
 #include "app/config.h"
 #include "app/audit.h"
+#include "app/backup_cli.h"
 #include "app/migrate.h"
 #include "app/serve.h"
 #include "sim/sim.h"
@@ -14,6 +15,9 @@ static int usage(FILE *f)
             "--help）\n"
             "  bornite audit verify [--data DIR | --database URL]   does the audit log hold / 校验审计日志\n"
             "  bornite migrate --from URL --to URL [--dry-run]   the database to another place / 迁移数据库\n"
+            "  bornite backup list|verify --from URL   what a target of backups holds, is it whole / 查看、校验备份\n"
+            "  bornite restore --from URL [--backup ID] [--until TIME] --data DIR   a data directory from a backup / "
+            "从备份恢复\n"
             "  bornite version\n"
             "  bornite help\n\n"
             "Settings of serve (also BORNITE_<NAME> in the environment, or in a JSON file):\n",
@@ -40,6 +44,8 @@ int main(int argc, char **argv)
     if (strcmp(command, "sim") == 0) return sim_main(argc - 1, argv + 1);
     if (strcmp(command, "audit") == 0) return audit_main(argc - 2, argv + 2);
     if (strcmp(command, "migrate") == 0) return migrate_main(argc - 2, argv + 2);
+    if (strcmp(command, "backup") == 0) return backup_main(argc - 2, argv + 2);
+    if (strcmp(command, "restore") == 0) return restore_main(argc - 2, argv + 2);
     if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0)
         return printf("bornite %s\n", BORNITE_VERSION) < 0;
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0) return usage(stdout);

@@ -10,12 +10,21 @@ static void put_time(struct json_writer *w, const char *name, int64_t us)
     jw_kz(w, name, us ? time_format(us, text) : NULL);
 }
 
+static void put_text(struct json_writer *w, const char *name, struct str text)
+{
+    jw_key(w, str_of(name));
+    if (text.n)
+        jw_str(w, text);
+    else
+        jw_null(w);
+}
+
 static void put_row(struct api_call *c, struct json_writer *w, const struct backup_row *r)
 {
     jw_kstr(w, "id", r->id);
     jw_kstr(w, "plan", r->plan_code);
     jw_kstr(w, "mode", r->mode);
-    jw_kstr(w, "base", r->base.n ? r->base : STR_NULL);
+    put_text(w, "base", r->base);
     put_time(w, "at", r->at_us);
     put_time(w, "ended_at", r->ended_us);
     jw_kstr(w, "state", r->state);
@@ -26,7 +35,7 @@ static void put_row(struct api_call *c, struct json_writer *w, const struct back
     put_time(w, "until", r->until_us);
     put_time(w, "verified_at", r->verified_us);
     jw_kstr(w, "job", r->job);
-    jw_kstr(w, "error", r->error.n ? r->error : STR_NULL);
+    put_text(w, "error", r->error);
     jw_key(w, STR("drill"));
     if (!r->drill_us) {
         jw_null(w);

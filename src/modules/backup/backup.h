@@ -73,6 +73,8 @@ MUST_CHECK int backup_row_done(struct backup *b, const struct manifest *m, struc
 void backup_row_failed(struct backup *b, const char *id, const char *state, const struct error *why);
 MUST_CHECK int backup_row_drill(struct backup *b, const char *id, bool ok, const struct error *detail,
                                 struct str report, struct error *e);
+/* What seems to run although its job has ended (its process was killed). */
+MUST_CHECK int backup_rows_heal(struct backup *b, struct error *e);
 MUST_CHECK int backup_row_delete(struct backup *b, const char *id, struct error *e);
 /* Rows of a plan whose backups the target no longer has. */
 MUST_CHECK int backup_rows_keep(struct backup *b, const char *plan, const struct manifest *m, size_t n,

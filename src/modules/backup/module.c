@@ -188,7 +188,8 @@ static int backup_init(struct node *n, void **ret_ctx, struct error *e)
 
 static int backup_start(void *ctx, struct error *e)
 {
-    return planner_start(ctx, e);
+    int rc = backup_rows_heal(ctx, e);
+    return rc ? rc : planner_start(ctx, e);
 }
 
 static void backup_stop(void *ctx)

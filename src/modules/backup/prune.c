@@ -6,13 +6,13 @@
  * run. Chunks stay where a list cannot be read, and while another backup is on its way: its chunks have no name yet. */
 #include "base/mem.h"
 #include "modules/backup/backup.h"
+#include "modules/backup/hashset.h"
 
 struct prune {
     struct backup *b;
     struct target *t;
     struct prune_result *out;
-    uint8_t *used; /* sorted hashes in hex, TARGET_HASH each */
-    size_t n, cap;
+    struct hashset used;
     char (*gone)[160]; /* keys to delete */
     uint64_t *size;
     size_t ngone, gcap, scap;
@@ -76,9 +76,7 @@ static int drop_logs(struct prune *x, struct arena *a, const struct manifest *al
 
 static int use(struct prune *x, struct str hash)
 {
-    if (!mem_grow((void **)&x->used, &x->cap, x->n + 1, TARGET_HASH)) return backup_nomem(x->e);
-    str_to_cstr(hash, (char *)x->used + TARGET_HASH * x->n++, TARGET_HASH);
-    return 0;
+    return hashset_add(&x->used, hash) == ERR_NOMEM ? backup_nomem(x->e) : 0;
 }
 
 static int use_all(struct prune *x, const struct json *chunks)
@@ -108,18 +106,13 @@ static int mark(struct prune *x, struct arena *a, const struct manifest *all, si
     return rc;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
 static int look_at_chunk(void *ctx, const char *key, const struct object_info *i)
 {
     struct prune *x = ctx;
     const char *name = strrchr(key, '/');
     if (target_cancelled(x->t)) return ERR_CANCELLED;
     if (!name || strlen(name + 1) != TARGET_HASH - 1) return 0;
-    if (x->n && bsearch(name + 1, x->used, x->n, TARGET_HASH, by_text)) return 0;
+    if (hashset_has(&x->used, str_of(name + 1))) return 0;
     if (!mem_grow((void **)&x->gone, &x->gcap, x->ngone + 1, sizeof *x->gone) ||
         !mem_grow((void **)&x->size, &x->scap, x->ngone + 1, sizeof *x->size))
         return backup_nomem(x->e);
@@ -130,7 +123,6 @@ static int look_at_chunk(void *ctx, const char *key, const struct object_info *i
 
 static int sweep(struct prune *x)
 {
-    if (x->n) qsort(x->used, x->n, TARGET_HASH, by_text);
     int rc = target_each(x->t, "chunks/", look_at_chunk, x, x->e);
     for (size_t i = 0; i < x->ngone && !rc; i++) {
         rc = target_cancelled(x->t) ? ERR_CANCELLED : target_delete(x->t, x->gone[i], x->e);
@@ -170,13 +162,14 @@ int backup_prune(struct backup *b, struct target *t, const struct backup_plan *p
     if (!rc) rc = backup_rows_keep(b, p->id, all, n, e);
     if (!rc) rc = drop_backups(&x, p, all, &n);
     if (!rc) rc = drop_logs(&x, &a, all, n);
+    if (!rc) rc = backup_rows_heal(b, e);
     if (!rc) rc = others_run(b, &busy, e);
     if (!rc && bad)
         rc = error_set(e, ERR_CORRUPT, "manifest", "%zu manifests cannot be read; no chunks were removed",
                        "%zu 个清单无法读取；未删除任何数据块", bad);
     if (!rc && !busy) rc = mark(&x, &a, all, n);
     if (!rc && !busy) rc = sweep(&x);
-    mem_free(x.used);
+    hashset_fini(&x.used);
     mem_free(x.gone);
     mem_free(x.size);
     return rc;

@@ -89,13 +89,13 @@ static int store_file(struct run *r, struct entry *f, struct pack_source *s)
 {
     AUTO_ARENA a;
     int64_t bytes = 0;
+    arena_init(&a, 256u << 20);
     struct str line = reuse_find(r->reuse, r->t, f, &bytes);
     if (line.p) {
         r->done += (uint64_t)bytes;
         r->reused += (uint64_t)bytes;
         return list_line(r, line, bytes);
     }
-    arena_init(&a, 256u << 20);
     s->progress = progress;
     s->pctx = r;
     int rc = pack_file(r->t, &a, s, f, r->e);
@@ -308,6 +308,51 @@ static int store_points(struct run *r)
 
 /* ------------------------------------------------------------------ the order */
 
+static int row_begin(struct run *r)
+{
+    struct backup_row row = {.id = str_of(r->m.id),
+                             .plan = str_of(r->m.plan),
+                             .plan_code = str_of(r->m.plan_code),
+                             .mode = str_of(r->m.mode),
+                             .base = STR(""),
+                             .job = str_of(job_id(r->j)),
+                             .at_us = r->m.at_us};
+    int rc = backup_row_begin(r->b, &row, r->e);
+    return rc ? rc : checkpoint(r);
+}
+
+static int begin(struct run *r, const char *mode)
+{
+    struct backup *b = r->b;
+    struct str id = json_str(json_get(job_state(r->j), "backup"), STR(""));
+    r->m.at_us = clock_now_us(b->node->clock);
+    snprintf(r->m.plan, sizeof r->m.plan, "%s", r->plan.id);
+    snprintf(r->m.plan_code, sizeof r->m.plan_code, "%s", r->plan.code);
+    snprintf(r->m.mode, sizeof r->m.mode, "%s", mode);
+    if (id.n == 36)
+        str_to_cstr(id, r->m.id, sizeof r->m.id);
+    else
+        uuid7(b->node->clock, b->node->rng, r->m.id);
+    int rc = backup_is_suspect(b, r->plan.id, &r->fresh, r->e);
+    if (rc) return rc;
+    r->fresh = r->fresh || json_bool(json_get(job_params(r->j), "fresh"), false);
+    if (r->fresh) snprintf(r->m.mode, sizeof r->m.mode, "full");
+    return row_begin(r);
+}
+
+/* Its manifest stands already: this database was taken in the middle of this very job and has been restored since, or
+ * the job was killed at its last step. What is whole is not written again. */
+static int be_another(struct run *r, const struct manifest *all, size_t n)
+{
+    size_t i = 0;
+    while (i < n && strcmp(all[i].id, r->m.id) != 0) i++;
+    if (i == n) return 0;
+    int rc = backup_row_done(r->b, &all[i], str_of(job_id(r->j)), STR(""), r->e);
+    if (rc) return rc;
+    uuid7(r->b->node->clock, r->b->node->rng, r->m.id);
+    return row_begin(r);
+}
+
 /* The newest backup of this plan, and what a killed job had done. */
 static int learn_base(struct run *r)
 {
@@ -317,6 +362,7 @@ static int learn_base(struct run *r)
     arena_init(&a, 1024u << 20);
     int rc = r->fresh ? 0 : target_learn(r->t, r->e);
     if (!rc) rc = manifest_all(r->t, &a, &all, &n, &bad, r->e);
+    if (!rc) rc = be_another(r, all, n);
     while (!rc && n && strcmp(all[n - 1].plan, r->plan.id) != 0) n--;
     bool incremental = strcmp(r->m.mode, "incremental") == 0;
     if (!rc && incremental && !n) {
@@ -394,33 +440,6 @@ static int finish(struct run *r, uint64_t began_ns)
     json_set(result, a, STR("bytes"), json_new_i64(a, (int64_t)r->m.bytes));
     json_set(result, a, STR("samples"), json_new_i64(a, (int64_t)r->m.samples));
     return job_result(r->j, result, r->e);
-}
-
-static int begin(struct run *r, const char *mode)
-{
-    struct backup *b = r->b;
-    struct str id = json_str(json_get(job_state(r->j), "backup"), STR(""));
-    r->m.at_us = clock_now_us(b->node->clock);
-    snprintf(r->m.plan, sizeof r->m.plan, "%s", r->plan.id);
-    snprintf(r->m.plan_code, sizeof r->m.plan_code, "%s", r->plan.code);
-    snprintf(r->m.mode, sizeof r->m.mode, "%s", mode);
-    if (id.n == 36)
-        str_to_cstr(id, r->m.id, sizeof r->m.id);
-    else
-        uuid7(b->node->clock, b->node->rng, r->m.id);
-    int rc = backup_is_suspect(b, r->plan.id, &r->fresh, r->e);
-    if (rc) return rc;
-    r->fresh = r->fresh || json_bool(json_get(job_params(r->j), "fresh"), false);
-    if (r->fresh) snprintf(r->m.mode, sizeof r->m.mode, "full");
-    struct backup_row row = {.id = str_of(r->m.id),
-                             .plan = str_of(r->m.plan),
-                             .plan_code = str_of(r->m.plan_code),
-                             .mode = str_of(r->m.mode),
-                             .base = STR(""),
-                             .job = str_of(job_id(r->j)),
-                             .at_us = r->m.at_us};
-    rc = backup_row_begin(b, &row, r->e);
-    return rc ? rc : checkpoint(r);
 }
 
 static int steps(struct run *r, const char *mode)

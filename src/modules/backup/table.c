@@ -119,6 +119,18 @@ int backup_row_drill(struct backup *b, const char *id, bool ok, const struct err
     return end(tx, rc, e);
 }
 
+int backup_rows_heal(struct backup *b, struct error *e)
+{
+    struct sql_tx *tx;
+    int rc = sql_begin(db_of(b), true, &tx, e);
+    if (rc) return rc;
+    rc = sql_exec(tx, e,
+                  "update backup set state = 'failed', error = 'interrupted', ended_us = $1 where state = 'running' and"
+                  " job not in (select id from job where ended_us = 0)",
+                  "i", now_of(b));
+    return end(tx, rc, e);
+}
+
 int backup_row_delete(struct backup *b, const char *id, struct error *e)
 {
     struct sql_tx *tx;

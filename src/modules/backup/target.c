@@ -1,11 +1,11 @@
-/* target.c - see target.h. The set of known chunks is a sorted array of digests and, for those put since, an open hash
- * table of the same: 32 bytes a chunk. */
+/* target.c - see target.h. */
 #include "modules/backup/target.h"
 #include <openssl/evp.h>
 #include <sys/stat.h>
 #include <time.h>
 #include "base/mem.h"
 #include "io/clock.h"
+#include "modules/backup/hashset.h"
 
 #define ROOT "bornite-backup/"
 #define DOC_MAX (64u << 20)
@@ -14,8 +14,7 @@
 struct target {
     struct target_config cfg;
     struct object_store *store;
-    uint8_t (*slot)[DIGEST]; /* open addressing; all zeros: free */
-    size_t slots, used;
+    struct hashset known;
     uint64_t sent;
     uint64_t free_at_ns; /* when the throttle lets the next chunk go */
 };
@@ -34,22 +33,6 @@ static void to_hex(const uint8_t d[DIGEST], char out[TARGET_HASH])
         out[2 * i + 1] = digit[d[i] & 15];
     }
     out[2 * DIGEST] = 0;
-}
-
-static int digit_of(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool from_hex(struct str s, uint8_t out[DIGEST])
-{
-    if (s.n != 2 * DIGEST) return false;
-    for (int i = 0; i < DIGEST; i++) {
-        int hi = digit_of(s.p[2 * i]), lo = digit_of(s.p[2 * i + 1]);
-        if (hi < 0 || lo < 0) return false;
-        out[i] = (uint8_t)(hi << 4 | lo);
-    }
-    return true;
 }
 
 struct hasher *hasher_new(void)
@@ -91,55 +74,17 @@ void hash_of(const void *p, size_t n, char ret[TARGET_HASH])
 
 /* ------------------------------------------------------------------ the set of chunks */
 
-static size_t place_of(const struct target *t, const uint8_t d[DIGEST])
-{
-    static const uint8_t none[DIGEST];
-    uint64_t h;
-    memcpy(&h, d, sizeof h);
-    size_t i = (size_t)(h % t->slots);
-    while (memcmp(t->slot[i], none, DIGEST) != 0 && memcmp(t->slot[i], d, DIGEST) != 0) i = (i + 1) % t->slots;
-    return i;
-}
-
-static bool grow(struct target *t)
-{
-    size_t was = t->slots;
-    uint8_t(*old)[DIGEST] = t->slot;
-    static const uint8_t none[DIGEST];
-    uint8_t(*fresh)[DIGEST] = mem_calloc(was ? was * 2 : 1024, DIGEST);
-    if (!fresh) return false;
-    t->slot = fresh;
-    t->slots = was ? was * 2 : 1024;
-    for (size_t i = 0; i < was; i++)
-        if (memcmp(old[i], none, DIGEST) != 0) memcpy(t->slot[place_of(t, old[i])], old[i], DIGEST);
-    mem_free(old);
-    return true;
-}
-
-static int remember(struct target *t, const uint8_t d[DIGEST])
-{
-    static const uint8_t none[DIGEST];
-    if (t->used * 2 >= t->slots && !grow(t)) return ERR_NOMEM;
-    size_t i = place_of(t, d);
-    if (memcmp(t->slot[i], none, DIGEST) == 0) t->used++;
-    memcpy(t->slot[i], d, DIGEST);
-    return 0;
-}
-
 bool target_has(const struct target *t, struct str hash)
 {
-    static const uint8_t none[DIGEST];
-    uint8_t d[DIGEST];
-    return t->slots && from_hex(hash, d) && memcmp(t->slot[place_of(t, d)], none, DIGEST) != 0;
+    return hashset_has(&t->known, hash);
 }
 
 static int learn_one(void *ctx, const char *key, const struct object_info *i)
 {
     struct target *t = ctx;
-    uint8_t d[DIGEST];
     const char *name = strrchr(key, '/');
     if (target_cancelled(t)) return ERR_CANCELLED;
-    return name && i->size && from_hex(str_of(name + 1), d) ? remember(t, d) : 0;
+    return name && i->size && hashset_add(&t->known, str_of(name + 1)) == ERR_NOMEM ? ERR_NOMEM : 0;
 }
 
 int target_learn(struct target *t, struct error *e)
@@ -166,7 +111,6 @@ int target_open(const struct target_config *cfg, struct target **ret, struct err
     t->cfg.url = t->cfg.secret = NULL; /* the store has its own copies */
     rc = object_store_open(cfg->url, cfg->secret, &t->store, e);
     if (!rc) rc = object_store_check(t->store, e);
-    if (!rc && !grow(t)) rc = error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     if (rc)
         target_close(t);
     else
@@ -178,7 +122,7 @@ void target_close(struct target *t)
 {
     if (!t) return;
     object_store_close(t->store);
-    mem_free(t->slot);
+    hashset_fini(&t->known);
     mem_free(t);
 }
 
@@ -245,7 +189,6 @@ static int put_object(struct target *t, const char *key, const void *p, size_t n
 int target_put(struct target *t, const void *p, size_t n, char ret_hash[TARGET_HASH], bool *ret_new, struct error *e)
 {
     char key[160];
-    uint8_t d[DIGEST];
     hash_of(p, n, ret_hash);
     bool fresh = !target_has(t, str_of(ret_hash));
     if (ret_new) *ret_new = fresh;
@@ -256,16 +199,14 @@ int target_put(struct target *t, const void *p, size_t n, char ret_hash[TARGET_H
     if (!rc) rc = put_object(t, key, p, n, e);
     if (rc) return rc;
     t->sent += n;
-    (void)from_hex(str_of(ret_hash), d);
-    return remember(t, d) ? error_set(e, ERR_NOMEM, "", "out of memory", "内存不足") : 0;
+    return hashset_add(&t->known, str_of(ret_hash)) < 0 ? error_set(e, ERR_NOMEM, "", "out of memory", "内存不足") : 0;
 }
 
 int target_get(struct target *t, struct str hash, void *p, size_t *ret_n, struct error *e)
 {
     char key[160], is[TARGET_HASH] = "";
-    uint8_t d[DIGEST];
     size_t n = 0, got = 1;
-    int rc = from_hex(hash, d) ? 0 : error_set(e, ERR_CORRUPT, "chunk", "is no hash", "不是哈希值");
+    int rc = hash.n == TARGET_HASH - 1 ? 0 : error_set(e, ERR_CORRUPT, "chunk", "is no hash", "不是哈希值");
     if (!rc) chunk_key(hash, key);
     while (!rc && got && n < TARGET_CHUNK && !str_eq(str_of(is), hash)) {
         rc =
