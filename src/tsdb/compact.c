@@ -7,6 +7,7 @@
  * that holds the same points (a point that changed its class): the order between the two would be lost. */
 #include "base/limits.h"
 #include "base/mem.h"
+#include "tsdb/damage.h"
 #include "tsdb/delete.h"
 #include "tsdb/places.h"
 #include "tsdb/engine.h"
@@ -155,7 +156,8 @@ static int write_merged(struct tsdb *db, struct seg *const *segs, size_t n, int6
 
 static void remove_segs(struct tsdb *db, struct seg *const *segs, size_t n)
 {
-    for (size_t i = 0; i < n; i++) place_remove(db, seg_info(segs[i]), false);
+    for (size_t i = 0; i < n; i++)
+        place_remove(db, seg_info(segs[i]), seg_damaged(segs[i]) > 0); /* the damaged is kept aside */
     db->dir_dirty = true;
     (void)job_sync_dir(db);
 }
@@ -167,6 +169,7 @@ int compact_range(struct tsdb *db, size_t first, size_t n, int64_t floor)
     int rc = job_begin(db);
     db->keep.rewritten = 0;
     if (!rc && floor < INT64_MAX) rc = write_merged(db, v->segs + first, n, floor, &merged);
+    if (rc == ERR_CORRUPT && n == 1) rc = 0; /* nothing of it can be read any more */
     if (!rc) rc = segs_add(db, NULL, 0, first, n, &merged, merged != NULL);
     if (!rc) {
         pthread_mutex_lock(&db->lock);
@@ -260,10 +263,22 @@ static int merge_tier(struct tsdb *db, const struct view *v, unsigned t)
     return 0;
 }
 
+/* A damaged segment is written again without what is broken, and kept aside. */
+static int mend(struct tsdb *db, const struct view *v)
+{
+    for (size_t i = 0; i < v->nsegs; i++) {
+        if (seg_damaged(v->segs[i]) == 0 || seg_away(v->segs[i])) continue;
+        int rc = compact_range(db, i, 1, job_floor(db, seg_info(v->segs[i])->class_id));
+        return rc ? rc : 1;
+    }
+    return 0;
+}
+
 int compact_once(struct tsdb *db)
 {
+    damage_flush(db); /* while the broken places can be described */
     struct view *v = view_get(db);
-    int rc = 0;
+    int rc = mend(db, v);
     for (unsigned t = 0; t < 12 && rc == 0; t++) rc = merge_tier(db, v, t);
     view_put(v);
     return rc ? rc : tombs_purge(db);

@@ -1,6 +1,7 @@
 /* engine.c - opening and closing the store, and its table of operations. */
 #include "base/limits.h"
 #include "base/mem.h"
+#include "tsdb/damage.h"
 #include "tsdb/delete.h"
 #include "tsdb/engine.h"
 #include "tsdb/places.h"
@@ -81,6 +82,7 @@ static void db_free(struct tsdb *db)
     archive_fini(db);
     tombs_fini(db);
     places_fini(db);
+    damage_fini(db);
     pthread_mutex_destroy(&db->keep.moving);
     mem_free(db->class_of);
     pthread_cond_destroy(&db->wake);
@@ -165,7 +167,10 @@ static int db_open(struct tsdb *db, const struct tsdb_config *cfg, struct error 
     if (!rc) rc = db_recover(db, e);
     if (!rc && cfg->replay_until_us) rc = finish_restore(db);
     if (!rc) retention_clock_begin(db);
-    if (!rc) rc = strings_open(db->fs, &db->strings, &db->stats.damaged_blocks);
+    uint64_t broken = 0;
+    if (!rc) rc = strings_open(db->fs, &db->strings, &broken);
+    db->stats.damaged_blocks += broken;
+    if (broken) damage_file(db, "ts/strings");
     if (!rc && !cfg->no_thread) rc = worker_start(db);
     return rc;
 }

@@ -86,7 +86,6 @@ int view_set(struct tsdb *db, struct head *const *heads, size_t nheads, struct s
 struct codec *codec_get(struct tsdb *db);
 void codec_put(struct tsdb *db, struct codec *c);
 uint8_t tsdb_class_of(struct tsdb *db, uint32_t point);
-void tsdb_count_damage(struct tsdb *db, uint64_t n);
 
 /* append.c */
 int db_append(struct ts_store *st, const struct sample *s, size_t n, struct error *e);

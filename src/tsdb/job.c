@@ -4,6 +4,7 @@
  * begins: a log or segment that came back after a power cut could otherwise meet newer segments that do
  * not contain it and win over them. */
 #include "base/mem.h"
+#include "tsdb/damage.h"
 #include "tsdb/places.h"
 
 int job_sync_dir(struct tsdb *db)
@@ -49,16 +50,11 @@ int job_info(struct tsdb *db, uint64_t lo, uint64_t hi, uint64_t wal_hi, uint8_t
     return 0;
 }
 
-static void on_damage(void *ctx, uint64_t n)
-{
-    tsdb_count_damage(ctx, n);
-}
-
 int job_open(struct tsdb *db, const struct seg_info *i, struct seg **ret)
 {
     char path[SEG_PATH_MAX];
     seg_path(i, path);
-    return seg_open(db->fs, path, on_damage, db, ret);
+    return seg_open(db->fs, path, damage_met, db, ret);
 }
 
 static int by_class_seq(const void *a, const void *b)

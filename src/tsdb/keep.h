@@ -36,8 +36,22 @@ struct keep_moved {
     size_t n, cap;
     bool dirty;
 };
+/* A broken place that was met and is not described yet; lock. */
+struct keep_met {
+    struct seg_info i;
+    uint64_t at;
+    int64_t found_us;
+};
+struct keep_damage {
+    struct ts_damage *d; /* lock; oldest first, at most DAMAGE_MAX */
+    size_t n, cap;
+    struct keep_met *met; /* lock */
+    size_t nmet, cap_met;
+    bool dirty; /* lock */
+};
 struct tombs;
 struct keep {
+    struct keep_damage damage;
     struct fs *places[TS_PLACES];
     struct fs nowhere;       /* for segments in a place that is not configured any more */
     struct keep_moved moved; /* work */
@@ -71,6 +85,10 @@ int db_log_drop(struct ts_store *st, uint64_t upto, struct error *e);
 
 /* delete.c */
 int db_remove(struct ts_store *st, uint32_t point, int64_t from, int64_t to, struct error *e);
+
+/* damage.c, scrub.c */
+int db_damage(struct ts_store *st, int (*fn)(void *ctx, const struct ts_damage *), void *ctx);
+int db_scrub(struct ts_store *st, struct ts_scrub *s, uint64_t max_bytes, struct error *e);
 
 /* snapshot.c */
 int db_snapshot(struct ts_store *st, struct ts_snapshot **ret, struct error *e);

@@ -13,6 +13,7 @@
  * Threads: rows are changed with `work` held. Ownership: the places' fs are borrowed. */
 #include "tsdb/places.h"
 #include "base/mem.h"
+#include "tsdb/damage.h"
 #include "tsdb/recover.h"
 #include "tsdb/small.h"
 
@@ -125,16 +126,11 @@ void places_fini(struct tsdb *db)
 }
 
 /* ---- the start ---- */
-static void on_damage(void *ctx, uint64_t n)
-{
-    tsdb_count_damage(ctx, n);
-}
-
 static int open_row(struct tsdb *db, const struct moved *m, struct seg_set *set)
 {
     struct seg *s = NULL;
     struct fs *fs = place_fs(db, m->i.place);
-    int rc = seg_lazy(fs ? fs : &db->keep.nowhere, &m->i, on_damage, db, &s);
+    int rc = seg_lazy(fs ? fs : &db->keep.nowhere, &m->i, damage_met, db, &s);
     if (!rc && !mem_grow((void **)&set->segs, &set->cap, set->n + 1, sizeof *set->segs)) rc = ERR_NOMEM;
     if (rc)
         seg_unref(s);
@@ -295,7 +291,7 @@ static int commit(struct tsdb *db, struct seg *s, uint8_t place)
     size_t at = in_view(v, s);
     m->busy = false;
     int rc = at == v->nsegs ? ERR_CANCELLED : job_begin(db);
-    if (!rc) rc = seg_lazy(place_fs(db, place), &m->i, on_damage, db, &there);
+    if (!rc) rc = seg_lazy(place_fs(db, place), &m->i, damage_met, db, &there);
     if (!rc) {
         from = find(db, seg_info(s), seg_info(s)->place);
         m->doomed = false;

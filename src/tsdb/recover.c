@@ -4,6 +4,7 @@
  * name (*.new) is a file that was being written: removed. */
 #include "base/mem.h"
 #include "tsdb/engine.h"
+#include "tsdb/damage.h"
 #include "tsdb/delete.h"
 #include "tsdb/places.h"
 #include "tsdb/recover.h"
@@ -146,6 +147,7 @@ static int replay(struct tsdb *db, uint64_t number, struct into *in, struct erro
     if (in->second) return 0;
     db->stats.recovered_samples += r.samples;
     db->stats.damaged_blocks += r.damaged;
+    if (r.damaged) damage_file(db, path);
     if (r.records == 0 && r.damaged == 0) { /* nothing was ever acknowledged from it */
         (void)db->fs->ops->remove(db->fs, path);
         return 0;
@@ -233,6 +235,7 @@ static int recover(struct tsdb *db, struct found *f, struct seg_set *set, struct
     int rc = db->fs->ops->list(db->fs, "ts", note, f);
     if (!rc && f->nomem) rc = ERR_NOMEM;
     for (size_t i = 0; !rc && i < f->ntemps; i++) (void)db->fs->ops->remove(db->fs, f->temps[i]);
+    if (!rc) rc = damage_load(db);
     if (!rc) rc = places_load(db, e);
     if (!rc) rc = segs_load(db, f->segs, f->nsegs, set, e);
     for (size_t i = 0; !rc && i < f->nwals; i++)

@@ -12,6 +12,7 @@
  * too much in bytes goes all the same. ts_stats.retention_held tells. */
 #include "base/mem.h"
 #include "tsdb/engine.h"
+#include "tsdb/damage.h"
 #include "tsdb/places.h"
 #include "tsdb/small.h"
 
@@ -183,6 +184,7 @@ int tsdb_enforce_retention(struct ts_store *st, struct error *e)
     }
     pthread_mutex_unlock(&db->work);
     if (!rc) rc = places_move(db, classes, now);
+    damage_flush(db);
     pthread_mutex_lock(&db->lock);
     if (db->keep.tombs) { /* deletions that wait for their segments to be rewritten */
         db->merge_wanted = true;

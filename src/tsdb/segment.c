@@ -157,7 +157,7 @@ static void damaged(struct seg *s, uint64_t at)
         mem_grow((void **)&s->damaged, &s->cap_damaged, s->ndamaged + 1, sizeof *s->damaged))
         s->damaged[s->ndamaged++] = at;
     pthread_mutex_unlock(&s->lock);
-    if (!known && s->damage) s->damage(s->damage_ctx, 1);
+    if (!known && s->damage) s->damage(s->damage_ctx, &s->info, at);
 }
 
 /* Read the frame of len bytes at `at` and check it: its kind and payload, ERR_CORRUPT, ERR_IO, ERR_NOMEM. */
@@ -370,6 +370,90 @@ static int salvage_walk(struct salvage *v)
         at = next + (len ? len : 1);
     }
     return 0;
+}
+
+/* ---- scrubbing ---- */
+/* Behind a broken frame whose header is whole the next one stands where it says. */
+static bool step_over(struct seg *s, uint64_t at, uint64_t foot, uint64_t *ret)
+{
+    uint8_t head[FRAME_HEAD], next[4];
+    if (pread_from(s, head, FRAME_HEAD, (int64_t)at) != FRAME_HEAD || memcmp(head, "BTSB", 4) != 0) return false;
+    uint64_t to = at + FRAME_HEAD + load_u32(head + 4);
+    if (to > foot) return false;
+    if (to < foot && (pread_from(s, next, 4, (int64_t)to) != 4 || memcmp(next, "BTSB", 4) != 0)) return false;
+    *ret = to;
+    return true;
+}
+
+static int scrub_frame(struct salvage *v, uint64_t foot, uint64_t *at, uint64_t *ret_blocks)
+{
+    uint8_t head[FRAME_HEAD];
+    struct in in;
+    uint64_t next = foot;
+    int64_t got = pread_from(v->s, head, FRAME_HEAD, (int64_t)*at);
+    if (got < 0) return (int)got;
+    size_t len = FRAME_HEAD + (size_t)load_u32(head + 4);
+    int kind = head[12];
+    bool whole = got == FRAME_HEAD && len <= FRAME_MAX && *at + len <= foot;
+    int rc = whole ? read_frame(v->s, *at, len, kind, v->c, &in) : ERR_CORRUPT;
+    if (rc == ERR_CORRUPT) {
+        damaged(v->s, *at);
+        if (!step_over(v->s, *at, foot, &next)) {
+            rc = next_frame(v, *at + 1, &next, &kind, &len);
+            if (rc) return rc;
+        }
+        *at = next < foot ? next : foot;
+        return 0;
+    }
+    v->n = 0;
+    if (!rc && (kind == FRAME_BLOCK || kind == FRAME_BUNDLE)) rc = salvage_frame(v, *at, len);
+    *ret_blocks += v->n;
+    *at += len;
+    return rc;
+}
+
+static int scrub_ends(struct seg *s, uint64_t foot_at)
+{
+    uint8_t foot_bytes[SEG_FOOT], head_bytes[SEG_HEAD];
+    struct seg_foot foot;
+    struct seg_info head;
+    int64_t a = pread_from(s, head_bytes, SEG_HEAD, 0), b = pread_from(s, foot_bytes, SEG_FOOT, (int64_t)foot_at);
+    if (a < 0 || b < 0) return (int)(a < 0 ? a : b);
+    if (seg_head_decode(head_bytes, (size_t)a, &head)) damaged(s, 0);
+    if (seg_foot_decode(foot_bytes, (size_t)b, &foot)) damaged(s, foot_at + SEG_FOOT);
+    return 0;
+}
+
+int seg_scrub(struct seg *s, uint64_t *at, uint64_t max_bytes, uint64_t *ret_blocks)
+{
+    int rc = seg_real(&s);
+    if (rc) return rc;
+    struct salvage v = {.s = s, .c = codec_new(SEG_BLOCK_MAX)};
+    uint64_t end = (uint64_t)s->info.file_bytes, foot = end > SEG_FOOT + SEG_HEAD ? end - SEG_FOOT : end;
+    if (*at < SEG_HEAD) *at = SEG_HEAD;
+    uint64_t stop = max_bytes < end - *at ? *at + max_bytes : end;
+    v.samples = mem_alloc(SEG_BLOCK_MAX * sizeof *v.samples);
+    rc = v.c && v.samples ? 0 : ERR_NOMEM;
+    while (!rc && *at < foot && *at < stop) rc = scrub_frame(&v, foot, at, ret_blocks);
+    if (!rc && *at >= foot) {
+        rc = scrub_ends(s, foot);
+        *at = end;
+    }
+    mem_free(v.samples);
+    mem_free(v.e);
+    codec_free(v.c);
+    return rc;
+}
+
+size_t seg_damaged(struct seg *s)
+{
+    struct seg *in = atomic_load(&s->inner);
+    if (s->lazy_fs && !in) return 0;
+    if (s->lazy_fs) s = in;
+    pthread_mutex_lock(&s->lock);
+    size_t n = s->ndamaged;
+    pthread_mutex_unlock(&s->lock);
+    return n;
 }
 
 static void describe(struct seg *s, const struct index_entry *e, size_t n)

@@ -25,7 +25,7 @@ void seg_path(const struct seg_info *i, char out[SEG_PATH_MAX]);
 bool seg_name_parse(const char *name, struct seg_info *ret); /* seq_lo, seq_hi, gen, class_id */
 /* ERR_CORRUPT when neither index nor blocks can be used; ERR_UNSUPPORTED, ERR_NOMEM, ERR_IO. `damage` is
  * told about every broken frame that a reader meets, once each. */
-typedef void seg_damage_fn(void *ctx, uint64_t n);
+typedef void seg_damage_fn(void *ctx, const struct seg_info *seg, uint64_t at);
 int seg_open(struct fs *fs, const char *path, seg_damage_fn *damage, void *ctx, struct seg **ret);
 struct seg *seg_ref(struct seg *s);
 void seg_unref(struct seg *s);
@@ -34,6 +34,10 @@ const struct seg_info *seg_info(const struct seg *s);
  * ERR_UNAVAILABLE then, and works again as soon as the place does. */
 int seg_lazy(struct fs *fs, const struct seg_info *i, seg_damage_fn *damage, void *ctx, struct seg **ret);
 int seg_away(const struct seg *s); /* the error of the last attempt to read it; 0: it went well */
+/* Read and check every frame and decode every block from *at on (0: the beginning), about max_bytes of them; *at moves
+ * on, to file_bytes at the end. What is broken is told to `damage`. ERR_IO, ERR_UNAVAILABLE, ERR_NOMEM. */
+int seg_scrub(struct seg *s, uint64_t *at, uint64_t max_bytes, uint64_t *ret_blocks);
+size_t seg_damaged(struct seg *s);                              /* broken places that were met so far */
 int64_t seg_read(struct seg *s, void *p, size_t n, int64_t at); /* bytes of the file as they are */
 
 /* The blocks of a point that may hold samples of [from, to], as a source; the last block that begins at

@@ -4,6 +4,7 @@
  * (of two with the same range the later generation counts): removed, once the other is known to open.
  * One that does not open is renamed to "bad-..." and counted. */
 #include "base/mem.h"
+#include "tsdb/damage.h"
 #include "tsdb/places.h"
 #include "tsdb/recover.h"
 
@@ -21,6 +22,7 @@ static void set_aside(struct tsdb *db, const struct seg_info *i)
     snprintf(bad, sizeof bad, "ts/bad-%s", path + 3);
     (void)db->fs->ops->rename(db->fs, path, bad);
     db->stats.damaged_blocks++;
+    damage_file(db, bad);
 }
 
 static int open_one(struct tsdb *db, const struct seg_info *name, struct seg_set *out, struct error *e)
@@ -70,7 +72,7 @@ static void drop_replaced(struct tsdb *db, struct seg_set *set)
             set->segs[left++] = set->segs[i];
             continue;
         }
-        place_remove(db, seg_info(set->segs[i]), false);
+        place_remove(db, seg_info(set->segs[i]), damage_knows(db, seg_info(set->segs[i])));
         seg_unref(set->segs[i]);
     }
     if (gone) set->n = left;

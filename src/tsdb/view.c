@@ -64,10 +64,3 @@ uint8_t tsdb_class_of(struct tsdb *db, uint32_t point)
     pthread_mutex_unlock(&db->lock);
     return c;
 }
-
-void tsdb_count_damage(struct tsdb *db, uint64_t n)
-{
-    pthread_mutex_lock(&db->lock);
-    db->stats.damaged_blocks += n;
-    pthread_mutex_unlock(&db->lock);
-}
