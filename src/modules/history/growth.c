@@ -71,7 +71,8 @@ int growth_note(struct node *n, struct error *e)
     if (rc) return rc;
     for (uint8_t id = 0; id < TS_CLASSES && !rc; id++) {
         struct ts_class_usage u = {0};
-        if (st->ops->class_usage(st, id, &u) || (!u.bytes && !u.samples)) continue;
+        if (st->ops->class_usage(st, id, &u) || (id && !u.bytes && !u.samples))
+            continue; /* a day without any is a day */
         rc = sql_exec(tx, e,
                       "insert into storage_growth(host, day, class_id, bytes, samples) values($1,$2,$3,$4,$5) on "
                       "conflict(host, day, class_id) do update set bytes = excluded.bytes, samples = excluded.samples",
