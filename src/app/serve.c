@@ -16,6 +16,7 @@
 #include "core/system.h"
 #include "drivers/common/registry.h"
 #include "io/log.h"
+#include "store/ts_router.h"
 #include "tsdb/tsdb.h"
 
 #define MODULES_MAX 64
@@ -93,11 +94,24 @@ static int open_history(struct server *s, struct error *e)
     struct tsdb_config tc = {.fs = s->node.data, .clock = s->node.clock};
     for (size_t i = 0; i < TS_PLACES; i++) tc.places[i] = s->places.fs[i];
     int err = tsdb_open(&tc, &s->node.engine, e);
-    s->node.history = s->node.engine;
     s->node.history_open = open_restored;
     return err;
 }
 static void close_history(struct server *s)
+{
+    s->node.engine->ops->close(s->node.engine);
+}
+
+/* Other engines of archive classes stand behind it. */
+static int open_router(struct server *s, struct error *e)
+{
+    struct ts_router_config rc = {.engine = s->node.engine,
+                                  .fs = s->node.data,
+                                  .clock = s->node.clock,
+                                  .queue_max = (uint64_t)s->cfg->journal_mb << 20};
+    return ts_router_open(&rc, &s->node.history, e);
+}
+static void close_router(struct server *s)
 {
     s->node.history->ops->close(s->node.history);
 }
@@ -282,6 +296,7 @@ static const struct step {
     {"kernel", open_kernel, close_kernel},
     {"places of history", open_places, close_places},
     {"history", open_history, close_history},
+    {"engines", open_router, close_router},
     {"sample path", open_bus, close_bus},
     {"api", open_api, close_api},
     {"system", open_info, close_info},

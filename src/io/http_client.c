@@ -95,6 +95,12 @@ static curl_socket_t open_checked(void *ctx, curlsocktype purpose, struct curl_s
     return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
+static int on_progress(void *ctx, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total, curl_off_t ul)
+{
+    const _Atomic bool *cancel = ctx;
+    return *cancel;
+}
+
 static struct curl_slist *header_list(const struct http_call *c)
 {
     struct curl_slist *list = curl_slist_append(NULL, "Expect:");
@@ -142,6 +148,11 @@ static void set_options(CURL *h, const struct http_call *c, struct answer *a, ch
         curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, a);
         curl_easy_setopt(h, CURLOPT_PROXY, ""); /* a proxy would connect in our place */
     }
+    if (c->cancel) {
+        curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(h, CURLOPT_XFERINFODATA, (void *)(uintptr_t)c->cancel);
+        curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+    }
     set_method(h, c);
 }
 
@@ -155,6 +166,7 @@ static int fault(const struct http_call *c, const struct answer *a, CURLcode cod
         return error_set(e, ERR_TOO_LARGE, "url", "the answer of %s is larger than %zu bytes", "%s 的应答超过 %zu 字节",
                          c->url, a->body.max);
     int err = code == CURLE_OPERATION_TIMEDOUT                                    ? ERR_TIMEOUT
+              : code == CURLE_ABORTED_BY_CALLBACK                                 ? ERR_CANCELLED
               : code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL ? ERR_INVALID
               : code == CURLE_OUT_OF_MEMORY                                       ? ERR_NOMEM
                                                                                   : ERR_UNAVAILABLE;

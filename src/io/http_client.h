@@ -18,6 +18,7 @@ struct http_call {
     bool insecure;              /* no certificate check: only when a user chose it */
     bool refuse_local;          /* loopback, link-local, private addresses refused (also after redirects) */
     struct http_keep *keep;     /* NULL: a connection of its own */
+    const _Atomic bool *cancel; /* becomes true: the call ends within a second, ERR_CANCELLED; NULL: never */
 };
 struct http_answer { int status; struct str body; struct str content_type; }; /* in the arena */
 MUST_CHECK int http_call(struct arena *a, const struct http_call *c, struct http_answer *ret, struct error *e);

@@ -73,7 +73,8 @@ int ts_call(struct ts_remote *r, const struct ts_request *q, struct arena *a, st
                           .timeout_ms = r->timeout_ms,
                           .answer_max = TS_ANSWER_MAX,
                           .ca_file = r->ca[0] ? r->ca : NULL,
-                          .keep = r->keep};
+                          .keep = r->keep,
+                          .cancel = &r->cancelled};
     int err = http_call(a, &c, &answer, &said);
     if (err) return lost(r, err, url, &said, e);
     int code = r->d->verdict(answer.status, answer.body, why, sizeof why);

@@ -32,7 +32,7 @@ struct ts_queue {
     size_t batch;
     uint64_t visible_ns, pause_ns, next_ns, taken, pending, sent, failed, dropped;
     unsigned refusals;
-    bool stopping, down, running;
+    bool stopping, down, running, busy;
     struct error error;
 };
 
@@ -288,6 +288,7 @@ static void exchange(struct ts_queue *q, const struct sample *s, size_t n, uint6
     struct halving h = {.st = engine->st};
     struct error e = {0};
     bool was_down = q->down;
+    q->busy = true;
     pthread_mutex_unlock(&q->lock);
     int err = send_halved(&h, s, n, &e);
     pthread_mutex_lock(&q->lock);
@@ -307,6 +308,8 @@ static void exchange(struct ts_queue *q, const struct sample *s, size_t n, uint6
     if (!err && h.refused) tell(q, TS_QUEUE_REFUSED, h.refused, &h.why);
     ts_handle_unref(engine);
     pthread_mutex_lock(&q->lock);
+    q->busy = false;
+    pthread_cond_broadcast(&q->moved);
 }
 
 static void *sender(void *arg)
@@ -371,6 +374,14 @@ void ts_queue_engine(struct ts_queue *q, struct ts_handle *h, size_t batch, int6
     pthread_cond_signal(&q->wake);
     pthread_mutex_unlock(&q->lock);
     ts_handle_unref(old);
+}
+
+void ts_queue_rest(struct ts_queue *q)
+{
+    ts_queue_engine(q, NULL, 0, 0);
+    pthread_mutex_lock(&q->lock);
+    while (q->busy) pthread_cond_wait(&q->moved, &q->lock);
+    pthread_mutex_unlock(&q->lock);
 }
 
 void ts_queue_drop(struct ts_queue *q)

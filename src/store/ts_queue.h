@@ -42,6 +42,8 @@ void ts_queue_close(struct ts_queue *q);
 /* Where to: takes over the reference; NULL: nowhere for now. batch: samples handed over at once; visible_us: how long
  * what was taken stays in memory. */
 void ts_queue_engine(struct ts_queue *q, struct ts_handle *h, size_t batch, int64_t visible_us);
+/* Nowhere for now, and no request to the engine is under way any more on return. */
+void ts_queue_rest(struct ts_queue *q);
 /* Durable on return. */
 MUST_CHECK int ts_queue_put(struct ts_queue *q, const struct sample *s, size_t n, struct error *e);
 /* Samples of a point that wait or may not show yet, by time, the last write of each; mem_alloc'd, NULL when none. */

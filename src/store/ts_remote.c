@@ -386,6 +386,11 @@ static const struct ts_store_ops ops = {
     .close = remote_close,
 };
 
+void ts_remote_cancel(struct ts_store *st)
+{
+    self(st)->cancelled = true;
+}
+
 void ts_remote_traits(const struct ts_store *st, struct ts_remote_traits *ret)
 {
     const struct ts_remote *r = (const struct ts_remote *)st;

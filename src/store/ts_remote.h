@@ -38,6 +38,9 @@ struct ts_remote_info {
 };
 MUST_CHECK int ts_remote_test(struct ts_store *st, struct ts_remote_info *ret, struct error *e);
 
+/* Requests under way, and all later ones, end within a second. */
+void ts_remote_cancel(struct ts_store *st);
+
 struct ts_remote_traits {
     const char *engine, *title;
     int64_t unit_us;           /* times are cut to whole multiples */

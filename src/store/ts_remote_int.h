@@ -17,7 +17,7 @@ struct ts_remote {
     struct ts_store *strings;
     struct http_keep *keep;
     pthread_mutex_t lock;      /* making the database */
-    _Atomic bool ready;
+    _Atomic bool ready, cancelled;
     _Atomic uint64_t stamp;    /* of the next row */
     _Atomic uint64_t appended;
     _Atomic int64_t guess_us;  /* range whose rows fit in one answer (engines without limits) */

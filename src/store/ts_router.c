@@ -252,6 +252,7 @@ static void bury(struct router_slot *gone)
 {
     struct ts_queue_status st = {0};
     if (!gone->id[0]) return;
+    if (gone->store && !gone->label->router->cfg.open) ts_remote_cancel(gone->store->st);
     if (gone->queue) {
         ts_queue_status(gone->queue, &st);
         ts_queue_drop(gone->queue);
@@ -344,6 +345,25 @@ int ts_router_engines(struct ts_store *st, const struct ts_router_engine *e, siz
     pthread_mutex_unlock(&r->writing);
     for (size_t i = 1; i < TS_SLOTS; i++) bury(&gone[i]);
     return rc;
+}
+
+void ts_router_rest(struct ts_store *st)
+{
+    struct ts_router *r = self(st);
+    struct ts_handle *store[TS_SLOTS] = {0};
+    struct ts_queue *queue[TS_SLOTS] = {0};
+    pthread_rwlock_wrlock(&r->lock);
+    for (size_t i = 1; i < TS_SLOTS; i++) {
+        queue[i] = r->slot[i].queue;
+        store[i] = TAKE(r->slot[i].store);
+        r->slot[i].stamp = -1;
+        if (store[i] && !r->cfg.open) ts_remote_cancel(store[i]->st);
+    }
+    pthread_rwlock_unlock(&r->lock);
+    for (size_t i = 1; i < TS_SLOTS; i++) {
+        if (queue[i]) ts_queue_rest(queue[i]);
+        ts_handle_unref(store[i]);
+    }
 }
 
 int ts_router_classes(struct ts_store *st, const struct ts_router_class *c, size_t n, struct error *e)

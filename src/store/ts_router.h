@@ -44,6 +44,8 @@ struct ts_router_engine {
     struct ts_remote_config remote;
 };
 MUST_CHECK int ts_router_engines(struct ts_store *st, const struct ts_router_engine *e, size_t n, struct error *err);
+/* Before what the engines' settings point to (name_ctx) goes away: no engine is asked any more; all is queued. */
+void ts_router_rest(struct ts_store *st);
 /* Where the points of a class live: ids of engines, "" the embedded one, or none for the mirror. */
 struct ts_router_class {
     uint8_t id;

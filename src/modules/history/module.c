@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "modules/history/advise.h"
 #include "modules/history/doors.h"
+#include "modules/history/engines.h"
 #include "modules/history/import.h"
 #include "modules/history/retention.h"
 #include "modules/history/routes_query.h"
@@ -13,6 +14,7 @@ struct history_ctx {
     struct retention *retention;
     struct doors *doors;
     struct storage *storage;
+    struct engines *engines;
 };
 
 struct node *history_node(void *module)
@@ -31,6 +33,11 @@ struct doors *history_doors(void *module)
 struct storage *history_storage(void *module)
 {
     return ((struct history_ctx *)module)->storage;
+}
+
+struct engines *history_engines(void *module)
+{
+    return ((struct history_ctx *)module)->engines;
 }
 
 /* For /healthz: does history take samples? */
@@ -57,6 +64,7 @@ int history_init(struct node *n, void **ret_ctx, struct error *e)
     if (!err) err = storage_routes(n, h, e);
     if (!err) err = history_advise_routes(n, h, e);
     if (!err) err = import_add(n, e);
+    if (!err) err = engines_new(n, h, &h->engines, e);
     if (err) {
         history_fini(h);
         return err;
@@ -86,6 +94,7 @@ int history_start_module(void *ctx, struct error *e)
     struct history_ctx *h = ctx;
     int err = first_class(h->node, e);
     if (!err) err = doors_start(h->doors, e);
+    retention_engines_set(h->retention, h->engines);
     if (!err) err = retention_start(h->retention, e);
     return err ? err : storage_start(h->storage, e);
 }
@@ -96,12 +105,14 @@ void history_stop_module(void *ctx)
     doors_stop(h->doors);
     storage_stop(h->storage);
     retention_stop(h->retention);
+    engines_stop(h->engines);
 }
 
 void history_fini(void *ctx)
 {
     struct history_ctx *h = ctx;
     if (!h) return;
+    engines_free(h->engines);
     storage_free(h->storage);
     doors_free(h->doors);
     retention_free(h->retention);

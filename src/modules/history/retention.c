@@ -7,12 +7,14 @@
 #include "base/metric.h"
 #include "base/time.h"
 #include "io/log.h"
+#include "modules/history/engines.h"
 
 METRIC(m_samples, METRIC_COUNTER, "bornite_retention_samples_total", "Samples that retention has deleted, about.");
 METRIC(m_bytes, METRIC_COUNTER, "bornite_retention_bytes_total", "Bytes on disk that retention has freed, about.");
 
 struct retention {
     struct node *node;
+    struct engines *engines; /* NULL: none but our own */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -71,6 +73,7 @@ static void load_classes(struct retention *r)
     size_t n = r->nrows;
     for (size_t i = 0; i < n; i++) table[i] = r->row[i].c;
     pthread_mutex_unlock(&r->lock);
+    if (r->engines) engines_apply(r->engines);
     if (!err && st->ops->classes) err = st->ops->classes(st, table, n);
     if (err) log_error("history", "cannot apply the archive classes", "err=%s detail=\"%s\"", error_name(err), e.text);
 }
@@ -115,6 +118,7 @@ static void load_points(struct retention *r)
     }
     int err = resource_each(r->node->kernel, "archive_class", class_id, &a, &e);
     if (!err) err = resource_each(r->node->kernel, "point", assign_point, &a, &e);
+    if (r->engines) engines_names(r->engines);
     if (!err) err = st->ops->classify(st, a.points, a.classes, a.n);
     if (err) log_error("history", "cannot assign points to archive classes", "err=%s", error_name(err));
     mem_free(a.points);
@@ -195,10 +199,10 @@ static void changed(void *ctx, struct kernel *k, const struct change *c, size_t 
     struct retention *r = ctx;
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < n; i++) {
-        if (str_is(c[i].kind, "archive_class"))
-            r->classes_dirty = true;
-        else
+        if (str_is(c[i].kind, "point"))
             r->points_dirty = true;
+        else
+            r->classes_dirty = true;
     }
     pthread_cond_signal(&r->wake);
     pthread_mutex_unlock(&r->lock);
@@ -216,6 +220,7 @@ int retention_new(struct node *n, struct retention **ret, struct error *e)
     pthread_cond_init(&r->wake, &attr);
     pthread_condattr_destroy(&attr);
     const struct kind_hooks hooks[] = {{.kind = "archive_class", .validate = check_class, .changed = changed, .ctx = r},
+                                       {.kind = "ts_engine", .changed = changed, .ctx = r},
                                        {.kind = "point", .changed = changed, .ctx = r}};
     for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++) {
         int err = kernel_hooks_add(r->node->kernel, &hooks[i]);
@@ -225,6 +230,11 @@ int retention_new(struct node *n, struct retention **ret, struct error *e)
     }
     *ret = r;
     return 0;
+}
+
+void retention_engines_set(struct retention *r, struct engines *g)
+{
+    r->engines = g;
 }
 
 int retention_start(struct retention *r, struct error *e)

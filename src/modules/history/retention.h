@@ -5,6 +5,8 @@
 
 struct retention;
 MUST_CHECK int retention_new(struct node *n, struct retention **ret, struct error *e);
+struct engines;
+void retention_engines_set(struct retention *r, struct engines *g); /* before start; told of classes and points */
 MUST_CHECK int retention_start(struct retention *r, struct error *e); /* reads classes and points, starts the minute thread */
 void retention_stop(struct retention *r);
 void retention_free(struct retention *r);
