@@ -137,6 +137,7 @@ void backup_tell(struct backup *b, const char *what, enum event_severity severit
 /* ---- planner.c */
 MUST_CHECK int planner_start(struct backup *b, struct error *e);
 void planner_stop(struct backup *b);
+void backup_wake(struct backup *b); /* plans or backups have changed */
 
 /* ---- api.c, module.c */
 #define BACKUP_ROUTES 7

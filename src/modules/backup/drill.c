@@ -275,5 +275,6 @@ int backup_job_drill(void *ctx, struct job *j, struct error *e)
     if (!rc) rc = tell(&d, &p, e);
     backup_taken_end(&d.k);
     backup_target_close(ctx, &p, d.x.t);
+    backup_wake(ctx);
     return rc;
 }

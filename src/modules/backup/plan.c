@@ -93,13 +93,17 @@ static int check_plan(void *ctx, struct kernel *k, struct sql_tx *tx, struct are
     return rc;
 }
 
-static void changed(void *ctx, struct kernel *k, const struct change *c, size_t n)
+void backup_wake(struct backup *b)
 {
-    struct backup *b = ctx;
     pthread_mutex_lock(&b->lock);
     b->dirty = true;
     pthread_cond_signal(&b->wake);
     pthread_mutex_unlock(&b->lock);
+}
+
+static void changed(void *ctx, struct kernel *k, const struct change *c, size_t n)
+{
+    backup_wake(ctx);
 }
 
 int backup_hooks_add(struct backup *b, struct error *e)

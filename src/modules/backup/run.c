@@ -506,6 +506,7 @@ static int run(struct backup *b, struct job *j, const char *mode, struct error *
     bool given_up = rc && job_cancelled(j);
     if (rc) backup_row_failed(b, r.m.id, given_up ? "cancelled" : "failed", given_up ? &(struct error){0} : r.e);
     if (!given_up) tell(&r, rc);
+    backup_wake(b);
     return rc;
 }
 
