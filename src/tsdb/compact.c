@@ -11,6 +11,7 @@
 #include "tsdb/delete.h"
 #include "tsdb/places.h"
 #include "tsdb/engine.h"
+#include "tsdb/roll.h"
 #include "tsdb/seg_write.h"
 
 #define MERGE_MIN 4
@@ -212,6 +213,7 @@ static size_t run_of(const struct view *v, size_t first, unsigned t, const struc
     for (; first + n < v->nsegs && n < MERGE_MAX; n++) {
         const struct seg_info *s = seg_info(v->segs[first + n]);
         if (s->class_id != seg_info(v->segs[first])->class_id || tier(v->segs[first + n]) > t) break;
+        if ((s->seq_hi <= v->rolled) != (seg_info(v->segs[first])->seq_hi <= v->rolled)) break; /* roll.h */
         if (s->place != TS_HOT) break; /* what has moved stays as it is */
         bytes += s->file_bytes;
         if (s->min_us < lo) lo = s->min_us;
@@ -277,11 +279,14 @@ static int mend(struct tsdb *db, const struct view *v)
 int compact_once(struct tsdb *db)
 {
     damage_flush(db); /* while the broken places can be described */
+    int rolled = roll_once(db);
+    if (rolled == 1) return 1;
     struct view *v = view_get(db);
     int rc = mend(db, v);
     for (unsigned t = 0; t < 12 && rc == 0; t++) rc = merge_tier(db, v, t);
     view_put(v);
-    return rc ? rc : tombs_purge(db);
+    if (!rc) rc = tombs_purge(db);
+    return rc ? rc : rolled;
 }
 
 int tsdb_merge(struct ts_store *st, struct error *e)

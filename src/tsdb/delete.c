@@ -344,9 +344,10 @@ static bool heads_older(const struct view *v, const struct tomb *t)
  */
 static int look(struct tsdb *db, const struct view *v, const struct tombs *t, bool *still, size_t *ret_seg)
 {
+    bool rolls = !db->no_rollups || db->roll_next > 1; /* there are files that must come to know of it */
     *ret_seg = SIZE_MAX;
     for (size_t i = 0; i < t->n; i++) {
-        still[i] = heads_older(v, &t->t[i]);
+        still[i] = heads_older(v, &t->t[i]) || (rolls && t->t[i].gen > v->roll_gen);
         for (size_t k = 0; k < v->nsegs; k++) {
             int rc = holds(db, v->segs[k], &t->t[i]);
             if (rc == ERR_UNAVAILABLE || rc == ERR_IO) rc = 0, still[i] = true; /* its place is away: another time */

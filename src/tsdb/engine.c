@@ -5,6 +5,7 @@
 #include "tsdb/delete.h"
 #include "tsdb/engine.h"
 #include "tsdb/places.h"
+#include "tsdb/roll.h"
 #include "tsdb/worker.h"
 
 #define REC_MAX ((size_t)256 << 20)
@@ -131,7 +132,9 @@ static void db_init(struct tsdb *db, const struct tsdb_config *cfg)
     db->wal_max = cfg->wal_max ? cfg->wal_max : TSDB_WAL_MAX_DEFAULT;
     db->head_max = cfg->head_max ? cfg->head_max : TSDB_HEAD_MAX_DEFAULT;
     db->stats.newest_us = INT64_MIN;
-    for (int i = 0; i < TSDB_CLASSES; i++) db->floor[i] = INT64_MIN;
+    for (int i = 0; i < TSDB_CLASSES; i++) db->floor[i] = db->cell_floor[i] = INT64_MIN;
+    db->no_rollups = cfg->no_rollups;
+    db->roll_min = cfg->roll_min ? cfg->roll_min : ROLL_MIN;
     buf_init(&db->rec, REC_MAX);
     memcpy(db->keep.places, cfg->places, sizeof db->keep.places);
     db->keep.nowhere.ops = &places_nowhere;

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include "tsdb/head.h"
 #include "tsdb/keep.h"
+#include "tsdb/roll_file.h"
 #include "tsdb/segment.h"
 #include "tsdb/strings.h"
 #include "tsdb/tsdb.h"
@@ -25,6 +26,10 @@ struct view {
     size_t nheads;
     struct seg **segs; /* by class, then sequence */
     size_t nsegs;
+    struct roll **rolls; /* by step; roll.h */
+    size_t nrolls;
+    uint64_t rolled;   /* segments up to this sequence number are in them */
+    uint32_t roll_gen; /* and deletions up to this generation */
 };
 struct log_ref {                  /* a log file that is not sealed yet */
     uint64_t number, bytes, head; /* head: number of the head that it belongs to */
@@ -57,11 +62,15 @@ struct tsdb {
     size_t nclass_of;
     struct ts_class classes[TSDB_CLASSES];
     int64_t floor[TSDB_CLASSES]; /* samples before are expired */
+    int64_t cell_floor[TSDB_CLASSES]; /* rollup cells that begin before do not count */
     struct codec *codecs[CODECS_KEPT];
     size_t ncodecs;
 
     struct strings *strings;
     struct keep keep;
+    bool no_rollups;
+    uint32_t roll_min;
+    uint64_t roll_next, roll_since; /* work: number of the next step; steps that are all needed */
     bool dir_dirty; /* work: removals that are not synced yet */
     uint32_t next_gen;
 
@@ -83,6 +92,9 @@ struct view *view_get(struct tsdb *db);
 void view_put(struct view *v);
 /* Publish a copy of the current view with these heads and segments (references are taken). ERR_NOMEM. */
 int view_set(struct tsdb *db, struct head *const *heads, size_t nheads, struct seg *const *segs, size_t nsegs);
+/* The same with these rollup files. */
+int view_replace(struct tsdb *db, struct head *const *heads, size_t nheads, struct seg *const *segs, size_t nsegs,
+                 struct roll *const *rolls, size_t nrolls, uint64_t rolled, uint32_t known);
 struct codec *codec_get(struct tsdb *db);
 void codec_put(struct tsdb *db, struct codec *c);
 uint8_t tsdb_class_of(struct tsdb *db, uint32_t point);
@@ -107,11 +119,22 @@ struct query {
     int64_t newest_us;  /* of the store */
     int64_t skipped_us; /* greatest time in what was left out; INT64_MIN: nothing was */
     struct tsdb *db;
+    uint32_t point;
+    bool near;                                /* only what lies in the first place */
+    int64_t floor[TSDB_CLASSES], point_floor; /* samples before are not given */
+    int64_t cell_floor;
+    bool outlive; /* rollups of the point are kept longer than its samples */
 };
 int query_begin(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struct query *q);
 /* The same without what lies in other places; q->skipped_us tells the greatest time left out. */
 int query_begin_near(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struct query *q);
 void query_end(struct query *q);
+/* In steps: the view, then sources for one range after another (the arena is the caller's to reset in between). */
+void query_open(struct tsdb *db, uint32_t point, struct query *q);
+int query_sources(struct query *q, int64_t from, int64_t to);
+int query_newer(struct query *q, int64_t from, int64_t to, uint64_t behind); /* of heads and younger segments only */
+int query_codec(struct query *q);                                            /* make sure that there is one */
+int64_t query_oldest(struct query *q); /* nothing lies before, a border of all rollups; INT64_MAX: nothing at all */
 
 /* query.c, windows.c, summary.c, plot.c */
 int db_scan(struct ts_store *, uint32_t point, int64_t from, int64_t to, ts_scan_fn *, void *ctx, struct error *);

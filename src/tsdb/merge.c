@@ -182,6 +182,23 @@ int merge_next(struct merge *m, bool blocks, struct run *ret)
     }
 }
 
+void merge_unread(struct run *r, size_t taken)
+{
+    if (r->block)
+        r->cur->piece--;
+    else
+        r->cur->i -= r->n - taken;
+}
+
+void merge_skip(struct merge *m, int64_t t)
+{
+    m->from = t;
+    for (size_t i = 0; i < m->n; i++) {
+        struct cursor *c = &m->c[i];
+        while (c->loaded && c->i < c->n && c->buf[c->i].time_us < t) c->i++;
+    }
+}
+
 int merge_open(struct merge *m, const struct run *r)
 {
     r->cur->piece--;

@@ -58,5 +58,9 @@ int merge_init(struct merge *m, struct source *sources, size_t n, int64_t from, 
 void merge_fini(struct merge *m);
 /* 1 and the next samples, or with `blocks` a whole piece; 0 at the end; negative error. */
 int merge_next(struct merge *m, bool blocks, struct run *ret);
+/* Take back all but the first `taken` samples (0: all, also a block) of what merge_next just gave. */
+void merge_unread(struct run *r, size_t taken);
+/* Go on with what is at or behind t, which is not before anything given. */
+void merge_skip(struct merge *m, int64_t t);
 /* Decode the piece that merge_next just gave as a block; the next merge_next gives its samples. */
 int merge_open(struct merge *m, const struct run *r);

@@ -1,6 +1,9 @@
 /* plot.c - per pixel interval at most five samples: first, least, greatest, last and the first one that
- * is not good. Blocks that lie inside one interval are taken by their summary. */
+ * is not good. Blocks that lie inside one interval are taken by their summary. Intervals longer than a rollup cell
+ * end at the borders of such cells, also where samples are read, so that the answer does not depend on what has
+ * been rolled. */
 #include "tsdb/places.h"
+#include "tsdb/stream.h"
 #include "tsdb/stats.h"
 
 #define OUT_MAX 512
@@ -9,6 +12,8 @@ struct plot {
     int64_t from;
     uint64_t span;
     uint32_t pixels;
+    int64_t grid;   /* pixels end at multiples of this; 0: anywhere */
+    unsigned level; /* that it comes from */
     bool any;
     uint64_t pixel; /* of what is gathered in m */
     struct block_meta m;
@@ -18,8 +23,13 @@ struct plot {
     void *ctx;
 };
 
+/* With long pixels the one in which the sample's cell begins. */
 static uint64_t pixel_of(const struct plot *p, int64_t t)
 {
+    if (p->grid && roll_start(p->level, t) > p->from)
+        t = roll_start(p->level, t);
+    else if (p->grid)
+        t = p->from;
     return (uint64_t)((unsigned __int128)((uint64_t)t - (uint64_t)p->from) * p->pixels / p->span);
 }
 
@@ -101,19 +111,19 @@ static int take_sample(struct plot *p, const struct sample *s)
 }
 
 /* *ret_own: the code is the receiver's. */
-static int run_plot(struct plot *p, struct merge *m, bool *ret_own)
+static int run_plot(struct plot *p, struct stream *s, bool *ret_own)
 {
     struct run r;
     for (;;) {
-        int rc = merge_next(m, true, &r);
+        int rc = stream_next(s, &r);
         if (rc < 0) return rc;
         if (rc == 0) break;
         *ret_own = true;
-        if (r.block && pixel_of(p, r.block->first_us) == pixel_of(p, r.block->last_us))
+        if (r.block && (!r.cur || pixel_of(p, r.block->first_us) == pixel_of(p, r.block->last_us)))
             rc = take_part(p, r.block);
         else if (r.block) {
             *ret_own = false;
-            rc = merge_open(m, &r);
+            rc = stream_split(s, &r);
         } else {
             rc = 0;
             for (size_t i = 0; i < r.n && !rc; i++) rc = take_sample(p, &r.s[i]);
@@ -126,22 +136,36 @@ static int run_plot(struct plot *p, struct merge *m, bool *ret_own)
     return rc ? rc : emit(p);
 }
 
+/* Cells are no longer than a pixel and belong where they begin: samples, too, then. */
+static bool fits(void *ctx, int64_t t0, int64_t t1)
+{
+    return true;
+}
+
+/* The longest cells that are no longer than a pixel, and what they are made of. */
+static unsigned levels_of(struct plot *p)
+{
+    unsigned levels = 0;
+    for (unsigned level = 0; level < ROLL_LEVELS; level++) {
+        if (p->span / p->pixels < (uint64_t)roll_span(level)) break;
+        levels |= 1u << level;
+        p->grid = roll_span(level);
+        p->level = level;
+    }
+    return levels;
+}
+
 int db_plot(struct ts_store *st, uint32_t point, int64_t from, int64_t to, uint32_t pixels, ts_scan_fn *fn, void *ctx,
             struct error *e)
 {
     struct plot p = {
         .from = from, .span = (uint64_t)to - (uint64_t)from, .pixels = pixels ? pixels : 1, .fn = fn, .ctx = ctx};
-    struct merge m = {0};
-    struct query q;
+    struct stream s;
     bool own = false;
     if (from >= to) return 0;
-    int rc = query_begin(tsdb_of(st), point, from, to - 1, &q);
-    if (!rc) {
-        rc = merge_init(&m, q.sources, q.n, from, to - 1, q.codec);
-        if (!rc) rc = run_plot(&p, &m, &own);
-        merge_fini(&m);
-        query_end(&q);
-    }
+    stream_open(&s, tsdb_of(st), point, from, to, levels_of(&p), fits, NULL);
+    int rc = run_plot(&p, &s, &own);
+    stream_close(&s);
     if (!rc || own) return rc;
     int place = places_error(tsdb_of(st), e, rc);
     if (place) return place;

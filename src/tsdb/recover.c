@@ -8,12 +8,16 @@
 #include "tsdb/delete.h"
 #include "tsdb/places.h"
 #include "tsdb/recover.h"
+#include "tsdb/roll.h"
 
 struct found {
     uint64_t *wals;
     size_t nwals, cap_wals;
     struct seg_info *segs;
     size_t nsegs, cap_segs;
+    struct roll_info *rolls;
+    size_t nrolls, cap_rolls;
+    struct roll_set rolled;
     char (*temps)[SEG_PATH_MAX];
     size_t ntemps, cap_temps;
     bool nomem;
@@ -30,6 +34,7 @@ static void note(void *ctx, const char *name, bool dir, int64_t size)
     struct found *f = ctx;
     uint64_t number;
     struct seg_info info;
+    struct roll_info roll;
     size_t n = strlen(name);
     if (dir || f->nomem) return;
     if (n > 4 && n < SEG_PATH_MAX - 4 && strcmp(name + n - 4, ".new") == 0) {
@@ -40,6 +45,9 @@ static void note(void *ctx, const char *name, bool dir, int64_t size)
     } else if (seg_name_parse(name, &info)) {
         f->nomem |= !mem_grow((void **)&f->segs, &f->cap_segs, f->nsegs + 1, sizeof *f->segs);
         if (!f->nomem) f->segs[f->nsegs++] = info;
+    } else if (roll_name_parse(name, &roll)) {
+        f->nomem |= !mem_grow((void **)&f->rolls, &f->cap_rolls, f->nrolls + 1, sizeof *f->rolls);
+        if (!f->nomem) f->rolls[f->nrolls++] = roll;
     }
 }
 
@@ -238,9 +246,11 @@ static int recover(struct tsdb *db, struct found *f, struct seg_set *set, struct
     if (!rc) rc = damage_load(db);
     if (!rc) rc = places_load(db, e);
     if (!rc) rc = segs_load(db, f->segs, f->nsegs, set, e);
+    if (!rc) rc = roll_load(db, f->rolls, f->nrolls, &f->rolled, e);
     for (size_t i = 0; !rc && i < f->nwals; i++)
         if (f->wals[i] > last) last = f->wals[i];
     if (set->last_seq > last) last = set->last_seq;
+    if (f->rolled.last > last) last = f->rolled.last;
     if (rc) return rc;
     if (set->covered > last) last = set->covered;
     rc = archive_open(db, &last);
@@ -250,7 +260,10 @@ static int recover(struct tsdb *db, struct found *f, struct seg_set *set, struct
     if (rc) return rc;
     if (!rc) rc = start_log(db, last + 1, e);
     for (size_t i = 0; i < db->nlogs; i++) db->logs[i].head = last + 1;
-    if (!rc) rc = view_set(db, &h, 1, set->segs, set->n);
+    if (!rc) roll_limit(db, set->segs, set->n);
+    if (!rc) rc = view_replace(db, &h, 1, set->segs, set->n, f->rolled.rolls, f->rolled.n, f->rolled.rolled,
+                              f->rolled.known);
+    db->merge_wanted = true; /* also for what is not rolled yet */
     head_unref(h);
     return rc;
 }
@@ -265,7 +278,9 @@ int db_recover(struct tsdb *db, struct error *e)
     if (!rc) rc = db->fs->ops->sync_dir(db->fs, "ts");
     seg_set_fini(&set);
     mem_free(f.wals);
+    roll_set_fini(&f.rolled);
     mem_free(f.segs);
+    mem_free(f.rolls);
     mem_free(f.temps);
     return rc;
 }

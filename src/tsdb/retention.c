@@ -14,6 +14,7 @@
 #include "tsdb/engine.h"
 #include "tsdb/damage.h"
 #include "tsdb/places.h"
+#include "tsdb/roll.h"
 #include "tsdb/small.h"
 
 #define HOUR_US INT64_C(3600000000)
@@ -143,11 +144,14 @@ static int bytes_once(struct tsdb *db, uint8_t class_id, int64_t max_bytes)
     struct view *v = view_get(db);
     struct usage u = usage_of(v, class_id);
     int rc = 0;
-    if (u.bytes > max_bytes && u.segs > 1) {
-        rc = compact_range(db, u.oldest, 1, INT64_MAX);
-        if (!rc) rc = 1;
-    } else if (u.bytes > max_bytes && u.segs == 1) {
-        rc = compact_range(db, u.oldest, 1, retention_fit(seg_info(v->segs[u.oldest]), u.bytes, max_bytes));
+    if (u.bytes > max_bytes) {
+        const struct seg_info *s = seg_info(v->segs[u.oldest]);
+        int64_t cut = u.segs > 1 ? INT64_MAX : retention_fit(s, u.bytes, max_bytes);
+        rc = roll_drop(db, class_id, cut == INT64_MAX ? s->max_us + 1 : cut);
+        view_put(v);
+        v = view_get(db);
+        u = usage_of(v, class_id);
+        if (!rc) rc = compact_range(db, u.oldest, 1, cut);
         if (!rc) rc = 1;
     }
     view_put(v);
@@ -157,7 +161,8 @@ static int bytes_once(struct tsdb *db, uint8_t class_id, int64_t max_bytes)
 static int enforce_class(struct tsdb *db, const struct ts_class *c, int64_t now)
 {
     int64_t floor = retention_floor(c, now);
-    int rc;
+    int rc = roll_expire(db, c, now, &floor);
+    if (rc) return rc;
     pthread_mutex_lock(&db->lock);
     db->floor[c->id] = floor;
     pthread_mutex_unlock(&db->lock);

@@ -326,6 +326,18 @@ static bool wanted_of_pixel(const struct sample *s, size_t n, const struct sampl
     return x == s || x == s + n - 1 || x == min || x == max || x == bad;
 }
 
+/* Pixels longer than a rollup cell hold whole cells. */
+static int64_t pixel_at(int64_t t, int64_t from, int64_t to, uint32_t px)
+{
+    static const int64_t spans[] = {60 * SEC, 3600 * SEC, 8 * 3600 * SEC};
+    int64_t grid = 0;
+    for (int i = 0; i < 3; i++)
+        if (((uint64_t)to - (uint64_t)from) / px >= (uint64_t)spans[i]) grid = spans[i];
+    if (grid) t -= (t % grid + grid) % grid;
+    if (t < from) t = from;
+    return (int64_t)((__int128)(t - from) * px / (to - from));
+}
+
 __attribute__((unused)) static void check_plot(struct ts_store *st, struct model *m, uint32_t p, int64_t from,
                                                int64_t to, uint32_t px)
 {
@@ -335,9 +347,9 @@ __attribute__((unused)) static void check_plot(struct ts_store *st, struct model
     got.n = want.n = 0;
     REQUIRE(st->ops->plot(st, p, from, to, px, collect_run, &got, &e) == 0);
     for (size_t i = lower(sr, from), j; i < sr->n && sr->s[i].time_us < to; i = j) {
-        int64_t pixel = (int64_t)((__int128)(sr->s[i].time_us - from) * px / (to - from));
+        int64_t pixel = pixel_at(sr->s[i].time_us, from, to, px);
         for (j = i; j < sr->n && sr->s[j].time_us < to; j++)
-            if ((int64_t)((__int128)(sr->s[j].time_us - from) * px / (to - from)) != pixel) break;
+            if (pixel_at(sr->s[j].time_us, from, to, px) != pixel) break;
         for (size_t k = i; k < j; k++)
             if (wanted_of_pixel(sr->s + i, j - i, &sr->s[k])) collect_run(&want, &sr->s[k], 1);
     }

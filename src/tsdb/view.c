@@ -16,18 +16,38 @@ void view_put(struct view *v)
     if (!v || atomic_fetch_sub(&v->refs, 1) != 1) return;
     for (size_t i = 0; i < v->nheads; i++) head_unref(v->heads[i]);
     for (size_t i = 0; i < v->nsegs; i++) seg_unref(v->segs[i]);
+    for (size_t i = 0; i < v->nrolls; i++) roll_unref(v->rolls[i]);
     mem_free(v->segs);
+    mem_free(v->rolls);
     mem_free(v);
+}
+
+static struct view *view_new(size_t nsegs, size_t nrolls)
+{
+    struct view *v = mem_calloc(1, sizeof *v);
+    if (!v) return NULL;
+    v->segs = mem_alloc(nsegs * sizeof *v->segs);
+    v->rolls = mem_alloc(nrolls * sizeof *v->rolls);
+    atomic_init(&v->refs, 1);
+    if (v->segs && v->rolls) return v;
+    view_put(v);
+    return NULL;
 }
 
 int view_set(struct tsdb *db, struct head *const *heads, size_t nheads, struct seg *const *segs, size_t nsegs)
 {
-    struct view *v = mem_calloc(1, sizeof *v);
-    if (!v || !(v->segs = mem_alloc(nsegs * sizeof *v->segs))) {
-        mem_free(v);
-        return ERR_NOMEM;
-    }
-    atomic_init(&v->refs, 1);
+    return view_replace(db, heads, nheads, segs, nsegs, db->view ? db->view->rolls : NULL,
+                        db->view ? db->view->nrolls : 0, db->view ? db->view->rolled : 0, db->view ? db->view->roll_gen : 0);
+}
+
+int view_replace(struct tsdb *db, struct head *const *heads, size_t nheads, struct seg *const *segs, size_t nsegs,
+                 struct roll *const *rolls, size_t nrolls, uint64_t rolled, uint32_t known)
+{
+    struct view *v = view_new(nsegs, nrolls);
+    if (!v) return ERR_NOMEM;
+    for (size_t i = 0; i < nrolls; i++) v->rolls[v->nrolls++] = roll_ref(rolls[i]);
+    v->rolled = rolled;
+    v->roll_gen = known;
     for (size_t i = 0; i < nheads; i++) v->heads[i] = head_ref(heads[i]);
     for (size_t i = 0; i < nsegs; i++) v->segs[i] = seg_ref(segs[i]);
     v->nheads = nheads;

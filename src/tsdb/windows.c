@@ -1,11 +1,12 @@
 /* windows.c - the figures of many windows of one point in one pass over its samples.
  *
- * Parts (blocks) that lie wholly inside a window are taken by their summary, the rest sample by sample;
- * acc.h says what the figures mean. A window ends when a sample at or behind its end comes, which is also
+ * Parts (rollup cells, blocks) that lie wholly inside a window are taken by their summary, the rest sample by
+ * sample; acc.h says what the figures mean. A window ends when a sample at or behind its end comes, which is also
  * the end of its last stretch; behind the last window the next sample is looked for. */
 #include <math.h>
 #include "tsdb/acc.h"
 #include "tsdb/places.h"
+#include "tsdb/stream.h"
 
 struct windows {
     const int64_t *edges;
@@ -77,19 +78,19 @@ static int take_samples(struct windows *w, const struct sample *s, size_t n)
 }
 
 /* *ret_own: the code is the receiver's. */
-static int gather(struct windows *w, struct merge *m, bool *ret_own)
+static int gather(struct windows *w, struct stream *s, bool *ret_own)
 {
     struct run r;
     int rc;
-    while ((rc = merge_next(m, true, &r)) == 1) {
+    while ((rc = stream_next(s, &r)) == 1) {
         *ret_own = true;
         rc = r.block ? close_until(w, r.block->first_us, &r.block->first) : take_samples(w, r.s, r.n);
         if (rc) return rc;
         *ret_own = false;
-        if (r.block && r.block->last_us < w->edges[w->i + 1])
+        if (r.block && (!r.cur || r.block->last_us < w->edges[w->i + 1]))
             take_part(w, r.block);
         else if (r.block)
-            rc = merge_open(m, &r);
+            rc = stream_split(s, &r);
         if (rc) return rc;
     }
     return rc;
@@ -113,22 +114,45 @@ static int begin(struct windows *w, struct tsdb *db, uint32_t point)
     return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
+static bool fits(void *ctx, int64_t t0, int64_t t1)
+{
+    const struct windows *w = ctx;
+    size_t lo = 0, hi = w->n; /* first edge behind t0 */
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (w->edges[mid] <= t0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo > 0 && t1 <= w->edges[lo];
+}
+
+/* Levels whose cells are no longer than the longest window. */
+static unsigned levels_of(const struct windows *w)
+{
+    uint64_t longest = 0;
+    unsigned levels = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        uint64_t length = (uint64_t)w->edges[i + 1] - (uint64_t)w->edges[i];
+        if (length > longest) longest = length;
+    }
+    for (unsigned level = 0; level < ROLL_LEVELS; level++)
+        if (longest >= (uint64_t)roll_span(level)) levels |= 1u << level;
+    return levels;
+}
+
 static int run_windows(struct windows *w, struct tsdb *db, uint32_t point, bool *ret_own)
 {
-    struct query q;
-    struct merge m;
+    struct stream s;
     int64_t from = w->edges[0], to = w->edges[w->n];
     int rc = begin(w, db, point);
-    if (!rc) rc = query_begin(db, point, from, to > from ? to - 1 : from, &q);
     if (rc) return rc;
-    w->newest = q.newest_us;
+    stream_open(&s, db, point, from, to, levels_of(w), fits, w);
+    w->newest = s.q.newest_us;
     open_window(w);
-    rc = from < to ? merge_init(&m, q.sources, q.n, from, to - 1, q.codec) : 0;
-    if (!rc && from < to) {
-        rc = gather(w, &m, ret_own);
-        merge_fini(&m);
-    }
-    query_end(&q);
+    rc = gather(w, &s, ret_own);
+    stream_close(&s);
     return rc ? rc : finish(w, db, point, ret_own);
 }
 
