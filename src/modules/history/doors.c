@@ -22,7 +22,8 @@ struct pool *doors_pool(struct doors *d)
     return d->pool;
 }
 
-static const struct door_routes *const tables[] = {&ingest_line_routes, &stream_routes, &grafana_routes};
+static const struct door_routes *const tables[] = {&ingest_line_routes, &stream_routes, &grafana_routes,
+                                                   &prometheus_routes};
 
 int doors_new(struct node *n, void *module, struct doors **ret, struct error *e)
 {

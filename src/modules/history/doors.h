@@ -20,4 +20,4 @@ struct door_routes {
     const struct api_route *row;
     size_t n;
 };
-extern const struct door_routes ingest_line_routes, stream_routes, grafana_routes;
+extern const struct door_routes ingest_line_routes, stream_routes, grafana_routes, prometheus_routes;

@@ -309,6 +309,9 @@ static int post_query(struct api_call *c, struct error *e)
            .summary_en = (en_), .summary_zh = (zh_), __VA_ARGS__)
 
 static const struct api_route rows[] = {
+    API_GET("/api/v1/grafana/", "point", AUDIT_NONE, get_root, .any_token = true,
+            .summary_en = "Grafana's JSON data source: is it there", .summary_zh = "Grafana JSON 数据源：连接测试",
+            .answer_schema = "text"),
     API_GET("/api/v1/grafana", "point", AUDIT_NONE, get_root, .any_token = true,
             .summary_en = "Grafana's JSON data source: is it there", .summary_zh = "Grafana JSON 数据源：连接测试",
             .answer_schema = "text"),
