@@ -1,7 +1,8 @@
 // Housekeeping of history from outside: what filters would save and what they do save, what uses the disk, previews,
 // scrubbing, and bulk import of tables: CSV in several forms and encodings, Parquet that DuckDB wrote, files that are
 // broken, an import that is killed.
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readdirSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { Device } from './browser/device.mjs';
 import { Api, equal, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
 
@@ -205,7 +206,7 @@ test('an import that is killed goes on and all is there once', async () => {
   const rows = ['time,point,value'];
   for (let i = 0; i < 200000; i++) rows.push(`${1700000000000 + i * 500},BIG.${i % 2},${i % 977}.5`);
   const id = (await api.call('POST', '/jobs', { type: 'history.import', params: { upload: await upload('big.csv', rows.join('\n')) } }, 201)).id;
-  await until(async () => (await api.get(`/jobs/${id}`)).progress.done > 0, 'it has begun', 30000, 20);
+  await until(async () => { const p = (await api.get(`/jobs/${id}`)).progress; return p.done > p.total / 2; }, 'half of it', 60000, 20);
   await stop(serve, 'SIGKILL');
   await start();
   const j = await ended(id);
@@ -215,8 +216,9 @@ test('an import that is killed goes on and all is there once', async () => {
 });
 
 test('what uses the disk: by point, class and place', async () => {
-  await stop(serve); // so that all is sealed
-  await start();
+  await api.post('/backup-plans', { code: 'SEAL', spec: { target: `dir:${tempDir()}`, keep_full: 1, logs: false } });
+  const { job: sealing } = await api.post('/backup-plans/SEAL:run', { mode: 'full' }, [200, 201, 202]); // a backup begins by sealing what is in memory
+  equal((await ended(sealing)).state, 'done');
   const all = await until(async () => {
     const u = await api.get('/storage/usage?by=point&size=1000&refresh=1');
     return u.total > 10 && !u.refreshing && u;
@@ -255,6 +257,27 @@ test('growth, previews, damage and a scrub', async () => {
   equal([j.result.ok, j.result.damaged], [true, 0]);
   ok(j.result.blocks > 0 && j.result.bytes > 0, JSON.stringify(j.result));
   ok((await api.get('/schedules?size=100')).items.some((s) => s.spec.job_type === 'history.scrub'), 'a schedule of its own');
+});
+
+test('a broken place is found by a scrub, listed, and told', async () => {
+  await stop(serve);
+  const segments = readdirSync(join(dir, 'ts')).filter((f) => f.startsWith('seg-')).map((f) => join(dir, 'ts', f));
+  const file = segments.sort((a, b) => statSync(b).size - statSync(a).size)[0];
+  const fd = openSync(file, 'r+');
+  const size = statSync(file).size;
+  writeSync(fd, Buffer.alloc(64, 0xa5), 0, 64, Math.floor(size / 3));
+  closeSync(fd);
+  await start();
+  const j = await job('history.scrub', {});
+  equal([j.result.ok, j.result.damaged > 0], [false, true]);
+  const { items } = await api.get('/storage/damage');
+  ok(items.length > 0 && items.every((i) => i.file && i.bytes > 0 && i.found_at), JSON.stringify(items));
+  const told = await until(async () => (await api.get('/notices')).items.find((n) => n.topic === 'storage.damage'), 'the notice');
+  equal([told.severity, told.link], ['critical', '/storage']);
+  await stop(serve);
+  await start();
+  await api.get('/storage/usage?refresh=1');
+  equal((await api.get('/notices')).items.filter((n) => n.topic === 'storage.damage').length, 1, 'told once');
 });
 
 run();

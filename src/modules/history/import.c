@@ -5,18 +5,22 @@
 #include "core/file/files.h"
 #include "io/log.h"
 
-#define MARK_NS 3000000000ull
+#define MARK_NS 1000000000ull
 
 int import_mark(struct import_run *r, uint64_t at, uint64_t line, uint64_t bytes, struct error *e)
 {
     struct job *j = r->rows.job;
     uint64_t now = clock_mono_ns(r->clock);
+    r->rows.flushed = false;
     job_progress(j, bytes, r->size, "bytes", "字节");
     if (job_cancelled(j)) return ERR_CANCELLED;
     if (r->rows.dry_run || now - r->marked_ns < MARK_NS) return 0;
+    int err = importer_flush(&r->rows, e); /* the rest of the row, too */
+    if (err) return err;
     AUTO_ARENA a;
     arena_init(&a, 16 << 20);
     r->marked_ns = now;
+    r->rows.flushed = false;
     struct json *state = importer_report(&r->rows, &a);
     if (!state) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     json_set(state, &a, STR("at"), json_new_i64(&a, (int64_t)at));

@@ -17,7 +17,8 @@ struct import_run {
     uint64_t from_at, from_line; /* where a checkpoint says to begin: the reader's own figures; 0, 0: at the beginning */
     uint64_t marked_ns;
 };
-/* Between rows: everything up to (at, line) is read. Durable and noted, if it is time; progress in bytes of the file. */
+/* Between rows, when rows.flushed: everything up to (at, line) is read. Made durable and noted, if it is time; progress in
+ * bytes of the file. */
 MUST_CHECK int import_mark(struct import_run *r, uint64_t at, uint64_t line, uint64_t bytes, struct error *e);
 
 MUST_CHECK int import_csv(struct import_run *r, struct error *e);

@@ -46,6 +46,12 @@ static int titles(struct table *t, struct error *e)
     return importer_columns(&t->run->rows, title, t->n, e);
 }
 
+/* How far into the file so many rows are, about. */
+static uint64_t bytes_of(const struct table *t, uint64_t row)
+{
+    return (uint64_t)((double)t->run->size * (double)row / (double)parquet_rows(t->file));
+}
+
 static int rows(struct table *t, struct error *e)
 {
     uint64_t row = t->run->from_at;
@@ -54,11 +60,8 @@ static int rows(struct table *t, struct error *e)
     while ((rc = parquet_next(t->file, t->value, e)) == 1) {
         for (size_t i = 0; i < t->n; i++) t->cell[i] = cell_of(t, i);
         rc = importer_row(&t->run->rows, ++row, t->cell, t->n, e);
-        bool flushed = t->run->rows.n == 0;
-        if (!rc && (flushed || row % 65536 == 0) && job_cancelled(t->run->rows.job)) rc = ERR_CANCELLED;
-        uint64_t done =
-            parquet_rows(t->file) ? (uint64_t)((double)t->run->size * (double)row / (double)parquet_rows(t->file)) : 0;
-        if (!rc && flushed) rc = import_mark(t->run, row, 0, done, e);
+        if (!rc && row % 65536 == 0 && job_cancelled(t->run->rows.job)) rc = ERR_CANCELLED;
+        if (!rc && t->run->rows.flushed) rc = import_mark(t->run, row, 0, bytes_of(t, row), e);
         if (rc) return rc;
     }
     return rc ? rc : importer_flush(&t->run->rows, e);

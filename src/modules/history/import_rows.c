@@ -462,6 +462,7 @@ int importer_flush(struct importer *m, struct error *e)
     if (err) return err;
     metric_add(&m_samples, m->dry_run ? 0 : (int64_t)m->n);
     m->n = 0;
+    m->flushed = true;
     return 0;
 }
 

@@ -49,6 +49,7 @@ struct importer {
     struct import_point *last;
     struct sample *batch;
     size_t n;
+    bool flushed; /* something has gone to the history since import_mark looked */
     struct import_counts counts;
     struct import_bad bad[IMPORT_BAD_MAX];
     size_t nbad;
@@ -63,7 +64,7 @@ MUST_CHECK int importer_columns(struct importer *m, const struct str *title, siz
 /* 0, or why the import cannot go on; what is wrong with the row itself goes to the report. */
 MUST_CHECK int importer_row(struct importer *m, uint64_t line, const struct cell *cell, size_t n, struct error *e);
 void importer_bad(struct importer *m, uint64_t line, const char *why, const char *why_zh); /* a row that cannot even be read */
-/* What is gathered, durably. importer_row does it every so often: *then* `n` is 0. */
+/* What is gathered, durably. importer_row does it every so often, also in the middle of a row. */
 MUST_CHECK int importer_flush(struct importer *m, struct error *e);
 /* Counts and report, in and out of a checkpoint; the result. */
 struct json *importer_report(const struct importer *m, struct arena *a);

@@ -203,8 +203,7 @@ static int window_rows(struct text *t, struct error *e)
         else
             bad_row(t, &why), rc = 0;
         if (rc) return rc;
-        if (t->run->rows.n == 0 && t->header_seen) /* just flushed */
-            rc = import_mark(t->run, t->at + t->csv.pos, t->csv.next_line, t->read, e);
+        if (t->run->rows.flushed) rc = import_mark(t->run, t->at + t->csv.pos, t->csv.next_line, t->read, e);
         if (rc) return rc;
     }
 }

@@ -34,9 +34,15 @@ static int scrub_result(struct job *j, const struct ts_scrub *s, double seconds,
     return ok ? job_result(j, r, e) : error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
 }
 
+static struct scrubber {
+    struct node *node;
+    struct storage *storage;
+} scrubber;
+
 static int scrub(void *ctx, struct job *j, struct error *e)
 {
-    struct node *n = ctx;
+    struct scrubber *own = ctx;
+    struct node *n = own->node;
     struct ts_store *st = n->engine;
     struct ts_scrub s = {0};
     struct ts_stats stats = {0};
@@ -52,7 +58,10 @@ static int scrub(void *ctx, struct job *j, struct error *e)
         if (err) return err;
         metric_add(&m_bytes, (int64_t)(s.bytes - bytes));
         metric_add(&m_damaged, (int64_t)(s.damaged - damaged));
-        if (s.damaged != damaged) job_log(j, "error", "%llu broken places so far", (unsigned long long)s.damaged);
+        if (s.damaged != damaged) {
+            job_log(j, "error", "%llu broken places so far", (unsigned long long)s.damaged);
+            storage_wake(own->storage);
+        }
         uint64_t total = stats.bytes_blocks > s.bytes ? stats.bytes_blocks : s.bytes;
         job_progress(j, s.bytes, total, "bytes", "字节");
         if (!s.done) keep_pace(j, start, n->clock, s.bytes, pace);
@@ -62,7 +71,7 @@ static int scrub(void *ctx, struct job *j, struct error *e)
     return scrub_result(j, &s, (double)(clock_mono_ns(n->clock) - start) / 1e9, e);
 }
 
-int scrub_add(struct node *n, struct error *e)
+int scrub_add(struct node *n, struct storage *s, struct error *e)
 {
     static struct job_type type = {
         .name = "history.scrub",
@@ -75,7 +84,8 @@ int scrub_add(struct node *n, struct error *e)
         .params = "[{\"name\":\"mb_per_s\",\"type\":\"integer\",\"default\":50,\"min\":1,\"max\":100000,\"title\":{"
                   "\"en\":\"Read at most (MB/s)\",\"zh\":\"读取速度上限（MB/s）\"}}]"};
     if (!n->jobs) return 0;
-    type.ctx = n;
+    scrubber = (struct scrubber){n, s};
+    type.ctx = &scrubber;
     int err = jobs_type_add(n->jobs, &type);
     if (err) return error_set(e, err, "history", "cannot add the job %s", "无法注册作业 %s", type.name);
     return schedule_default(n->jobs, "history-scrub", "校验历史数据 / Check stored history",

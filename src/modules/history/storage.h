@@ -26,5 +26,7 @@ double storage_bytes_per_sample(void *module, uint32_t point); /* NAN: not known
 
 int storage_routes(struct node *n, void *module, struct error *e); /* from init */
 
+void storage_wake(struct storage *s); /* look for new damage now */
+
 /* scrub.c: the job history.scrub. */
-MUST_CHECK int scrub_add(struct node *n, struct error *e);
+MUST_CHECK int scrub_add(struct node *n, struct storage *s, struct error *e);

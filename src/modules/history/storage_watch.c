@@ -20,7 +20,7 @@ struct storage {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake, fresh;
-    bool running, wanted, refreshing; /* lock */
+    bool running, wanted, woken, refreshing; /* lock */
     atomic_bool stopping;
     struct usage *usage; /* lock: the pointer */
     int err;             /* lock: of the last gathering */
@@ -83,6 +83,14 @@ double storage_bytes_per_sample(void *module, uint32_t point)
     return bytes;
 }
 
+void storage_wake(struct storage *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->woken = true;
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->lock);
+}
+
 /* ---- damage ---- */
 
 struct found {
@@ -142,11 +150,11 @@ static void look_for_damage(struct storage *s)
 
 /* ---- the thread ---- */
 
-static void note_growth(struct storage *s)
+static void note_growth(struct storage *s, bool now_too)
 {
     struct error e = {0};
     int64_t now = clock_now_us(s->node->clock);
-    if (s->noted_us && now - s->noted_us < HOUR_US && now >= s->noted_us) return;
+    if (!now_too && s->noted_us && now - s->noted_us < HOUR_US && now >= s->noted_us) return;
     s->noted_us = now;
     if (growth_note(s->node, &e)) log_warn("history", "cannot note the growth of the store", "detail=\"%s\"", e.text);
 }
@@ -168,16 +176,16 @@ static void *storage_main(void *arg)
     while (!atomic_load(&s->stopping)) {
         bool old = picture_is_old(s);
         if (old) s->refreshing = true;
-        s->wanted = false;
+        s->wanted = s->woken = false;
         pthread_mutex_unlock(&s->lock);
         look_for_damage(s);
-        note_growth(s);
+        note_growth(s, old);
         if (old) gather(s);
         struct timespec ts;
         clock_gettime(CLOCK_MONOTONIC, &ts);
         ts.tv_sec += LOOK_S;
         pthread_mutex_lock(&s->lock);
-        while (!atomic_load(&s->stopping) && !s->wanted)
+        while (!atomic_load(&s->stopping) && !s->wanted && !s->woken)
             if (pthread_cond_timedwait(&s->wake, &s->lock, &ts)) break;
     }
     pthread_mutex_unlock(&s->lock);
@@ -187,10 +195,8 @@ static void *storage_main(void *arg)
 int storage_new(struct node *n, struct storage **ret, struct error *e)
 {
     int err = growth_migrate(kernel_sql(n->kernel), e);
-    if (!err) err = scrub_add(n, e);
-    if (err) return err;
-    struct storage *s = mem_calloc(1, sizeof *s);
-    if (!s) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    struct storage *s = err ? NULL : mem_calloc(1, sizeof *s);
+    if (!s) return err ? err : error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     s->node = n;
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -199,8 +205,12 @@ int storage_new(struct node *n, struct storage **ret, struct error *e)
     pthread_cond_init(&s->wake, &attr);
     pthread_cond_init(&s->fresh, &attr);
     pthread_condattr_destroy(&attr);
-    *ret = s;
-    return 0;
+    err = scrub_add(n, s, e);
+    if (err)
+        storage_free(s);
+    else
+        *ret = s;
+    return err;
 }
 
 int storage_start(struct storage *s, struct error *e)
