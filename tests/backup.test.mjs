@@ -19,12 +19,24 @@ let serve, admin;
 const CODES = ['P1', 'P2', 'P3', 'P4'];
 const value = (p, i) => Math.round(Math.sin(i / 7 + p) * 1000) / 10 + p * 100;
 const at = (i) => T0 + i * 1000;
+let nums = {};
+// In binary: one request, however many.
 async function write(codes, from, n, shift = 0) {
-  for (let i = from; i < from + n; i += 1000) {
-    const samples = [];
-    for (let k = i; k < Math.min(i + 1000, from + n); k++) for (const c of codes) samples.push({ point: c, t: at(k), v: value(CODES.indexOf(c), k) + shift, q: 'good' });
-    equal((await admin.post('/samples', { samples })).stored, samples.length);
+  const body = Buffer.alloc(16 + 24 * n * codes.length);
+  body.writeUInt32LE(0x31534e42, 0);
+  body.writeUInt32LE(n * codes.length, 4);
+  let o = 16;
+  for (const c of codes) {
+    for (let k = from; k < from + n; k++, o += 24) {
+      body.writeBigInt64LE(BigInt(at(k)) * 1000n, o);
+      body.writeUInt32LE(nums[c], o + 8);
+      body.writeUInt8(1, o + 12);
+      body.writeDoubleLE(value(CODES.indexOf(c), k) + shift, o + 16);
+    }
   }
+  const res = await fetch(`${serve.base}/api/v1/samples`, { method: 'POST', headers: { ...admin.headers, 'X-Bornite': '1', 'Content-Type': 'application/vnd.bornite.samples' }, body });
+  const text = await res.text();
+  equal([res.status, JSON.parse(text).stored], [200, n * codes.length], text);
 }
 // What a server has of a point, as text: every sample.
 async function samplesOf(api, code, from = 0, to = 20000) {
@@ -50,7 +62,7 @@ test('a plan; a full backup', async () => {
   await admin.post('/session/password', { new: PASSWORD });
   await admin.post('/channels', { code: 'CH', spec: { driver: 'modbus_tcp', enabled: false, options: { host: '127.0.0.1', port: 1502 } } });
   await admin.post('/devices', { code: 'D1', spec: { channel: 'CH' } });
-  for (const [i, code] of CODES.entries()) await admin.post('/points', { code, spec: { device: 'D1', address: `40000${i + 1}`, type: 'float' } });
+  for (const [i, code] of CODES.entries()) nums[code] = (await admin.post('/points', { code, spec: { device: 'D1', address: `40000${i + 1}`, type: 'float' } })).num;
   const u = await (await fetch(`${serve.base}/api/v1/uploads?name=note.txt`, { method: 'POST', headers: { ...admin.headers, 'X-Bornite': '1' }, body: 'matte grade' })).json();
   await admin.post('/points/P1/attachments', { upload: u.id });
   await write(CODES, 0, 5000);
