@@ -28,13 +28,12 @@ struct head *head_ref(struct head *h)
 
 static void slot_free(struct slot *s)
 {
-    if (!s) return;
     for (uint32_t i = 0; i < s->nclosed; i++) mem_free(s->closed[i]);
-    if (s->open) mem_free(s->open->rows), mem_free(s->open->metas);
-    mem_free(s->open);
+    mem_free(s->v);
+    mem_free(s->rows);
+    mem_free(s->metas);
     mem_free(s->closed);
     mem_free(s->late);
-    mem_free(s);
 }
 
 static void group_fini(struct group *g)
@@ -49,7 +48,7 @@ void head_unref(struct head *h)
 {
     if (!h || atomic_fetch_sub(&h->refs, 1) != 1) return;
     for (size_t p = 0; p < h->npages; p++) {
-        for (size_t i = 0; h->pages[p] && i < PAGE_SLOTS; i++) slot_free(h->pages[p]->slot[i]);
+        for (size_t i = 0; h->pages[p] && i < PAGE_SLOTS; i++) slot_free(&h->pages[p]->slot[i]);
         mem_free(h->pages[p]);
     }
     for (size_t g = 0; g < h->ngroups; g++) group_fini(&h->groups[g]);
@@ -80,11 +79,9 @@ static bool page_ensure(struct head *h, size_t page)
 static struct slot *slot_new(struct head *h, uint32_t point)
 {
     if (!page_ensure(h, point / PAGE_SLOTS)) return NULL;
-    struct slot *s = mem_calloc(1, sizeof *s);
-    if (!s) return NULL;
+    struct slot *s = &h->pages[point / PAGE_SLOTS]->slot[point % PAGE_SLOTS];
+    s->used = true;
     s->group[0] = s->group[1] = NO_GROUP;
-    h->pages[point / PAGE_SLOTS]->slot[point % PAGE_SLOTS] = s;
-    h->counts.bytes += sizeof *s + 16;
     return s;
 }
 
@@ -155,76 +152,73 @@ static bool group_row(struct head *h, struct group *g, int64_t t, uint32_t *ret)
 
 /* ---- chunks ---- */
 /* As in a block: a sample without value repeats the one before, so that it costs nothing. */
-static bool bridge_gaps(const struct open_chunk *o, const uint32_t *metas, uint64_t *out)
+static bool bridge_gaps(const struct slot *s, const uint32_t *metas, uint64_t *out)
 {
     bool doubles = true;
     uint64_t last = 0;
-    for (uint32_t i = o->n; i-- > 0;)
-        if ((metas[i] & 0xff) != SAMPLE_NONE) last = o->v[i];
-    for (uint32_t i = 0; i < o->n; i++) {
+    for (uint32_t i = s->n; i-- > 0;)
+        if ((metas[i] & 0xff) != SAMPLE_NONE) last = s->v[i];
+    for (uint32_t i = 0; i < s->n; i++) {
         uint32_t type = metas[i] & 0xff;
-        if (type != SAMPLE_NONE) last = o->v[i];
+        if (type != SAMPLE_NONE) last = s->v[i];
         doubles &= type == SAMPLE_DOUBLE || type == SAMPLE_NONE;
         out[i] = last;
     }
     return doubles;
 }
 
-static size_t encode_chunk(struct slot *s, const struct open_chunk *o, uint8_t *out)
+static size_t encode_chunk(struct slot *s, uint8_t *out)
 {
     int64_t ints[CHUNK + 1];
     uint64_t values[CHUNK];
     uint32_t one[CHUNK];
     uint8_t *p = out;
-    if (!o->dense) {
-        for (uint32_t i = 0; i < o->n; i++) ints[i] = o->rows[i];
-        p += intcol_encode(ints, o->n, p, NULL);
+    if (!s->dense) {
+        for (uint32_t i = 0; i < s->n; i++) ints[i] = s->rows[i];
+        p += intcol_encode(ints, s->n, p, NULL);
     }
-    for (uint32_t i = 0; i < o->n && o->one_meta; i++) one[i] = o->meta;
-    const uint32_t *metas = o->one_meta ? one : o->metas;
-    bool doubles = bridge_gaps(o, metas, values);
-    p += metacol_encode(metas, o->n, p);
-    return (size_t)(p - out) + valcol_encode(values, o->n, doubles, &s->hint, ints, p, NULL);
+    for (uint32_t i = 0; i < s->n && s->one_meta; i++) one[i] = s->meta;
+    const uint32_t *metas = s->one_meta ? one : s->metas;
+    bool doubles = bridge_gaps(s, metas, values);
+    p += metacol_encode(metas, s->n, p);
+    return (size_t)(p - out) + valcol_encode(values, s->n, doubles, &s->hint, ints, p, NULL);
 }
 
 static bool chunk_close(struct head *h, struct slot *s)
 {
-    struct open_chunk *o = s->open;
     uint8_t tmp[32 + CHUNK * 11 + 16 + CHUNK * 10 + 64 + CHUNK * 24];
     size_t cap = s->cap;
-    if (!o || o->n == 0) return true;
+    if (s->n == 0) return true;
     if (!mem_grow((void **)&s->closed, &cap, s->nclosed + 1u, sizeof *s->closed)) return false;
     h->counts.bytes += (cap - s->cap) * sizeof *s->closed;
     s->cap = (uint32_t)cap;
-    size_t len = encode_chunk(s, o, tmp);
+    size_t len = encode_chunk(s, tmp);
     struct chunk *c = mem_alloc(sizeof *c + len);
     if (!c) return false;
-    *c = (struct chunk){.t0 = o->t0,
-                        .row0 = o->row0,
-                        .row_last = o->row_last,
+    *c = (struct chunk){.t0 = s->t0,
+                        .row0 = s->row0,
+                        .row_last = s->row_last,
                         .len = (uint16_t)len,
-                        .n = (uint8_t)o->n,
-                        .which = o->which,
-                        .dense = o->dense};
+                        .n = s->n,
+                        .which = s->open_which,
+                        .dense = s->dense};
     memcpy(c->data, tmp, len);
     s->closed[s->nclosed++] = c;
     h->counts.bytes += sizeof *c + len + 16;
-    o->n = 0;
+    s->n = 0;
     return true;
 }
 
 static bool open_room(struct head *h, struct slot *s)
 {
-    struct open_chunk *o = s->open;
-    if (o && o->n < o->cap) return true;
-    if (o && o->cap == CHUNK) return chunk_close(h, s);
-    uint32_t cap = o ? o->cap * 4 : 4;
-    struct open_chunk *p = mem_realloc(o, sizeof *p + cap * 8);
-    if (!p) return false;
-    if (!o) *p = (struct open_chunk){0};
-    h->counts.bytes += (cap - p->cap) * 8 + (o ? 0 : sizeof *p + 16);
-    p->cap = cap;
-    s->open = p;
+    if (s->n < s->room) return true;
+    if (s->room == CHUNK) return chunk_close(h, s);
+    uint8_t room = s->room ? (uint8_t)(s->room * 4) : 4;
+    uint64_t *v = mem_realloc(s->v, room * sizeof *v);
+    if (!v) return false;
+    h->counts.bytes += (room - s->room) * sizeof *v + (s->v ? 0 : 16);
+    s->room = room;
+    s->v = v;
     return true;
 }
 
@@ -237,38 +231,37 @@ static bool side_array(struct head *h, uint32_t **a)
 }
 
 /* Make the side arrays that this sample needs, filled for the samples before it. */
-static bool open_widen(struct head *h, struct open_chunk *o, uint32_t row, uint32_t meta)
+static bool open_widen(struct head *h, struct slot *s, uint32_t row, uint32_t meta)
 {
-    if (o->n == 0) {
-        o->dense = o->one_meta = true;
+    if (s->n == 0) {
+        s->dense = s->one_meta = true;
         return true;
     }
-    bool gap = o->dense && row != o->row_last + 1, change = o->one_meta && meta != o->meta;
-    if ((gap && !side_array(h, &o->rows)) || (change && !side_array(h, &o->metas))) return false;
-    for (uint32_t i = 0; gap && i < o->n; i++) o->rows[i] = o->row0 + i;
-    for (uint32_t i = 0; change && i < o->n; i++) o->metas[i] = o->meta;
-    o->dense &= !gap;
-    o->one_meta &= !change;
+    bool gap = s->dense && row != s->row_last + 1, change = s->one_meta && meta != s->meta;
+    if ((gap && !side_array(h, &s->rows)) || (change && !side_array(h, &s->metas))) return false;
+    for (uint32_t i = 0; gap && i < s->n; i++) s->rows[i] = s->row0 + i;
+    for (uint32_t i = 0; change && i < s->n; i++) s->metas[i] = s->meta;
+    s->dense &= !gap;
+    s->one_meta &= !change;
     return true;
 }
 
 static bool chunk_put(struct head *h, struct slot *s, const struct sample *in, uint32_t row)
 {
-    if (s->open && s->open->n && s->open->which != s->which && !chunk_close(h, s)) return false;
+    if (s->n && s->open_which != s->which && !chunk_close(h, s)) return false;
     if (!open_room(h, s)) return false;
-    struct open_chunk *o = s->open;
     uint32_t meta = meta_of(in);
-    if (!open_widen(h, o, row, meta)) return false;
-    if (o->n == 0) {
-        o->t0 = in->time_us;
-        o->row0 = row;
-        o->meta = meta;
-        o->which = s->which;
+    if (!open_widen(h, s, row, meta)) return false;
+    if (s->n == 0) {
+        s->t0 = in->time_us;
+        s->row0 = row;
+        s->meta = meta;
+        s->open_which = s->which;
     }
-    if (!o->dense) o->rows[o->n] = row;
-    if (!o->one_meta) o->metas[o->n] = meta;
-    o->row_last = row;
-    o->v[o->n++] = value_of(in);
+    if (!s->dense) s->rows[s->n] = row;
+    if (!s->one_meta) s->metas[s->n] = meta;
+    s->row_last = row;
+    s->v[s->n++] = value_of(in);
     return true;
 }
 
@@ -344,12 +337,10 @@ static bool add_one(struct head *h, const struct sample *in, uint32_t *neighbour
 /* With many points nearly every sample meets cold memory; what it will touch is asked for in advance. */
 static void prefetch(const struct head *h, const struct sample *s, size_t i, size_t n)
 {
-    const struct slot *a = i + 24 < n ? head_slot(h, s[i + 24].point) : NULL;
-    const struct slot *b = i + 12 < n ? head_slot(h, s[i + 12].point) : NULL;
-    const struct slot *c = i + 6 < n ? head_slot(h, s[i + 6].point) : NULL;
-    if (a) __builtin_prefetch(a, 1), __builtin_prefetch((const char *)a + 63, 1);
-    if (b && b->open) __builtin_prefetch(b->open, 1);
-    if (c && c->open) __builtin_prefetch(&c->open->v[c->open->n], 1);
+    const struct slot *far = i + 24 < n ? head_place(h, s[i + 24].point) : NULL;
+    const struct slot *near = i + 12 < n ? head_slot(h, s[i + 12].point) : NULL;
+    if (far) __builtin_prefetch(far, 1), __builtin_prefetch((const char *)far + 63, 1);
+    if (near && near->v) __builtin_prefetch(&near->v[near->n], 1);
 }
 
 int head_add(struct head *h, const struct sample *s, size_t n, size_t *ret_done)

@@ -17,28 +17,27 @@ struct chunk { /* 1..64 samples: row column unless dense, meta column, value col
     bool dense;       /* rows row0, row0 + 1, ... */
     uint8_t data[];
 };
-struct open_chunk {
-    int64_t t0;
-    uint32_t n, cap, row0, row_last, meta;
-    uint8_t which;
-    bool dense, one_meta;
-    uint32_t *rows, *metas; /* CHUNK each, once needed */
-    uint64_t v[];
-};
 struct late_list {
     uint32_t n, cap;
     struct sample s[];
 };
-struct slot {     /* one point */
+/* One point. What every sample touches comes first: it and the end of `v` are all that is met in cold memory. */
+struct slot {
     int64_t last; /* greatest time seen */
-    struct open_chunk *open;
+    uint64_t *v;  /* the open chunk: values, `room` of them */
+    int64_t t0;   /* of the open chunk */
+    uint32_t row0, row_last, meta;
+    uint32_t group[2]; /* the first one, and the one it may have changed to */
+    uint8_t n, room;   /* samples in the open chunk, <= CHUNK */
+    uint8_t which;     /* of the groups, now */
+    uint8_t open_which;
+    bool used, any, dense, one_meta; /* used: the point is known; any: it has a sample */
+    uint8_t misfits;
+    struct val_hint hint;
+    uint32_t *rows, *metas; /* of the open chunk, CHUNK each, once needed */
     struct chunk **closed;
     struct late_list *late;
     uint32_t nclosed, cap;
-    uint32_t group[2]; /* the first one, and the one it may have changed to */
-    uint8_t which, misfits;
-    bool any;
-    struct val_hint hint;
 };
 struct times { /* CHUNK rows */
     int64_t t0;
@@ -54,7 +53,7 @@ struct group {
     uint32_t npoints, cpoints;
 };
 struct page {
-    struct slot *slot[PAGE_SLOTS];
+    struct slot slot[PAGE_SLOTS];
 };
 struct head {
     atomic_int refs;
@@ -67,8 +66,14 @@ struct head {
     struct head_counts counts;
 };
 
-static inline struct slot *head_slot(const struct head *h, uint32_t point)
+/* Where the slot of a point would be, without looking at it; NULL when there is no page. */
+static inline struct slot *head_place(const struct head *h, uint32_t point)
 {
     size_t page = point / PAGE_SLOTS;
-    return page < h->npages && h->pages[page] ? h->pages[page]->slot[point % PAGE_SLOTS] : NULL;
+    return page < h->npages && h->pages[page] ? &h->pages[page]->slot[point % PAGE_SLOTS] : NULL;
+}
+static inline struct slot *head_slot(const struct head *h, uint32_t point)
+{
+    struct slot *s = head_place(h, point);
+    return s && s->used ? s : NULL;
 }

@@ -11,7 +11,7 @@ struct snap_group { /* rows [first * CHUNK ...) of a group */
 };
 struct snap {
     struct snap_group group[2];
-    struct open_chunk *open; /* copy, with its side arrays */
+    struct slot open; /* copy, with the values and side arrays of the open chunk */
 };
 
 static int64_t *times_at(const struct snap_group *g, uint32_t row, int64_t tmp[CHUNK], uint32_t *cached)
@@ -46,14 +46,14 @@ static int fill(const struct snap_group *g, uint32_t point, const int64_t *rows,
 
 static int decode_open(const struct source *s, const struct snap *sn, struct sample *out)
 {
-    const struct open_chunk *o = sn->open;
+    const struct slot *o = &sn->open;
     int64_t rows[CHUNK];
     uint32_t metas[CHUNK];
     for (uint32_t i = 0; i < o->n; i++) {
         rows[i] = o->dense ? (int64_t)o->row0 + i : (int64_t)o->rows[i];
         metas[i] = o->one_meta ? o->meta : o->metas[i];
     }
-    return fill(&sn->group[o->which], s->point, rows, metas, o->v, o->n, out);
+    return fill(&sn->group[o->open_which], s->point, rows, metas, o->v, o->n, out);
 }
 
 static int decode_chunk(struct source *s, const struct piece *p, struct sample *out, struct codec *codec)
@@ -88,18 +88,19 @@ static uint32_t first_chunk(const struct slot *s, int64_t from)
     return lo ? lo - 1 : 0;
 }
 
-static bool copy_open(const struct open_chunk *o, struct snap *sn, struct arena *a)
+static void *copy_array(struct arena *a, const void *p, size_t n)
 {
-    size_t size = sizeof *o + o->n * sizeof o->v[0];
-    struct open_chunk *c = arena_alloc(a, size);
-    if (!c) return false;
-    memcpy(c, o, size);
-    if (!o->dense && !(c->rows = arena_alloc(a, CHUNK * 4))) return false;
-    if (!o->dense) memcpy(c->rows, o->rows, o->n * 4);
-    if (!o->one_meta && !(c->metas = arena_alloc(a, CHUNK * 4))) return false;
-    if (!o->one_meta) memcpy(c->metas, o->metas, o->n * 4);
-    sn->open = c;
-    return true;
+    void *copy = arena_alloc(a, n);
+    if (copy) memcpy(copy, p, n);
+    return copy;
+}
+
+static bool copy_open(const struct slot *s, struct slot *out, struct arena *a)
+{
+    *out = *s;
+    if (!(out->v = copy_array(a, s->v, s->n * sizeof *s->v))) return false;
+    if (!s->dense && !(out->rows = copy_array(a, s->rows, s->n * sizeof *s->rows))) return false;
+    return s->one_meta || (out->metas = copy_array(a, s->metas, s->n * sizeof *s->metas));
 }
 
 /* Copy the descriptions of the group's time chunks that rows [lo, hi] need. */
@@ -149,10 +150,10 @@ static int chunk_source(struct head *h, const struct slot *s, int64_t from, int6
         p[n++] = (struct piece){.t0 = c->t0, .n = c->n, .p = c};
         widen(&rows[c->which], c->row0, c->row_last);
     }
-    if (s->open && s->open->n && s->open->t0 <= to) {
-        if (!copy_open(s->open, sn, a)) return ERR_NOMEM;
-        p[n++] = (struct piece){.t0 = s->open->t0, .n = s->open->n};
-        widen(&rows[s->open->which], s->open->row0, s->open->row_last);
+    if (s->n && s->t0 <= to) {
+        if (!copy_open(s, &sn->open, a)) return ERR_NOMEM;
+        p[n++] = (struct piece){.t0 = s->t0, .n = s->n};
+        widen(&rows[s->open_which], s->row0, s->row_last);
     }
     if (!snap_groups(h, s, sn, rows, a)) return ERR_NOMEM;
     for (uint32_t i = 0; i < n; i++) p[i].t1 = i + 1 < n ? p[i + 1].t0 - 1 : s->last;
