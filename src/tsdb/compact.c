@@ -5,7 +5,6 @@
  * segment stays under a size, and under an eighth of the class's limits of bytes and age, so that
  * retention can drop whole files. Segments of one class are not merged across a segment of another class
  * that holds the same points (a point that changed its class): the order between the two would be lost. */
-#include "base/limits.h"
 #include "base/mem.h"
 #include "tsdb/damage.h"
 #include "tsdb/delete.h"
@@ -208,6 +207,7 @@ static struct limits limits_of(struct tsdb *db, uint8_t class_id)
 static size_t run_of(const struct view *v, size_t first, unsigned t, const struct limits *l, size_t *ret_in_tier)
 {
     int64_t bytes = 0, lo = INT64_MAX, hi = INT64_MIN;
+    uint64_t widest = 0;
     size_t n = 0;
     *ret_in_tier = 0;
     for (; first + n < v->nsegs && n < MERGE_MAX; n++) {
@@ -218,35 +218,46 @@ static size_t run_of(const struct view *v, size_t first, unsigned t, const struc
         bytes += s->file_bytes;
         if (s->min_us < lo) lo = s->min_us;
         if (s->max_us > hi) hi = s->max_us;
-        if (bytes > l->bytes || (uint64_t)hi - (uint64_t)lo > (uint64_t)l->span) break;
+        uint64_t own = (uint64_t)s->max_us - (uint64_t)s->min_us;
+        if (own > widest) widest = own; /* late samples made it wide already: merging does not make it worse */
+        uint64_t most = widest > (uint64_t)l->span ? widest + widest / 2 : (uint64_t)l->span;
+        if (bytes > l->bytes || (uint64_t)hi - (uint64_t)lo > most) break;
         *ret_in_tier += tier(v->segs[first + n]) == t;
     }
     return n;
 }
 
-/* Does a segment of another class, in between, hold a point of these? */
+static bool share_points(const struct point_set *a, const struct point_set *b)
+{
+    uint32_t from = a->first > b->first ? a->first : b->first, to = a->last < b->last ? a->last : b->last;
+    for (uint64_t p = from; p <= to; p++) {
+        uint32_t i = (uint32_t)p - a->first, k = (uint32_t)p - b->first;
+        if (i % 64 == 0 && !a->bits[i / 64])
+            p += 63; /* none of the next 64 */
+        else if (a->bits[i / 64] >> i % 64 & b->bits[k / 64] >> k % 64 & 1)
+            return true;
+    }
+    return false;
+}
+
+/* Does a segment of another class, in between, hold a point of these? Every segment's index is read once for that. */
 static int interleaved(struct tsdb *db, const struct view *v, size_t first, size_t n, bool *ret)
 {
     const struct seg_info *a = seg_info(v->segs[first]), *b = seg_info(v->segs[first + n - 1]);
-    struct members own = {0}, other = {0};
-    int rc = 0;
     *ret = false;
-    for (size_t i = 0; i < v->nsegs && !rc; i++) {
+    for (size_t i = 0; i < v->nsegs && !*ret; i++) {
         const struct seg_info *s = seg_info(v->segs[i]);
-        if (s->class_id != a->class_id && s->seq_hi >= a->seq_lo && s->seq_lo <= b->seq_hi)
-            rc = add_points(db, v->segs[i], 0, &other);
+        const struct point_set *own, *other;
+        if (s->class_id == a->class_id || s->seq_hi < a->seq_lo || s->seq_lo > b->seq_hi) continue;
+        int rc = seg_point_set(v->segs[i], db->work_codec, &other);
+        for (size_t k = first; k < first + n && !rc && !*ret; k++) {
+            rc = seg_point_set(v->segs[k], db->work_codec, &own);
+            if (!rc) *ret = share_points(own, other);
+        }
+        if (rc == ERR_UNAVAILABLE || rc == ERR_IO || rc == ERR_CORRUPT) *ret = true, rc = 0; /* not to be told now */
+        if (rc) return rc;
     }
-    if (!rc && other.n) rc = list_members(db, v->segs + first, n, &own);
-    uint8_t *seen = rc || !other.n ? NULL : mem_calloc(LIMIT_POINTS / 8 + 2, 1);
-    if (!rc && other.n && !seen) rc = ERR_NOMEM;
-    for (size_t i = 0; seen && i < own.n; i++)
-        if (own.m[i].point <= LIMIT_POINTS) seen[own.m[i].point / 8] |= (uint8_t)(1u << own.m[i].point % 8);
-    for (size_t i = 0; seen && i < other.n; i++)
-        if (other.m[i].point <= LIMIT_POINTS && seen[other.m[i].point / 8] >> other.m[i].point % 8 & 1) *ret = true;
-    mem_free(seen);
-    mem_free(own.m);
-    mem_free(other.m);
-    return rc;
+    return 0;
 }
 
 static int merge_tier(struct tsdb *db, const struct view *v, unsigned t)

@@ -28,7 +28,8 @@ struct seg {
     size_t ndamaged, cap_damaged;
     seg_damage_fn *damage;
     void *damage_ctx;
-    atomic_int err; /* of the last read; 0 */
+    struct point_set *points; /* once asked for */
+    atomic_int err;           /* of the last read; 0 */
     /* A segment in another place is opened when it is first needed: this one only knows what it is, `inner` is
      * the open one. Its predecessors, whose file no longer answered, hang behind it until all goes. */
     struct fs *lazy_fs;
@@ -68,6 +69,7 @@ void seg_unref(struct seg *s)
     mem_free(s->pages);
     mem_free(s->found);
     mem_free(s->damaged);
+    mem_free(s->points);
     mem_free(s);
 }
 
@@ -808,4 +810,41 @@ int seg_each_meta(struct seg *s, struct codec *codec, seg_meta_fn *fn, void *ctx
     if (rc || k.rc || !atomic_load(&s->salvaged)) return rc ? rc : k.rc;
     for (size_t i = first_found(s, k.point); i < s->nfound && !k.rc; i++) (void)walk_entry(&k, &s->found[i]);
     return k.rc;
+}
+
+static int widen(void *ctx, const struct block_meta *m)
+{
+    struct point_set *p = ctx;
+    if (m->point < p->first) p->first = m->point;
+    if (m->point > p->last) p->last = m->point;
+    return 0;
+}
+
+static int set_bit(void *ctx, const struct block_meta *m)
+{
+    struct point_set *p = ctx;
+    if (m->point >= p->first && m->point <= p->last)
+        p->bits[(m->point - p->first) / 64] |= UINT64_C(1) << (m->point - p->first) % 64;
+    return 0;
+}
+
+int seg_point_set(struct seg *s, struct codec *codec, const struct point_set **ret)
+{
+    struct point_set range = {.first = UINT32_MAX}, *p;
+    int rc = s->points ? 0 : seg_each_meta(s, codec, widen, &range);
+    if (rc) return rc;
+    if (!s->points) {
+        size_t words = range.first <= range.last ? (range.last - range.first) / 64 + 1 : 0;
+        if (!(p = mem_calloc(1, sizeof *p + words * sizeof p->bits[0]))) return ERR_NOMEM;
+        p->first = range.first;
+        p->last = range.last;
+        rc = seg_each_meta(s, codec, set_bit, p);
+        if (rc) {
+            mem_free(p);
+            return rc;
+        }
+        s->points = p;
+    }
+    *ret = s->points;
+    return 0;
 }

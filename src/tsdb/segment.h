@@ -37,6 +37,13 @@ int seg_away(const struct seg *s); /* the error of the last attempt to read it; 
 /* Read and check every frame and decode every block from *at on (0: the beginning), about max_bytes of them; *at moves
  * on, to file_bytes at the end. What is broken is told to `damage`. ERR_IO, ERR_UNAVAILABLE, ERR_NOMEM. */
 int seg_scrub(struct seg *s, uint64_t *at, uint64_t max_bytes, uint64_t *ret_blocks);
+/* Which points have blocks in it, as bits from `first` on; made when first asked for and kept with the segment. One
+ * thread at a time. */
+struct point_set {
+    uint32_t first, last;
+    uint64_t bits[];
+};
+int seg_point_set(struct seg *s, struct codec *codec, const struct point_set **ret);
 size_t seg_damaged(struct seg *s);                              /* broken places that were met so far */
 int64_t seg_read(struct seg *s, void *p, size_t n, int64_t at); /* bytes of the file as they are */
 

@@ -141,7 +141,7 @@ static void check_preview(struct ts_class c, int merges)
     tsdb_class_usage(s.st, after);
     CHECK_INT(all - count_all(&s), p[c.id].samples);
     double freed = (double)(before[c.id].bytes - after[c.id].bytes), told = (double)p[c.id].bytes;
-    CHECK_DBL(told, freed, 0.05 * (double)before[c.id].bytes);
+    CHECK_DBL(told, freed, 0.08 * (double)before[c.id].bytes);
     CHECK(p[c.id].samples > 0 && p[c.id].before_us > T0);
     CHECK_INT(p[!c.id].samples, 0);
     CHECK_INT(p[!c.id].bytes, 0);
