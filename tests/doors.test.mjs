@@ -288,8 +288,8 @@ test('stream: queries one after another, rows as they are read, errors, ping', a
   s.send({ op: 'query', id: 5, kind: 'recorded', points: ['P1'], from: T0, to: T0 + 20000, limit: 2 });
   await s.end(5);
   const one = await api.get(`/history/recorded?points=P1,S&from=${T0}&to=${T0 + 20000}`);
-  const rows = s.of(1).filter((m) => m.op === 'rows');
-  equal(rows.map((m) => [m.code, m.t, m.v, m.q, m.r]), one.series.map((x) => [x.code, x.t, x.v, x.q, x.r]));
+  const rows = s.of(1).filter((m) => m.op === 'rows'), all = (code, k) => rows.filter((m) => m.code === code).flatMap((m) => m[k]);
+  equal(['P1', 'S'].map((c) => [c, all(c, 't'), all(c, 'v'), all(c, 'q'), all(c, 'r')]), one.series.map((x) => [x.code, x.t, x.v, x.q, x.r]));
   equal(s.of(1).at(-1), { op: 'done', id: 1, samples: one.series[0].t.length + one.series[1].t.length });
   const two = s.of('two');
   equal([two.flatMap((m) => m.t ?? []).length, two.at(-1).samples, two.length > 20], [100000, 100000, true]);
@@ -403,6 +403,98 @@ test('grafana: series, windows, tables, filters, faults', async () => {
   equal(await ask([]), []);
   const bad = await fetch(`${serve.base}/api/v1/grafana/query`, { method: 'POST', headers: { 'Content-Type': 'application/json', Authorization: `Token ${readToken}` }, body: JSON.stringify({ targets: [{ target: 'NOPE' }] }) });
   equal([bad.status, (await bad.json()).where], [404, 'points']);
+});
+
+// ---- Prometheus: messages and Snappy literals made and read by these few lines ----
+const varint = (n) => {
+  const out = [];
+  for (n = BigInt(n); n >= 128n; n >>= 7n) out.push(Number(n & 127n) | 128);
+  return Buffer.from([...out, Number(n)]);
+};
+const pb = (field, v) => {
+  if (typeof v === 'number') return Buffer.concat([varint(field << 3), varint(v)]);
+  const b = Buffer.from(v);
+  return Buffer.concat([varint((field << 3) | 2), varint(b.length), b]);
+};
+const snappyLiteral = (b) => Buffer.concat([varint(b.length), ...(b.length ? [Buffer.from([0xf4, (b.length - 1) & 255, (b.length - 1) >> 8])] : []), b]);
+function unsnap(b) {
+  let at = 0, n = 0, shift = 0;
+  do (n += (b[at] & 127) * 2 ** shift), (shift += 7);
+  while (b[at++] & 128);
+  const out = Buffer.alloc(n);
+  let to = 0;
+  while (at < b.length) {
+    const tag = b[at++];
+    let len = (tag >> 2) + 1;
+    if ((tag & 3) === 0) {
+      if (len > 60) (len = b.readUIntLE(at, len - 60) + 1), (at += (tag >> 2) - 59);
+      b.copy(out, to, at, at + len);
+      at += len;
+      to += len;
+    } else {
+      ok((tag & 3) === 2, 'copies with two bytes');
+      const back = b.readUInt16LE(at);
+      at += 2;
+      for (let i = 0; i < len; i++, to++) out[to] = out[to - back];
+    }
+  }
+  equal(to, n, 'length of the block');
+  return out;
+}
+function* fields(b) {
+  for (let at = 0; at < b.length; ) {
+    const num = () => {
+      let v = 0n, shift = 0n;
+      do (v |= BigInt(b[at] & 127) << shift), (shift += 7n);
+      while (b[at++] & 128);
+      return v;
+    };
+    const key = Number(num());
+    if ((key & 7) === 0) yield [key >> 3, num()];
+    else if ((key & 7) === 1) yield [key >> 3, b.readDoubleLE((at += 8) - 8), b.readBigUInt64LE(at - 8)];
+    else {
+      const n = Number(num());
+      yield [key >> 3, b.subarray(at, (at += n))];
+    }
+  }
+}
+async function remoteRead(queries, t = readToken) {
+  const body = Buffer.concat(queries.map(([from, to, ...matchers]) => pb(1, Buffer.concat([pb(1, from), pb(2, to), ...matchers.map(([type, name, value]) => pb(3, Buffer.concat([pb(1, type), pb(2, name), pb(3, value)])))]))));
+  const res = await fetch(`${serve.base}/api/v1/prometheus/read`, { method: 'POST', body: snappyLiteral(body),
+    headers: { Authorization: `Bearer ${t}`, 'Content-Type': 'application/x-protobuf', 'Content-Encoding': 'snappy', 'X-Prometheus-Remote-Read-Version': '0.1.0' } });
+  if (res.status !== 200) return { status: res.status, ...(await res.json()) };
+  equal([res.headers.get('content-type'), res.headers.get('content-encoding')], ['application/x-protobuf', 'snappy']);
+  return [...fields(unsnap(Buffer.from(await res.arrayBuffer())))].map(([, result]) => [...fields(result)].map(([, series]) => {
+    const s = { labels: {}, t: [], v: [], stale: 0 };
+    for (const [n, part] of fields(series)) {
+      const f = [...fields(part)];
+      if (n === 1) s.labels[f[0][1].toString()] = f[1][1].toString();
+      else if (f[0][2] === 0x7ff0000000000002n) s.stale++;
+      else s.v.push(f[0][1]), s.t.push(Number(f[1][1]));
+    }
+    return s;
+  }));
+}
+
+test('prometheus: remote read by name, label and expression', async () => {
+  const [one] = await remoteRead([[T0, T0 + 2000, [0, '__name__', 'P1']]]);
+  equal([one.length, one[0].labels, one[0].t, one[0].v, one[0].stale], [1, { __name__: 'P1' }, [T0, T0 + 1000], [12.5, 13], 1]);
+  const [it, mills, none, not] = await remoteRead([[T0, T0 + 2000, [0, 'area', 'LT/IT'], [0, 'unit', '%'], [2, '__name__', 'IT-net[.]h(1|2)[.]rx']],
+    [T0, T0, [2, '__name__', 'mill.*']], [T0, T0 + 1, [0, '__name__', 'NOPE']], [T0, T0, [2, '__name__', 'mill.*'], [1, '__name__', 'mill'], [3, '__name__', '.*on']]]);
+  equal(it.map((s) => [s.labels, s.v]), [[{ __name__: 'IT-net.h1.rx', area: 'LT/IT', unit: '%' }, [1]], [{ __name__: 'IT-net.h2.rx', area: 'LT/IT', unit: '%' }, [2]]]);
+  equal(mills.map((s) => s.labels.__name__).sort(), ['mill', 'mill.on', 'mill.power']);
+  equal([none, not.map((s) => s.labels.__name__)], [[], ['mill.power']]);
+  const [big] = await remoteRead([[T0 + 100000, T0 + 299999, [0, '__name__', 'P2']]]);
+  equal([big[0].t.length, big[0].t.at(-1)], [100000, T0 + 299998]);
+  equal((await remoteRead([[T0, T0, [2, '__name__', '(']]])).status, 400);
+  const own = (await api.post('/tokens', { name: 'ro', roles: ['reader'], orgs: ['O1'] })).token;
+  equal((await remoteRead([[T0, T0 + 1, [2, '__name__', 'O.P']]], own))[0].map((s) => s.labels.__name__), ['O1P'], 'not what one may not read');
+  const headers = { Authorization: `Bearer ${readToken}` };
+  for (const body of [Buffer.from('nonsense'), snappyLiteral(Buffer.from('nonsense')), Buffer.alloc(0)]) {
+    const res = await fetch(`${serve.base}/api/v1/prometheus/read`, { method: 'POST', body, headers });
+    equal(res.status, 400, body.toString('hex'));
+  }
+  equal((await fetch(`${serve.base}/api/v1/prometheus/read`, { method: 'POST', body: '' })).status, 401);
 });
 
 test('ping; the influx client of Debian', async () => {
