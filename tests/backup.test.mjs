@@ -400,6 +400,48 @@ test('S3: full, incremental, drill, offline; lost connections, a full bucket, a 
   await serveRestored(d, async (a) => equal((await samplesOf(a, 'P2')).length, (await samplesOf(admin, 'P2')).length - 100));
 });
 
+test('history that has moved to a cold store in S3 is read, backed up and drilled; away, it is told', async () => {
+  const s3 = new S3rver({ port: 0, address: '127.0.0.1', silent: true, directory: tempDir(), configureBuckets: [{ name: 'cold' }] });
+  gate.port = (await s3.run()).port;
+  gate.gets = 0;
+  cleanup(() => s3.close());
+  const key = join(tempDir(), 'key');
+  writeFileSync(key, 'S3RVER:S3RVER\n', { mode: 0o600 });
+  await stop(serve);
+  const cold = `s3+http://127.0.0.1:${gateServer.address().port}/cold?region=us-east-1&retry_ms=10`;
+  serve = await startServe(dir, ['--cold', cold, '--cold-secret-file', key]);
+  admin = await signIn(serve, { login: 'admin', password: PASSWORD });
+  const was = {};
+  for (const c of CODES) was[c] = await samplesOf(admin, c);
+  let puts = 0;
+  gate.fault = (method) => { puts += method === 'PUT'; return null; };
+  await admin.post('/archive-classes', { code: 'OLD', spec: { keep: '3650d', cold_after: '1d' } });
+  for (const c of CODES) await admin.call('PATCH', `/points/${c}`, { spec: { archive_class: 'OLD' } });
+  await write(['P1'], 19990, 5); // sealed under the new class by the backup
+  await admin.call('PATCH', '/archive-classes/standard', { spec: { cold_after: '1d' } });
+  await settled(await start('NIGHT', 'incremental'));
+  await admin.call('PATCH', '/archive-classes/OLD', { spec: { cold_after: '2d' } });
+  await until(() => puts > 0, 'a segment to move', 20000);
+  gate.fault = () => null;
+  for (const c of CODES) equal((await samplesOf(admin, c)).length, was[c].length + (c === 'P1' ? 5 : 0), c);
+  const r = (await backUp('NIGHT', 'full')).result;
+  await settled((await admin.post(`/backups/${r.backup}:drill`)).job);
+  equal((await newest('NIGHT')).drill.ok, true, JSON.stringify(await newest('NIGHT')));
+
+  await stop(serve);
+  gate.fault = () => 'cut';
+  serve = await startServe(dir, ['--cold', cold, '--cold-secret-file', key]);
+  admin = await signIn(serve, { login: 'admin', password: PASSWORD });
+  const res = await admin.raw('GET', `/history/recorded?points=P1&from=${at(0)}&to=${at(20000)}&limit=1000000`);
+  const text = await res.text();
+  equal([res.status, /cold/.test(text)], [503, true], text.slice(0, 500));
+  equal((await admin.post('/samples', { samples: [{ point: 'P1', t: Date.now(), v: 1, q: 'good' }] })).stored, 1, 'collecting goes on:');
+  const failed = await settled(await start('NIGHT', 'full'), 'failed');
+  ok(failed.error.detail.length > 5, JSON.stringify(failed.error));
+  gate.fault = () => null;
+  for (const c of CODES) equal((await samplesOf(admin, c)).length, was[c].length + (c === 'P1' ? 5 : 0), c);
+});
+
 // ---- to a point in time ----
 test('logs: exactly what was written until a moment comes back', async () => {
   const t = tempDir();
@@ -443,6 +485,45 @@ test('a schedule of a plan runs what it missed, and a drill by cron', async () =
   await admin.post('/backup-plans', { code: 'EACH', spec: { target: `dir:${t}`, full: '*/2 * * * * *', incremental: '', drill: '*/2 * * * * *', keep_full: 100 } });
   await until(async () => { const b = (await admin.get('/backups?plan=EACH')).items; return b.filter((x) => x.state === 'done').length >= 2 && b.some((x) => x.drill?.ok); }, 'two backups and a drill', 30000).catch(async (e) => fail(`${e.message} ${JSON.stringify((await admin.get('/backups?plan=EACH')).items)} ${JSON.stringify((await admin.get('/jobs?size=20')).items.map((j) => [j.type, j.state, j.error]))}`));
   await admin.call('PATCH', '/backup-plans/EACH', { spec: { enabled: false } });
+});
+
+// ---- PostgreSQL ----
+test('PostgreSQL: backed up while it runs; restored as SQLite, and into another PostgreSQL schema', async () => {
+  const script = new URL('./postgres.sh', import.meta.url).pathname;
+  const child = spawn(script, ['sh', '-c', 'echo "sql=$BORNITE_TEST_SQL"; cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.on('data', (d) => (text += d));
+  const exited = new Promise((resolve) => child.on('exit', resolve));
+  cleanup(async () => { child.stdin.end(); await exited; });
+  const [, sql] = await until(() => text.match(/sql=(\S+)/), 'PostgreSQL', 60000, 20);
+  const d = tempDir(), t = tempDir();
+  let s = await startServe(d, ['--database', `${sql}&schema=works`]);
+  let a = await signIn(s);
+  await a.post('/session/password', { new: PASSWORD });
+  await a.post('/channels', { code: 'CH', spec: { driver: 'modbus_tcp', enabled: false, options: { host: '127.0.0.1', port: 1502 } } });
+  await a.post('/devices', { code: 'D1', spec: { channel: 'CH' } });
+  await a.post('/points', { code: 'P1', name: '精矿品位', spec: { device: 'D1', address: '400001', type: 'float' } });
+  await a.post('/samples', { samples: Array.from({ length: 500 }, (_, i) => ({ point: 'P1', t: at(i), v: value(0, i), q: 'good' })) });
+  await a.post('/backup-plans', { code: 'PG', spec: { target: `dir:${t}`, full: '', incremental: '' } });
+  const ended = (id) => until(async () => { const j = await a.get(`/jobs/${id}`); return /done|failed/.test(j.state) && j; }, 'the job');
+  const j = await ended((await a.post('/backup-plans/PG:run', { mode: 'full' })).job);
+  equal(j.state, 'done', JSON.stringify(j.error));
+  const drilled = await ended((await a.post(`/backups/${j.result.backup}:drill`)).job);
+  equal(drilled.state, 'done', JSON.stringify(drilled.error));
+  equal((await a.get('/backups')).items[0].drill.ok, true, JSON.stringify((await a.get('/backups')).items[0]));
+  await stop(s);
+  for (const database of [null, `${sql}&schema=again`]) {
+    const r = join(tempDir(), 'r'), more = database ? ['--database', database] : [];
+    const out = await bornite(['restore', '--from', `dir:${t}`, '--data', r, ...more]);
+    equal(out.code, 0, out.err + out.out);
+    cpSync(join(d, 'secret.key'), join(r, 'secret.key'));
+    s = await startServe(r, more);
+    a = await signIn(s, { login: 'admin', password: PASSWORD });
+    equal((await a.get('/points/P1')).name, '精矿品位');
+    equal(await samplesOf(a, 'P1'), expected('P1', 0, 500));
+    equal((await a.get('/points?q=精矿')).total, 1, 'the search is made anew:');
+    await stop(s);
+  }
 });
 
 await run();

@@ -1,6 +1,7 @@
 /* places.c - see places.h. A directory is locked (file LOCK) like the data directory: two servers must not share it. */
 #include "app/places.h"
 #include "app/objects.h"
+#include "io/log.h"
 #include "store/fs_object.h"
 
 static bool is_url(const char *at)
@@ -17,6 +18,20 @@ static int open_folder(const char *path, const char *setting, struct fs **ret, s
     return fs_real(path, true, ret, e);
 }
 
+/* A store that is away may come back: what lies there is missing meanwhile, and queries say so. One that refuses us is
+ * a wrong setting. */
+static int check(struct object_store *s, struct error *e)
+{
+    struct error why = {0};
+    int rc = object_store_check(s, &why);
+    if (rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT) {
+        log_warn("history", "the cold store is away", "err=\"%s\"", why.text);
+        return 0;
+    }
+    if (rc) *e = why;
+    return rc;
+}
+
 static int open_objects(const struct config *c, struct app_places *p, struct error *e)
 {
     char secret[APP_SECRET_MAX], spool[4300];
@@ -24,7 +39,7 @@ static int open_objects(const struct config *c, struct app_places *p, struct err
     if (found < 0) return found;
     int rc = object_store_open(c->cold, found ? secret : NULL, &p->store, e);
     explicit_bzero(secret, sizeof secret);
-    if (!rc) rc = object_store_check(p->store, e);
+    if (!rc) rc = check(p->store, e);
     snprintf(spool, sizeof spool, "%s/cold-spool", c->data);
     struct fs_object_config fc = {
         .store = p->store, .prefix = "", .spool = spool, .cache_bytes = (size_t)c->cold_cache_mb << 20};

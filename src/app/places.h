@@ -8,6 +8,6 @@ struct app_places {
     struct fs *fs[TS_PLACES]; /* [TS_WARM], [TS_COLD]; NULL: not set */
     struct object_store *store;
 };
-/* A place that cannot be used ends the start: the segments in it would be missing from every answer. */
+/* A directory that cannot be used, or a store that refuses us, ends the start; one that is away does not. */
 MUST_CHECK int app_places_open(const struct config *c, struct app_places *ret, struct error *e);
 void app_places_close(struct app_places *p);

@@ -113,9 +113,10 @@ int backup_row_drill(struct backup *b, const char *id, bool ok, const struct err
     int rc = sql_begin(db_of(b), true, &tx, e);
     if (rc) return rc;
     rc = sql_exec(tx, e,
-                  "update backup set drill_us = $1, drill_ok = $2, drill_en = $3, drill_zh = $4, report = $5,"
-                  " verified_us = case when $2 = 1 then $1 else verified_us end where id = $6",
+                  "update backup set drill_us = $1, drill_ok = $2, drill_en = $3, drill_zh = $4, report = $5 where id ="
+                  " $6",
                   "iissss", now, (int64_t)ok, str_of(detail->text), str_of(detail->text_zh), report, str_of(id));
+    if (!rc && ok) rc = sql_exec(tx, e, "update backup set verified_us = $1 where id = $2", "is", now, str_of(id));
     return end(tx, rc, e);
 }
 
