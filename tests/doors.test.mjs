@@ -5,7 +5,9 @@ import { execFile } from 'node:child_process';
 import net from 'node:net';
 import { tableFromIPC } from 'apache-arrow';
 import WebSocket from 'ws';
-import { Api, equal, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Api, BIN, equal, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
 
 const dir = tempDir();
 let serve, api, token, readToken;
@@ -506,6 +508,45 @@ test('ping; the influx client of Debian', async () => {
   if (!client) return console.log('     (influx is not installed: not tried)');
   ok(!client.err, client.text);
   ok((await recorded('P2')).v.includes(4711), client.text);
+});
+
+// ---- the command line ----
+const cli = (args, input) => new Promise((resolve) => {
+  const child = execFile(BIN, ['history', ...args], { env: { ...process.env, BORNITE_URL: serve.base, BORNITE_TOKEN: token }, maxBuffer: 1 << 26, encoding: 'buffer', timeout: 60000 },
+    (err, out, errout) => resolve({ code: err?.code ?? 0, out, text: out.toString(), err: errout.toString() }));
+  if (input !== undefined) child.stdin.end(input);
+});
+
+test('the command line: get, write, import', async () => {
+  for (const p of ['C1', 'C2']) await point(p);
+  const put = await cli(['write', '-', '--precision', 'ms'], `m,point=C1 value=1 ${T0}\nm,point=C1 value="a\nb" ${T0 + 1}\n# end\n`);
+  equal([put.code, put.err.includes('0 values not stored')], [0, true], put.err);
+  equal((await recorded('C1')).v, [1, 'a\nb']);
+  const csv = join(dir, 'in.csv');
+  writeFileSync(csv, `\ufefftime,point,value,quality\r\n${new Date(T0).toISOString()},C2,5,good\r\n${T0 + 1000},C2,6.5,uncertain\r\n${T0 + 2000},NIX,1,good\r\nsoon,C2,1,good\r\n${T0 + 3000},C2,"say ""hi""",bad\r\n`);
+  const rows = await cli(['write', csv]);
+  equal(rows.code, 1, rows.err);
+  ok(rows.err.includes("there is no point 'NIX'") && rows.err.includes('line 5') && rows.err.includes('2 values not stored'), rows.err);
+  const c2 = await recorded('C2');
+  equal([c2.t, c2.v, c2.q], [[T0, T0 + 1000, T0 + 3000], [5, 6.5, 'say "hi"'], [0, 1, 2]]);
+  const range = ['--from', String(T0), '--to', String(T0 + 10000)];
+  const got = await cli(['get', '--points', 'C1,C2', ...range]);
+  equal([got.code, got.text.trim().split('\r\n').length], [0, 6], got.err + got.text);
+  const arrowOut = await cli(['get', '--points', 'C2', ...range, '--format', 'arrow']);
+  equal(tableFromIPC(arrowOut.out).numRows, 3);
+  const agg = JSON.parse((await cli(['get', '--points', 'C2', ...range, '--fn', 'count', '--interval', '10s', '--format=json'])).text);
+  equal(Object.keys(agg.series[0].values), ['count']);
+  const file = join(dir, 'out.csv');
+  equal((await cli(['get', '--points', 'C2', ...range, '--out', file])).code, 0);
+  // what was written out goes in again, by way of a job
+  const big = join(dir, 'big.csv');
+  writeFileSync(big, `time,point,value\n${Array.from({ length: 5000 }, (_, i) => `${T0 + 1e6 + i},C1,${i}`).join('\n')}\n`);
+  const job = await cli(['import', big]);
+  equal([job.code, job.text.startsWith('done')], [0, true], job.text + job.err);
+  equal((await api.get(`/history/recorded?points=C1&from=${T0 + 1e6}&to=${T0 + 2e6}`)).series[0].v.length, 5000);
+  equal([(await cli(['get', ...range])).code, (await cli(['fly'])).code, (await cli(['get', '--nix', '1'])).code], [2, 2, 2]);
+  const bad = await cli(['get', '--points', 'NOPE', ...range]);
+  equal([bad.code, bad.err.includes('NOPE')], [1, true], bad.err);
 });
 
 test('everything is there after a restart', async () => {

@@ -2,6 +2,7 @@
 #include "app/config.h"
 #include "app/audit.h"
 #include "app/backup_cli.h"
+#include "app/history_cli.h"
 #include "app/migrate.h"
 #include "app/serve.h"
 #include "sim/sim.h"
@@ -18,6 +19,7 @@ static int usage(FILE *f)
             "  bornite backup list|verify --from URL   what a target of backups holds, is it whole / 查看、校验备份\n"
             "  bornite restore --from URL [--backup ID] [--until TIME] --data DIR   a data directory from a backup / "
             "从备份恢复\n"
+            "  bornite history get|write|import …   history by way of a running server's API / 历史数据读取、写入、导入\n"
             "  bornite version\n"
             "  bornite help\n\n"
             "Settings of serve (also BORNITE_<NAME> in the environment, or in a JSON file):\n",
@@ -46,6 +48,7 @@ int main(int argc, char **argv)
     if (strcmp(command, "migrate") == 0) return migrate_main(argc - 2, argv + 2);
     if (strcmp(command, "backup") == 0) return backup_main(argc - 2, argv + 2);
     if (strcmp(command, "restore") == 0) return restore_main(argc - 2, argv + 2);
+    if (strcmp(command, "history") == 0) return history_main(argc - 2, argv + 2);
     if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0)
         return printf("bornite %s\n", BORNITE_VERSION) < 0;
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0) return usage(stdout);
