@@ -65,7 +65,7 @@ static int get_functions(struct api_call *c, struct error *e)
 }
 
 #define RANGE \
-    "points:string:Codes or ids, comma (64; by POST 1000);from:time:Start, default *-1h;to:time:End, default *;" \
+    "points:string:Codes or ids, comma (64, by POST 1000);from:time:Start, default *-1h;to:time:End, default *;" \
     "tz:string:Time zone, for t, y and calendar;"
 #define FORMAT ";format:string:json, csv or arrow"
 #define CONFIG \
