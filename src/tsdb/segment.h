@@ -53,7 +53,7 @@ int seg_source(struct seg *s, uint32_t point, int64_t from, int64_t to, int64_t 
                struct codec *codec, struct source *ret);
 /* The index entry of every block, in order of point and time, cheaply. `m` is valid during the call (has_stats false:
  * only count, times and place are known; m2 NAN: not known, of a file of the first version). Non-zero from fn ends the
- * walk and is returned; 0 at the end; ERR_IO, ERR_NOMEM, ERR_CORRUPT (nothing can be found any more). */
+ * walk and is returned; 0 at the end; ERR_IO, ERR_NOMEM, ERR_CORRUPT (nothing can be found any more). fn must not use the codec. */
 typedef int seg_meta_fn(void *ctx, const struct block_meta *m);
 int seg_each_meta(struct seg *s, struct codec *codec, seg_meta_fn *fn, void *ctx);
 
