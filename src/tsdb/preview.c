@@ -6,6 +6,7 @@
  * enough of files that are rewritten. What is in memory is not counted. */
 #include "base/mem.h"
 #include "tsdb/places.h"
+#include "tsdb/roll.h"
 
 struct plan { /* one segment */
     struct seg *seg;
@@ -160,6 +161,7 @@ static int by_bytes(struct preview *v, int64_t max_bytes, struct ts_preview *ret
 static int class_preview(struct preview *v, const struct ts_class *c, int64_t now, struct ts_preview *ret)
 {
     int64_t floor = retention_floor(c, now);
+    if (c->rollup_age_us && floor != INT64_MIN) floor = roll_start(ROLL_HOUR, floor); /* as roll_expire does */
     *ret = (struct ts_preview){.before_us = INT64_MIN};
     int rc = c->max_age_us ? by_age(v, floor, ret) : 0;
     if (!rc && c->max_bytes) rc = by_bytes(v, (int64_t)c->max_bytes, ret);

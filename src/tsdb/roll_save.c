@@ -36,7 +36,7 @@ static int save(struct saving *s, struct view *v)
     int rc = job_begin(s->db);
     for (size_t i = 0; i < v->nsegs && !rc; i++) {
         if (seg_info(v->segs[i])->min_us >= s->floor) continue;
-        rc = seg_each_meta(v->segs[i], s->db->work_codec, note_block, &s->t);
+        rc = seg_each_meta(v->segs[i], s->db->work_codec, note_block, s);
         if (rc == ERR_CORRUPT) rc = 0;
     }
     if (!rc && s->t.n) rc = roll_write_step(&j, &s->t, v->rolled);

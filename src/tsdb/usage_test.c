@@ -158,6 +158,12 @@ TEST(preview_of_an_age)
     check_preview((struct ts_class){.id = 0, .max_age_us = 11 * HOUR - 777 * SEC}, 1);
 }
 
+TEST(preview_of_an_age_with_rollups_kept_longer)
+{
+    check_preview((struct ts_class){.id = 0, .max_age_us = 5 * HOUR + 13 * SEC, .rollup_age_us = 900 * HOUR}, 0);
+    check_preview((struct ts_class){.id = 1, .max_age_us = 3 * HOUR + 7 * SEC, .rollup_age_us = 900 * HOUR}, 1);
+}
+
 TEST(preview_of_a_size)
 {
     check_preview((struct ts_class){.id = 1, .max_bytes = 20000}, 0);
