@@ -57,6 +57,9 @@ struct fill {
     int64_t looked;       /* INT64_MIN: not looked yet */
     int64_t ask;          /* where the scan stopped to look */
     struct agg_around around;
+    size_t begin, stop;        /* the rows that are wanted */
+    struct sample first, next; /* the sample before them, the first one behind them */
+    struct sample last;        /* the last of all, where nothing lies behind */
 };
 
 static void store_value(struct fill *f, size_t row, size_t fn, double v, uint32_t status, int64_t at)
@@ -81,37 +84,55 @@ static bool says_nothing(const struct sample *s)
     return s->quality == QUALITY_BAD && (s->flags & SAMPLE_REASON_MASK) == REASON_NO_DATA;
 }
 
-/* The first moment of data, and the last: where the newest sample of the store is newer than the point's, the
- * point's last value still held then (what did not change was not stored). */
-static int data_range(struct fill *f, struct sample *ret_last)
+static int before(struct fill *f, int64_t at, struct sample *ret)
 {
-    const struct ts_store_ops *ops = f->p->store->ops;
-    struct ts_stats st = {0};
-    struct sample first;
-    int err = find(ops->after(f->p->store, f->point, INT64_MIN + 1, &first), &first);
-    for (int i = 0; !err && first.point && says_nothing(&first) && i < LOOK_BACK; i++)
-        err = find(ops->after(f->p->store, f->point, first.time_us + 1, &first), &first);
-    if (!err) err = find(ops->before(f->p->store, f->point, INT64_MAX - 1, ret_last), ret_last);
-    ops->stats(f->p->store, &st);
-    f->around.data_from = first.point ? first.time_us : INT64_MAX;
-    f->around.data_to = ret_last->point ? ret_last->time_us : INT64_MIN;
-    if (ret_last->point && st.newest_us > f->around.data_to) f->around.data_to = st.newest_us;
+    return find(f->p->store->ops->before(f->p->store, f->point, at, ret), ret);
+}
+
+static int after(struct fill *f, int64_t at, struct sample *ret)
+{
+    return find(f->p->store->ops->after(f->p->store, f->point, at, ret), ret);
+}
+
+/* A moment before which nothing is known, or any at which something is when that lies before the stretch. */
+static int data_begin(struct fill *f, int64_t from)
+{
+    struct sample s = f->first;
+    int err = 0;
+    for (int i = 0; !err && s.point && says_nothing(&s) && i < LOOK_BACK; i++) err = before(f, s.time_us - 1, &s);
+    if (!err && !s.point) err = after(f, from, &s);
+    for (int i = 0; !err && s.point && says_nothing(&s) && i < LOOK_BACK; i++) err = after(f, s.time_us + 1, &s);
+    f->around.data_from = s.point ? s.time_us : INT64_MAX;
     return err;
 }
 
-static int look_back(struct fill *f, int64_t from)
+/* The same for the end. Where the newest sample of the store is newer than the point's, the point's last value still
+ * held then (what did not change was not stored). */
+static int data_end(struct fill *f, int64_t to)
 {
-    const struct ts_store_ops *ops = f->p->store->ops;
+    struct ts_stats st = {0};
+    f->around.data_to = f->next.time_us;
+    if (f->next.point) return 0;
+    int err = before(f, to - 1, &f->last);
+    f->p->store->ops->stats(f->p->store, &st);
+    f->around.data_to = f->last.point ? f->last.time_us : INT64_MIN;
+    if (f->last.point && st.newest_us > f->around.data_to) f->around.data_to = st.newest_us;
+    return err;
+}
+
+static int look_back(struct fill *f, size_t row)
+{
     struct agg_around *d = &f->around;
-    struct sample s;
     size_t found = 0;
+    int err = 0;
     d->usable[0] = d->usable[1] = (struct sample){0};
-    int err = find(ops->before(f->p->store, f->point, from - 1, &d->before), &d->before);
-    s = d->before;
+    d->before = f->first;
+    if (row != f->begin) err = before(f, f->p->edges[row] - 1, &d->before);
+    struct sample s = d->before;
     for (int i = 0; !err && s.point && found < 2 && i < LOOK_BACK; i++) {
         if (agg_usable(&f->cfg, &s)) d->usable[found++] = s;
         if (found && !f->cfg.sloped_extrapolation) break;
-        if (found < 2) err = find(ops->before(f->p->store, f->point, s.time_us - 1, &s), &s);
+        if (found < 2) err = before(f, s.time_us - 1, &s);
     }
     return err;
 }
@@ -131,8 +152,7 @@ static int look_on(struct fill *f, int64_t from, struct error *e)
 {
     f->usable = (struct sample){0};
     f->looked = from;
-    if (from > f->around.data_to) return 0;
-    int err = f->p->store->ops->scan(f->p->store, f->point, from, f->around.data_to + 1, first_usable, f, e);
+    int err = f->p->store->ops->scan(f->p->store, f->point, from, INT64_MAX, first_usable, f, e);
     return err < 0 ? err : 0;
 }
 
@@ -211,18 +231,18 @@ static int scan_windows(struct fill *f, struct error *e)
 }
 
 /* Where nothing comes after the open window: the last value again, if it held until the end of the data. */
-static struct sample held(const struct fill *f, const struct sample *last)
+static struct sample held(const struct fill *f)
 {
-    struct sample s = *last;
+    struct sample s = f->last;
     if (!s.point || f->agg.to > f->around.data_to) return (struct sample){0};
     s.time_us = f->around.data_to;
     return s;
 }
 
-static int close_rest(struct fill *f, const struct sample *after, const struct sample *last, struct error *e)
+static int close_rest(struct fill *f, const struct sample *following, struct error *e)
 {
     while (f->row < f->end) {
-        struct sample next = after->point ? *after : held(f, last);
+        struct sample next = following->point ? *following : held(f);
         const struct sample *usable = usable_from(f, &next);
         int err = usable ? 0 : look_on(f, next.time_us, e);
         if (err) return err;
@@ -231,17 +251,29 @@ static int close_rest(struct fill *f, const struct sample *after, const struct s
     return 0;
 }
 
-static int run_of_windows(struct fill *f, size_t from, size_t to, const struct sample *last, struct error *e)
+/* What follows the window that ends at `row`. */
+static int following(struct fill *f, size_t row, struct sample *ret)
 {
-    struct sample after = {0};
+    *ret = f->next;
+    return row == f->stop ? 0 : after(f, f->p->edges[row], ret);
+}
+
+static int unreadable(int err, struct error *e)
+{
+    return error_set(e, err, "", "reading history failed: %s", "读取历史失败：%s", error_title(err));
+}
+
+static int run_of_windows(struct fill *f, size_t from, size_t to, struct error *e)
+{
+    struct sample next = {0};
     f->row = from;
     f->end = to;
-    int err = look_back(f, f->p->edges[from]);
-    if (!err) err = find(f->p->store->ops->after(f->p->store, f->point, f->p->edges[to], &after), &after);
-    if (err) return error_set(e, err, "", "reading history failed: %s", "读取历史失败：%s", error_title(err));
+    int err = look_back(f, from);
+    if (!err) err = following(f, to, &next);
+    if (err) return unreadable(err, e);
     open_window(f);
     err = scan_windows(f, e);
-    return err ? err : close_rest(f, &after, last, e);
+    return err ? err : close_rest(f, &next, e);
 }
 
 /* ------------------------------------------------------------------ windows by summaries */
@@ -266,17 +298,19 @@ static bool clean(const struct fill *f, const struct ts_summary *s, int64_t from
            to <= f->around.data_to && fabs(s->good_s - (double)(to - from) / 1e6) < 1e-6 * (1 + s->good_s);
 }
 
-static int good_after(struct fill *f, const struct quick *q, size_t i, int64_t to, bool *ret)
+static int good_after(struct fill *f, const struct quick *q, size_t row, bool *ret)
 {
+    size_t i = row - f->begin;
     struct sample s = {0};
+    int err = 0;
     *ret = true;
     if (f->cfg.stepped) return 0;
     if (i + 1 < q->n && q->s[i + 1].count)
         s = q->s[i + 1].first;
-    else if (find(f->p->store->ops->after(f->p->store, f->point, to, &s), &s))
-        return ERR_IO;
+    else
+        err = following(f, row + 1, &s);
     *ret = !s.point || (s.quality == QUALITY_GOOD && !isnan(sample_number(&s)));
-    return 0;
+    return err;
 }
 
 static void quick_row(struct fill *f, size_t row, const struct ts_summary *s)
@@ -286,43 +320,49 @@ static void quick_row(struct fill *f, size_t row, const struct ts_summary *s)
                     f->p->edges[row]);
 }
 
-static int by_summaries(struct fill *f, size_t from, size_t to, const struct sample *last, struct error *e)
+static int by_summaries(struct fill *f, struct error *e)
 {
     const struct column_plan *p = f->p;
-    struct quick q = {.s = mem_alloc((to - from) * sizeof *q.s)};
+    size_t n = f->stop - f->begin, open = f->begin; /* windows from `open` on wait to be scanned */
+    struct quick q = {.s = mem_alloc(n * sizeof *q.s)};
     if (!q.s) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
-    int err = ts_windows(p->store, f->point, p->edges + from, to - from, f->cfg.stepped, keep_summary, &q, e);
-    size_t open = from; /* windows from here on wait to be scanned */
-    for (size_t row = from; !err && row < to; row++) {
-        bool good = clean(f, &q.s[row - from], p->edges[row], p->edges[row + 1]);
-        if (good) err = good_after(f, &q, row - from, p->edges[row + 1], &good);
+    int err = ts_windows(p->store, f->point, p->edges + f->begin, n, f->cfg.stepped, keep_summary, &q, e);
+    for (size_t row = f->begin; !err && row < f->stop; row++) {
+        const struct ts_summary *s = &q.s[row - f->begin];
+        bool good = clean(f, s, p->edges[row], p->edges[row + 1]);
+        if (good && good_after(f, &q, row, &good)) err = unreadable(ERR_IO, e);
         if (err || !good) continue;
-        if (open < row) err = run_of_windows(f, open, row, last, e);
-        quick_row(f, row, &q.s[row - from]);
+        if (open < row) err = run_of_windows(f, open, row, e);
+        quick_row(f, row, s);
         open = row + 1;
     }
-    if (!err && open < to) err = run_of_windows(f, open, to, last, e);
+    if (!err && open < f->stop) err = run_of_windows(f, open, f->stop, e);
     mem_free(q.s);
     return err;
 }
 
-static bool may_be_quick(const struct fill *f, size_t from, size_t to)
+static bool may_be_quick(const struct fill *f)
 {
     const struct column_plan *p = f->p;
+    int64_t span = p->edges[f->stop] - p->edges[f->begin];
     if (p->raw_only) return false;
     for (size_t i = 0; i < p->nfn; i++)
         if (!p->fn[i]->quick) return false;
-    return p->store->ops->windows || (p->edges[to] - p->edges[from]) / (int64_t)(to - from) >= QUICK_US;
+    return p->store->ops->windows || span / (int64_t)(f->stop - f->begin) >= QUICK_US;
 }
 
 static int fill_windows(struct fill *f, size_t from, size_t to, struct error *e)
 {
-    struct sample last;
-    int err = data_range(f, &last);
-    if (err) return error_set(e, err, "", "reading history failed: %s", "读取历史失败：%s", error_title(err));
+    const int64_t *edge = f->p->edges;
+    f->begin = from;
+    f->stop = to;
+    int err = before(f, edge[from] - 1, &f->first);
+    if (!err) err = after(f, edge[to], &f->next);
+    if (!err) err = data_begin(f, edge[from]);
+    if (!err) err = data_end(f, edge[to]);
+    if (err) return unreadable(err, e);
     for (size_t i = 0; i < f->p->nfn; i++) f->needs |= f->p->fn[i]->needs;
-    if (may_be_quick(f, from, to)) return by_summaries(f, from, to, &last, e);
-    return run_of_windows(f, from, to, &last, e);
+    return may_be_quick(f) ? by_summaries(f, e) : run_of_windows(f, from, to, e);
 }
 
 /* ------------------------------------------------------------------ values at times */
