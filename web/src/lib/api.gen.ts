@@ -48,6 +48,11 @@ export interface ArchiveClassPatch {
 export interface ArchiveClassSpec {
   keep?: string;
   max_mb?: number;
+  keep_rollups?: string;
+  warm_after?: string;
+  cold_after?: string;
+  engine?: string;
+  mirror?: string;
 }
 
 export interface Area {
@@ -147,6 +152,66 @@ export interface AuditSettingsPatch {
 
 export interface AuditSettingsSpec {
   audit_days?: number;
+}
+
+export interface BackupPlan {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: BackupPlanSpec;
+}
+
+export interface BackupPlanInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: BackupPlanSpec;
+}
+
+export interface BackupPlanList {
+  items: BackupPlan[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface BackupPlanPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface BackupPlanSpec {
+  enabled?: boolean;
+  target: string;
+  secret?: string;
+  what?: ('history' | 'database' | 'files')[];
+  full?: string;
+  incremental?: string;
+  drill?: string;
+  time_zone?: string;
+  keep_full?: number;
+  logs?: boolean;
+  logs_every?: string;
+  rate_mb?: number;
 }
 
 export interface Calendar {
@@ -496,6 +561,55 @@ export interface GroupSpec {
   external?: string[];
 }
 
+export interface HistorySettings {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: HistorySettingsSpec;
+}
+
+export interface HistorySettingsInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: HistorySettingsSpec;
+}
+
+export interface HistorySettingsList {
+  items: HistorySettings[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface HistorySettingsPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface HistorySettingsSpec {
+  time_zone?: string;
+}
+
 export interface KindDoc {
   kind: string;
   plural: string;
@@ -609,6 +723,62 @@ export interface LifecycleTransition {
   comment?: 'none' | 'optional' | 'required';
   four_eyes?: boolean;
   notify?: boolean;
+}
+
+export interface LineMapping {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: LineMappingSpec;
+}
+
+export interface LineMappingInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: LineMappingSpec;
+}
+
+export interface LineMappingList {
+  items: LineMapping[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface LineMappingPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface LineMappingSpec {
+  enabled?: boolean;
+  database?: string;
+  measurement?: string;
+  pattern?: string;
+  prefix?: string;
+  create?: boolean;
+  area?: string;
+  point_spec?: unknown;
 }
 
 export interface Link {
@@ -861,6 +1031,8 @@ export interface PointSpec {
   deadband?: number;
   min_interval?: string;
   max_interval?: string;
+  door?: number;
+  door_max?: string;
   archive?: boolean;
   archive_class?: string;
   key?: boolean;
@@ -1398,6 +1570,62 @@ export interface TrendSpec {
   pens?: { point: string; color?: string; lo?: number; hi?: number; hidden?: boolean }[];
 }
 
+export interface TsEngine {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: TsEngineSpec;
+}
+
+export interface TsEngineInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: TsEngineSpec;
+}
+
+export interface TsEngineList {
+  items: TsEngine[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface TsEnginePatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface TsEngineSpec {
+  engine: 'influxdb' | 'victoriametrics' | 'tdengine' | 'iotdb' | 'clickhouse';
+  url: string;
+  database?: string;
+  user?: string;
+  password?: string;
+  ca?: string;
+  timeout?: string;
+  batch?: number;
+}
+
 export interface User {
   kind: string;
   id: string;
@@ -1503,6 +1731,11 @@ export interface UserSpec {
   disabled?: boolean;
   service?: boolean;
   language?: 'zh-CN' | 'en';
+}
+
+/* DELETE /api/v1/backups/{id} */
+export interface DeleteBackupsIdAnswer {
+  job: string | null;
 }
 
 /* DELETE /api/v1/session/totp */
@@ -1761,6 +1994,112 @@ export interface GetAuditVerifyAnswer {
   signed_at: string | null;
   public_key: string;
   detail?: string;
+}
+
+/* GET /api/v1/backup-plans */
+export type GetBackupPlansAnswer = BackupPlanList;
+
+/* GET /api/v1/backup-plans/{id} */
+export type GetBackupPlansIdAnswer = BackupPlan;
+
+/* GET /api/v1/backup-plans/{id}/attachments */
+export interface GetBackupPlansIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
+/* GET /api/v1/backup-plans/{id}/history */
+export interface GetBackupPlansIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/backup-plans/{id}/history/{rev} */
+export type GetBackupPlansIdHistoryRevAnswer = BackupPlan;
+
+/* GET /api/v1/backup-plans/{id}/transitions */
+export interface GetBackupPlansIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/backup-plans/{id}/where-used */
+export interface GetBackupPlansIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/backups */
+export interface GetBackupsAnswer {
+  items: {
+    id: string;
+    plan: string;
+    mode: 'full' | 'incremental';
+    base: string | null;
+    at: string;
+    ended_at: string | null;
+    state: 'running' | 'done' | 'failed' | 'cancelled';
+    bytes: number;
+    new_bytes: number;
+    files: number;
+    samples: number;
+    until: string | null;
+    verified_at: string | null;
+    job: string;
+    error: string | null;
+    drill: { at: string; ok: boolean; detail: string } | null;
+  }[];
+  total: number;
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/backups/{id} */
+export interface GetBackupsIdAnswer {
+  id: string;
+  plan: string;
+  mode: 'full' | 'incremental';
+  base: string | null;
+  at: string;
+  ended_at: string | null;
+  state: 'running' | 'done' | 'failed' | 'cancelled';
+  bytes: number;
+  new_bytes: number;
+  files: number;
+  samples: number;
+  until: string | null;
+  verified_at: string | null;
+  job: string;
+  error: string | null;
+  drill: { at: string; ok: boolean; detail: string } | null;
+  parts: { what: string; files: number; bytes: number }[];
+  report: Record<string, unknown> | null;
 }
 
 /* GET /api/v1/calendars */
@@ -2186,6 +2525,49 @@ export interface GetHealthzAnswer {
   checks: { name: string; ok: boolean; detail?: string }[];
 }
 
+/* GET /api/v1/history/aggregate */
+export interface GetHistoryAggregateAnswer {
+  from: string;
+  to: string;
+  series: {
+    point: number;
+    code: string;
+    name: string;
+    unit: string;
+    step: boolean;
+    t: number[];
+    end: number[];
+    values: { [key: string]: (number | null)[] };
+    status: { [key: string]: string[] };
+    times?: { [key: string]: (number | null)[] };
+  }[];
+}
+
+/* GET /api/v1/history/aligned */
+export interface GetHistoryAlignedAnswer {
+  from: string;
+  to: string;
+  t: number[];
+  series: { point: number; code: string; name: string; unit: string; v: (number | null)[]; q: number[] }[];
+}
+
+/* GET /api/v1/history/calc */
+export interface GetHistoryCalcAnswer {
+  expr: string;
+  unit: string;
+  from: string;
+  to: string;
+  points: string[];
+  t: number[];
+  v: (number | null)[];
+  q: number[];
+}
+
+/* GET /api/v1/history/functions */
+export interface GetHistoryFunctionsAnswer {
+  items: { name: string; title: Text; help: Text; part13: string | null }[];
+}
+
 /* GET /api/v1/history/interpolated */
 export interface GetHistoryInterpolatedAnswer {
   from: string;
@@ -2238,6 +2620,65 @@ export interface GetHistoryRecordedAnswer {
     r: number[];
     truncated: boolean;
   }[];
+}
+
+/* GET /api/v1/history-settings */
+export type GetHistorySettingsAnswer = HistorySettingsList;
+
+/* GET /api/v1/history-settings/{id} */
+export type GetHistorySettingsIdAnswer = HistorySettings;
+
+/* GET /api/v1/history-settings/{id}/attachments */
+export interface GetHistorySettingsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
+/* GET /api/v1/history-settings/{id}/history */
+export interface GetHistorySettingsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/history-settings/{id}/history/{rev} */
+export type GetHistorySettingsIdHistoryRevAnswer = HistorySettings;
+
+/* GET /api/v1/history-settings/{id}/transitions */
+export interface GetHistorySettingsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/history-settings/{id}/where-used */
+export interface GetHistorySettingsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
 }
 
 /* GET /api/v1/history/summary */
@@ -2409,6 +2850,65 @@ export interface GetLdapServersIdWhereUsedAnswer {
 /* GET /api/v1/licences */
 export interface GetLicencesAnswer {
   items: { name: string; version: string; licence: string; source: 'debian' | 'npm'; text: string }[];
+}
+
+/* GET /api/v1/line-mappings */
+export type GetLineMappingsAnswer = LineMappingList;
+
+/* GET /api/v1/line-mappings/{id} */
+export type GetLineMappingsIdAnswer = LineMapping;
+
+/* GET /api/v1/line-mappings/{id}/attachments */
+export interface GetLineMappingsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
+/* GET /api/v1/line-mappings/{id}/history */
+export interface GetLineMappingsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/line-mappings/{id}/history/{rev} */
+export type GetLineMappingsIdHistoryRevAnswer = LineMapping;
+
+/* GET /api/v1/line-mappings/{id}/transitions */
+export interface GetLineMappingsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/line-mappings/{id}/where-used */
+export interface GetLineMappingsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
 }
 
 /* GET /api/v1/message-channels */
@@ -3195,6 +3695,7 @@ export interface GetStorageAnswer {
     received: number;
     refused: number;
     filtered: number;
+    door: number;
     passed: number;
     stored: number;
     dropped: number;
@@ -3204,6 +3705,8 @@ export interface GetStorageAnswer {
   };
   disk_free: number;
   disk_total: number;
+  places: { name: string; bytes: number; samples: number }[];
+  places_at: string | null;
   classes: {
     code: string;
     name: string;
@@ -3213,6 +3716,50 @@ export interface GetStorageAnswer {
     samples: number;
     oldest: string | null;
   }[];
+}
+
+/* GET /api/v1/storage/damage */
+export interface GetStorageDamageAnswer {
+  items: {
+    found_at: string;
+    file: string;
+    offset: number;
+    bytes: number;
+    point: number;
+    code: string;
+    from: string | null;
+    to: string | null;
+    samples: number;
+  }[];
+}
+
+/* GET /api/v1/storage/growth */
+export interface GetStorageGrowthAnswer {
+  items: { day: string; bytes: number; samples: number }[];
+  per_day_bytes: number | null;
+  full_at: string | null;
+  disk_free: number;
+  disk_total: number;
+}
+
+/* GET /api/v1/storage/usage */
+export interface GetStorageUsageAnswer {
+  items: {
+    key: string;
+    name: string;
+    class: string;
+    place: string;
+    samples: number;
+    bytes: number;
+    bytes_per_sample: number;
+    oldest: string | null;
+    newest: string | null;
+  }[];
+  total: number;
+  page: number;
+  size: number;
+  at: string;
+  refreshing: boolean;
 }
 
 /* GET /api/v1/subscriptions */
@@ -3369,6 +3916,83 @@ export interface GetTrendsIdTransitionsAnswer {
 export interface GetTrendsIdWhereUsedAnswer {
   items: { kind: string; id: string; code: string; name: string; path: string }[];
   total: number;
+}
+
+/* GET /api/v1/ts-engines */
+export type GetTsEnginesAnswer = TsEngineList;
+
+/* GET /api/v1/ts-engines/{id} */
+export type GetTsEnginesIdAnswer = TsEngine;
+
+/* GET /api/v1/ts-engines/{id}/attachments */
+export interface GetTsEnginesIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
+/* GET /api/v1/ts-engines/{id}/history */
+export interface GetTsEnginesIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/ts-engines/{id}/history/{rev} */
+export type GetTsEnginesIdHistoryRevAnswer = TsEngine;
+
+/* GET /api/v1/ts-engines/{id}/transitions */
+export interface GetTsEnginesIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/ts-engines/{id}/where-used */
+export interface GetTsEnginesIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/ts-engines:status */
+export interface GetTsEnginesStatusAnswer {
+  items: {
+    id: string;
+    code: string;
+    engine: string;
+    state: 'up' | 'down';
+    pending: number;
+    pending_bytes: number;
+    sent: number;
+    failed: number;
+    dropped: number;
+    error: string | null;
+    error_zh: string | null;
+    lag_s: number;
+  }[];
 }
 
 /* GET /api/v1/user-kinds */
@@ -3539,6 +4163,12 @@ export type PatchAuditSettingsIdAnswer = AuditSettings;
 /* PATCH /api/v1/audit-settings/{id} */
 export type PatchAuditSettingsIdBody = AuditSettingsPatch;
 
+/* PATCH /api/v1/backup-plans/{id} */
+export type PatchBackupPlansIdAnswer = BackupPlan;
+
+/* PATCH /api/v1/backup-plans/{id} */
+export type PatchBackupPlansIdBody = BackupPlanPatch;
+
 /* PATCH /api/v1/calendars/{id} */
 export type PatchCalendarsIdAnswer = Calendar;
 
@@ -3569,11 +4199,23 @@ export type PatchGroupsIdAnswer = Group;
 /* PATCH /api/v1/groups/{id} */
 export type PatchGroupsIdBody = GroupPatch;
 
+/* PATCH /api/v1/history-settings/{id} */
+export type PatchHistorySettingsIdAnswer = HistorySettings;
+
+/* PATCH /api/v1/history-settings/{id} */
+export type PatchHistorySettingsIdBody = HistorySettingsPatch;
+
 /* PATCH /api/v1/ldap-servers/{id} */
 export type PatchLdapServersIdAnswer = LdapServer;
 
 /* PATCH /api/v1/ldap-servers/{id} */
 export type PatchLdapServersIdBody = LdapServerPatch;
+
+/* PATCH /api/v1/line-mappings/{id} */
+export type PatchLineMappingsIdAnswer = LineMapping;
+
+/* PATCH /api/v1/line-mappings/{id} */
+export type PatchLineMappingsIdBody = LineMappingPatch;
 
 /* PATCH /api/v1/message-channels/{id} */
 export type PatchMessageChannelsIdAnswer = MessageChannel;
@@ -3652,6 +4294,12 @@ export type PatchTrendsIdAnswer = Trend;
 
 /* PATCH /api/v1/trends/{id} */
 export type PatchTrendsIdBody = TrendPatch;
+
+/* PATCH /api/v1/ts-engines/{id} */
+export type PatchTsEnginesIdAnswer = TsEngine;
+
+/* PATCH /api/v1/ts-engines/{id} */
+export type PatchTsEnginesIdBody = TsEnginePatch;
 
 /* PATCH /api/v1/user-kinds/{id} */
 export type PatchUserKindsIdAnswer = UserKind;
@@ -3871,6 +4519,18 @@ export interface PostArchiveClassesImportRunBody {
   tz?: number;
 }
 
+/* POST /api/v1/archive-classes:preview */
+export interface PostArchiveClassesPreviewAnswer {
+  delete: { bytes: number; samples: number; before: string | null };
+  move: { warm: number; cold: number };
+}
+
+/* POST /api/v1/archive-classes:preview */
+export interface PostArchiveClassesPreviewBody {
+  code?: string;
+  spec: Record<string, unknown>;
+}
+
 /* POST /api/v1/audit-settings */
 export type PostAuditSettingsAnswer = AuditSettings;
 
@@ -3980,6 +4640,154 @@ export interface PostAuditSettingsImportRunBody {
   dry_run?: boolean;
   skip_errors?: boolean;
   tz?: number;
+}
+
+/* POST /api/v1/backup-plans */
+export type PostBackupPlansAnswer = BackupPlan;
+
+/* POST /api/v1/backup-plans */
+export type PostBackupPlansBody = BackupPlanInput;
+
+/* POST /api/v1/backup-plans:bulk */
+export type PostBackupPlansBulkAnswer = Report;
+
+/* POST /api/v1/backup-plans:bulk */
+export interface PostBackupPlansBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/backup-plans/{id}/attachments */
+export interface PostBackupPlansIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/backup-plans/{id}/attachments */
+export interface PostBackupPlansIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
+/* POST /api/v1/backup-plans/{id}:copy */
+export type PostBackupPlansIdCopyAnswer = BackupPlan;
+
+/* POST /api/v1/backup-plans/{id}:copy */
+export interface PostBackupPlansIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/backup-plans/{id}:restore */
+export type PostBackupPlansIdRestoreAnswer = BackupPlan;
+
+/* POST /api/v1/backup-plans/{id}:rollback */
+export type PostBackupPlansIdRollbackAnswer = BackupPlan;
+
+/* POST /api/v1/backup-plans/{id}:rollback */
+export interface PostBackupPlansIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/backup-plans/{id}:run */
+export interface PostBackupPlansIdRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/backup-plans/{id}:run */
+export interface PostBackupPlansIdRunBody {
+  mode?: 'full' | 'incremental';
+  fresh?: boolean;
+}
+
+/* POST /api/v1/backup-plans/{id}:test */
+export interface PostBackupPlansIdTestAnswer {
+  ok: boolean;
+  detail: string;
+  ms: number;
+}
+
+/* POST /api/v1/backup-plans/{id}:transition */
+export type PostBackupPlansIdTransitionAnswer = BackupPlan;
+
+/* POST /api/v1/backup-plans/{id}:transition */
+export interface PostBackupPlansIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/backup-plans:import */
+export type PostBackupPlansImportAnswer = Report;
+
+/* POST /api/v1/backup-plans:import-preview */
+export interface PostBackupPlansImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/backup-plans:import-preview */
+export interface PostBackupPlansImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/backup-plans:import-run */
+export interface PostBackupPlansImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/backup-plans:import-run */
+export interface PostBackupPlansImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
+/* POST /api/v1/backups/{id}:drill */
+export interface PostBackupsIdDrillAnswer {
+  job: string;
+}
+
+/* POST /api/v1/backups/{id}:restore */
+export interface PostBackupsIdRestoreAnswer {
+  job: string;
+}
+
+/* POST /api/v1/backups/{id}:restore */
+export interface PostBackupsIdRestoreBody {
+  points?: string[];
+  classes?: string[];
+  from: string | number;
+  to: string | number;
+  mode?: 'missing' | 'replace';
 }
 
 /* POST /api/v1/calendars */
@@ -4507,6 +5315,62 @@ export interface PostDevicesImportRunBody {
   tz?: number;
 }
 
+/* POST /api/v1/grafana/metrics */
+export type PostGrafanaMetricsAnswer = {
+  label: string;
+  value: string;
+  payloads: Record<string, unknown>[];
+}[];
+
+/* POST /api/v1/grafana/metrics */
+export interface PostGrafanaMetricsBody {
+  metric?: string;
+}
+
+/* POST /api/v1/grafana/query */
+export type PostGrafanaQueryAnswer = string;
+
+/* POST /api/v1/grafana/query */
+export interface PostGrafanaQueryBody {
+  targets: Record<string, unknown>[];
+  range?: Record<string, unknown>;
+  intervalMs?: number;
+  maxDataPoints?: number;
+  adhocFilters?: Record<string, unknown>[];
+}
+
+/* POST /api/v1/grafana/search */
+export type PostGrafanaSearchAnswer = string;
+
+/* POST /api/v1/grafana/search */
+export interface PostGrafanaSearchBody {
+  target?: string;
+}
+
+/* POST /api/v1/grafana/tag-keys */
+export type PostGrafanaTagKeysAnswer = {
+  type: string;
+  text: string;
+}[];
+
+/* POST /api/v1/grafana/tag-values */
+export type PostGrafanaTagValuesAnswer = {
+  text: string;
+}[];
+
+/* POST /api/v1/grafana/tag-values */
+export interface PostGrafanaTagValuesBody {
+  key: string;
+}
+
+/* POST /api/v1/grafana/variable */
+export type PostGrafanaVariableAnswer = string;
+
+/* POST /api/v1/grafana/variable */
+export interface PostGrafanaVariableBody {
+  payload?: Record<string, unknown>;
+}
+
 /* POST /api/v1/groups */
 export type PostGroupsAnswer = Group;
 
@@ -4616,6 +5480,428 @@ export interface PostGroupsImportRunBody {
   dry_run?: boolean;
   skip_errors?: boolean;
   tz?: number;
+}
+
+/* POST /api/v1/history:advise */
+export interface PostHistoryAdviseAnswer {
+  items: {
+    point: number;
+    code: string;
+    unit: string;
+    samples: number;
+    truncated: boolean;
+    until: string | null;
+    bytes_per_sample: number | null;
+    span: number | null;
+    noise: number | null;
+    resolution: number | null;
+    results: {
+      deadband: number | null;
+      door: number;
+      kept: number;
+      saved_percent: number;
+      max_error: number | null;
+      mean_error: number | null;
+      bound: number;
+      bytes: number | null;
+    }[];
+    suggested: {
+      deadband: number | null;
+      door: number;
+      kept: number;
+      saved_percent: number;
+      max_error: number | null;
+      mean_error: number | null;
+      bound: number;
+      bytes: number | null;
+    } | null;
+  }[];
+}
+
+/* POST /api/v1/history:advise */
+export interface PostHistoryAdviseBody {
+  points: string[];
+  from?: string;
+  to?: string;
+  settings?: { deadband?: number | null; door?: number | null; door_max?: string; max_interval?: string }[];
+}
+
+/* POST /api/v1/history/aggregate */
+export interface PostHistoryAggregateAnswer {
+  from: string;
+  to: string;
+  series: {
+    point: number;
+    code: string;
+    name: string;
+    unit: string;
+    step: boolean;
+    t: number[];
+    end: number[];
+    values: { [key: string]: (number | null)[] };
+    status: { [key: string]: string[] };
+    times?: { [key: string]: (number | null)[] };
+  }[];
+}
+
+/* POST /api/v1/history/aggregate */
+export interface PostHistoryAggregateBody {
+  points: string | string[];
+  from?: string | number;
+  to?: string | number;
+  tz?: string;
+  format?: string;
+  fn?: string | string[];
+  interval?: string | number;
+  calendar?: string;
+  shift_start?: string;
+  shift_hours?: number;
+  stepped?: boolean;
+  treat_uncertain_as_bad?: boolean;
+  percent_good?: number;
+  percent_bad?: number;
+  sloped_extrapolation?: boolean;
+  per?: string;
+}
+
+/* POST /api/v1/history/aligned */
+export interface PostHistoryAlignedAnswer {
+  from: string;
+  to: string;
+  t: number[];
+  series: { point: number; code: string; name: string; unit: string; v: (number | null)[]; q: number[] }[];
+}
+
+/* POST /api/v1/history/aligned */
+export interface PostHistoryAlignedBody {
+  points: string | string[];
+  from?: string | number;
+  to?: string | number;
+  tz?: string;
+  format?: string;
+  fn?: string;
+  interval?: string | number;
+  calendar?: string;
+  shift_start?: string;
+  shift_hours?: number;
+  stepped?: boolean;
+  treat_uncertain_as_bad?: boolean;
+  percent_good?: number;
+  percent_bad?: number;
+  sloped_extrapolation?: boolean;
+  per?: string;
+}
+
+/* POST /api/v1/history/calc */
+export interface PostHistoryCalcAnswer {
+  expr: string;
+  unit: string;
+  from: string;
+  to: string;
+  points: string[];
+  t: number[];
+  v: (number | null)[];
+  q: number[];
+}
+
+/* POST /api/v1/history/calc */
+export interface PostHistoryCalcBody {
+  expr: string;
+  from?: string | number;
+  to?: string | number;
+  tz?: string;
+  fn?: string;
+  interval?: string | number;
+  calendar?: string;
+  shift_start?: string;
+  shift_hours?: number;
+  stepped?: boolean;
+  treat_uncertain_as_bad?: boolean;
+  percent_good?: number;
+  percent_bad?: number;
+  sloped_extrapolation?: boolean;
+  per?: string;
+}
+
+/* POST /api/v1/history:delete */
+export interface PostHistoryDeleteAnswer {
+  points: number;
+  removed: number;
+}
+
+/* POST /api/v1/history:delete */
+export interface PostHistoryDeleteBody {
+  points: string | string[];
+  from: string | number;
+  to: string | number;
+  reason: string;
+  tz?: string;
+}
+
+/* POST /api/v1/history/export */
+export interface PostHistoryExportBody {
+  points: string | string[];
+  from?: string | number;
+  to?: string | number;
+  tz?: string;
+  format?: string;
+  mode?: string;
+  fn?: string | string[];
+  boundary?: string;
+  quality?: string;
+  where?: string;
+  interval?: string | number;
+  calendar?: string;
+  shift_start?: string;
+  shift_hours?: number;
+  stepped?: boolean;
+  treat_uncertain_as_bad?: boolean;
+  percent_good?: number;
+  percent_bad?: number;
+  sloped_extrapolation?: boolean;
+  per?: string;
+}
+
+/* POST /api/v1/history/interpolated */
+export interface PostHistoryInterpolatedAnswer {
+  from: string;
+  to: string;
+  series: {
+    point: number;
+    code: string;
+    name: string;
+    unit: string;
+    step: boolean;
+    t: number[];
+    v: (number | string | null)[];
+    q: number[];
+    r: number[];
+    truncated: boolean;
+  }[];
+}
+
+/* POST /api/v1/history/interpolated */
+export interface PostHistoryInterpolatedBody {
+  points: string | string[];
+  from?: string | number;
+  to?: string | number;
+  tz?: string;
+  format?: string;
+  interval?: string | number;
+  times?: (string | number)[];
+}
+
+/* POST /api/v1/history/plot */
+export interface PostHistoryPlotAnswer {
+  from: string;
+  to: string;
+  series: {
+    point: number;
+    code: string;
+    name: string;
+    unit: string;
+    step: boolean;
+    t: number[];
+    v: (number | string | null)[];
+    q: number[];
+    r: number[];
+    truncated: boolean;
+  }[];
+}
+
+/* POST /api/v1/history/plot */
+export interface PostHistoryPlotBody {
+  points: string | string[];
+  from?: string | number;
+  to?: string | number;
+  tz?: string;
+  format?: string;
+  px?: number;
+}
+
+/* POST /api/v1/history/recorded */
+export interface PostHistoryRecordedAnswer {
+  from: string;
+  to: string;
+  series: {
+    point: number;
+    code: string;
+    name: string;
+    unit: string;
+    step: boolean;
+    t: number[];
+    v: (number | string | null)[];
+    q: number[];
+    r: number[];
+    truncated: boolean;
+  }[];
+}
+
+/* POST /api/v1/history/recorded */
+export interface PostHistoryRecordedBody {
+  points: string | string[];
+  from?: string | number;
+  to?: string | number;
+  tz?: string;
+  format?: string;
+  limit?: number;
+  boundary?: string;
+  quality?: string;
+  filter_quality?: string;
+  where?: string;
+}
+
+/* POST /api/v1/history-settings */
+export type PostHistorySettingsAnswer = HistorySettings;
+
+/* POST /api/v1/history-settings */
+export type PostHistorySettingsBody = HistorySettingsInput;
+
+/* POST /api/v1/history-settings:bulk */
+export type PostHistorySettingsBulkAnswer = Report;
+
+/* POST /api/v1/history-settings:bulk */
+export interface PostHistorySettingsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/history-settings/{id}/attachments */
+export interface PostHistorySettingsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/history-settings/{id}/attachments */
+export interface PostHistorySettingsIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
+/* POST /api/v1/history-settings/{id}:copy */
+export type PostHistorySettingsIdCopyAnswer = HistorySettings;
+
+/* POST /api/v1/history-settings/{id}:copy */
+export interface PostHistorySettingsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/history-settings/{id}:restore */
+export type PostHistorySettingsIdRestoreAnswer = HistorySettings;
+
+/* POST /api/v1/history-settings/{id}:rollback */
+export type PostHistorySettingsIdRollbackAnswer = HistorySettings;
+
+/* POST /api/v1/history-settings/{id}:rollback */
+export interface PostHistorySettingsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/history-settings/{id}:transition */
+export type PostHistorySettingsIdTransitionAnswer = HistorySettings;
+
+/* POST /api/v1/history-settings/{id}:transition */
+export interface PostHistorySettingsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/history-settings:import */
+export type PostHistorySettingsImportAnswer = Report;
+
+/* POST /api/v1/history-settings:import-preview */
+export interface PostHistorySettingsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/history-settings:import-preview */
+export interface PostHistorySettingsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/history-settings:import-run */
+export interface PostHistorySettingsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/history-settings:import-run */
+export interface PostHistorySettingsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
+/* POST /api/v1/history/summary */
+export interface PostHistorySummaryAnswer {
+  from: string;
+  to: string;
+  series: {
+    point: number;
+    code: string;
+    name: string;
+    unit: string;
+    step: boolean;
+    rows: {
+      from: string;
+      to: string;
+      count: number;
+      good: number;
+      min: number | null;
+      min_t: string | null;
+      max: number | null;
+      max_t: string | null;
+      mean: number | null;
+      twa: number | null;
+      integral: number | null;
+      percent_good: number | null;
+      first: number | string | null;
+      last: number | string | null;
+    }[];
+  }[];
+}
+
+/* POST /api/v1/history/summary */
+export interface PostHistorySummaryBody {
+  points: string | string[];
+  from?: string | number;
+  to?: string | number;
+  tz?: string;
+  format?: string;
+  interval?: string | number;
+  calendar?: string;
+  shift_start?: string;
+  shift_hours?: number;
 }
 
 /* POST /api/v1/jobs */
@@ -4800,6 +6086,117 @@ export interface PostLdapServersImportRunAnswer {
 
 /* POST /api/v1/ldap-servers:import-run */
 export interface PostLdapServersImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
+/* POST /api/v1/line-mappings */
+export type PostLineMappingsAnswer = LineMapping;
+
+/* POST /api/v1/line-mappings */
+export type PostLineMappingsBody = LineMappingInput;
+
+/* POST /api/v1/line-mappings:bulk */
+export type PostLineMappingsBulkAnswer = Report;
+
+/* POST /api/v1/line-mappings:bulk */
+export interface PostLineMappingsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/line-mappings/{id}/attachments */
+export interface PostLineMappingsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/line-mappings/{id}/attachments */
+export interface PostLineMappingsIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
+/* POST /api/v1/line-mappings/{id}:copy */
+export type PostLineMappingsIdCopyAnswer = LineMapping;
+
+/* POST /api/v1/line-mappings/{id}:copy */
+export interface PostLineMappingsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/line-mappings/{id}:restore */
+export type PostLineMappingsIdRestoreAnswer = LineMapping;
+
+/* POST /api/v1/line-mappings/{id}:rollback */
+export type PostLineMappingsIdRollbackAnswer = LineMapping;
+
+/* POST /api/v1/line-mappings/{id}:rollback */
+export interface PostLineMappingsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/line-mappings/{id}:transition */
+export type PostLineMappingsIdTransitionAnswer = LineMapping;
+
+/* POST /api/v1/line-mappings/{id}:transition */
+export interface PostLineMappingsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/line-mappings:import */
+export type PostLineMappingsImportAnswer = Report;
+
+/* POST /api/v1/line-mappings:import-preview */
+export interface PostLineMappingsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/line-mappings:import-preview */
+export interface PostLineMappingsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/line-mappings:import-run */
+export interface PostLineMappingsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/line-mappings:import-run */
+export interface PostLineMappingsImportRunBody {
   upload: string;
   sheet?: string;
   header_row?: number;
@@ -6476,6 +7873,133 @@ export interface PostTrendsImportRunBody {
   tz?: number;
 }
 
+/* POST /api/v1/ts-engines */
+export type PostTsEnginesAnswer = TsEngine;
+
+/* POST /api/v1/ts-engines */
+export type PostTsEnginesBody = TsEngineInput;
+
+/* POST /api/v1/ts-engines:bulk */
+export type PostTsEnginesBulkAnswer = Report;
+
+/* POST /api/v1/ts-engines:bulk */
+export interface PostTsEnginesBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/ts-engines/{id}/attachments */
+export interface PostTsEnginesIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/ts-engines/{id}/attachments */
+export interface PostTsEnginesIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
+/* POST /api/v1/ts-engines/{id}:copy */
+export type PostTsEnginesIdCopyAnswer = TsEngine;
+
+/* POST /api/v1/ts-engines/{id}:copy */
+export interface PostTsEnginesIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/ts-engines/{id}:restore */
+export type PostTsEnginesIdRestoreAnswer = TsEngine;
+
+/* POST /api/v1/ts-engines/{id}:rollback */
+export type PostTsEnginesIdRollbackAnswer = TsEngine;
+
+/* POST /api/v1/ts-engines/{id}:rollback */
+export interface PostTsEnginesIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/ts-engines/{id}:transition */
+export type PostTsEnginesIdTransitionAnswer = TsEngine;
+
+/* POST /api/v1/ts-engines/{id}:transition */
+export interface PostTsEnginesIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/ts-engines:import */
+export type PostTsEnginesImportAnswer = Report;
+
+/* POST /api/v1/ts-engines:import-preview */
+export interface PostTsEnginesImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/ts-engines:import-preview */
+export interface PostTsEnginesImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/ts-engines:import-run */
+export interface PostTsEnginesImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/ts-engines:import-run */
+export interface PostTsEnginesImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
+/* POST /api/v1/ts-engines:test */
+export interface PostTsEnginesTestAnswer {
+  ok: boolean;
+  code: string | null;
+  where: string | null;
+  detail: string;
+  version: string;
+  ms: number;
+}
+
+/* POST /api/v1/ts-engines:test */
+export interface PostTsEnginesTestBody {
+  code?: string;
+  spec: TsEngineSpec;
+}
+
 /* POST /api/v1/uploads */
 export interface PostUploadsAnswer {
   id: string;
@@ -6755,6 +8279,12 @@ export type PutAuditSettingsIdAnswer = AuditSettings;
 /* PUT /api/v1/audit-settings/{id} */
 export type PutAuditSettingsIdBody = AuditSettingsInput;
 
+/* PUT /api/v1/backup-plans/{id} */
+export type PutBackupPlansIdAnswer = BackupPlan;
+
+/* PUT /api/v1/backup-plans/{id} */
+export type PutBackupPlansIdBody = BackupPlanInput;
+
 /* PUT /api/v1/calendars/{id} */
 export type PutCalendarsIdAnswer = Calendar;
 
@@ -6785,11 +8315,23 @@ export type PutGroupsIdAnswer = Group;
 /* PUT /api/v1/groups/{id} */
 export type PutGroupsIdBody = GroupInput;
 
+/* PUT /api/v1/history-settings/{id} */
+export type PutHistorySettingsIdAnswer = HistorySettings;
+
+/* PUT /api/v1/history-settings/{id} */
+export type PutHistorySettingsIdBody = HistorySettingsInput;
+
 /* PUT /api/v1/ldap-servers/{id} */
 export type PutLdapServersIdAnswer = LdapServer;
 
 /* PUT /api/v1/ldap-servers/{id} */
 export type PutLdapServersIdBody = LdapServerInput;
+
+/* PUT /api/v1/line-mappings/{id} */
+export type PutLineMappingsIdAnswer = LineMapping;
+
+/* PUT /api/v1/line-mappings/{id} */
+export type PutLineMappingsIdBody = LineMappingInput;
 
 /* PUT /api/v1/message-channels/{id} */
 export type PutMessageChannelsIdAnswer = MessageChannel;
@@ -6868,6 +8410,12 @@ export type PutTrendsIdAnswer = Trend;
 
 /* PUT /api/v1/trends/{id} */
 export type PutTrendsIdBody = TrendInput;
+
+/* PUT /api/v1/ts-engines/{id} */
+export type PutTsEnginesIdAnswer = TsEngine;
+
+/* PUT /api/v1/ts-engines/{id} */
+export type PutTsEnginesIdBody = TsEngineInput;
 
 /* PUT /api/v1/user-kinds/{id} */
 export type PutUserKindsIdAnswer = UserKind;

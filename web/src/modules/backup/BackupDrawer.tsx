@@ -46,6 +46,7 @@ export function BackupDrawer({ id, may, onClose, onJob, onGone }: Props) {
       {!b && !detail.error && <Loading />}
       {b && (
         <div className="col">
+          {b.error && <Alert type="error" showIcon title={t('backup.error')} description={b.error} />}
           {b.drill && <Alert type={b.drill.ok ? 'success' : 'error'} showIcon title={`${b.drill.ok ? t('backup.drillOk') : t('backup.drillBad')} ${formatTime(b.drill.at)}`} description={b.drill.detail} />}
           <dl className="facts">
             <dt>{t('backup.mode')}</dt><dd>{t(`backup.modes.${b.mode}`)}</dd>

@@ -12,7 +12,7 @@ import { useCan } from '@/lib/session';
 import { resolveRange } from '@/lib/time';
 import type { Resource } from '@/lib/types';
 import { formatCount, formatNumber, unitText } from '@/lib/units';
-import type { AdviceItem, AdviceResult } from '../storage/types';
+import type { AdviceAnswer, AdviceItem, AdviceResult } from '../storage/types';
 import { useQuery } from '@tanstack/react-query';
 import '../storage/storage.css';
 
@@ -24,16 +24,19 @@ function useAdvice(code: string, from: string, to: string, extra: Setting[]) {
     queryFn: async () => {
       const abs = resolveRange({ from, to });
       const range = { points: [code], from: Math.round(abs.from), to: Math.round(abs.to) };
-      const [ladder] = (await post<{ items: AdviceItem[] }>('/history:advise', range)).items;
+      const [ladder] = (await post<AdviceAnswer>('/history:advise', range)).items;
       if (!ladder || extra.length === 0) return ladder;
-      const [own] = (await post<{ items: AdviceItem[] }>('/history:advise', { ...range, settings: extra })).items;
+      const [own] = (await post<AdviceAnswer>('/history:advise', { ...range, settings: extra })).items;
       return { ...ladder, results: [...ladder.results, ...(own?.results ?? [])].sort((a, b) => a.saved_percent - b.saved_percent) };
     },
     staleTime: 60000,
   });
 }
 
+/* A deadband of null is no deadband: every sample goes to the door. */
+const settingOf = (r: AdviceResult): Setting => ({ deadband: r.deadband ?? 0, door: r.door });
 const same = (a: Setting, b: Setting | null) => b !== null && a.deadband === b.deadband && a.door === b.door;
+const figure = (v: number | null, unit: string) => (v === null ? '—' : `${formatNumber(v)} ${unit}`);
 
 function Try({ unit, onTry }: { unit: string; onTry: (s: Setting) => void }) {
   const { t } = useTranslation();
@@ -89,20 +92,20 @@ export function FilterAdvisor({ resource }: { resource: Resource }) {
       {!advice.isPending && !advice.error && (!d || d.samples < 2) && <EmptyState title={t('advice.none')} help={t('advice.noneHelp')} />}
       {d && d.samples >= 2 && (
         <>
-          <div>{t('advice.basis', { n: formatCount(d.samples), per: d.bytes_per_sample.toFixed(2), noise: formatNumber(d.noise), span: formatNumber(d.span), unit })}</div>
+          <div>{t('advice.basis', { n: formatCount(d.samples), per: d.bytes_per_sample?.toFixed(2) ?? '—', noise: figure(d.noise, unit), span: figure(d.span, unit) })}</div>
           {d.truncated && <Alert type="info" showIcon title={t('advice.truncated')} />}
-          {d.suggested && <Alert type="success" showIcon title={t('advice.suggested', { saved: d.suggested.saved_percent.toFixed(0), error: formatNumber(d.suggested.max_error), unit })} />}
+          {d.suggested && <Alert type="success" showIcon title={t('advice.suggested', { saved: d.suggested.saved_percent.toFixed(0), error: figure(d.suggested.max_error, unit) })} />}
           <Table<AdviceResult> size="small" pagination={false} rowKey={(r) => `${r.deadband}/${r.door}`} dataSource={d.results} scroll={{ x: 'max-content' }} columns={[
-            { title: t('advice.deadband'), dataIndex: 'deadband', align: 'right', render: (v: number) => (v ? `${formatNumber(v)} ${unit}` : '—') },
-            { title: t('advice.door'), dataIndex: 'door', align: 'right', render: (v: number) => (v ? `± ${formatNumber(v)} ${unit}` : '—') },
+            { title: t('advice.deadband'), dataIndex: 'deadband', align: 'right', render: (v: number | null) => (v ? figure(v, unit) : '—') },
+            { title: t('advice.door'), dataIndex: 'door', align: 'right', render: (v: number) => (v ? `± ${figure(v, unit)}` : '—') },
             { title: t('advice.kept'), dataIndex: 'kept', align: 'right', render: formatCount },
             { title: t('advice.saved'), dataIndex: 'saved_percent', align: 'right', render: (v: number) => `${v.toFixed(1)} %` },
-            { title: t('advice.maxError'), dataIndex: 'max_error', align: 'right', render: (v: number) => `${formatNumber(v)} ${unit}` },
-            { title: t('advice.meanError'), dataIndex: 'mean_error', align: 'right', render: (v: number) => `${formatNumber(v)} ${unit}` },
+            { title: t('advice.maxError'), dataIndex: 'max_error', align: 'right', render: (v: number | null) => figure(v, unit) },
+            { title: t('advice.meanError'), dataIndex: 'mean_error', align: 'right', render: (v: number | null) => figure(v, unit) },
             { title: '', key: 'use', render: (_v, r) => (
               <span className="row">
-                {same(r, d.suggested) && <span className="quality good">{t('advice.best')}</span>}
-                {same(r, now) ? <span className="muted">{t('advice.inUse')}</span> : <Button size="small" disabled={!may} onClick={() => use(r)}>{t('advice.use')}</Button>}
+                {d.suggested && same(settingOf(r), settingOf(d.suggested)) && <span className="quality good">{t('advice.best')}</span>}
+                {same(settingOf(r), now) ? <span className="muted">{t('advice.inUse')}</span> : <Button size="small" disabled={!may} onClick={() => use(settingOf(r))}>{t('advice.use')}</Button>}
               </span>
             ) },
           ]} />

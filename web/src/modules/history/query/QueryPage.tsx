@@ -11,16 +11,16 @@ import { PageHeader } from '@/components/PageHeader';
 import { EmptyState, ErrorState } from '@/components/states';
 import { TimeRange, useRange } from '@/components/TimeRange';
 import { BASE, withQuery } from '@/lib/api';
+import type { GetHistoryFunctionsAnswer } from '@/lib/api.gen';
 import { copyText } from '@/lib/browser';
 import { textOf, useApi } from '@/lib/resources';
 import { formatTime, resolveRange } from '@/lib/time';
-import type { LText } from '@/lib/types';
 import { formatValue, unitText } from '@/lib/units';
 import { CALENDARS, MODES, ofAggregates, ofCalc, ofSamples, readAsked, requestOf, type AggregateSeries, type Asked, type CalcAnswer, type SampleSeries, type Sheet } from './model';
 import { PointSelect } from './PointSelect';
 
-interface FunctionRow { name: string; title: LText; help: LText; part13: string | null }
-interface Answer { series?: (SampleSeries & AggregateSeries)[]; t?: (number | string)[]; v?: CalcAnswer['v']; q?: number[] }
+type FunctionRow = GetHistoryFunctionsAnswer['items'][number];
+type Answer = { series?: (SampleSeries & AggregateSeries)[] } & Partial<CalcAnswer>;
 
 const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
@@ -74,7 +74,7 @@ export function QueryPage() {
   const [range, setRange] = useRange({ from: 'now-24h', to: 'now' });
   const [page, setPage] = useState({ page: 1, size: 200 });
   const asked = readAsked(params);
-  const functions = useApi<{ items: FunctionRow[] }>('/history/functions', undefined, { stale: 600000 });
+  const functions = useApi<GetHistoryFunctionsAnswer>('/history/functions', undefined, { stale: 600000 });
   const abs = useMemo(() => resolveRange(range), [range.from, range.to]); // eslint-disable-line react/exhaustive-deps
   const request = requestOf(asked, abs.from, abs.to, zone());
   const answer = useApi<Answer>(request?.path ?? null, request?.query);

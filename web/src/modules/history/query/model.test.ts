@@ -24,7 +24,7 @@ describe('history query', () => {
     expect(s.rows.map((r) => [r.t, r.cells, r.bad])).toEqual([[1, [10, null], [false, false]], [2, [null, null], [false, false]], [3, [30, 31], [true, false]]]);
   });
   it('names columns by function, and by point where there are several', () => {
-    const one = { code: 'a', name: '', unit: '', t: ['2026-11-01T00:00:00Z'], values: { average: [1] }, status: { average: ['BadNoData'] } };
+    const one = { code: 'a', name: '', unit: '', t: [1793491200000], values: { average: [1] }, status: { average: ['BadNoData'] } };
     expect(ofAggregates([one], ['average'], () => 'Average').columns[0].title).toBe('Average');
     const two = ofAggregates([one, { ...one, code: 'b' }], ['average'], () => 'Average');
     expect(two.columns.map((c) => c.title)).toEqual(['a Average', 'b Average']);

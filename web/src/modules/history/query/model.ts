@@ -1,5 +1,6 @@
 /* What is asked on the page of queries, as it stands in the URL, and the table that an answer makes. Pure. */
 import type { Query } from '@/lib/api';
+import type * as api from '@/lib/api.gen';
 
 export type Mode = 'recorded' | 'interpolated' | 'aggregate' | 'calc';
 export const MODES: Mode[] = ['recorded', 'interpolated', 'aggregate', 'calc'];
@@ -50,11 +51,11 @@ export interface Sheet {
   truncated: boolean;
 }
 
-export interface SampleSeries { code: string; name: string; unit: string; t: number[]; v: Cell[]; q: number[]; truncated: boolean }
-export interface AggregateSeries { code: string; name: string; unit: string; t: (number | string)[]; values: Record<string, Cell[]>; status: Record<string, string[]> }
-export interface CalcAnswer { t: (number | string)[]; v: Cell[]; q: number[] }
-
-const at = (t: number | string) => (typeof t === 'number' ? t : Date.parse(t));
+type Recorded = api.GetHistoryRecordedAnswer['series'][number];
+type Aggregated = api.GetHistoryAggregateAnswer['series'][number];
+export type SampleSeries = Pick<Recorded, 'code' | 'name' | 'unit' | 't' | 'v' | 'q' | 'truncated'>;
+export type AggregateSeries = Pick<Aggregated, 'code' | 'name' | 'unit' | 't' | 'values' | 'status'>;
+export type CalcAnswer = Pick<api.GetHistoryCalcAnswer, 't' | 'v' | 'q'>;
 
 /* One row a time; the columns are points, or points by functions. */
 export function sheetOf(columns: Sheet['columns'], parts: { t: number[]; v: Cell[]; bad: boolean[] }[], truncated = false): Sheet {
@@ -78,9 +79,9 @@ export function ofSamples(series: SampleSeries[]): Sheet {
 
 export function ofAggregates(series: AggregateSeries[], fns: string[], titleOf: (fn: string) => string): Sheet {
   const columns = series.flatMap((s) => fns.map((f) => ({ key: `${s.code}/${f}`, title: series.length > 1 ? `${s.code} ${titleOf(f)}` : titleOf(f), unit: s.unit })));
-  return sheetOf(columns, series.flatMap((s) => fns.map((f) => ({ t: s.t.map(at), v: s.values[f] ?? [], bad: (s.status[f] ?? []).map((x) => x.startsWith('Bad')) }))));
+  return sheetOf(columns, series.flatMap((s) => fns.map((f) => ({ t: s.t, v: s.values[f] ?? [], bad: (s.status[f] ?? []).map((x) => x.startsWith('Bad')) }))));
 }
 
 export function ofCalc(a: CalcAnswer, title: string): Sheet {
-  return sheetOf([{ key: 'v', title, unit: '' }], [{ t: a.t.map(at), v: a.v, bad: a.q.map((q) => q === 2) }]);
+  return sheetOf([{ key: 'v', title, unit: '' }], [{ t: a.t, v: a.v, bad: a.q.map((q) => q === 2) }]);
 }

@@ -5,11 +5,11 @@ import { EmptyState, ErrorState } from '@/components/states';
 import { useApi } from '@/lib/resources';
 import { formatTime } from '@/lib/time';
 import { formatBytes, formatCount } from '@/lib/units';
-import type { DamageRow } from './types';
+import type { DamageAnswer, DamageRow } from './types';
 
 export function DamageTable() {
   const { t } = useTranslation();
-  const list = useApi<{ items: DamageRow[] }>('/storage/damage', undefined, { every: 30000, keep: true });
+  const list = useApi<DamageAnswer>('/storage/damage', undefined, { every: 30000, keep: true });
   if (list.error && !list.data) return <ErrorState error={list.error} retry={() => void list.refetch()} />;
   const columns: DataColumn<DamageRow>[] = [
     { key: 'found_at', title: t('storage.found'), width: 170, render: (_v, r) => formatTime(r.found_at) },

@@ -7,11 +7,11 @@ import { EmptyState, ErrorState } from '@/components/states';
 import { useApi } from '@/lib/resources';
 import { formatDuration } from '@/lib/time';
 import { formatBytes, formatCount } from '@/lib/units';
-import type { EngineRow } from './types';
+import type { EngineRow, EnginesAnswer } from './types';
 
 export function EngineTable() {
-  const { t } = useTranslation();
-  const list = useApi<{ items: EngineRow[] }>('/ts-engines:status', undefined, { every: 5000, keep: true });
+  const { t, i18n } = useTranslation();
+  const list = useApi<EnginesAnswer>('/ts-engines:status', undefined, { every: 5000, keep: true });
   if (list.error && !list.data) return <ErrorState error={list.error} retry={() => void list.refetch()} />;
   const columns: DataColumn<EngineRow>[] = [
     { key: 'code', title: t('storage.engine'), width: 180, render: (_v, r) => <Link to={`/r/ts-engines/${encodeURIComponent(r.code)}`}>{r.code}</Link> },
@@ -21,7 +21,8 @@ export function EngineTable() {
     { key: 'lag', title: t('storage.behind'), width: 110, align: 'right', render: (_v, r) => (r.pending > 0 ? formatDuration(r.lag_s * 1000) : '—') },
     { key: 'sent', title: t('storage.sent'), width: 140, align: 'right', render: (_v, r) => formatCount(r.sent) },
     { key: 'failed', title: t('storage.failed'), width: 110, align: 'right', render: (_v, r) => formatCount(r.failed) },
-    { key: 'error', title: t('storage.error'), width: 320, render: (_v, r) => r.error ?? '' },
+    { key: 'dropped', title: t('storage.dropped'), width: 110, align: 'right', render: (_v, r) => (r.dropped > 0 ? <span className="quality bad">{formatCount(r.dropped)}</span> : '0') },
+    { key: 'error', title: t('storage.error'), width: 320, render: (_v, r) => (i18n.language === 'en' ? r.error : r.error_zh ?? r.error) ?? '' },
   ];
   return (
     <>

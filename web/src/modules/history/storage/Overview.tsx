@@ -36,21 +36,20 @@ function Figures({ s, growth }: { s: StorageAnswer; growth: GrowthAnswer | undef
       <Figure title={t('storage.growth')} value={growth?.per_day_bytes ? t('storage.perDay', { n: formatBytes(growth.per_day_bytes) }) : '—'} sub={full ? t('storage.fullAt', { at: full }) : t('storage.noForecast')} />
       <Figure title={t('storage.disk')} value={formatBytes(s.disk_free)} sub={<Progress percent={Math.round(100 - (100 * s.disk_free) / Math.max(1, s.disk_total))} size="small" status={s.disk_free < s.disk_total * 0.1 ? 'exception' : 'normal'} />} />
       <Figure title={t('storage.range')} value={s.engine.oldest ? formatTime(s.engine.oldest).slice(0, 10) : '—'} sub={t('storage.until', { at: formatTime(s.engine.newest) })} />
-      <Figure title={t('storage.path')} value={t('storage.lag', { s: (s.path.lag_ms / 1000).toFixed(1) })} sub={t('storage.filtered', { n: formatCount(s.path.filtered), p: s.path.received > 0 ? ((100 * s.path.filtered) / s.path.received).toFixed(0) : '0' })} />
+      <Figure title={t('storage.path')} value={t('storage.lag', { s: (s.path.lag_ms / 1000).toFixed(1) })} sub={t('storage.filtered', { n: formatCount(s.path.filtered + s.path.door), p: s.path.received > 0 ? ((100 * (s.path.filtered + s.path.door)) / s.path.received).toFixed(0) : '0' })} />
     </div>
   );
 }
 
-function Places({ places }: { places: PlaceRow[] }) {
+function Places({ places, at }: { places: PlaceRow[]; at: string | null }) {
   const { t } = useTranslation();
   return (
     <section className="panel">
-      <div className="panel-head">{t('storage.places')}</div>
-      <Table<PlaceRow> size="small" pagination={false} rowKey="place" dataSource={places} scroll={{ x: 'max-content' }} columns={[
-        { title: t('storage.place'), dataIndex: 'place', render: (p: string) => t(`storage.placeOf.${p}`) },
+      <div className="panel-head">{t('storage.places')}{at && <span className="muted small"> {t('storage.asOf', { at: formatTime(at) })}</span>}</div>
+      <Table<PlaceRow> size="small" pagination={false} rowKey="name" dataSource={places} scroll={{ x: 'max-content' }} columns={[
+        { title: t('storage.place'), dataIndex: 'name', render: (p: string) => t(`storage.placeOf.${p}`) },
         { title: t('storage.bytes'), dataIndex: 'bytes', align: 'right', render: formatBytes },
-        { title: t('storage.free'), dataIndex: 'free', align: 'right', render: (v: number | null) => formatBytes(v) },
-        { title: t('storage.state'), key: 'state', render: (_v, p) => (!p.configured ? <span className="muted">{t('storage.notConfigured')}</span> : p.away ? <span className="quality bad">{p.away}</span> : t('storage.ready')) },
+        { title: t('storage.samples'), dataIndex: 'samples', align: 'right', render: formatCount },
       ]} />
     </section>
   );
@@ -87,7 +86,7 @@ export function Overview({ storage }: { storage: StorageAnswer }) {
         <div className="panel-head">{t('storage.growthTitle')}</div>
         <GrowthChart answer={growth.data} free={storage.disk_free} />
       </section>
-      {storage.places && <Places places={storage.places} />}
+      <Places places={storage.places} at={storage.places_at} />
       <Classes classes={storage.classes} />
     </div>
   );
