@@ -311,6 +311,7 @@ void parquet_close(struct parquet *p)
         mem_free(p->column[i].page);
         mem_free(p->column[i].dict_page);
         mem_free(p->column[i].dict);
+        values_fini(&p->column[i].values);
     }
     mem_free(p->in);
     arena_fini(&p->arena);

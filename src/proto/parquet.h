@@ -2,8 +2,8 @@
  *
  * Bounded: nothing that the file says is allocated before it has been checked against the file's size or a limit; pages
  * are unpacked one at a time a column. Encodings PLAIN, PLAIN_DICTIONARY and RLE_DICTIONARY, RLE, DELTA_BINARY_PACKED,
- * DELTA_LENGTH_BYTE_ARRAY, BYTE_STREAM_SPLIT; pages v1 and v2; codecs UNCOMPRESSED, SNAPPY, GZIP, ZSTD. Columns of lists
- * and structs are left out. Encrypted files, BROTLI, LZ4, LZO and DELTA_BYTE_ARRAY are refused by name.
+ * DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY, BYTE_STREAM_SPLIT; pages v1 and v2; codecs UNCOMPRESSED, SNAPPY, GZIP, ZSTD. Columns of lists
+ * and structs are left out. Encrypted files, BROTLI, LZ4 and LZO are refused by name.
  * No I/O of its own: bytes are asked of a source. One thread at a time. */
 #pragma once
 #include "base/str.h"

@@ -85,7 +85,9 @@ struct values {
     unsigned bit; /* PLAIN booleans */
     uint64_t count, at; /* BYTE_STREAM_SPLIT */
     struct rle rle;
-    struct delta delta;
+    struct delta delta, suffix;
+    uint8_t *text; /* DELTA_BYTE_ARRAY: the value before; mem_alloc'd, kept from page to page */
+    size_t text_n, text_cap;
     const struct parquet_value *dict;
     size_t ndict;
 };
@@ -95,6 +97,7 @@ bool rle_next(struct rle *r, uint32_t *ret);
 MUST_CHECK int values_begin(struct values *v, const struct leaf *leaf, int encoding, const uint8_t *p, const uint8_t *end,
                             uint64_t count, const struct parquet_value *dict, size_t ndict);
 bool values_next(struct values *v, struct parquet_value *ret);
+void values_fini(struct values *v);
 const char *encoding_name(int encoding);
 const char *codec_name(int codec);
 /* Into out, exactly n bytes. */

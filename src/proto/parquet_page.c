@@ -3,6 +3,7 @@
 #include <math.h>
 #include <zlib.h>
 #include <zstd.h>
+#include "base/mem.h"
 #include "proto/parquet_int.h"
 #include "proto/snappy.h"
 
@@ -12,6 +13,7 @@ enum {
     E_RLE = 3,
     E_DELTA = 5,
     E_DELTA_LENGTH = 6,
+    E_DELTA_TEXT = 7,
     E_RLE_DICTIONARY = 8,
     E_SPLIT = 9
 };
@@ -30,6 +32,8 @@ const char *codec_name(int codec)
     static const char *const names[] = {"UNCOMPRESSED", "SNAPPY", "GZIP", "LZO", "BROTLI", "LZ4", "ZSTD", "LZ4_RAW"};
     return codec >= 0 && codec < 8 ? names[codec] : "a codec that nobody knows";
 }
+
+#define TEXT_MAX (16u << 20)
 
 /* ---- unpacking ---- */
 
@@ -311,6 +315,21 @@ static bool text_next(struct values *v, struct parquet_value *ret)
     return true;
 }
 
+/* So much of the value before, then so many bytes of its own. */
+static bool front_next(struct values *v, struct parquet_value *ret)
+{
+    int64_t same, own;
+    if (!delta_next(&v->delta, &same) || !delta_next(&v->suffix, &own)) return false;
+    if (same < 0 || (size_t)same > v->text_n || own < 0 || own > v->end - v->p) return false;
+    size_t n = (size_t)same + (size_t)own;
+    if (n > TEXT_MAX || !mem_grow((void **)&v->text, &v->text_cap, n + 1, 1)) return false;
+    memcpy(v->text + same, v->p, (size_t)own);
+    v->p += own;
+    v->text_n = n;
+    make_bytes(v->leaf, v->text, n, ret);
+    return true;
+}
+
 bool values_next(struct values *v, struct parquet_value *ret)
 {
     uint32_t i;
@@ -331,6 +350,7 @@ bool values_next(struct values *v, struct parquet_value *ret)
         make_int(v->leaf, v->leaf->physical == P_INT32 ? (int32_t)n : n, ret);
         return true;
     case E_DELTA_LENGTH: return text_next(v, ret);
+    case E_DELTA_TEXT: return front_next(v, ret);
     case E_SPLIT: return split_next(v, ret);
     }
     return false;
@@ -345,11 +365,34 @@ static int begin_dictionary(struct values *v)
     return 0;
 }
 
+static int begin_front(struct values *v)
+{
+    if (v->leaf->physical != P_BYTE_ARRAY && v->leaf->physical != P_FIXED) return ERR_PROTOCOL;
+    if (!delta_begin(&v->delta, v->p, v->end)) return ERR_PROTOCOL;
+    v->p = delta_end(v->delta);
+    if (!v->p || !delta_begin(&v->suffix, v->p, v->end)) return ERR_PROTOCOL;
+    v->p = delta_end(v->suffix);
+    return v->p ? 0 : ERR_PROTOCOL;
+}
+
+void values_fini(struct values *v)
+{
+    mem_free(v->text);
+}
+
 int values_begin(struct values *v, const struct leaf *leaf, int encoding, const uint8_t *p, const uint8_t *end,
                  uint64_t count, const struct parquet_value *dict, size_t ndict)
 {
-    *v = (struct values){
-        .leaf = leaf, .encoding = encoding, .p = p, .end = end, .count = count, .dict = dict, .ndict = ndict};
+    struct values had = *v;
+    *v = (struct values){.text = had.text,
+                         .text_cap = had.text_cap,
+                         .leaf = leaf,
+                         .encoding = encoding,
+                         .p = p,
+                         .end = end,
+                         .count = count,
+                         .dict = dict,
+                         .ndict = ndict};
     bool whole = leaf->physical == P_INT32 || leaf->physical == P_INT64;
     switch (encoding) {
     case E_PLAIN: return 0;
@@ -364,6 +407,7 @@ int values_begin(struct values *v, const struct leaf *leaf, int encoding, const 
         if (leaf->physical != P_BYTE_ARRAY || !delta_begin(&v->delta, p, end)) return ERR_PROTOCOL;
         v->p = delta_end(v->delta);
         return v->p ? 0 : ERR_PROTOCOL;
+    case E_DELTA_TEXT: return begin_front(v);
     case E_SPLIT:
         if (!plain_width(leaf) || leaf->physical == P_FIXED || leaf->physical == P_BYTE_ARRAY) return ERR_UNSUPPORTED;
         v->count = (uint64_t)(end - p) / plain_width(leaf);

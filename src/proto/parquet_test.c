@@ -1,4 +1,4 @@
-/* parquet_test.c - files that DuckDB wrote (golden/README.md), read back value by value; and damaged ones. */
+/* parquet_test.c - files that others wrote (golden/README.md), read back value by value; and damaged ones. */
 #include "proto/parquet.h"
 #include <math.h>
 #include "base/mem.h"
@@ -106,6 +106,44 @@ TEST(files_of_another_hand)
     check_file("duckdb_gzip.parquet", 200);
     check_file("duckdb_zstd.parquet", 200);
     check_file("duckdb_v2.parquet", 2500); /* deltas, split bytes, two groups */
+}
+
+/* hyparquet-writer: pages of version 2, Snappy, each column in an encoding of its own. */
+static void check_other_row(const struct parquet *p, const struct parquet_value *v, int64_t i)
+{
+    char text[40];
+    CHECK_INT(v[column(p, "i32")].i, i * 3 - 700);
+    CHECK_INT(v[column(p, "i64")].i, i * 1000000007);
+    CHECK_DBL(v[column(p, "d")].d, (double)i / 8, 0);
+    CHECK(v[column(p, "n")].type == (i % 4 ? PARQUET_DOUBLE : PARQUET_NULL));
+    if (i % 4) CHECK_DBL(v[column(p, "n")].d, (double)i / 2, 0);
+    CHECK(v[column(p, "b")].type == PARQUET_BOOL && v[column(p, "b")].i == (i % 3 == 0));
+    snprintf(text, sizeof text, "LT-GRD-SAG%03d.%d", (int)(i >> 4), (int)(i % 16));
+    CHECK(str_is(v[column(p, "front")].text, text));
+    CHECK_INT(v[column(p, "len")].text.n, i % 19);
+    snprintf(text, sizeof text, "state %d", (int)(i % 3));
+    CHECK(v[column(p, "dict")].type == (i % 5 ? PARQUET_TEXT : PARQUET_NULL));
+    if (i % 5) CHECK(str_is(v[column(p, "dict")].text, text));
+    CHECK_INT(v[column(p, "ts")].i, (INT64_C(1767323045678) + i * 1000) * 1000);
+}
+
+TEST(a_file_of_a_third_hand)
+{
+    struct file f;
+    struct parquet *p;
+    struct error e = {0};
+    struct parquet_value v[9];
+    REQUIRE(load("hyparquet.parquet", &f));
+    struct parquet_source src = {read_bytes, &f, f.n};
+    REQUIRE(parquet_open(&src, &p, &e) == 0);
+    CHECK_INT(parquet_columns(p), 9);
+    int64_t i = 0;
+    int rc;
+    for (; (rc = parquet_next(p, v, &e)) == 1; i++) check_other_row(p, v, i);
+    if (rc) test_fail(__FILE__, __LINE__, "row %d: %s", (int)i, e.text);
+    CHECK_INT(i, 500);
+    parquet_close(p);
+    mem_free(f.p);
 }
 
 TEST(rows_can_be_left_out)

@@ -143,6 +143,13 @@ static int make_point(struct importer *m, struct arena *a, struct str name, cons
     return resource_create(m->node->kernel, a, job_actor(m->job), "point", &in, ret, why);
 }
 
+/* The database is in trouble, not the name. */
+static bool is_ours(int err)
+{
+    return err == ERR_AGAIN || err == ERR_DISK_FULL || err == ERR_IO || err == ERR_NOMEM || err == ERR_UNAVAILABLE ||
+           err == ERR_TIMEOUT || err == ERR_CLOSED || err == ERR_CORRUPT || err == ERR_INTERNAL;
+}
+
 static void resolve(struct importer *m, struct import_point *p, const struct cell *first)
 {
     AUTO_ARENA a;
@@ -168,6 +175,7 @@ static void resolve(struct importer *m, struct import_point *p, const struct cel
         err = error_set(&why, ERR_FORBIDDEN, "", "you may not write samples of '%.*s'",
                         "没有写入测点 '%.*s' 数据的权限", STR_ARG(p->name));
     }
+    if (is_ours(err)) m->fatal = why;
     if (err) {
         cannot(m, p, &why);
         return;
@@ -194,7 +202,7 @@ static bool grow_table(struct importer *m)
     return true;
 }
 
-/* NULL: out of memory. */
+/* NULL: it cannot be told (no_point). */
 static struct import_point *point_of(struct importer *m, struct str name, const struct cell *first)
 {
     if (m->last && str_eq(m->last->name, name)) return m->last;
@@ -208,8 +216,16 @@ static struct import_point *point_of(struct importer *m, struct str name, const 
     *p = (struct import_point){.name = arena_str(&m->arena, name), .hash = hash};
     if (!p->name.p) return NULL;
     resolve(m, p, first);
+    if (m->fatal.code) return NULL;
     m->npoints++;
     return m->last = m->table[at] = p;
+}
+
+static int no_point(const struct importer *m, struct error *e)
+{
+    if (!m->fatal.code) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    *e = m->fatal;
+    return m->fatal.code;
 }
 
 /* ---- columns ---- */
@@ -250,7 +266,7 @@ static int wide_columns(struct importer *m, const struct str *title, size_t n, s
         if (columns) name = json_str(json_get_str(columns, title[i]), STR(""));
         if (i == m->col_time || i == m->col_quality || !name.n) continue;
         m->wide_point[i] = point_of(m, name, NULL);
-        if (!m->wide_point[i]) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+        if (!m->wide_point[i]) return no_point(m, e);
         found++;
     }
     if (!m->wide_point) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
@@ -429,7 +445,7 @@ static int long_row(struct importer *m, uint64_t line, const struct cell *cell, 
         return 0;
     }
     const struct import_point *p = point_of(m, name, &cell[m->col_value]);
-    if (!p) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    if (!p) return no_point(m, e);
     return add_sample(m, line, p, &cell[m->col_value], like, e);
 }
 

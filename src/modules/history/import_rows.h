@@ -47,6 +47,7 @@ struct importer {
     struct import_point **table; /* open addressing by hash */
     size_t npoints, table_size;
     struct import_point *last;
+    struct error fatal; /* code 0: none; why a name could not be looked up: not the row's fault */
     struct sample *batch;
     size_t n;
     bool flushed; /* something has gone to the history since import_mark looked */
