@@ -207,6 +207,38 @@ int config_read(struct config *c, int argc, char **argv, struct error *e)
     return err;
 }
 
+/* A password in a URL stays out: "postgresql://user:secret@host" -> "postgresql://user@host". */
+static void put_text(struct json_writer *w, const char *name, const char *v)
+{
+    const char *host = strstr(v, "://"), *at = host ? strchr(host, '@') : NULL,
+               *colon = host ? strchr(host + 3, ':') : NULL;
+    char out[4300];
+    if (at && colon && colon < at)
+        snprintf(out, sizeof out, "%.*s%s", (int)(colon - v), v, at);
+    else
+        snprintf(out, sizeof out, "%s", v);
+    jw_kz(w, name, strstr(out, "password=") ? "" : out);
+}
+
+int config_save(const struct config *c, struct fs *fs, struct error *e)
+{
+    struct buf b;
+    buf_init(&b, 64 << 10);
+    struct json_writer w = json_writer(&b);
+    jw_object(&w);
+    for (size_t i = 0; i < SETTINGS; i++) {
+        const void *at = (const char *)c + settings[i].at;
+        const char *text = settings[i].type == TEXT ? *(const char *const *)at : NULL;
+        if (text) put_text(&w, settings[i].name, text);
+        if (settings[i].type == NUMBER) jw_ki64(&w, settings[i].name, *(const long *)at);
+        if (settings[i].type == SWITCH) jw_kbool(&w, settings[i].name, *(const bool *)at);
+    }
+    jw_end(&w);
+    int rc = b.err ? b.err : fs_replace(fs, "settings.json", b.p, b.n);
+    buf_fini(&b);
+    return rc ? error_set(e, rc, "settings.json", "cannot be written", "无法写入") : 0;
+}
+
 void config_help(void)
 {
     for (size_t i = 0; i < SETTINGS; i++) {

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/error.h"
+#include "io/fs.h"
 
 struct config {
     const char *data;        /* data directory */
@@ -28,4 +29,7 @@ struct config {
 };
 /* Reads all three; texts live until the end of the process. ERR_INVALID names the setting. */
 MUST_CHECK int config_read(struct config *c, int argc, char **argv, struct error *e);
+/* All settings as the JSON file that would give them, without passwords: `settings.json` of the data directory, which
+ * backups take along. */
+MUST_CHECK int config_save(const struct config *c, struct fs *fs, struct error *e);
 void config_help(void);      /* the table on stdout */

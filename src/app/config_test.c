@@ -114,3 +114,20 @@ TEST(a_wrong_file_is_told)
     CHECK_Z(e.where, "workers");
     unsetenv("BORNITE_WORKERS");
 }
+
+TEST(settings_are_written_down_without_passwords)
+{
+    struct config c, again;
+    struct error e;
+    struct fs *fs;
+    char path[700];
+    const char *dir = test_tmpdir();
+    REQUIRE(fs_real(dir, false, &fs, NULL) == 0);
+    CHECK_INT(READ(&c, &e, "--port=9000", "--database=postgresql://plant:hush@db/x?schema=y", "--demo"), 0);
+    CHECK_INT(config_save(&c, fs, &e), 0);
+    snprintf(path, sizeof path, "%s/settings.json", dir);
+    CHECK_INT(READ(&again, &e, "--config", path), 0);
+    CHECK(again.port == 9000 && again.demo && again.shards == c.shards);
+    CHECK_Z(again.database, "postgresql://plant@db/x?schema=y");
+    fs_destroy(fs);
+}

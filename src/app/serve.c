@@ -35,7 +35,12 @@ struct server {
 
 static int open_data(struct server *s, struct error *e)
 {
-    return fs_real(s->cfg->data, true, &s->node.data, e);
+    int err = fs_real(s->cfg->data, true, &s->node.data, e);
+    if (err) return err;
+    struct error why = {0};
+    if (config_save(s->cfg, s->node.data, &why))
+        log_warn("app", "the settings are not written down", "err=%s", why.text);
+    return 0;
 }
 static void close_data(struct server *s)
 {

@@ -169,5 +169,6 @@ int fetch_file(struct fetch *x, const struct entry *f, struct fs *to, const char
 
 void restored_path(const struct entry *f, char out[600])
 {
-    snprintf(out, 600, "%s%.*s", str_is(f->part, "files") ? "objects/" : "", STR_ARG(str_sub(f->name, 0, 560)));
+    struct str name = str_is(f->name, "settings.json") ? STR("settings-of-backup.json") : str_sub(f->name, 0, 560);
+    snprintf(out, 600, "%s%.*s", str_is(f->part, "files") ? "objects/" : "", STR_ARG(name));
 }

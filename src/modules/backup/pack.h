@@ -29,5 +29,6 @@ struct fetch {
 MUST_CHECK int fetch_begin(struct fetch *x, struct target *t, struct error *e);
 MUST_CHECK int fetch_file(struct fetch *x, const struct entry *f, struct fs *to, const char *path, struct error *e);
 void fetch_end(struct fetch *x);
-/* Where a file of a backup stands below a data directory: "ts/…", "kernel.db", "objects/…". */
+/* Where a file of a backup stands below a data directory: "ts/…", "kernel.db", "objects/…",
+ * "settings-of-backup.json". */
 void restored_path(const struct entry *f, char out[600]);

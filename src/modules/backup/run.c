@@ -174,6 +174,18 @@ static int snapshot_database(struct run *r)
     return 0;
 }
 
+/* With what settings the platform was started (app/config.c writes them down, without passwords). */
+static int store_settings(struct run *r)
+{
+    struct fs_file *f;
+    if (fs_open(r->b->node->data, "settings.json", FS_READ, &f)) return 0;
+    struct pack_source s = {.read = read_file, .ctx = f, .bytes = fs_size(f)};
+    struct entry x = {.part = STR("database"), .name = STR("settings.json"), .id = str_of(r->m.id), .class_id = 255};
+    int rc = store_file(r, &x, &s);
+    fs_close(f);
+    return rc;
+}
+
 static int store_database(struct run *r)
 {
     struct fs_file *f;
@@ -185,7 +197,7 @@ static int store_database(struct run *r)
     rc = store_file(r, &x, &s);
     fs_close(f);
     (void)r->scratch->ops->remove(r->scratch, "kernel.db");
-    return rc;
+    return rc ? rc : store_settings(r);
 }
 
 /* ------------------------------------------------------------------ files */
@@ -388,6 +400,7 @@ static int send_parts(struct run *r)
 {
     int rc = lines_begin(&r->list, r->t, &r->arena, r->e);
     if (!rc && r->plan.part[PART_HISTORY]) rc = take_snapshot(r);
+    r->m.at_us = clock_now_us(r->b->node->clock); /* nothing in it was written later: --until relies on that */
     if (!rc && r->plan.part[PART_DATABASE]) rc = snapshot_database(r);
     if (!rc && r->plan.part[PART_DATABASE]) rc = store_database(r);
     if (!rc && r->plan.part[PART_HISTORY]) rc = store_history(r);
