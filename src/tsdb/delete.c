@@ -207,6 +207,7 @@ int tombs_load(struct tsdb *db)
     struct tombs *t = n ? tombs_new(n) : NULL;
     for (; t && t->n < n; t->n++) {
         t->t[t->n] = get_row(&in);
+        if (t->t[t->n].gen == UINT32_MAX) t->t[t->n].gen = 0;
         if (t->t[t->n].gen > db->next_gen) db->next_gen = t->t[t->n].gen;
     }
     mem_free(block);

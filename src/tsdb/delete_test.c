@@ -16,7 +16,7 @@ struct plant {
 
 static int open_at(struct fs *fs, struct ts_store **ret)
 {
-    struct tsdb_config cfg = {.fs = fs, .no_thread = true};
+    struct tsdb_config cfg = {.fs = fs, .no_thread = true, .roll_min = 8};
     struct error e = {0};
     return tsdb_open(&cfg, ret, &e);
 }

@@ -75,6 +75,7 @@ static bool get_row(struct in *in, struct moved *m)
                               .class_id = (uint8_t)w[10],
                               .place = (uint8_t)(w[10] >> 8)},
                         .doomed = w[10] >> 16 & 1};
+    if (m->i.seq_hi >> 62 || m->i.wal_hi >> 62 || m->i.file_bytes < 0 || m->i.gen == UINT32_MAX) return false;
     return m->i.class_id < TSDB_CLASSES && m->i.place > TS_HOT && m->i.place < TS_PLACES && m->i.seq_lo <= m->i.seq_hi;
 }
 

@@ -2,22 +2,22 @@
  *
  * What is in memory is sealed first; then the view is held, and with it the open files of its segments,
  * which stay readable when a merge removes their names. The strings file only grows: its prefix of this
- * moment is part of the picture. Small files that are replaced as a whole are copied into memory.
- * The identity of a file is what its content hangs on: the random uid and the size of a segment, the size
- * and the checksum of the others.
+ * moment is part of the picture. A small file that is replaced as a whole stays readable as it was, too.
+ * The identity of a file is what its content hangs on: the random uid and the size of a segment or a file of
+ * rollups, the size and the checksum of the others.
  * Threads: any; `work` is held while the picture is taken, not while it is read. */
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "tsdb/delete.h"
 #include "tsdb/engine.h"
+#include "tsdb/roll.h"
 
 #define CHUNK ((size_t)256 << 10)
 #define NO_CLASS 255
 
-struct part { /* where the bytes of a file come from: one of the three */
+struct part { /* where the bytes of a file come from: one of the two */
     struct seg *seg;
     struct fs_file *f;
-    uint8_t *mem;
 };
 struct snap {
     struct ts_snapshot base; /* first */
@@ -33,9 +33,7 @@ static int64_t part_read(const struct part *p, int64_t bytes, void *out, size_t 
     if (at >= bytes) return 0;
     if ((int64_t)n > bytes - at) n = (size_t)(bytes - at);
     if (p->seg) return seg_read(p->seg, out, n, at);
-    if (p->f) return fs_pread(p->f, out, n, at);
-    memcpy(out, p->mem + at, n);
-    return (int64_t)n;
+    return fs_pread(p->f, out, n, at);
 }
 
 static int64_t snap_read(struct ts_snapshot *base, size_t file, void *p, size_t n, int64_t at)
@@ -48,10 +46,7 @@ static void snap_end(struct ts_snapshot *base)
 {
     struct snap *s = (struct snap *)base;
     if (!s) return;
-    for (size_t i = 0; i < s->n; i++) {
-        fs_close(s->parts[i].f);
-        mem_free(s->parts[i].mem);
-    }
+    for (size_t i = 0; i < s->n; i++) fs_close(s->parts[i].f);
     view_put(s->view);
     mem_free(s->files);
     mem_free(s->parts);
@@ -67,7 +62,6 @@ static int add(struct snap *s, const char *name, struct part part, int64_t bytes
     if (!mem_grow((void **)&s->files, &s->cap_files, s->n + 1, sizeof *s->files) ||
         !mem_grow((void **)&s->parts, &s->cap_parts, s->n + 1, sizeof *s->parts)) {
         fs_close(part.f);
-        mem_free(part.mem);
         return ERR_NOMEM;
     }
     *ret = &s->files[s->n];
@@ -126,30 +120,24 @@ static int add_file(struct tsdb *db, struct snap *s, const char *path, int64_t b
     return rc ? rc : sum_up(&s->parts[s->n - 1], f);
 }
 
-struct names {
-    char (*path)[SEG_PATH_MAX];
-    size_t n, cap;
-    bool nomem;
-};
-
-static void note_rollup(void *ctx, const char *name, bool dir, int64_t size)
-{
-    struct names *l = ctx;
-    size_t n = strlen(name);
-    if (dir || strncmp(name, "roll-", 5) != 0 || n + 4 > SEG_PATH_MAX) return;
-    if (n > 4 && strcmp(name + n - 4, ".new") == 0) return;
-    l->nomem |= !mem_grow((void **)&l->path, &l->cap, l->n + 1, sizeof *l->path);
-    if (!l->nomem) snprintf(l->path[l->n++], sizeof *l->path, "ts/%s", name);
-}
-
+/* Those of the view; what is broken is made again where it is missing. */
 static int add_rollups(struct tsdb *db, struct snap *s)
 {
-    struct names l = {0};
-    int rc = db->fs->ops->list(db->fs, "ts", note_rollup, &l);
-    if (!rc && l.nomem) rc = ERR_NOMEM;
-    for (size_t i = 0; i < l.n && !rc; i++) rc = add_file(db, s, l.path[i], -1);
-    mem_free(l.path);
-    return rc;
+    for (size_t i = 0; i < s->view->nrolls; i++) {
+        const struct roll_info *r = roll_info(s->view->rolls[i]);
+        struct ts_snapshot_file *f;
+        struct part p = {0};
+        char path[ROLL_PATH_MAX];
+        if (roll_broken(s->view->rolls[i])) continue;
+        roll_path(r, path);
+        int rc = fs_open(db->fs, path, FS_READ, &p.f);
+        if (!rc) rc = add(s, path, p, r->file_bytes, &f);
+        if (rc) return rc;
+        snprintf(f->id, sizeof f->id, "%016llx%016llx", (unsigned long long)r->uid, (unsigned long long)r->file_bytes);
+        f->oldest_us = r->min_us;
+        f->newest_us = r->max_us;
+    }
+    return 0;
 }
 
 static int take(struct tsdb *db, struct snap *s)

@@ -13,7 +13,7 @@ struct plant {
 
 static struct ts_store *open_at(struct fs *fs)
 {
-    struct tsdb_config cfg = {.fs = fs, .no_thread = true};
+    struct tsdb_config cfg = {.fs = fs, .no_thread = true, .roll_min = 8};
     struct ts_store *st = NULL;
     struct error e = {0};
     if (tsdb_open(&cfg, &st, &e)) test_fail(__FILE__, __LINE__, "open: %s", e.text);
@@ -45,6 +45,13 @@ static const struct ts_snapshot_file *file_of(const struct ts_snapshot *s, const
     return NULL;
 }
 
+static bool has_rollups(const struct ts_snapshot *s)
+{
+    for (size_t i = 0; i < s->nfiles; i++)
+        if (strncmp(s->files[i].name, "ts/roll-", 8) == 0) return true;
+    return false;
+}
+
 TEST(a_snapshot_is_the_moment_it_was_taken)
 {
     struct plant p;
@@ -56,11 +63,13 @@ TEST(a_snapshot_is_the_moment_it_was_taken)
     begin(&p);
     feed(&p, 60, true);
     CHECK_INT(p.st->ops->string_put(p.st, STR("before"), &id), 0);
+    CHECK_INT(tsdb_merge(p.st, &p.e), 0);
     feed(&p, 7, false); /* in memory only */
     model_copy(&then, &p.m);
     REQUIRE(p.st->admin->snapshot(p.st, &s, &p.e) == 0);
     CHECK_INT(p.st->ops->string_put(p.st, STR("after"), &late), 0);
     feed(&p, 60, true);
+    CHECK(has_rollups(s));
     CHECK_INT(tsdb_merge(p.st, &p.e), 0); /* removes what the snapshot holds */
     struct fs *to = sim_fs_new();
     restore_all(s, to);
