@@ -281,7 +281,7 @@ test('the engines start', async () => {
 test('every type of value, rewrites, pages and removal, as the store sees them', async () => {
   const live = join(dirname(BIN), 'src', 'store_ts_live_test');
   if (!existsSync(live)) return console.log('skip: store_ts_live_test is not built');
-  for (const e of Object.values(engines)) {
+  await Promise.all(Object.values(engines).map(async (e) => {
     const url = e.direct.replace('http://', `http://${USER}:${PASSWORD}@`);
     const child = spawn(live, { env: { ...process.env, BORNITE_TEST_ENGINES: `${e.sort}=${url}` }, stdio: ['ignore', 'pipe', 'pipe'] });
     let out = '';
@@ -289,7 +289,7 @@ test('every type of value, rewrites, pages and removal, as the store sees them',
     await new Promise((r) => child.on('exit', r));
     ok(/1 passed, 0 failed/.test(out) && out.startsWith(e.sort), out);
     console.log(`     ${out.split('\n')[0]}`);
-  }
+  }));
   equal(complaints, []);
 });
 
@@ -479,6 +479,8 @@ test('samples are removed where they lie', async () => {
     ok([501, 409, 400].includes(res.status), String(res.status));
   }
   equal(complaints, []);
+  const metrics = await (await fetch(`${serve.base}/metrics`, { headers: session })).text();
+  ok(metrics.includes(`bornite_engine_up{engine="${main.sort}"} 1\n`), 'metrics of the engines');
   for (const secret of [PASSWORD, basic]) ok(!serve.log.includes(secret), 'a secret in the log');
 });
 

@@ -25,7 +25,7 @@ static int lost(const struct ts_remote *r, int err, const char *url, const struc
 {
     if (err == ERR_TOO_LARGE)
         return error_set(e, err, "engine", "%s at %s answers with more than %u MiB", "%s（%s）的应答超过 %u MiB",
-                         r->d->title, r->host, TS_ANSWER_MAX >> 20);
+                         r->d->title, r->host, (r->d->limits ? TS_ANSWER_MAX : TS_RANGE_MAX) >> 20);
     if (err != ERR_TIMEOUT && err != ERR_NOMEM) err = ERR_UNAVAILABLE;
     return error_set(e, err, "engine", "%s at %s cannot be reached: %s", "无法连接 %s（%s）：%s", r->d->title, r->host,
                      lost_why(err, url, said));
@@ -71,7 +71,7 @@ int ts_call(struct ts_remote *r, const struct ts_request *q, struct arena *a, st
                           .headers = headers,
                           .body = buf_view(&q->body),
                           .timeout_ms = r->timeout_ms,
-                          .answer_max = TS_ANSWER_MAX,
+                          .answer_max = r->d->limits ? TS_ANSWER_MAX : TS_RANGE_MAX,
                           .ca_file = r->ca[0] ? r->ca : NULL,
                           .keep = r->keep,
                           .cancel = &r->cancelled};

@@ -16,6 +16,7 @@
 #define TS_TYPE_BITS 5
 #define TS_BODY_MAX (32u << 20)   /* of a request */
 #define TS_ANSWER_MAX (32u << 20) /* beyond it a shorter range is asked for */
+#define TS_RANGE_MAX (4u << 20)   /* the same of engines without limits, whose answers are as long as they will */
 #define TS_PAGE 10000             /* rows of one answer */
 #define TS_WHY_MAX 200
 

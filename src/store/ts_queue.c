@@ -354,6 +354,8 @@ int ts_queue_wait(struct ts_queue *q, unsigned ms)
     pthread_mutex_lock(&q->lock);
     uint64_t upto = journal_last(q->journal);
     int rc = 0;
+    q->next_ns = 0; /* somebody waits: no pause */
+    pthread_cond_signal(&q->wake);
     while (!rc && q->taken < upto && !q->stopping) rc = pthread_cond_timedwait(&q->moved, &q->lock, &ts);
     bool done = q->taken >= upto;
     pthread_mutex_unlock(&q->lock);

@@ -14,7 +14,7 @@ bool router_points_grow(struct ts_router *r, size_t n)
         return false;
     for (size_t i = r->npoints; i < n; i++) {
         r->class_of[i] = 0;
-        r->places[i] = 1;
+        r->places[i] = r->unsure ? UINT16_MAX : 1;
     }
     r->npoints = n;
     return true;

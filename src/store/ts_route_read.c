@@ -64,7 +64,7 @@ static int view_begin(struct ts_router *r, uint32_t point, struct view *v, struc
     struct sample any;
     *v = (struct view){.own = own, .point = point, .e = e};
     pthread_rwlock_rdlock(&r->lock);
-    uint16_t places = point < r->npoints ? r->places[point] : 1;
+    uint16_t places = router_places(r, point);
     uint8_t home = point < r->npoints ? r->route[r->class_of[point]].slot : 0;
     if (!home) v->layer[v->n++] = (struct layer){.st = own};
     int err = home ? add_remote(v, &r->slot[home]) : 0;
@@ -205,7 +205,8 @@ static int scan_layers(const struct view *v, size_t level, int64_t from, int64_t
 static bool is_plain(struct ts_router *r, uint32_t point)
 {
     pthread_rwlock_rdlock(&r->lock);
-    bool plain = r->plain || point >= r->npoints || (r->places[point] == 1 && r->route[r->class_of[point]].slot == 0);
+    bool plain = r->plain || (point >= r->npoints && !r->unsure) ||
+                 (point < r->npoints && r->places[point] == 1 && r->route[r->class_of[point]].slot == 0);
     pthread_rwlock_unlock(&r->lock);
     return plain;
 }

@@ -136,7 +136,8 @@ static bool classify(struct ts_router *r, const uint32_t *points, const uint8_t 
     bool changed = false;
     for (size_t i = 0; i < n; i++) {
         uint8_t c = classes[i] % TS_CLASSES;
-        if (points[i] >= r->npoints && r->route[c].slot == 0 && c == 0) continue; /* what is not in the map is so */
+        if (points[i] >= r->npoints && r->route[c].slot == 0 && c == 0 && !r->unsure)
+            continue; /* what is not in the map is so */
         if (!router_points_grow(r, (size_t)points[i] + 1)) continue;
         changed |= r->class_of[points[i]] != c;
         r->class_of[points[i]] = c;
@@ -489,7 +490,7 @@ uint16_t ts_router_places(struct ts_store *st, uint32_t point)
 {
     struct ts_router *r = self(st);
     pthread_rwlock_rdlock(&r->lock);
-    uint16_t places = point < r->npoints ? r->places[point] : 1;
+    uint16_t places = router_places(r, point);
     if (point < r->npoints) places |= (uint16_t)(1u << r->route[r->class_of[point]].slot);
     pthread_rwlock_unlock(&r->lock);
     return places;
@@ -539,6 +540,16 @@ bool ts_is_router(const struct ts_store *st)
     return st && st->ops == &ops;
 }
 
+/* The node works on: every engine is asked for every point, and the map grows anew. */
+static int set_aside(struct ts_router *r, struct error *e)
+{
+    log_error("history", "the map of engines is damaged and set aside; all engines are asked for all points",
+              "file=%s.bad", ROUTER_MAP);
+    r->unsure = true;
+    int err = r->cfg.fs->ops->rename(r->cfg.fs, ROUTER_MAP, ROUTER_MAP ".bad");
+    return err ? error_set(e, err, ROUTER_MAP, "the damaged file cannot be set aside", "无法移开损坏的文件") : 0;
+}
+
 static int load(struct ts_router *r, struct error *e)
 {
     void *p = NULL;
@@ -547,16 +558,12 @@ static int load(struct ts_router *r, struct error *e)
     if (err == ERR_NOT_FOUND) return 0;
     if (!err) err = router_map_decode(r, str_make(p, n));
     mem_free(p);
+    if (err == ERR_CORRUPT) return set_aside(r, e);
     for (size_t i = 1; i < TS_SLOTS && !err; i++) {
         if (!r->slot[i].id[0]) continue;
         snprintf(r->slot[i].code, sizeof r->slot[i].code, "%s", r->slot[i].id);
         err = open_queue(r, i, e);
     }
-    if (err == ERR_CORRUPT)
-        return error_set(e, err, ROUTER_MAP,
-                         "the file is damaged; it says which engine holds which points: bring it back "
-                         "from a backup, or remove it when there are no other engines",
-                         "文件损坏；其中记录测点所在引擎：请从备份恢复，若无外部引擎可删除该文件");
     return err;
 }
 

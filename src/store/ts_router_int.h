@@ -39,10 +39,17 @@ struct ts_router {
     uint8_t *class_of;
     uint16_t *places;
     size_t npoints, ccap, pcap;
+    bool unsure;                /* the map was damaged: any place may hold samples of points that it knew */
     bool plain;                 /* all points are in the embedded engine */
     struct sample *sorted;      /* of an append, under writing */
     size_t sorted_cap;
 };
+
+/* With the lock held. */
+static inline uint16_t router_places(const struct ts_router *r, uint32_t point)
+{
+    return point < r->npoints ? r->places[point] : r->unsure ? UINT16_MAX : 1;
+}
 
 /* ts_route_map.c: with the lock held. */
 void router_map_encode(const struct ts_router *r, struct buf *out);

@@ -432,6 +432,18 @@ TEST(a_damaged_map_is_no_map)
         out.p[i] ^= 0x10;
         CHECK_INT(router_map_decode(&r[1], str_make((char *)out.p, i)), ERR_CORRUPT);
     }
+    put(&b, 70, 10, 1);
+    settle(&b, "0000-0");
+    classes(&b, "", "", "");
+    put(&b, 70, 20, 2);
+    b.st->ops->close(b.st); /* damaged on disk: set aside, everything is found nevertheless */
+    CHECK_INT(fs_replace(b.fs, ROUTER_MAP, out.p, out.n - 1), 0);
+    REQUIRE(up(&b) == 0);
+    engines(&b, 2);
+    classes(&b, "", "", "");
+    CHECK_INT(all(&b, 70).n, 2);
+    CHECK_INT(b.st->ops->classify(b.st, (uint32_t[]){70, 71}, (uint8_t[]){1, 0}, 2), 0);
+    CHECK_INT(all(&b, 70).n, 2);
     buf_fini(&out);
     mem_free(r->class_of);
     mem_free(r->places);

@@ -4,6 +4,7 @@
 #include "modules/history/engines.h"
 #include <pthread.h>
 #include "base/mem.h"
+#include "base/metric.h"
 #include "base/time.h"
 #include "core/event.h"
 #include "io/log.h"
@@ -213,6 +214,44 @@ static void on_event(void *ctx, const char *id, const char *code, enum ts_queue_
     kernel_event(g->node->kernel, &e);
 }
 
+/* ------------------------------------------------------------------ metrics */
+
+struct collecting {
+    struct buf *out;
+    const char *name;
+    size_t which;
+};
+
+/* Codes of engines hold nothing that a label would have to escape. */
+static void collect_one(void *ctx, const struct ts_router_status *s)
+{
+    const struct collecting *c = ctx;
+    const struct ts_queue_status *q = &s->queue;
+    const uint64_t value[] = {q->up, q->pending, q->sent, q->failed, q->dropped};
+    buf_printf(c->out, "%s{engine=\"%s\"} %llu\n", c->name, s->code, (unsigned long long)value[c->which]);
+}
+
+static void collect(void *ctx, struct buf *out)
+{
+    static const struct {
+        const char *name, *type, *help;
+    } rows[] = {
+        {"bornite_engine_up", "gauge", "Whether the engine behind archive classes takes samples."},
+        {"bornite_engine_pending_samples", "gauge", "Samples that wait on this node for the engine."},
+        {"bornite_engine_sent_total", "counter", "Samples that the engine has taken since the start."},
+        {"bornite_engine_refused_total", "counter", "Samples left out because the engine refuses them for good."},
+        {"bornite_engine_dropped_total", "counter", "Samples lost because the queue was full."},
+    };
+    struct engines *g = ctx;
+    size_t n = 0;
+    ts_router_each(g->node->history, count_engine, &n);
+    for (size_t i = 0; n && i < sizeof rows / sizeof *rows; i++) {
+        struct collecting c = {out, rows[i].name, i};
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", rows[i].name, rows[i].help, rows[i].name, rows[i].type);
+        ts_router_each(g->node->history, collect_one, &c);
+    }
+}
+
 /* ------------------------------------------------------------------ routes */
 
 static void write_engine(void *ctx, const struct ts_router_status *s)
@@ -325,7 +364,10 @@ int engines_new(struct node *n, void *module, struct engines **ret, struct error
     if (!g) return error_set(e, ERR_NOMEM, "history", "out of memory", "内存不足");
     g->node = n;
     pthread_mutex_init(&g->lock, NULL);
-    if (router_of(n)) ts_router_listen(n->history, on_event, g);
+    if (router_of(n)) {
+        ts_router_listen(n->history, on_event, g);
+        (void)!metric_collector_add(collect, g);
+    }
     *ret = g;
     int err = api_routes_add(n->api, routes, sizeof routes / sizeof *routes, module, e);
     if (err) return err;
@@ -342,6 +384,7 @@ void engines_free(struct engines *g)
 {
     if (!g) return;
     engines_stop(g);
+    metric_collector_remove(collect, g);
     if (router_of(g->node)) ts_router_rest(g->node->history);
     names_fini(&g->names);
     pthread_mutex_destroy(&g->lock);
