@@ -62,6 +62,46 @@ TEST(scaling_is_the_same_both_ways)
     }
 }
 
+TEST(ranges_are_the_same_both_ways)
+{
+    for (unsigned round = 0; round < 2000; round++) {
+        int64_t v[N + 2];
+        size_t n = 1 + some_length();
+        unsigned width = (unsigned)(rnd() % 64), order = round % 3;
+        if (n > N) n = N;
+        for (size_t i = 0; i < n + 2; i++) v[i] = (int64_t)rnd() >> width;
+        struct bits_range wide = bits_range(v + 2, n, order), plain = bits_range_plain(v + 2, n, order);
+        CHECK(wide.min == plain.min && wide.max == plain.max && plain.min <= plain.max);
+    }
+}
+
+/* What is said to come back does, each way. */
+TEST(decimals_come_back_each_way)
+{
+    static const double tens[] = {1, 10, 100, 1e6}, inverses[] = {1, 0.1, 0.01, 1e-6};
+    for (unsigned round = 0; round < 2000; round++) {
+        uint64_t v[N];
+        int64_t ints[N + 4];
+        size_t n = some_length(), k = (size_t)(rnd() % 4), odd = 0;
+        enum bits_way way = (enum bits_way)(rnd() % 3);
+        for (size_t i = 0; i < n; i++) {
+            double x = (double)((int64_t)rnd() >> (12 + rnd() % 50));
+            double d = way == BITS_MULTIPLY ? x * inverses[k] : x / tens[k];
+            if (way == BITS_FLOAT) d = (double)(float)d;
+            if (rnd() % 50 == 0) d = rnd() % 2 ? NAN : rnd() % 2 ? -0.0 : 1.0 / 3;
+            memcpy(&v[i], &d, 8);
+        }
+        size_t got = bits_decimals(v, n, way, tens[k], inverses[k], ints);
+        CHECK(got <= n);
+        for (size_t i = 0; i < got; i++) {
+            double d = way == BITS_MULTIPLY ? (double)ints[i] * inverses[k] : (double)ints[i] / tens[k];
+            if (way == BITS_FLOAT) d = (double)(float)d;
+            odd += memcmp(&d, &v[i], 8) != 0;
+        }
+        CHECK_INT(odd, 0);
+    }
+}
+
 TEST(samples_are_the_same_both_ways)
 {
     for (unsigned round = 0; round < 200; round++) {

@@ -68,6 +68,28 @@ void bits_samples_plain(struct sample *out, size_t n, const struct sample *like,
     }
 }
 
+static struct bits_range widen(struct bits_range r, int64_t x)
+{
+    return (struct bits_range){x < r.min ? x : r.min, x > r.max ? x : r.max};
+}
+
+static uint64_t delta(const int64_t *v)
+{
+    return (uint64_t)v[0] - (uint64_t)v[-1];
+}
+
+struct bits_range bits_range_plain(const int64_t *v, size_t n, unsigned order)
+{
+    struct bits_range r = {INT64_MAX, INT64_MIN};
+    if (order == 0)
+        for (size_t i = 0; i < n; i++) r = widen(r, v[i]);
+    if (order == 1)
+        for (size_t i = 0; i < n; i++) r = widen(r, (int64_t)delta(v + i));
+    if (order == 2)
+        for (size_t i = 0; i < n; i++) r = widen(r, (int64_t)(delta(v + i) - delta(v + i - 1)));
+    return r;
+}
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define AVX2 __attribute__((target("avx2")))
@@ -163,6 +185,83 @@ void bits_multiply(uint64_t *v, size_t n, double by)
     bits_multiply_plain(v + done, n - done, by);
 }
 
+static inline AVX2 __m256d come_back(__m256d r, enum bits_way way, __m256d ten, __m256d inverse)
+{
+    if (way == BITS_MULTIPLY) return _mm256_mul_pd(r, inverse);
+    __m256d d = _mm256_div_pd(r, ten);
+    return way == BITS_DIVIDE ? d : _mm256_cvtps_pd(_mm256_cvtpd_ps(d));
+}
+
+static inline AVX2 __attribute__((always_inline)) size_t decimals(const uint64_t *v, size_t n, enum bits_way way,
+                                                                  double by, double inverse, int64_t *ints)
+{
+    const __m256d ten = _mm256_set1_pd(by), back = _mm256_set1_pd(inverse), magic = _mm256_set1_pd(0x1.8p52);
+    const __m256d most = _mm256_set1_pd(0x1p51), sign = _mm256_set1_pd(-0.0);
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        __m256d d = _mm256_loadu_pd((const double *)(v + i)), x = _mm256_mul_pd(d, ten), t = _mm256_add_pd(x, magic);
+        __m256d small = _mm256_cmp_pd(_mm256_andnot_pd(sign, x), most, _CMP_LT_OQ);
+        __m256d again = come_back(_mm256_sub_pd(t, magic), way, ten, back);
+        __m256i same = _mm256_cmpeq_epi64(_mm256_castpd_si256(again), _mm256_castpd_si256(d));
+        if (_mm256_movemask_pd(_mm256_and_pd(small, _mm256_castsi256_pd(same))) != 15) break;
+        __m256i whole = _mm256_sub_epi64(_mm256_castpd_si256(t), _mm256_castpd_si256(magic));
+        _mm256_storeu_si256((__m256i *)(ints + i), whole);
+    }
+    return i;
+}
+
+AVX2 static size_t decimals_of(const uint64_t *v, size_t n, enum bits_way way, double ten, double inverse,
+                               int64_t *ints)
+{
+    if (way == BITS_DIVIDE) return decimals(v, n, BITS_DIVIDE, ten, inverse, ints);
+    if (way == BITS_MULTIPLY) return decimals(v, n, BITS_MULTIPLY, ten, inverse, ints);
+    return decimals(v, n, BITS_FLOAT, ten, inverse, ints);
+}
+
+size_t bits_decimals(const uint64_t *v, size_t n, enum bits_way way, double ten, double inverse, int64_t *ints)
+{
+    return has_avx2 ? decimals_of(v, n, way, ten, inverse, ints) : 0;
+}
+
+static inline AVX2 __m256i residuals_at(const int64_t *v, unsigned order)
+{
+    __m256i a = _mm256_loadu_si256((const __m256i *)v);
+    if (order == 0) return a;
+    __m256i b = _mm256_loadu_si256((const __m256i *)(v - 1)), d = _mm256_sub_epi64(a, b);
+    if (order == 1) return d;
+    return _mm256_sub_epi64(d, _mm256_sub_epi64(b, _mm256_loadu_si256((const __m256i *)(v - 2))));
+}
+
+static inline AVX2 __attribute__((always_inline)) struct bits_range wide_range(const int64_t *v, size_t n,
+                                                                               unsigned order)
+{
+    __m256i lo = _mm256_set1_epi64x(INT64_MAX), hi = _mm256_set1_epi64x(INT64_MIN);
+    int64_t l[4], h[4];
+    for (size_t i = 0; i < n; i += 4) {
+        __m256i x = residuals_at(v + i, order);
+        lo = _mm256_blendv_epi8(lo, x, _mm256_cmpgt_epi64(lo, x));
+        hi = _mm256_blendv_epi8(hi, x, _mm256_cmpgt_epi64(x, hi));
+    }
+    _mm256_storeu_si256((__m256i *)l, lo);
+    _mm256_storeu_si256((__m256i *)h, hi);
+    struct bits_range r = {l[0], h[0]};
+    for (int i = 1; i < 4; i++) r = widen(widen(r, l[i]), h[i]);
+    return r;
+}
+
+AVX2 static struct bits_range range_of(const int64_t *v, size_t n, unsigned order)
+{
+    return order == 0 ? wide_range(v, n, 0) : order == 1 ? wide_range(v, n, 1) : wide_range(v, n, 2);
+}
+
+struct bits_range bits_range(const int64_t *v, size_t n, unsigned order)
+{
+    size_t wide = has_avx2 ? n / 4 * 4 : 0;
+    if (!wide) return bits_range_plain(v, n, order);
+    struct bits_range r = range_of(v, wide, order), rest = bits_range_plain(v + wide, n - wide, order);
+    return wide == n ? r : widen(widen(r, rest.min), rest.max);
+}
+
 /* Four samples are twelve words: t0 m v0 t1 | m v1 t2 m | v2 t3 m v3. */
 AVX2 static size_t samples(struct sample *out, size_t n, uint64_t middle, const int64_t *t, const uint64_t *v)
 {
@@ -192,6 +291,14 @@ void bits_samples(struct sample *out, size_t n, const struct sample *like, const
     bits_samples_plain(out + done, n - done, like, t + done, v + done);
 }
 #else
+size_t bits_decimals(const uint64_t *v, size_t n, enum bits_way way, double ten, double inverse, int64_t *ints)
+{
+    return 0;
+}
+struct bits_range bits_range(const int64_t *v, size_t n, unsigned order)
+{
+    return bits_range_plain(v, n, order);
+}
 void bits_unpack(const uint8_t *p, const uint8_t *end, uint64_t *v, size_t n, unsigned width, uint64_t least)
 {
     bits_unpack_plain(p, end, v, n, width, least);

@@ -15,6 +15,18 @@ void bits_divide_plain(uint64_t *v, size_t n, double by);
 void bits_multiply(uint64_t *v, size_t n, double by);
 void bits_multiply_plain(uint64_t *v, size_t n, double by);
 
+/* The integers of decimals (codec_value.h), from the front, as far as all come back bit by bit: how many. A way that
+ * works by fours stops before the last few; none at all is right, too. */
+enum bits_way { BITS_DIVIDE, BITS_MULTIPLY, BITS_FLOAT }; /* i / ten, i * inverse, (float)(i / ten) */
+size_t bits_decimals(const uint64_t *v, size_t n, enum bits_way way, double ten, double inverse, int64_t *ints);
+
+/* Least and greatest of n >= 1 residuals (codec_int.c) of `order` 0, 1, 2; `order` values stand in front of v. */
+struct bits_range {
+    int64_t min, max;
+};
+struct bits_range bits_range(const int64_t *v, size_t n, unsigned order);
+struct bits_range bits_range_plain(const int64_t *v, size_t n, unsigned order);
+
 /* out[i] = like, with time t[i] and value v[i]. */
 void bits_samples(struct sample *out, size_t n, const struct sample *like, const int64_t *t, const uint64_t *v);
 void bits_samples_plain(struct sample *out, size_t n, const struct sample *like, const int64_t *t, const uint64_t *v);

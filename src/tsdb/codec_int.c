@@ -60,27 +60,12 @@ static int64_t residual(const int64_t *v, size_t i, unsigned order)
     return (int64_t)(order == 1 ? d : d - minus(v[i - 1], v[i - 2]));
 }
 
-struct range {
-    int64_t min, max;
-};
-
-static struct range group_range(const int64_t *v, size_t from, size_t n, unsigned order)
-{
-    struct range r = {INT64_MAX, INT64_MIN};
-    for (size_t i = from; i < from + n; i++) {
-        int64_t x = residual(v, i, order);
-        if (x < r.min) r.min = x;
-        if (x > r.max) r.max = x;
-    }
-    return r;
-}
-
 static size_t packed_size(const int64_t *v, size_t n, unsigned order)
 {
     size_t bytes = 0;
     for (size_t i = order; i < n; i += GROUP) {
         size_t k = n - i < GROUP ? n - i : GROUP;
-        struct range r = group_range(v, i, k, order);
+        struct bits_range r = bits_range(v + i, k, order);
         bytes += 2 + bits_of(zigzag(r.min)) / 7 + (k * bits_of(minus(r.max, r.min)) + 7) / 8;
     }
     return bytes;
@@ -113,7 +98,7 @@ static uint8_t *put_packed(uint8_t *o, const int64_t *v, size_t n, unsigned orde
     if (order > 1) o = put_zigzag(o, (int64_t)minus(v[1], v[0]));
     for (size_t i = order; i < n; i += GROUP) {
         size_t k = n - i < GROUP ? n - i : GROUP;
-        struct range r = group_range(v, i, k, order);
+        struct bits_range r = bits_range(v + i, k, order);
         unsigned width = bits_of(minus(r.max, r.min));
         *o++ = (uint8_t)width;
         o = put_zigzag(o, r.min);

@@ -138,13 +138,18 @@ static size_t dec_ints(const uint64_t *v, size_t n, unsigned mode, unsigned k, s
 {
     size_t exceptions = 0;
     int64_t last = 0;
-    for (size_t i = 0; i < n; i++) {
-        int64_t x;
-        if (dec_int(v[i], mode, k, &x))
-            last = x;
-        else if (dec_value(last, mode, k) != v[i] && ++exceptions > limit)
-            return SIZE_MAX;
-        ints[i] = last;
+    for (size_t i = 0; i < n;) {
+        size_t whole = bits_decimals(v + i, n - i, (enum bits_way)(mode - VAL_DIV), pow10_of[k], inv10_of[k], ints + i);
+        i += whole;
+        if (whole) last = ints[i - 1];
+        for (size_t end = n - i < 4 ? n : i + 4; i < end; i++) {
+            int64_t x;
+            if (dec_int(v[i], mode, k, &x))
+                last = x;
+            else if (dec_value(last, mode, k) != v[i] && ++exceptions > limit)
+                return SIZE_MAX;
+            ints[i] = last;
+        }
     }
     return exceptions;
 }
