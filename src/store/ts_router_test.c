@@ -1,6 +1,7 @@
 /* ts_router_test.c - the router over stores in memory: where samples go and are found, queues before engines that fail,
- * restarts, refusals, mirrors, moving a class; random changes against one plain array. */
+ * power cuts, refusals, mirrors, moving a class; random changes against one plain array. */
 #include <time.h>
+#include "io/sim_fs.h"
 #include "store/ts_router_int.h"
 #include "store/ts_test.h"
 
@@ -10,7 +11,6 @@ struct bench {
     struct mem_store *own, *remote[MAX]; /* remote: as the address says, "0".. */
     struct ts_store *st;
     struct error e;
-    char root[300];
     _Atomic unsigned events[4];
 };
 static struct bench *current; /* for `open_fake`: tests run one after another */
@@ -96,9 +96,18 @@ static bool begin(struct bench *b)
     current = b;
     b->own = mem_store_new();
     for (int i = 0; i < MAX; i++) b->remote[i] = mem_store_new();
-    static unsigned run; /* a fresh directory, also within one test */
-    snprintf(b->root, sizeof b->root, "%s/data-%u", test_tmpdir(), run++);
-    return fs_real(b->root, false, &b->fs, &b->e) == 0 && up(b) == 0;
+    b->fs = sim_fs_new();
+    return b->fs && up(b) == 0;
+}
+
+/* What was not synced is gone, or not. */
+static void power_cut(struct bench *b, uint64_t seed)
+{
+    struct fs *after = sim_fs_power_cut(b->fs, seed);
+    b->st->ops->close(b->st);
+    fs_destroy(b->fs);
+    b->fs = after;
+    (void)!up(b);
 }
 
 static void end(struct bench *b)
@@ -371,7 +380,7 @@ static void compare(struct bench *b, struct mem_store *model, uint32_t point, st
 TEST(the_same_wherever_it_lies)
 {
     static const char *const way[] = {"", "0000-0", "0000-1", "0000-2"}; /* no class comes back to where it was */
-    for (uint64_t seed = 1; seed <= 6; seed++) {
+    for (uint64_t seed = 1; seed <= 12; seed++) {
         struct bench b;
         struct dice d = {seed};
         unsigned at1 = 0, at2 = 0;
@@ -394,9 +403,8 @@ TEST(the_same_wherever_it_lies)
             if (roll(&d, 60) == 0 && at1 < 3) classes(&b, way[++at1], "", way[at2]);
             if (roll(&d, 60) == 0 && at2 < 3) classes(&b, way[at1], "", way[++at2]);
             if (roll(&d, 20) == 0) b.remote[roll(&d, 3)]->fail = roll(&d, 2) ? ERR_UNAVAILABLE : 0;
-            if (roll(&d, 100) == 0) {
-                b.st->ops->close(b.st);
-                REQUIRE(up(&b) == 0);
+            if (roll(&d, 60) == 0) {
+                power_cut(&b, seed * 1000 + (uint64_t)step);
                 engines(&b, 3);
             }
             if (step % 4 == 0) compare(&b, model, 1 + (uint32_t)roll(&d, 4), &d);
