@@ -220,6 +220,7 @@ function gate(target) {
     g.last = `${req.method} ${req.url}`;
     const fault = g.fault?.(req);
     if (fault === 'cut') return req.socket.destroy();
+    if (fault === 'hang') return;
     if (fault === 'slow') await sleep(3000);
     if (typeof fault === 'number') return res.writeHead(fault).end('the gate says no');
     const on = http.request({ host: t.hostname, port: t.port, method: req.method, path: req.url, headers: req.headers }, async (r) => {
@@ -349,6 +350,10 @@ test('the same samples are read back from every engine', async () => {
     else equal([got.t, got.q], [twin.t, twin.q]); // no texts there, once they have left the memory
     const [a, b] = (await api.get(`/history/summary?points=${e.sort}.A,twin.${e.sort}.A&from=${T0}&to=${T0 + 2e6}&interval=5m`)).series;
     equal(a.rows.map((x) => [x.count, x.min, x.max, x.first, x.last]), b.rows.map((x) => [x.count, x.min, x.max, x.first, x.last]), e.sort);
+    if (e.sort === 'influxdb') { // people find the point by its code
+      const r = await fetch(`${e.direct}/query?db=plant`, { method: 'POST', headers: { Authorization: basic }, body: new URLSearchParams({ q: 'show tag values from samples with key = code' }) });
+      ok(JSON.stringify(await r.json()).includes('"influxdb.A"'), 'the code as a tag');
+    }
     const [p] = (await api.get(`/history/plot?points=${e.sort}.A&from=${T0}&to=${T0 + 2e6}&px=100`)).series;
     ok(p.t.length > 50 && p.t.length <= 502, `${e.sort} plot: ${p.t.length}`);
   }
@@ -464,6 +469,25 @@ test('a move that is killed goes on, one that is cancelled or fails changes noth
   g.fault = null;
   ok((await api.get('/archive-classes/moving')).spec.engine, 'the class stays');
   for (const c of ['m.1', 'm.2']) equal(await recorded(c), await recorded(`twin.${c}`), c);
+});
+
+test('an engine that hangs does not keep the server from stopping', async () => {
+  await api.call('PATCH', `/ts-engines/${main.sort}`, { spec: { timeout: '10m' } });
+  await until(async () => (await status(main.sort)).state === 'up', 'the engine');
+  let hung = 0;
+  main.gate.fault = () => (hung++, 'hang');
+  await until(async () => {
+    await api.post('/samples', { samples: both([{ point: `${main.sort}.A`, t: T0 + 9.5e6, v: 1 }], `twin.${main.sort}.A`) });
+    return hung > 0;
+  }, 'a request that hangs');
+  const at = Date.now();
+  await stop(serve);
+  ok(Date.now() - at < 10000, `it took ${Date.now() - at} ms`);
+  main.gate.fault = null;
+  await start();
+  await api.call('PATCH', `/ts-engines/${main.sort}`, { spec: { timeout: '2s' } });
+  await drained(main.sort);
+  equal(await recorded(`${main.sort}.A`), await recorded(`twin.${main.sort}.A`));
 });
 
 test('samples are removed where they lie', async () => {

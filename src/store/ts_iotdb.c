@@ -248,20 +248,15 @@ static int verdict(int status, struct str body, char *why, size_t cap)
         int err;
     } known[] = {
         {200, 0},
-        {501, 0},
-        {903, 0}, /* database exists */
-        {600, ERR_UNAUTHENTICATED},
-        {800, ERR_UNAUTHENTICATED},
+        {501, 0}, /* the database exists */
+        {500, ERR_NOT_FOUND},
+        {508, ERR_NOT_FOUND}, /* database, path */
         {801, ERR_UNAUTHENTICATED},
-        {603, ERR_UNAUTHENTICATED},
-        {602, ERR_FORBIDDEN},
         {803, ERR_FORBIDDEN},
-        {508, ERR_NOT_FOUND},
-        {509, ERR_NOT_FOUND},
+        {509, ERR_INVALID}, /* path */
+        {507, ERR_INVALID}, /* types do not fit */
         {700, ERR_INVALID},
-        {701, ERR_INVALID},
-        {509, ERR_INVALID},
-        {507, ERR_INVALID},
+        {701, ERR_INVALID}, /* SQL */
     };
     AUTO_ARENA a;
     struct json *v;

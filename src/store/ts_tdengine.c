@@ -159,11 +159,11 @@ static int verdict(int status, struct str body, char *why, size_t cap)
         int64_t code;
         int err;
     } known[] = {
-        {0x0357, ERR_UNAUTHENTICATED}, {0x0350, ERR_UNAUTHENTICATED}, {0x0351, ERR_UNAUTHENTICATED},
-        {0x0303, ERR_FORBIDDEN},       {0x2644, ERR_FORBIDDEN},       {0x0381, ERR_NOT_FOUND}, /* database */
-        {0x0388, ERR_NOT_FOUND},       {0x0362, ERR_NOT_FOUND},       {0x2603, ERR_NOT_FOUND}, /* table */
-        {0x2662, ERR_NOT_FOUND},       {0x2600, ERR_INVALID},         {0x2602, ERR_INVALID},   /* syntax, column */
-        {0x0216, ERR_INVALID},         {0x060b, ERR_INVALID},         {0x2605, ERR_INVALID},   /* time out of KEEP */
+        {0x0357, ERR_UNAUTHENTICATED}, {0x0351, ERR_UNAUTHENTICATED},                          /* password, user */
+        {0x0303, ERR_FORBIDDEN},       {0x2644, ERR_FORBIDDEN},                                /* rights */
+        {0x0388, ERR_NOT_FOUND},       {0x0362, ERR_NOT_FOUND},       {0x2603, ERR_NOT_FOUND}, /* database, table */
+        {0x2600, ERR_INVALID},         {0x0216, ERR_INVALID},         {0x2602, ERR_INVALID},   /* syntax, column */
+        {0x2605, ERR_INVALID},         {0x060b, ERR_INVALID}, /* value, time out of KEEP */
     };
     AUTO_ARENA a;
     struct json *v;
