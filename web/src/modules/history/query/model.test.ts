@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ofAggregates, ofSamples, readAsked, requestOf } from './model';
+import { ofAggregates, ofSamples, readAsked, requestOf, roundStart } from './model';
 
 const asked = (text: string) => readAsked(new URLSearchParams(text));
 
@@ -14,6 +14,12 @@ describe('history query', () => {
     expect(requestOf(asked('mode=calc'), 0, 1, 'UTC')).toBeNull();
     expect(requestOf(asked('points=a&calendar=day'), 0.4, 1000, 'Asia/Shanghai')).toEqual({ path: '/history/aggregate', query: { points: 'a', from: 0, to: 1000, tz: 'Asia/Shanghai', calendar: 'day', fn: 'average,minimum,maximum' } });
     expect(requestOf(asked('mode=recorded&points=a&where=>10'), 0, 1, 'UTC')?.query).toMatchObject({ where: '>10', quality: 'all' });
+  });
+  it('begins windows at round times of the place', () => {
+    const at = Date.parse('2026-11-23T02:17:36Z');
+    expect(new Date(roundStart(at, '1m', 0)).toISOString()).toBe('2026-11-23T02:17:00.000Z');
+    expect(new Date(roundStart(at, '8h', -480)).toISOString()).toBe('2026-11-23T00:00:00.000Z'); /* 08:00 in Shanghai */
+    expect(roundStart(1234.4, 'nonsense', 0)).toBe(1234);
   });
   it('puts series of different times into one sheet', () => {
     const s = ofSamples([

@@ -1,6 +1,7 @@
 /* What is asked on the page of queries, as it stands in the URL, and the table that an answer makes. Pure. */
 import type { Query } from '@/lib/api';
 import type * as api from '@/lib/api.gen';
+import { parseDuration } from '@/lib/time';
 
 export type Mode = 'recorded' | 'interpolated' | 'aggregate' | 'calc';
 export const MODES: Mode[] = ['recorded', 'interpolated', 'aggregate', 'calc'];
@@ -32,9 +33,18 @@ export function readAsked(p: URLSearchParams): Asked {
   };
 }
 
+/* Windows begin at round times of the day here, as a person would have them. */
+export function roundStart(from: number, interval: string, offsetMinutes = new Date(from).getTimezoneOffset()): number {
+  const step = parseDuration(interval);
+  if (!step || step > 86400000) return Math.round(from);
+  const local = offsetMinutes * 60000;
+  return Math.floor((from - local) / step) * step + local;
+}
+
 /* The route and its query, or null while something is missing. */
 export function requestOf(a: Asked, from: number, to: number, tz: string): { path: string; query: Query } | null {
-  const range = { from: Math.round(from), to: Math.round(to), tz };
+  const begin = a.mode === 'recorded' || a.calendar ? Math.round(from) : roundStart(from, a.interval);
+  const range = { from: begin, to: Math.round(to), tz };
   const step: Query = a.calendar ? { calendar: a.calendar } : { interval: a.interval };
   if (a.mode === 'calc') return a.expr.trim() ? { path: '/history/calc', query: { expr: a.expr, ...range, interval: a.interval || '1h' } } : null;
   if (a.points.length === 0) return null;

@@ -15,7 +15,7 @@ function Figure({ title, value, sub }: { title: string; value: ReactNode; sub?: 
   return (
     <div className="panel panel-body storage-figure">
       <div className="soft small">{title}</div>
-      <div className="storage-value num">{value}</div>
+      <div className="storage-value">{value}</div>
       {sub && <div className="muted small">{sub}</div>}
     </div>
   );
@@ -32,7 +32,7 @@ function Figures({ s, growth }: { s: StorageAnswer; growth: GrowthAnswer | undef
   return (
     <div className="storage-figures">
       <Figure title={t('storage.stored')} value={formatBytes(bytes)} sub={t('storage.samplesOf', { n: formatCount(samples), head: formatCount(s.engine.samples_head) })} />
-      <Figure title={t('storage.compression')} value={ratio(bytes, samples)} sub={t('storage.bytesPer', { n: perSample(bytes, samples).toFixed(2) })} />
+      <Figure title={t('storage.compression')} value={ratio(bytes, samples)} sub={t('storage.bytesPer', { n: samples > 0 ? perSample(bytes, samples).toFixed(2) : '—' })} />
       <Figure title={t('storage.growth')} value={growth?.per_day_bytes ? t('storage.perDay', { n: formatBytes(growth.per_day_bytes) }) : '—'} sub={full ? t('storage.fullAt', { at: full }) : t('storage.noForecast')} />
       <Figure title={t('storage.disk')} value={formatBytes(s.disk_free)} sub={<Progress percent={Math.round(100 - (100 * s.disk_free) / Math.max(1, s.disk_total))} size="small" status={s.disk_free < s.disk_total * 0.1 ? 'exception' : 'normal'} />} />
       <Figure title={t('storage.range')} value={s.engine.oldest ? formatTime(s.engine.oldest).slice(0, 10) : '—'} sub={t('storage.until', { at: formatTime(s.engine.newest) })} />
@@ -86,7 +86,7 @@ export function Overview({ storage }: { storage: StorageAnswer }) {
         <div className="panel-head">{t('storage.growthTitle')}</div>
         <GrowthChart answer={growth.data} free={storage.disk_free} />
       </section>
-      <Places places={storage.places} at={storage.places_at} />
+      {storage.places.length > 0 && <Places places={storage.places} at={storage.places_at} />}
       <Classes classes={storage.classes} />
     </div>
   );
