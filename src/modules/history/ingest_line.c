@@ -249,7 +249,7 @@ static void write_fault(struct json_writer *w, const struct fault *f, bool zh)
     jw_end(w);
 }
 
-/* `error` is where clients of version 1 look, `code` and `message` those of version 2. */
+/* A problem document like all others; `error` is where clients of version 1 look, `code` and `message` those of 2. */
 static int answer_partial(struct ingest *x)
 {
     struct api_call *c = x->c;
@@ -260,8 +260,14 @@ static int answer_partial(struct ingest *x)
              f ? f->line : 0, f && f->point[0] ? f->point : "", f && f->point[0] ? ": " : "",
              f ? c->zh ? f->why.text_zh : f->why.text : "", x->dropped);
     struct json_writer w = api_answer(c);
+    c->res->content_type = "application/problem+json";
     jw_object(&w);
+    jw_kz(&w, "type", "about:blank");
+    jw_kz(&w, "title",
+          c->zh ? error_title_zh(none ? ERR_FORBIDDEN : ERR_INVALID) : error_title(none ? ERR_FORBIDDEN : ERR_INVALID));
+    jw_ki64(&w, "status", none ? 403 : 400);
     jw_kz(&w, "code", none ? "forbidden" : "invalid");
+    jw_kz(&w, "detail", text);
     jw_kz(&w, "message", text);
     jw_kz(&w, "error", text);
     jw_ki64(&w, "stored", (int64_t)x->stored);

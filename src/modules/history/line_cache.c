@@ -10,6 +10,7 @@
 
 #define ENTRIES_MAX 2000000
 #define KEYS_MAX (256u << 20)
+#define BUDGET (512u << 20) /* of all caches; over it those that use more than their share begin anew */
 #define NONE_S 20
 
 /* ---- the table ---- */
@@ -94,11 +95,31 @@ bool line_cache_why(struct line_cache *k, uint32_t at, struct line_seen *ret)
 
 /* ---- filling ---- */
 
+static size_t size_of(const struct line_cache *k)
+{
+    return k->keys.used + k->cap * sizeof *k->entry + k->nslots * sizeof *k->slot;
+}
+
+static void count(struct line_cache *k)
+{
+    size_t now = size_of(k);
+    atomic_fetch_add(&k->map->bytes, now - k->counted); /* modulo 2^64 */
+    k->counted = now;
+}
+
 static void begin_anew(struct line_cache *k)
 {
-    k->n = 0;
-    if (k->nslots) memset(k->slot, 0, k->nslots * sizeof *k->slot);
+    mem_free(TAKE(k->entry));
+    mem_free(TAKE(k->slot));
+    k->n = k->cap = k->nslots = 0;
     arena_reset(&k->keys);
+    count(k);
+}
+
+static bool too_large(const struct line_cache *k)
+{
+    if (k->n >= ENTRIES_MAX || k->keys.used > KEYS_MAX - 2 * LP_TEXT_MAX) return true;
+    return atomic_load(&k->map->bytes) > BUDGET && k->counted > BUDGET / LINE_CACHES;
 }
 
 static bool grow_slots(struct line_cache *k)
@@ -120,7 +141,7 @@ static bool grow_slots(struct line_cache *k)
 
 static struct line_entry *insert(struct line_cache *k, struct str series, struct str field, uint64_t hash)
 {
-    if (k->n >= ENTRIES_MAX || k->keys.used > KEYS_MAX - 2 * LP_TEXT_MAX) begin_anew(k);
+    if (too_large(k)) begin_anew(k);
     char *key = arena_alloc(&k->keys, series.n + field.n);
     if (!key || !grow_slots(k) || !mem_grow((void **)&k->entry, &k->cap, k->n + 1, sizeof *k->entry)) return NULL;
     memcpy(key, series.p, series.n);
@@ -130,6 +151,7 @@ static struct line_entry *insert(struct line_cache *k, struct str series, struct
     k->slot[i] = (uint32_t)k->n + 1;
     struct line_entry *e = &k->entry[k->n++];
     *e = (struct line_entry){.hash = hash, .key = key, .series_n = (uint32_t)series.n, .field_n = (uint32_t)field.n};
+    count(k);
     return e;
 }
 
@@ -196,6 +218,7 @@ void line_caches_forget(struct line_map *m, const uint32_t *num, size_t n)
 
 static void cache_free(struct line_cache *k)
 {
+    atomic_fetch_sub(&k->map->bytes, k->counted);
     pthread_rwlock_destroy(&k->lock);
     arena_fini(&k->keys);
     mem_free(k->entry);

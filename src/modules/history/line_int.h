@@ -25,6 +25,7 @@ struct line_map {
     struct line_cache *cache[LINE_CACHES]; /* each holds one reference */
     uint64_t clock;                        /* counts uses */
     atomic_uint generation;                /* of points and mappings */
+    atomic_size_t bytes;                   /* of all caches */
 };
 
 /* Dense and in the order in which series came; found by guess (the next one) or by hash. */
@@ -46,7 +47,7 @@ struct line_cache {
     struct line_entry *entry;
     size_t n, cap;
     uint32_t *slot; /* index + 1 */
-    size_t nslots;
+    size_t nslots, counted; /* counted: bytes of it in map->bytes */
     struct arena keys;
 };
 
