@@ -2,9 +2,10 @@
 // ClickHouse; a missing one is skipped and said), TDengine and Apache IoTDB are played by servers that take exactly the
 // documented requests. The same samples go to a point of each engine and to its twin in the embedded one and are read back
 // equal; a gate between plays the faults: away, 500, slow, half answers, a wrong password; then classes are moved.
-import { spawn } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import { dirname, join } from 'node:path';
 import { Api, BIN, cleanup, equal, freePort, ok, run, signIn, sleep, startServe, stop, tempDir, test, until } from './lib.mjs';
 
@@ -311,6 +312,22 @@ test('settings are tried, and what is wrong is said', async () => {
     const r = await api.post('/ts-engines:test', { spec: { ...spec, ...change } });
     ok(!r.ok && r.where === where && r.detail.includes(word), JSON.stringify(r));
   }
+});
+
+test('over TLS the certificate counts', async () => {
+  const d = tempDir();
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=engine', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', join(d, 'key'), '-out', join(d, 'cert')], { stdio: 'ignore' });
+  const t = new URL(main.direct);
+  const s = https.createServer({ key: readFileSync(join(d, 'key')), cert: readFileSync(join(d, 'cert')) }, (req, res) => {
+    req.pipe(http.request({ host: t.hostname, port: t.port, method: req.method, path: req.url, headers: req.headers }, (r) => { res.writeHead(r.statusCode, r.headers); r.pipe(res); }));
+  });
+  cleanup(() => new Promise((r) => { s.close(r); s.closeAllConnections(); }));
+  await new Promise((r) => s.listen(0, '127.0.0.1', r));
+  const spec = { engine: main.sort, url: `https://127.0.0.1:${s.address().port}`, database: 'plant', user: USER, password: PASSWORD };
+  const without = await api.post('/ts-engines:test', { spec });
+  ok(!without.ok && /certificate|SSL/i.test(without.detail), JSON.stringify(without));
+  const trusted = await api.post('/ts-engines:test', { spec: { ...spec, ca: join(d, 'cert') } });
+  ok(trusted.ok, JSON.stringify(trusted));
 });
 
 const FAR = { influxdb: 1, clickhouse: 1, tdengine: 1, iotdb: 1 };
