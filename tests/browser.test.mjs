@@ -358,7 +358,10 @@ test('generic pages: history shows what changed and goes back', async () => {
 const ROUTES = ['/', '/trends', `/trends?points=${PENS.join(',')}&from=now-5m&to=now`, '/points', '/connections', '/connections/new', '/r', '/r/channels', '/r/devices', '/r/points', '/r/archive-classes',
   '/r/users', '/r/roles', '/r/roles/administrator', '/r/trends', '/r/points/UI.INT', '/r/points?bin=1', '/r/user-kinds', '/r/user-kinds/new', '/r/code-rules', '/r/code-rules/new', '/system/tokens', '/system/sessions', '/system/audit',
   '/alarms', '/alarms?view=history', '/notices', '/r/push-devices', '/r/provision-profiles', '/r/message-channels', '/r/subscriptions', '/system/deliveries', '/system/orgs', '/r/groups', '/system/roles', '/system/jobs', '/r/schedules',
-  '/system/settings', '/system/attachments', '/system/about', '/r/users/admin?tab=access', '/r/users/admin?tab=account', '/no/such/page'];
+  '/system/settings', '/system/attachments', '/system/about', '/r/users/admin?tab=access', '/r/users/admin?tab=account', '/no/such/page',
+  '/history', `/history?points=${PENS.join(',')}&from=now-10m&to=now&interval=1m`, `/history?mode=calc&expr=${encodeURIComponent(`'${PENS[0]}' / 2`)}&from=now-10m&to=now&interval=1m`, '/storage', '/storage?tab=usage', '/storage?tab=engines', '/storage?tab=damage',
+  '/r/archive-classes/standard?tab=preview', `/r/points/${PENS[0]}?tab=advice`, '/r/ts-engines', '/r/ts-engines/new', '/r/line-mappings', '/backups', '/r/backup-plans', '/r/backup-plans/new',
+];
 const nameOf = (path) => (path === '/' ? 'overview' : path.replace(/\?.*/, '-open').replace(/[^\w-]+/g, '-').replace(/^-/, ''));
 
 for (const [width, height] of [[1440, 900], [390, 844]]) for (const lang of ['zh', 'en']) {
