@@ -21,27 +21,52 @@ static const char pairs[201] = "000102030405060708091011121314151617181920212223
                                "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
                                "8081828384858687888990919293949596979899";
 
-/* Right-aligned: the digits end before `end`; returns their begin. */
-static char *put_back(char *end, uint64_t v)
+/* The digits of v, ending before `end`. */
+static void put_back(char *end, uint64_t v)
 {
     while (v >= 100) {
         uint64_t q = v / 100;
         memcpy(end -= 2, pairs + (v - q * 100) * 2, 2);
         v = q;
     }
-    if (v >= 10) {
-        memcpy(end -= 2, pairs + v * 2, 2);
-        return end;
-    }
-    *--end = (char)('0' + v);
-    return end;
+    if (v >= 10)
+        memcpy(end - 2, pairs + v * 2, 2);
+    else
+        end[-1] = (char)('0' + v);
+}
+
+static const uint64_t powers[20] = {1,
+                                    10,
+                                    100,
+                                    1000,
+                                    10000,
+                                    100000,
+                                    1000000,
+                                    10000000,
+                                    100000000,
+                                    1000000000,
+                                    10000000000,
+                                    100000000000,
+                                    1000000000000,
+                                    10000000000000,
+                                    100000000000000,
+                                    1000000000000000,
+                                    10000000000000000,
+                                    100000000000000000,
+                                    1000000000000000000,
+                                    10000000000000000000u};
+
+static size_t count_digits(uint64_t v)
+{
+    unsigned guess = (64u - (unsigned)__builtin_clzll(v | 1)) * 1233 >> 12; /* log10(2) = 0.30103 */
+    return guess + (v >= powers[guess]) + (v == 0);
 }
 
 size_t decimal_u64(char *out, uint64_t v)
 {
-    char tmp[24], *end = tmp + sizeof tmp, *p = put_back(end, v);
-    memcpy(out, p, (size_t)(end - p));
-    return (size_t)(end - p);
+    size_t n = count_digits(v);
+    put_back(out + n, v);
+    return n;
 }
 
 size_t decimal_i64(char *out, int64_t v)
@@ -60,18 +85,24 @@ static void strip(uint64_t *digits, int *places)
 
 static size_t put(char *out, bool neg, uint64_t digits, int places)
 {
-    char tmp[48], *end = tmp + sizeof tmp, *p;
-    size_t n = 0;
+    char *p = out;
     strip(&digits, &places);
-    if (neg) out[n++] = '-';
-    if (places == 0) return n + decimal_u64(out + n, digits);
-    p = put_back(end, digits);
-    while (end - p <= places) *--p = '0'; /* 0.00123 */
-    size_t whole = (size_t)(end - p) - (size_t)places;
-    memcpy(out + n, p, whole);
-    out[n + whole] = '.';
-    memcpy(out + n + whole + 1, p + whole, (size_t)places);
-    return n + whole + 1 + (size_t)places;
+    if (neg) *p++ = '-';
+    size_t n = count_digits(digits), behind = (size_t)places;
+    if (behind == 0) {
+        put_back(p + n, digits);
+        return (size_t)(p - out) + n;
+    }
+    if (n <= behind) { /* 0.00123 */
+        memset(p, '0', behind + 2 - n);
+        put_back(p + behind + 2, digits);
+        p[1] = '.';
+        return (size_t)(p - out) + behind + 2;
+    }
+    put_back(p + n + 1, digits); /* a place to the right; what stands before the point comes back */
+    for (size_t i = 0; i < n - behind; i++) p[i] = p[i + 1];
+    p[n - behind] = '.';
+    return (size_t)(p - out) + n + 1;
 }
 
 static bool short_form(double mag, int magnitude, uint64_t *ret_digits, int *ret_places)

@@ -3,7 +3,6 @@
  * Days since 1970 and civil dates: the era algorithm (400 years of 146,097 days, years that begin in March) of
  * H. Hinnant, "chrono-Compatible Low-Level Date Algorithms". Pure; any thread. */
 #include "base/time.h"
-#include <stdio.h>
 
 #define US_PER_DAY (86400 * TIME_US_PER_S)
 
@@ -44,17 +43,32 @@ int64_t civil_to_us(const struct civil *c)
     return sec * TIME_US_PER_S + c->micro;
 }
 
+static char *put_digits(char *p, unsigned v, int n)
+{
+    for (int i = n; i-- > 0; v /= 10) p[i] = (char)('0' + v % 10);
+    return p + n;
+}
+
+static char *put_char(char *p, char c)
+{
+    *p = c;
+    return p + 1;
+}
+
 const char *time_format(int64_t time_us, char out[TIME_TEXT_MAX])
 {
     struct civil c = civil_from_us(time_us < TIME_MIN_US ? TIME_MIN_US : time_us > TIME_MAX_US ? TIME_MAX_US : time_us);
-    char fraction[8] = "";
+    char *p = put_digits(out, (unsigned)c.year, 4);
+    p = put_digits(put_char(p, '-'), (unsigned)c.month, 2);
+    p = put_digits(put_char(p, '-'), (unsigned)c.day, 2);
+    p = put_digits(put_char(p, 'T'), (unsigned)c.hour, 2);
+    p = put_digits(put_char(p, ':'), (unsigned)c.minute, 2);
+    p = put_digits(put_char(p, ':'), (unsigned)c.second, 2);
     if (c.micro % 1000)
-        snprintf(fraction, sizeof(fraction), ".%06u", (unsigned)c.micro % 1000000);
+        p = put_digits(put_char(p, '.'), (unsigned)c.micro, 6);
     else if (c.micro)
-        snprintf(fraction, sizeof(fraction), ".%03u", (unsigned)c.micro / 1000 % 1000);
-    snprintf(out, TIME_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02u%sZ", (unsigned)c.year % 10000, (unsigned)c.month % 100,
-             (unsigned)c.day % 100, (unsigned)c.hour % 100, (unsigned)c.minute % 100, (unsigned)c.second % 100,
-             fraction);
+        p = put_digits(put_char(p, '.'), (unsigned)c.micro / 1000, 3);
+    *put_char(p, 'Z') = 0;
     return out;
 }
 

@@ -105,6 +105,7 @@ enum agg_need {
     AGG_VALUES = 1,   /* the values themselves */
     AGG_LOOKS_ON = 2, /* the next usable sample after the window */
     AGG_TIME = 4,     /* has a time of its own */
+    AGG_TO_END = 8,   /* depends on the line to the first sample after the window */
 };
 struct agg_fn {
     const char *name, *part13; /* part13 NULL: ours */

@@ -3,6 +3,7 @@
  * The columns of a series come at the same time, so v, q and r are kept in buffers of their own until the series
  * ends; t goes straight out. All of them together stay below ANSWER_MAX. */
 #include <math.h>
+#include "base/decimal.h"
 #include "base/json.h"
 #include "base/time.h"
 #include "modules/history/aggregate.h"
@@ -58,24 +59,81 @@ static void json_series(struct answer *a, const struct answer_point *p)
     if (a->head.shape == ANSWER_SAMPLES) buf_z(b, ",\"t\":[");
 }
 
+/* Where the next cell of each column goes, with room for ROWS_AT_ONCE of them. */
+#define ROWS_AT_ONCE 128
+struct cursor {
+    char *t, *v, *q, *r;
+};
+
+static char *room(struct buf *b)
+{
+    return (char *)buf_space(b, ROWS_AT_ONCE * (DECIMAL_MAX + 2));
+}
+
+static bool open_cursor(struct json_answer *j, struct cursor *c)
+{
+    c->t = room(&j->base.out);
+    c->v = room(&j->column[COLUMN_V]);
+    c->q = room(&j->column[COLUMN_Q]);
+    c->r = room(&j->column[COLUMN_R]);
+    for (int i = 0; i < COLUMNS; i++)
+        if (j->column[i].err) j->base.out.err = j->column[i].err;
+    return c->t && c->v && c->q && c->r;
+}
+
+static void advance(struct buf *b, const char *end)
+{
+    b->n = (size_t)(end - (const char *)b->p);
+}
+
+static void close_cursor(struct json_answer *j, const struct cursor *c)
+{
+    advance(&j->base.out, c->t);
+    advance(&j->column[COLUMN_V], c->v);
+    advance(&j->column[COLUMN_Q], c->q);
+    advance(&j->column[COLUMN_R], c->r);
+}
+
+/* Up to ROWS_AT_ONCE rows written in place; ends before a text, which may be of any length. */
+static size_t write_rows(struct json_answer *j, struct cursor *c, const struct sample *s, size_t n)
+{
+    size_t i = 0;
+    if (n > ROWS_AT_ONCE) n = ROWS_AT_ONCE;
+    for (; i < n && s[i].type != SAMPLE_STRING; i++) {
+        if (j->nsamples++) *c->t++ = *c->v++ = *c->q++ = *c->r++ = ',';
+        c->t = put_time_ms(c->t, s[i].time_us);
+        c->v = put_value(c->v, &s[i]);
+        *c->q++ = (char)('0' + s[i].quality);
+        c->r += decimal_u64(c->r, s[i].flags & SAMPLE_REASON_MASK);
+    }
+    return i;
+}
+
+static void write_text_row(struct json_answer *j, const struct sample *s)
+{
+    struct buf *b = &j->base.out, *v = &j->column[COLUMN_V], *q = &j->column[COLUMN_Q], *r = &j->column[COLUMN_R];
+    if (j->nsamples++) {
+        buf_u8(b, ',');
+        buf_u8(v, ',');
+        buf_u8(q, ',');
+        buf_u8(r, ',');
+    }
+    write_time_ms(b, s->time_us);
+    write_value(v, s, j->base.strings);
+    buf_u8(q, (uint8_t)('0' + s->quality));
+    write_small(r, s->flags & SAMPLE_REASON_MASK);
+}
+
 static void json_samples(struct answer *a, const struct sample *s, size_t n)
 {
     struct json_answer *j = of(a);
-    struct buf *v = &j->column[COLUMN_V], *q = &j->column[COLUMN_Q], *r = &j->column[COLUMN_R];
-    for (size_t i = 0; i < n; i++) {
-        if (j->nsamples++) {
-            buf_u8(&a->out, ',');
-            buf_u8(v, ',');
-            buf_u8(q, ',');
-            buf_u8(r, ',');
-        }
-        write_time_ms(&a->out, s[i].time_us);
-        write_value(v, &s[i], a->strings);
-        buf_u8(q, (uint8_t)('0' + s[i].quality));
-        write_small(r, s[i].flags & SAMPLE_REASON_MASK);
+    struct cursor c;
+    size_t i = 0;
+    while (i < n && open_cursor(j, &c)) {
+        i += write_rows(j, &c, s + i, n - i);
+        close_cursor(j, &c);
+        if (i < n && s[i].type == SAMPLE_STRING) write_text_row(j, &s[i++]);
     }
-    for (int i = 0; i < COLUMNS; i++)
-        if (j->column[i].err) a->out.err = j->column[i].err;
 }
 
 /* What the columns hold goes out; errors of theirs become the answer's. */

@@ -57,7 +57,8 @@ struct fill {
     int64_t looked;       /* INT64_MIN: not looked yet */
     int64_t ask;          /* where the scan stopped to look */
     struct agg_around around;
-    size_t begin, stop;        /* the rows that are wanted */
+    size_t begin, stop; /* the rows that are wanted */
+    bool known;
     struct sample first, next; /* the sample before them, the first one behind them */
     struct sample last;        /* the last of all, where nothing lies behind */
 };
@@ -117,6 +118,19 @@ static int data_end(struct fill *f, int64_t to)
     f->p->store->ops->stats(f->p->store, &st);
     f->around.data_to = f->last.point ? f->last.time_us : INT64_MIN;
     if (f->last.point && st.newest_us > f->around.data_to) f->around.data_to = st.newest_us;
+    return err;
+}
+
+/* What lies around the rows that are wanted, and where the data begin and end: asked once, when it is needed. */
+static int know(struct fill *f)
+{
+    const int64_t *edge = f->p->edges;
+    if (f->known) return 0;
+    int err = before(f, edge[f->begin] - 1, &f->first);
+    if (!err) err = after(f, edge[f->stop], &f->next);
+    if (!err) err = data_begin(f, edge[f->begin]);
+    if (!err) err = data_end(f, edge[f->stop]);
+    f->known = err == 0;
     return err;
 }
 
@@ -254,8 +268,9 @@ static int close_rest(struct fill *f, const struct sample *following, struct err
 /* What follows the window that ends at `row`. */
 static int following(struct fill *f, size_t row, struct sample *ret)
 {
+    if (row != f->stop || !f->known) return after(f, f->p->edges[row], ret);
     *ret = f->next;
-    return row == f->stop ? 0 : after(f, f->p->edges[row], ret);
+    return 0;
 }
 
 static int unreadable(int err, struct error *e)
@@ -268,7 +283,8 @@ static int run_of_windows(struct fill *f, size_t from, size_t to, struct error *
     struct sample next = {0};
     f->row = from;
     f->end = to;
-    int err = look_back(f, from);
+    int err = know(f);
+    if (!err) err = look_back(f, from);
     if (!err) err = following(f, to, &next);
     if (err) return unreadable(err, e);
     open_window(f);
@@ -291,11 +307,11 @@ static int keep_summary(void *ctx, size_t i, const struct ts_summary *s)
     return 0;
 }
 
-/* Good from end to end, as far as the summary tells; what follows is looked at by the caller. */
-static bool clean(const struct fill *f, const struct ts_summary *s, int64_t from, int64_t to)
+/* Good from end to end (so also inside the data), as far as the summary tells. */
+static bool clean(const struct ts_summary *s, int64_t from, int64_t to)
 {
-    return s->count && s->count == s->good && s->good == s->usable && from >= f->around.data_from &&
-           to <= f->around.data_to && fabs(s->good_s - (double)(to - from) / 1e6) < 1e-6 * (1 + s->good_s);
+    return s->count && s->count == s->good && s->good == s->usable &&
+           fabs(s->good_s - (double)(to - from) / 1e6) < 1e-6 * (1 + s->good_s);
 }
 
 static int good_after(struct fill *f, const struct quick *q, size_t row, bool *ret)
@@ -304,7 +320,7 @@ static int good_after(struct fill *f, const struct quick *q, size_t row, bool *r
     struct sample s = {0};
     int err = 0;
     *ret = true;
-    if (f->cfg.stepped) return 0;
+    if (f->cfg.stepped || !(f->needs & AGG_TO_END)) return 0;
     if (i + 1 < q->n && q->s[i + 1].count)
         s = q->s[i + 1].first;
     else
@@ -329,7 +345,7 @@ static int by_summaries(struct fill *f, struct error *e)
     int err = ts_windows(p->store, f->point, p->edges + f->begin, n, f->cfg.stepped, keep_summary, &q, e);
     for (size_t row = f->begin; !err && row < f->stop; row++) {
         const struct ts_summary *s = &q.s[row - f->begin];
-        bool good = clean(f, s, p->edges[row], p->edges[row + 1]);
+        bool good = clean(s, p->edges[row], p->edges[row + 1]);
         if (good && good_after(f, &q, row, &good)) err = unreadable(ERR_IO, e);
         if (err || !good) continue;
         if (open < row) err = run_of_windows(f, open, row, e);
@@ -353,14 +369,8 @@ static bool may_be_quick(const struct fill *f)
 
 static int fill_windows(struct fill *f, size_t from, size_t to, struct error *e)
 {
-    const int64_t *edge = f->p->edges;
     f->begin = from;
     f->stop = to;
-    int err = before(f, edge[from] - 1, &f->first);
-    if (!err) err = after(f, edge[to], &f->next);
-    if (!err) err = data_begin(f, edge[from]);
-    if (!err) err = data_end(f, edge[to]);
-    if (err) return unreadable(err, e);
     for (size_t i = 0; i < f->p->nfn; i++) f->needs |= f->p->fn[i]->needs;
     return may_be_quick(f) ? by_summaries(f, e) : run_of_windows(f, from, to, e);
 }

@@ -1,23 +1,43 @@
 /* text.c - see text.h. */
 #include "modules/history/text.h"
+#include <math.h>
 #include "base/decimal.h"
 #include "base/json.h"
+
+char *put_time_ms(char *to, int64_t time_us)
+{
+    bool minus = time_us < 0;
+    uint64_t mag = minus ? 0 - (uint64_t)time_us : (uint64_t)time_us, us = mag % 1000;
+    if (minus) *to++ = '-';
+    to += decimal_u64(to, mag / 1000);
+    if (!us) return to;
+    *to++ = '.';
+    *to++ = (char)('0' + us / 100);
+    *to++ = (char)('0' + us / 10 % 10);
+    *to++ = (char)('0' + us % 10);
+    return to;
+}
+
+static char *put_null(char *to)
+{
+    memcpy(to, "null", 4);
+    return to + 4;
+}
+
+char *put_value(char *to, const struct sample *s)
+{
+    switch (s->type) {
+    case SAMPLE_DOUBLE: return isfinite(s->v.d) ? to + decimal_double(to, s->v.d) : put_null(to);
+    case SAMPLE_INT: return to + decimal_i64(to, s->v.i);
+    case SAMPLE_BOOL: *to = s->v.i ? '1' : '0'; return to + 1;
+    default: return put_null(to);
+    }
+}
 
 void write_time_ms(struct buf *b, int64_t time_us)
 {
     char t[DECIMAL_MAX];
-    size_t n = 0;
-    bool minus = time_us < 0;
-    uint64_t mag = minus ? 0 - (uint64_t)time_us : (uint64_t)time_us, us = mag % 1000;
-    if (minus) t[n++] = '-';
-    n += decimal_u64(t + n, mag / 1000);
-    if (us) {
-        t[n++] = '.';
-        t[n++] = (char)('0' + us / 100);
-        t[n++] = (char)('0' + us / 10 % 10);
-        t[n++] = (char)('0' + us % 10);
-    }
-    buf_add(b, t, n);
+    buf_add(b, t, (size_t)(put_time_ms(t, time_us) - t));
 }
 
 static void write_string(struct buf *b, uint64_t id, struct ts_store *strings)
@@ -45,11 +65,8 @@ void write_small(struct buf *b, unsigned v)
 void write_value(struct buf *b, const struct sample *s, struct ts_store *strings)
 {
     char t[DECIMAL_MAX];
-    switch (s->type) {
-    case SAMPLE_DOUBLE: write_number(b, s->v.d); break;
-    case SAMPLE_INT: buf_add(b, t, decimal_i64(t, s->v.i)); break;
-    case SAMPLE_BOOL: buf_u8(b, s->v.i ? '1' : '0'); break;
-    case SAMPLE_STRING: write_string(b, s->v.u, strings); break;
-    default: buf_z(b, "null");
-    }
+    if (s->type == SAMPLE_STRING)
+        write_string(b, s->v.u, strings);
+    else
+        buf_add(b, t, (size_t)(put_value(t, s) - t));
 }
