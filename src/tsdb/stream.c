@@ -347,3 +347,47 @@ void stream_close(struct stream *s)
     mem_free(s->cells);
     mem_free(s->dirty);
 }
+
+/* ---- neighbours ---- */
+#define NEAR_US (INT64_C(8) * 3600000000)
+
+/* First and last sample of a range; 1 when there is one. */
+static int ends_of(struct tsdb *db, uint32_t point, int64_t from, int64_t to, struct sample *first, struct sample *last)
+{
+    struct stream s;
+    struct run r;
+    int rc, found = 0;
+    stream_open(&s, db, point, from, to, 0, NULL, NULL);
+    while ((rc = stream_next(&s, &r)) == 1) {
+        if (!found) *first = r.block ? r.block->first : r.s[0];
+        *last = r.block ? r.block->last : r.s[r.n - 1];
+        found = 1;
+    }
+    stream_close(&s);
+    return rc ? rc : found;
+}
+
+static int64_t farther(int64_t span)
+{
+    return span > INT64_MAX / 32 ? INT64_MAX : span * 32;
+}
+
+int stream_before(struct tsdb *db, uint32_t point, int64_t at, struct sample *ret)
+{
+    struct sample first;
+    for (int64_t span = NEAR_US, from = at, to = at;; span = farther(span), to = from) {
+        from = span == INT64_MAX || at < INT64_MIN + span ? INT64_MIN : at - span;
+        int rc = ends_of(db, point, from, to, &first, ret);
+        if (rc || from == INT64_MIN) return rc == 1 ? 0 : rc ? rc : ERR_NOT_FOUND;
+    }
+}
+
+int stream_after(struct tsdb *db, uint32_t point, int64_t at, struct sample *ret)
+{
+    struct sample last;
+    for (int64_t span = NEAR_US, from = at, to = at;; span = farther(span), from = to) {
+        to = span == INT64_MAX || at > INT64_MAX - span ? INT64_MAX : at + span;
+        int rc = ends_of(db, point, from, to, ret, &last);
+        if (rc || to == INT64_MAX) return rc == 1 ? 0 : rc ? rc : ERR_NOT_FOUND;
+    }
+}

@@ -41,4 +41,7 @@ void stream_open(struct stream *s, struct tsdb *db, uint32_t point, int64_t from
 int stream_next(struct stream *s, struct run *ret);
 /* Give the block that was given last as samples instead; not for cells. */
 int stream_split(struct stream *s, const struct run *r);
+/* The last sample before `at`, or the first at or behind it, where only rollups may be left. ERR_NOT_FOUND. */
+int stream_before(struct tsdb *db, uint32_t point, int64_t at, struct sample *ret);
+int stream_after(struct tsdb *db, uint32_t point, int64_t at, struct sample *ret);
 void stream_close(struct stream *s);

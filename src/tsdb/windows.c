@@ -96,10 +96,25 @@ static int gather(struct windows *w, struct stream *s, bool *ret_own)
     return rc;
 }
 
+/* Where the samples of a point expire while its rollups are kept; INT64_MIN: nowhere. */
+static int64_t kept_before(struct tsdb *db, uint32_t point)
+{
+    uint8_t c = tsdb_class_of(db, point);
+    pthread_mutex_lock(&db->lock);
+    int64_t t = db->classes[c].rollup_age_us ? db->floor[c] : INT64_MIN;
+    pthread_mutex_unlock(&db->lock);
+    return t;
+}
+
 static int finish(struct windows *w, struct tsdb *db, uint32_t point, bool *ret_own)
 {
     struct sample next;
-    int rc = w->step ? ERR_NOT_FOUND : db_after(&db->store, point, w->edges[w->n], &next);
+    int64_t to = w->edges[w->n];
+    int rc = ERR_NOT_FOUND;
+    if (!w->step && to < kept_before(db, point))
+        rc = stream_after(db, point, to, &next);
+    else if (!w->step)
+        rc = db_after(&db->store, point, to, &next);
     if (rc && rc != ERR_NOT_FOUND) return rc;
     *ret_own = true;
     return close_until(w, INT64_MAX, rc ? NULL : &next);
@@ -110,6 +125,8 @@ static int begin(struct windows *w, struct tsdb *db, uint32_t point)
 {
     int rc = ERR_NOT_FOUND;
     if (w->edges[0] > INT64_MIN) rc = db_before(&db->store, point, w->edges[0] - 1, &w->prev);
+    if (rc == ERR_NOT_FOUND && w->edges[0] > INT64_MIN && kept_before(db, point) > INT64_MIN)
+        rc = stream_before(db, point, w->edges[0], &w->prev);
     w->any_prev = rc == 0;
     return rc == ERR_NOT_FOUND ? 0 : rc;
 }
