@@ -208,6 +208,7 @@ int tombs_load(struct tsdb *db)
     for (; t && t->n < n; t->n++) {
         t->t[t->n] = get_row(&in);
         if (t->t[t->n].gen == UINT32_MAX) t->t[t->n].gen = 0;
+        t->t[t->n].serial = ++db->keep.tomb_serial;
         if (t->t[t->n].gen > db->next_gen) db->next_gen = t->t[t->n].gen;
     }
     mem_free(block);
@@ -219,6 +220,7 @@ int tombs_load(struct tsdb *db)
 int tombs_add(struct tsdb *db, uint32_t point, int64_t from, int64_t to, uint64_t prio)
 {
     struct tomb x = {.point = point, .gen = db->next_gen, .from = from, .to = to, .prio = prio};
+    x.serial = ++db->keep.tomb_serial;
     struct tombs *t = with(db->keep.tombs, &x);
     if (!t) return ERR_NOMEM;
     publish(db, t);
@@ -294,6 +296,7 @@ static int remove_range(struct tsdb *db, const struct wal_remove *r, struct erro
     int rc = make_older(db, r->point, r->from, r->to);
     struct view *v = view_get(db);
     struct tomb x = {.point = r->point, .gen = db->next_gen, .from = r->from, .to = r->to};
+    x.serial = ++db->keep.tomb_serial;
     x.prio = head_number(v->heads[v->nheads - 1]) * 2;
     view_put(v);
     struct tombs *t = rc ? NULL : with(db->keep.tombs, &x);
@@ -341,34 +344,53 @@ static bool heads_older(const struct view *v, const struct tomb *t)
     return head_number(v->heads[0]) * 2 < t->prio;
 }
 
-/* The first segment that holds something deleted goes to *ret_seg; `still` tells of each deletion whether it is needed.
- */
-static int look(struct tsdb *db, const struct view *v, const struct tombs *t, bool *still, size_t *ret_seg)
+/* Does the segment hold something deleted? Deletions that it was looked at for are not looked at again. 1, 0 or an
+ * error. */
+static int holds_any(struct tsdb *db, struct seg *seg, const struct tombs *t)
 {
-    bool rolls = !db->no_rollups || db->roll_next > 1; /* there are files that must come to know of it */
-    *ret_seg = SIZE_MAX;
+    uint64_t *seen = seg_seen(seg), newest = *seen;
     for (size_t i = 0; i < t->n; i++) {
-        still[i] = heads_older(v, &t->t[i]) || (rolls && t->t[i].gen > v->roll_gen);
-        for (size_t k = 0; k < v->nsegs; k++) {
-            int rc = holds(db, v->segs[k], &t->t[i]);
-            if (rc == ERR_UNAVAILABLE || rc == ERR_IO) rc = 0, still[i] = true; /* its place is away: another time */
-            if (rc < 0) return rc;
-            if (rc && *ret_seg == SIZE_MAX) *ret_seg = k;
-            if (rc) return 0;
+        if (t->t[i].serial > newest) newest = t->t[i].serial;
+        int rc = t->t[i].serial > *seen ? holds(db, seg, &t->t[i]) : 0;
+        if (rc) return rc;
+    }
+    *seen = newest;
+    return 0;
+}
+
+/* The first segment that holds something deleted goes to *ret_seg; *ret_away: others could not be looked at. */
+static int look(struct tsdb *db, const struct view *v, const struct tombs *t, size_t *ret_seg, bool *ret_away)
+{
+    *ret_seg = SIZE_MAX;
+    for (size_t k = 0; k < v->nsegs; k++) {
+        int rc = holds_any(db, v->segs[k], t);
+        if (rc == 1) {
+            *ret_seg = k;
+            return 0;
         }
+        if (rc == ERR_UNAVAILABLE || rc == ERR_IO)
+            *ret_away = true; /* its place is away: another time */
+        else if (rc)
+            return rc;
     }
     return 0;
 }
 
-static int forget(struct tsdb *db, const struct tombs *t, const bool *still)
+static bool needed(struct tsdb *db, const struct view *v, const struct tomb *t)
+{
+    bool rolls = !db->no_rollups || db->roll_next > 1; /* there are files that must come to know of it */
+    return heads_older(v, t) || (rolls && t->gen > v->roll_gen);
+}
+
+static int forget(struct tsdb *db, const struct view *v, const struct tombs *t)
 {
     size_t left = 0;
-    for (size_t i = 0; i < t->n; i++) left += still[i];
+    for (size_t i = 0; i < t->n; i++) left += needed(db, v, &t->t[i]);
     if (left == t->n) return 0;
     struct tombs *n = left ? tombs_new(left) : NULL;
     if (left && !n) return ERR_NOMEM;
     for (size_t i = 0; i < t->n; i++)
-        if (still[i]) n->t[n->n++] = t->t[i];
+        if (needed(db, v, &t->t[i])) n->t[n->n++] = t->t[i];
     publish(db, n);
     return tombs_save(db);
 }
@@ -388,15 +410,14 @@ int tombs_purge(struct tsdb *db)
         return rc;
     }
     struct view *v = view_get(db);
-    bool *still = mem_calloc(t->n + 1, sizeof *still);
-    rc = still ? look(db, v, t, still, &seg) : ERR_NOMEM;
+    bool away = false;
+    rc = look(db, v, t, &seg, &away);
     if (!rc && seg != SIZE_MAX) {
         rc = compact_range(db, seg, 1, job_floor(db, seg_info(v->segs[seg])->class_id));
         if (!rc) rc = 1;
-    } else if (!rc) {
-        rc = forget(db, t, still);
+    } else if (!rc && !away) {
+        rc = forget(db, v, t);
     }
-    mem_free(still);
     view_put(v);
     tombs_put(t);
     return rc;

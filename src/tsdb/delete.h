@@ -12,6 +12,7 @@ struct tomb {
     uint32_t gen;     /* segments of this generation and later were written without what it hides */
     int64_t from, to; /* [from, to) */
     uint64_t prio;    /* sources below are hidden */
+    uint64_t serial;  /* rises with every deletion of this run; not in the file */
 };
 struct tombs {
     atomic_int refs;

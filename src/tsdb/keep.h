@@ -58,9 +58,10 @@ struct keep {
     pthread_mutex_t moving;  /* one at a time; before work */
     int64_t until_us;        /* of the restore that is under way; 0: none */
     struct tombs *tombs;     /* lock; changed with work held too */
-    bool tombs_dirty;        /* work, and the four below */
-    bool purge_now;          /* do not wait until deleting has come to rest */
-    uint64_t removed_ns;     /* the last deletion */
+    bool tombs_dirty;        /* work, and the five below */
+    uint64_t tomb_serial;
+    bool purge_now;      /* do not wait until deleting has come to rest */
+    uint64_t removed_ns; /* the last deletion */
     struct keep_archive archive;
     struct keep_clock clock;
     uint64_t rewritten; /* work: of the job that is running */

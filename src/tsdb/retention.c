@@ -133,7 +133,9 @@ static int age_once(struct tsdb *db, uint8_t class_id, int64_t floor)
         int64_t cut = s->class_id == class_id ? retention_cut(s, floor) : INT64_MIN;
         if (cut == INT64_MIN) continue;
         rc = compact_range(db, i, 1, cut);
-        if (!rc) rc = 1;
+        bool away = rc < 0 && s->place != TS_HOT && seg_away(v->segs[i]);
+        rc = rc ? rc : 1;
+        if (away) rc = 0; /* another time; the floor hides what is too old */
     }
     view_put(v);
     return rc;
@@ -183,12 +185,14 @@ int tsdb_enforce_retention(struct ts_store *st, struct error *e)
     pthread_mutex_lock(&db->lock);
     memcpy(classes, db->classes, sizeof classes);
     pthread_mutex_unlock(&db->lock);
-    for (uint8_t i = 0; i < TSDB_CLASSES && !rc; i++) {
+    for (uint8_t i = 0; i < TSDB_CLASSES; i++) { /* one that fails does not keep the others from it */
         classes[i].id = i;
-        rc = enforce_class(db, &classes[i], now);
+        int one = enforce_class(db, &classes[i], now);
+        if (one && !rc) rc = one;
     }
     pthread_mutex_unlock(&db->work);
-    if (!rc) rc = places_move(db, classes, now);
+    int moved = places_move(db, classes, now);
+    if (!rc) rc = moved;
     damage_flush(db);
     pthread_mutex_lock(&db->lock);
     if (db->keep.tombs) { /* deletions that wait for their segments to be rewritten */

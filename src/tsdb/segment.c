@@ -29,7 +29,8 @@ struct seg {
     seg_damage_fn *damage;
     void *damage_ctx;
     struct point_set *points; /* once asked for */
-    atomic_int err;           /* of the last read; 0 */
+    uint64_t seen;
+    atomic_int err; /* of the last read; 0 */
     /* A segment in another place is opened when it is first needed: this one only knows what it is, `inner` is
      * the open one. Its predecessors, whose file no longer answered, hang behind it until all goes. */
     struct fs *lazy_fs;
@@ -445,6 +446,11 @@ int seg_scrub(struct seg *s, uint64_t *at, uint64_t max_bytes, uint64_t *ret_blo
     mem_free(v.e);
     codec_free(v.c);
     return rc;
+}
+
+uint64_t *seg_seen(struct seg *s)
+{
+    return &s->seen;
 }
 
 size_t seg_damaged(struct seg *s)

@@ -44,7 +44,8 @@ struct point_set {
     uint64_t bits[];
 };
 int seg_point_set(struct seg *s, struct codec *codec, const struct point_set **ret);
-size_t seg_damaged(struct seg *s);                              /* broken places that were met so far */
+uint64_t *seg_seen(struct seg *s); /* up to which deletion it was looked at (delete.c); `work` */
+size_t seg_damaged(struct seg *s); /* broken places that were met so far */
 int64_t seg_read(struct seg *s, void *p, size_t n, int64_t at); /* bytes of the file as they are */
 
 /* The blocks of a point that may hold samples of [from, to], as a source; the last block that begins at
@@ -53,7 +54,8 @@ int seg_source(struct seg *s, uint32_t point, int64_t from, int64_t to, int64_t 
                struct codec *codec, struct source *ret);
 /* The index entry of every block, in order of point and time, cheaply. `m` is valid during the call (has_stats false:
  * only count, times and place are known; m2 NAN: not known, of a file of the first version). Non-zero from fn ends the
- * walk and is returned; 0 at the end; ERR_IO, ERR_NOMEM, ERR_CORRUPT (nothing can be found any more). fn must not use the codec. */
+ * walk and is returned; 0 at the end; ERR_IO, ERR_NOMEM, ERR_CORRUPT (nothing can be found any more). fn must not use
+ * the codec. */
 typedef int seg_meta_fn(void *ctx, const struct block_meta *m);
 int seg_each_meta(struct seg *s, struct codec *codec, seg_meta_fn *fn, void *ctx);
 
