@@ -20,7 +20,7 @@
 #include "store/ts_router.h"
 
 #define PAGE 20000
-#define TRIES 20
+#define TRIES 15 /* to set right what differs */
 
 struct moving {
     struct node *n;
@@ -34,6 +34,9 @@ struct moving {
     uint64_t samples, compared, repaired, lost;
     int64_t start_us;
     struct sample *a, *b; /* PAGE each */
+    int64_t *bad, *worse; /* PAGE each: times that differed in the last comparison of a page, and in this one */
+    size_t nbad, nworse;
+    bool again; /* only those are looked at; what came meanwhile is on its way */
     struct error *e;
 };
 
@@ -90,7 +93,10 @@ static int prepare(struct moving *m)
     if (!err) err = resource_each(m->n->kernel, "point", add_point, m, m->e);
     m->a = mem_alloc(PAGE * sizeof *m->a);
     m->b = mem_alloc(PAGE * sizeof *m->b);
-    if (!err && (!m->a || !m->b)) err = error_set(m->e, ERR_NOMEM, "", "out of memory", "内存不足");
+    m->bad = mem_alloc(PAGE * sizeof *m->bad);
+    m->worse = mem_alloc(PAGE * sizeof *m->worse);
+    if (!err && (!m->a || !m->b || !m->bad || !m->worse))
+        err = error_set(m->e, ERR_NOMEM, "", "out of memory", "内存不足");
     return err;
 }
 
@@ -127,13 +133,13 @@ static int read_page(struct ts_store *st, uint32_t point, int64_t from, int64_t 
     return 0;
 }
 
-static int64_t unit_of(const struct moving *m)
+static struct ts_remote_traits traits_of(const struct moving *m)
 {
     struct ts_remote_traits t = {.unit_us = 1};
     struct ts_handle *h = m->slot ? ts_router_place(m->st, m->slot) : NULL;
     if (h) ts_remote_traits(h->st, &t);
     ts_handle_unref(h);
-    return t.unit_us;
+    return t;
 }
 
 static int note(struct moving *m, const char *phase, size_t done)
@@ -168,7 +174,7 @@ static int copy_point(struct moving *m, uint32_t point)
     int err = 0;
     while (!err && from < INT64_MAX) {
         if (job_cancelled(m->j)) return ERR_CANCELLED;
-        err = read_page(m->st, point, from, INT64_MAX, unit_of(m), m->a, &n, &next, m->e);
+        err = read_page(m->st, point, from, INT64_MAX, traits_of(m).unit_us, m->a, &n, &next, m->e);
         if (!err && n) err = ts_router_write(m->st, m->slot, m->a, n, m->e);
         if (!err) m->samples += n;
         from = next;
@@ -214,15 +220,30 @@ struct difference {
     int64_t at_us; /* the first that is missing or differs */
 };
 
+static bool was_bad(const struct moving *m, int64_t t)
+{
+    size_t lo = 0, hi = m->nbad;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (m->bad[mid] < t)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < m->nbad && m->bad[lo] == t;
+}
+
 /* Samples that only the target has (it has kept them longer) are no fault. */
-static struct difference differ(const struct moving *m, const struct ts_handle *target, const struct sample *a,
-                                size_t na, const struct sample *b, size_t nb)
+static struct difference differ(struct moving *m, const struct ts_handle *target, const struct sample *a, size_t na,
+                                const struct sample *b, size_t nb)
 {
     struct difference d = {0};
     size_t j = 0;
     for (size_t i = 0; i < na; i++) {
         while (j < nb && b[j].time_us < a[i].time_us) j++;
         if (j < nb && same(m, target, &a[i], &b[j])) continue;
+        if (m->again && !was_bad(m, a[i].time_us)) continue;
+        m->worse[m->nworse++] = a[i].time_us;
         if (!d.found++) d.at_us = a[i].time_us;
     }
     return d;
@@ -235,6 +256,7 @@ static int compare_range(struct moving *m, const struct ts_handle *target, uint3
     *ret = (struct difference){0};
     int err = 0;
     size_t i = 0;
+    m->nworse = 0;
     while (i < na && !err) {
         int64_t next, end = a[na - 1].time_us + 1;
         size_t nb, k = i;
@@ -246,6 +268,10 @@ static int compare_range(struct moving *m, const struct ts_handle *target, uint3
         ret->found += d.found;
         i = k;
     }
+    int64_t *t = m->bad;
+    m->bad = m->worse;
+    m->nbad = m->nworse;
+    m->worse = t;
     return err;
 }
 
@@ -269,16 +295,19 @@ static int verify_page(struct moving *m, const struct ts_handle *target, uint32_
                        size_t *ret_n, int64_t *ret_next)
 {
     struct difference d = {0};
-    for (int tries = 0; tries < TRIES; tries++) {
+    m->again = false;
+    int patience = 3 + (int)(traits_of(m).visible_us / 1000000);
+    for (int tries = 0; tries < patience + TRIES; tries++) {
         if (job_cancelled(m->j)) return ERR_CANCELLED;
-        int err = read_page(m->st, point, from, to, unit_of(m), m->a, ret_n, ret_next, m->e);
+        int err = read_page(m->st, point, from, to, traits_of(m).unit_us, m->a, ret_n, ret_next, m->e);
         size_t n = err ? 0 : fit(m, target, m->a, *ret_n);
         if (!err) err = compare_range(m, target, point, m->a, n, &d);
         if (err || !d.found) {
             if (!err) m->compared += n;
             return err;
         }
-        if (tries < 3) { /* perhaps it is only on its way */
+        m->again = true;
+        if (tries < patience) { /* perhaps it is only on its way */
             pause_ms(tries ? 1000 : 200);
             continue;
         }
@@ -405,6 +434,8 @@ static int migrate(void *ctx, struct job *j, struct error *e)
     mem_free(m.points);
     mem_free(m.a);
     mem_free(m.b);
+    mem_free(m.bad);
+    mem_free(m.worse);
     return err;
 }
 
