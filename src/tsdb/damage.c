@@ -117,6 +117,7 @@ static void save(struct tsdb *db)
 {
     struct keep_damage *k = &db->keep.damage;
     struct buf b;
+    pthread_mutex_lock(&db->keep.saving);
     buf_init(&b, SMALL_MAX);
     small_begin(&b, MAGIC);
     pthread_mutex_lock(&db->lock);
@@ -136,6 +137,7 @@ static void save(struct tsdb *db)
         pthread_mutex_unlock(&db->lock);
     }
     buf_fini(&b);
+    pthread_mutex_unlock(&db->keep.saving);
 }
 
 static bool get_row(struct in *in, struct ts_damage *d)

@@ -85,6 +85,7 @@ static void db_free(struct tsdb *db)
     places_fini(db);
     damage_fini(db);
     pthread_mutex_destroy(&db->keep.moving);
+    pthread_mutex_destroy(&db->keep.saving);
     mem_free(db->class_of);
     pthread_cond_destroy(&db->wake);
     pthread_cond_destroy(&db->idle);
@@ -139,6 +140,7 @@ static void db_init(struct tsdb *db, const struct tsdb_config *cfg)
     memcpy(db->keep.places, cfg->places, sizeof db->keep.places);
     db->keep.nowhere.ops = &places_nowhere;
     pthread_mutex_init(&db->keep.moving, NULL);
+    pthread_mutex_init(&db->keep.saving, NULL);
     pthread_mutex_init(&db->work, NULL);
     pthread_mutex_init(&db->append, NULL);
     pthread_mutex_init(&db->lock, NULL);

@@ -56,6 +56,7 @@ struct keep {
     struct fs nowhere;       /* for segments in a place that is not configured any more */
     struct keep_moved moved; /* work */
     pthread_mutex_t moving;  /* one at a time; before work */
+    pthread_mutex_t saving;  /* the list of damage; before lock */
     int64_t until_us;        /* of the restore that is under way; 0: none */
     struct tombs *tombs;     /* lock; changed with work held too */
     bool tombs_dirty;        /* work, and the five below */
