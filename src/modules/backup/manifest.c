@@ -86,7 +86,7 @@ static uint64_t take_u64(const struct json *v, const char *name)
     return n < 0 ? 0 : (uint64_t)n;
 }
 
-static int take_manifest(const struct json *v, struct manifest *m, const char *key, struct error *e)
+int manifest_parse(const struct json *v, struct manifest *m, const char *key, struct error *e)
 {
     const struct json *parts = json_get(v, "parts"), *d = json_get(v, "digest");
     int64_t format = json_i64(json_get(v, "format"), 0);
@@ -138,7 +138,7 @@ int manifest_read(struct target *t, struct arena *a, struct str id, struct manif
     if (rc == ERR_NOT_FOUND)
         return error_set(e, rc, "backup", "there is no backup %.36s in the target", "目标中没有备份 %.36s", id.p);
     if (!rc && json_parse(a, text, &v, e)) rc = error_set(e, ERR_CORRUPT, key, "is damaged", "已损坏");
-    if (!rc) rc = take_manifest(v, ret, key, e);
+    if (!rc) rc = manifest_parse(v, ret, key, e);
     if (!rc && !str_eq(str_of(ret->id), id))
         rc = error_set(e, ERR_CORRUPT, key, "is that of another backup", "属于另一备份");
     return rc;

@@ -31,6 +31,8 @@ struct manifest {
     uint64_t digest_samples, digest_points;
     bool digest_complete; /* all samples of all points */
 };
+/* The document of `key`; texts live in v. */
+MUST_CHECK int manifest_parse(const struct json *v, struct manifest *ret, const char *key, struct error *e);
 MUST_CHECK int manifest_write(struct target *t, const struct manifest *m, struct error *e);
 MUST_CHECK int manifest_read(struct target *t, struct arena *a, struct str id, struct manifest *ret, struct error *e);
 /* All of the target, oldest first, in `a`. What is no manifest is passed over; *ret_bad counts it. */
