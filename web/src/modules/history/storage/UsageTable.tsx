@@ -1,15 +1,39 @@
 /* Who uses the disk: by point, class or place, the greatest first. */
-import { Segmented, Input } from 'antd';
+import { ReloadOutlined } from '@ant-design/icons';
+import { useQueryClient } from '@tanstack/react-query';
+import { Button, Input, Segmented } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useSearchParams } from 'react-router';
 import { DataTable, type DataColumn } from '@/components/DataTable';
+import { useNotify } from '@/components/notify';
 import { EmptyState, ErrorState } from '@/components/states';
+import { get } from '@/lib/api';
 import { useApi } from '@/lib/resources';
 import { formatTime } from '@/lib/time';
 import { formatBytes, formatCount } from '@/lib/units';
 import { useDebounced } from '@/lib/useDebounced';
 import type { UsageAnswer, UsageRow } from './types';
+
+/* The figures are gathered each hour; this gathers them now. */
+function Recount({ busy }: { busy: boolean }) {
+  const { t } = useTranslation();
+  const notify = useNotify();
+  const client = useQueryClient();
+  const [waiting, setWaiting] = useState(false);
+  const run = async () => {
+    setWaiting(true);
+    try {
+      await get<UsageAnswer>('/storage/usage', { refresh: 1, size: 1 });
+      await client.invalidateQueries({ queryKey: ['/storage/usage'] });
+    } catch (e) {
+      notify.failed(e);
+    } finally {
+      setWaiting(false);
+    }
+  };
+  return <Button icon={<ReloadOutlined />} loading={waiting || busy} onClick={() => void run()}>{t('storage.recount')}</Button>;
+}
 
 type By = 'point' | 'class' | 'place';
 
@@ -22,7 +46,7 @@ export function UsageTable() {
   const sort = params.get('sort') ?? '-bytes';
   const [text, setText] = useState('');
   const q = useDebounced(text.trim(), 250);
-  const list = useApi<UsageAnswer>('/storage/usage', { by, q, sort, page, size }, { keep: true });
+  const list = useApi<UsageAnswer>('/storage/usage', { by, q, sort, page, size }, { keep: true, every: 15000 });
   const set = (change: Record<string, string>) => setParams((p) => {
     for (const [k, v] of Object.entries(change)) p.set(k, v);
     return p;
@@ -46,6 +70,7 @@ export function UsageTable() {
     <>
       <Segmented<By> value={by} onChange={(v) => set({ by: v, page: '1' })} options={(['point', 'class', 'place'] as const).map((v) => ({ value: v, label: t(`storage.byOf.${v}`) }))} />
       <Input.Search allowClear value={text} onChange={(e) => setText(e.target.value)} placeholder={t('storage.find')} aria-label={t('storage.find')} style={{ width: 200 }} />
+      <Recount busy={list.data?.refreshing === true} />
       {list.data?.at && <span className="muted small">{t('storage.asOf', { at: formatTime(list.data.at) })}</span>}
     </>
   );
