@@ -323,11 +323,10 @@ static int salvage_frame(struct salvage *v, uint64_t at, size_t len)
     struct bundle_in x;
     struct in payload, body;
     int kind, rc = load_frame(v->s, at, len, v->c, &kind, &payload);
-    if (rc) return rc;
-    if (kind == FRAME_BLOCK) {
+    if (!rc && kind == FRAME_BLOCK) {
         rc = block_head_decode(&payload, &h);
         if (!rc) rc = salvage_block(v, at, len, &h, &payload);
-    } else {
+    } else if (!rc) {
         rc = bundle_open(&payload, &x);
         while (!rc && (rc = bundle_next(&x, &h, &body)) == 1) rc = salvage_block(v, at, len, &h, &body);
     }
