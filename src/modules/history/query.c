@@ -69,9 +69,10 @@ static int zone_param(const struct run_caller *by, const struct params *p, struc
 static bool needs_zone(const struct params *p)
 {
     struct str from = params_text(p, "from"), to = params_text(p, "to");
+    struct str times = params_text(p, "times");
     char f = from.n ? from.p[0] : '*', t = to.n ? to.p[0] : '*';
-    return f == 't' || f == 'y' || t == 't' || t == 'y' || params_text(p, "calendar").n || params_text(p, "tz").n ||
-           str_has(from, STR("mo")) || str_has(to, STR("mo"));
+    return str_has(times, STR("t")) || str_has(times, STR("y")) || f == 't' || f == 'y' || t == 't' || t == 'y' ||
+           params_text(p, "calendar").n || params_text(p, "tz").n || str_has(from, STR("mo")) || str_has(to, STR("mo"));
 }
 
 static int time_param(const struct params *p, const char *name, const char *def, int64_t now, const struct zone *z,

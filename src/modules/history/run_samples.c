@@ -79,7 +79,7 @@ static int read_times(struct run *r, const struct params *p, struct str list, st
         if (r->rows == TIMES_MAX)
             return error_set(e, ERR_LIMIT, "times", "at most %d times in one query", "一次查询最多 %d 个时刻",
                              TIMES_MAX);
-        int err = time_parse_words(text, now, 0, &t, e);
+        int err = r->q.zone ? time_in_zone(text, now, r->q.zone, &t, e) : time_parse_words(text, now, 0, &t, e);
         if (err) error_prefix(e, "times");
         if (err) return err;
         if (!mem_grow((void **)&r->edges, &cap, r->rows + 1, sizeof *r->edges))
