@@ -1,12 +1,14 @@
 /* tsdb_long_bench.c - years of one point in the time-series engine: plots, windows, what is written.
  *
  *   bench_tsdb_long [-y years] [-p other points] [-o days of them] [-b hours a batch] [-s seed] [-d directory] [-n]
+ * [-r]
  *
  * One point at 1 Hz for the years, in batches of hours; beside it other points for the last days, at 1 Hz, too. -n
- * opens without rollups. A value is a drifting process value with two decimals. Times are the best of some calls on a
- * warm machine; "cold" is the first call after the store was closed, the files' pages dropped and the store opened
- * again. Write amplification: bytes given to pwrite (logs included) by bytes of the files in the end. Sums of windows
- * are compared with the samples fed before anything is printed as done. */
+ * opens without rollups; -r asks a directory that was fed before. A value is a drifting process value with two
+ * decimals. Times are the best of some calls on a warm machine; "cold" is the first call after the store was closed,
+ * the files' pages dropped and the store opened again. Write amplification: bytes given to pwrite (logs included) by
+ * bytes of the files in the end. Sums of windows are compared with the samples fed before anything is printed as done.
+ */
 #include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
@@ -28,7 +30,7 @@ struct args {
     uint32_t others, days, hours;
     uint64_t seed;
     const char *dir;
-    bool plain;
+    bool plain, again;
 };
 
 static double wall_s(void)
@@ -344,6 +346,27 @@ static void ask(const struct args *a, struct ts_store *st, const struct signal *
     printf("%s: scan of 30 days        %8.2f ms (%zu samples)\n", how, (wall_s() - t0) * 1e3, s.n);
 }
 
+static void fill(const struct args *a, struct fs *fs, struct fs *real, struct signal *g, int64_t end)
+{
+    struct error e = {0};
+    struct ts_store *st = open_store(a, fs);
+    struct sizes z = {0};
+    double t0 = wall_s();
+    feed(a, st, g, end);
+    printf("fed            %.1f M samples of one point, %u others for %u days, %.1f s\n", (double)g->n / 1e6, a->others,
+           a->days, wall_s() - t0);
+    t0 = wall_s();
+    if (tsdb_seal(st, &e) || tsdb_merge(st, &e)) die("seal", &e);
+    printf("sealed, merged %.1f s\n", wall_s() - t0);
+    st->ops->close(st);
+    (void)real->ops->list(real, "ts", add_size, &z);
+    printf("files          %.1f MB of samples (%zu), %.2f MB of rollups (%zu): %.2f %%\n", (double)z.raw / 1e6, z.nraw,
+           (double)z.rolls / 1e6, z.nrolls, 100 * (double)z.rolls / (double)z.raw);
+    printf("written        %.1f MB of logs, %.1f MB of segments, %.2f MB of rollups: %.2f times what is stored\n",
+           (double)written[LOGS] / 1e6, (double)written[SEGMENTS] / 1e6, (double)written[ROLLUPS] / 1e6,
+           (double)(written[SEGMENTS] + written[ROLLUPS]) / (double)(z.raw + z.rolls));
+}
+
 static void run(const struct args *a)
 {
     struct error e = {0};
@@ -353,25 +376,10 @@ static void run(const struct args *a)
     if (fs_real(a->dir, true, &real, &e)) die("files", &e);
     struct counting c = {.ops = file_ops, .under = real};
     c.fs.ops = &c.ops;
-    struct ts_store *st = open_store(a, &c.fs);
-    double t0 = wall_s();
-    feed(a, st, &g, end);
-    printf("fed            %.1f M samples of one point, %u others for %u days, %.1f s\n", (double)g.n / 1e6, a->others,
-           a->days, wall_s() - t0);
-    t0 = wall_s();
-    if (tsdb_seal(st, &e) || tsdb_merge(st, &e)) die("seal", &e);
-    printf("sealed, merged %.1f s\n", wall_s() - t0);
-    st->ops->close(st);
-    struct sizes z = {0};
-    (void)real->ops->list(real, "ts", add_size, &z);
-    printf("files          %.1f MB of samples (%zu), %.2f MB of rollups (%zu): %.2f %%\n", (double)z.raw / 1e6, z.nraw,
-           (double)z.rolls / 1e6, z.nrolls, 100 * (double)z.rolls / (double)z.raw);
-    printf("written        %.1f MB of logs, %.1f MB of segments, %.2f MB of rollups: %.2f times what is stored\n",
-           (double)written[LOGS] / 1e6, (double)written[SEGMENTS] / 1e6, (double)written[ROLLUPS] / 1e6,
-           (double)(written[SEGMENTS] + written[ROLLUPS]) / (double)(z.raw + z.rolls));
+    if (!a->again) fill(a, &c.fs, real, &g, end);
     drop_pages(a->dir);
-    t0 = wall_s();
-    st = open_store(a, &c.fs);
+    double t0 = wall_s();
+    struct ts_store *st = open_store(a, &c.fs);
     printf("open           %.1f ms\n", (wall_s() - t0) * 1e3);
     size_t n = 0;
     printf("cold: plot of all          %8.2f ms\n", time_plot(st, T0, end, 1, &n));
@@ -381,6 +389,7 @@ static void run(const struct args *a)
     struct seen x;
     printf("cold: days of all, +08:00  %8.2f ms\n",
            time_windows(st, 1, T0 - 8 * HOUR, DAY, (size_t)((end - T0) / DAY) + 1, 1, &x));
+    if (a->again) g = (struct signal){.n = x.count, .sum = x.sum};
     ask(a, st, &g, end, "warm", 10);
     st->ops->close(st);
     fs_destroy(real);
@@ -391,7 +400,7 @@ int main(int argc, char **argv)
     struct args a = {.years = 10, .others = 200, .days = 2, .hours = 24, .seed = 42};
     char dir[] = "/tmp/bench_tsdb_long.XXXXXX", cmd[64];
     int c;
-    while ((c = getopt(argc, argv, "y:p:o:b:s:d:n")) != -1) {
+    while ((c = getopt(argc, argv, "y:p:o:b:s:d:nr")) != -1) {
         if (c == 'y')
             a.years = strtod(optarg, NULL);
         else if (c == 'p')
@@ -406,6 +415,8 @@ int main(int argc, char **argv)
             a.dir = optarg;
         else if (c == 'n')
             a.plain = true;
+        else if (c == 'r')
+            a.again = true;
         else
             return 2;
     }
