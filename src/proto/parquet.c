@@ -7,7 +7,7 @@
 
 #define HEAD_FIRST (64u << 10)
 #define HEAD_MAX (4u << 20)
-#define MEMORY_MAX (1u << 30) /* pages and dictionaries of all columns */
+#define MEMORY_MAX (512u << 20) /* pages and dictionaries of all columns */
 
 struct column { /* a cursor */
     const struct leaf *leaf;
@@ -60,8 +60,8 @@ static int room(struct parquet *p, void **buf, size_t *cap, size_t n, size_t siz
     if (n <= *cap) return 0;
     if (p->memory + (n - *cap) * size > MEMORY_MAX)
         return error_set(e, ERR_TOO_LARGE, "",
-                         "pages of this Parquet file need more than 1 GiB at once; write smaller ones",
-                         "此 Parquet 文件的页同时需要超过 1 GiB 内存；请用更小的页写出");
+                         "pages of this Parquet file need more than 512 MiB at once; write smaller ones",
+                         "此 Parquet 文件的页同时需要超过 512 MiB 内存；请用更小的页写出");
     void *more = mem_alloc(n * size);
     if (!more) return no_memory(e);
     mem_free(*buf);
