@@ -100,6 +100,7 @@ static bool set_quality(const struct lp_field *f, struct sample *s)
     return true;
 }
 
+/* A new text is synced to disk: not under the cache's lock. */
 static int set_text(struct ingest *x, const struct lp_field *f, struct sample *s)
 {
     struct ts_store *st = x->node->history;
@@ -107,7 +108,9 @@ static int set_text(struct ingest *x, const struct lp_field *f, struct sample *s
     buf_init(&b, LP_TEXT_MAX);
     lp_unescape_text(&b, f->s);
     s->type = SAMPLE_STRING;
+    line_cache_unlock(x->cache);
     int err = b.err ? b.err : st->ops->string_put(st, buf_view(&b), &s->v.u);
+    line_cache_lock(x->cache);
     buf_fini(&b);
     return err;
 }
