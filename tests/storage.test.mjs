@@ -181,6 +181,27 @@ test('Parquet that DuckDB wrote: long and wide, every codec', async () => {
   }
 });
 
+test('who may: advice for readers, imports for writers, each for his own points', async () => {
+  const { id: org } = await api.post('/orgs', { code: 'ORG-A', name: 'A', spec: { type: 'plant' } });
+  await api.post('/roles', { code: 'reads', name: 'r', spec: { permissions: [{ kinds: ['point'], actions: ['read'] }] } });
+  await api.post('/roles', { code: 'writes', name: 'w', spec: { permissions: [{ kinds: ['point', 'job'], actions: ['read', 'write'] }] } });
+  await api.post('/points', { code: 'O.IN', name: 'O', org: 'ORG-A' });
+  await api.post('/orgs', { code: 'ORG-B', name: 'B', spec: { type: 'plant' } });
+  await api.post('/points', { code: 'O.OUT', name: 'O', org: 'ORG-B' });
+  const as = async (role, orgs) => new Api(serve.base, { Authorization: `Bearer ${(await api.post('/tokens', { name: role, roles: [role], ...(orgs ? { orgs } : {}) })).token}` });
+  const reader = await as('reads'), writer = await as('writes', ['ORG-A']);
+  equal((await reader.post('/history:advise', { points: ['O.IN'] })).items[0].samples, 0);
+  await writer.post('/history:advise', { points: ['O.OUT'] }, 404);
+  await reader.call('GET', '/storage/usage', undefined, 403);
+  const csv = 'time,point,value\n2026-04-01,O.IN,1\n2026-04-01,O.OUT,2\n';
+  const send = async (who) => (await (await fetch(`${serve.base}/api/v1/uploads?name=o.csv`, { method: 'POST', body: csv, headers: { ...who.headers, 'X-Bornite': '1' } })).json()).id;
+  await reader.call('POST', '/jobs', { type: 'history.import', params: { upload: await send(api) } }, [403, 404]);
+  const started = await writer.call('POST', '/jobs', { type: 'history.import', org, params: { upload: await send(writer) } }, 201);
+  const j = await ended(started.id);
+  equal([j.state, j.result?.samples, j.result?.unknown_points], ['done', 1, ['O.OUT']], JSON.stringify(j.error));
+  equal([(await recorded('O.IN')).v, (await recorded('O.OUT')).v], [[1], []]);
+});
+
 test('files that are none are refused by what is wrong with them', async () => {
   const whole = golden('duckdb_snappy.parquet'), broken = Buffer.from(whole);
   broken.fill(0x5a, 200, 900);
