@@ -133,6 +133,7 @@ static int remote_append(struct ts_store *st, const struct sample *s, size_t n, 
 
 struct page {
     struct ts_remote *r;
+    int64_t from, to; /* rows outside are not taken */
     struct sample *s;
     size_t n, cap;
     int err;
@@ -142,6 +143,7 @@ static int take_row(void *ctx, const struct ts_row *row)
 {
     struct page *p = ctx;
     struct sample s = row->s;
+    if (s.time_us < p->from || s.time_us >= p->to) return 0;
     if (s.type == SAMPLE_STRING) {
         p->err = p->r->strings->ops->string_put(p->r->strings, row->text, &s.v.u);
         if (p->err) return p->err;
@@ -176,6 +178,8 @@ static int fetch(struct page *p, const struct ts_span *span, bool *ret_partial, 
     struct ts_request q;
     int err = ts_ready(p->r, e);
     if (err) return err;
+    p->from = span->from;
+    p->to = span->to;
     ts_request_init(&q);
     err = p->r->d->read(&p->r->target, span, &q);
     if (!err) err = fetch_with(p, &q, span->point, ret_partial, e);
@@ -308,7 +312,7 @@ static int remote_plot(struct ts_store *st, uint32_t point, int64_t from, int64_
     from = clamp(from);
     to = clamp(to);
     if (!r->d->plot || from >= to || !pixels) return ts_plot_by_scan(st, point, from, to, pixels, fn, ctx, e);
-    struct page p = {.r = r};
+    struct page p = {.r = r, .from = from, .to = to};
     struct ts_span span = {.point = point, .from = from, .to = to};
     struct ts_request q;
     bool partial;
@@ -411,7 +415,7 @@ struct sample ts_remote_fit(const struct ts_store *st, const struct sample *s)
 
 static bool near(double a, double b)
 {
-    return a == b || fabs(a - b) <= 1e-12 * fmax(fabs(a), fabs(b));
+    return a == b || fabs(a - b) <= 1e-11 * fmax(fabs(a), fabs(b));
 }
 
 bool ts_remote_same(const struct ts_store *st, const struct sample *want, const struct sample *got)

@@ -46,7 +46,7 @@ struct ts_remote_traits {
     int64_t unit_us;           /* times are cut to whole multiples */
     int64_t visible_us;        /* what was acknowledged may be read only after this time */
     bool strings;              /* else a text becomes "no value" (quality is kept) */
-    bool exact;                /* else numbers come back within 1e-12 of their size (of that of the largest number nearby
+    bool exact;                /* else numbers come back within 1e-11 of their size (of that of the largest number nearby
                                 * when it is more than 10^6 times as large), integers beyond 2^53 rounded */
     bool removes;
 };
