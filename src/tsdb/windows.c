@@ -8,11 +8,13 @@
 #include "tsdb/places.h"
 #include "tsdb/stream.h"
 
+#define WIDEN_US INT64_C(600000000)
+
 struct windows {
     const int64_t *edges;
     size_t n, i; /* i: the window that is gathered */
     int64_t newest;
-    bool step, any_prev;
+    bool step, any_prev, begun; /* begun: prev is what is in force at the first edge, if there is any */
     struct sample prev;
     struct acc acc;
     ts_window_fn *fn;
@@ -69,31 +71,12 @@ static int take_samples(struct windows *w, const struct sample *s, size_t n)
     for (size_t k = 0, len; k < n; k += len) {
         struct block_meta part = {0};
         int rc = close_until(w, s[k].time_us, &s[k]);
-        if (rc) return rc;
+        if (rc || w->i == w->n) return rc;
         len = before_edge(s + k, n - k, w->edges[w->i + 1]);
         block_meta_fill(&part, s + k, len);
         take_part(w, &part);
     }
     return 0;
-}
-
-/* *ret_own: the code is the receiver's. */
-static int gather(struct windows *w, struct stream *s, bool *ret_own)
-{
-    struct run r;
-    int rc;
-    while ((rc = stream_next(s, &r)) == 1) {
-        *ret_own = true;
-        rc = r.block ? close_until(w, r.block->first_us, &r.block->first) : take_samples(w, r.s, r.n);
-        if (rc) return rc;
-        *ret_own = false;
-        if (r.block && (!r.cur || r.block->last_us < w->edges[w->i + 1]))
-            take_part(w, r.block);
-        else if (r.block)
-            rc = stream_split(s, &r);
-        if (rc) return rc;
-    }
-    return rc;
 }
 
 /* Where the samples of a point expire while its rollups are kept; INT64_MIN: nowhere. */
@@ -131,6 +114,58 @@ static int begin(struct windows *w, struct tsdb *db, uint32_t point)
     return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
+/* What lies before the first edge is only looked at for the last sample there; a cell across it, where nothing but
+ * cells is left, belongs there, too. 1: the part is used up. */
+static int before_first(struct windows *w, struct stream *s, struct run *r)
+{
+    int64_t first = w->edges[0];
+    if (r->block && r->block->first_us >= first) return 0;
+    if (r->block && r->cur && r->block->last_us >= first) {
+        int rc = stream_split(s, r);
+        return rc ? rc : 1;
+    }
+    size_t k = r->block ? 0 : before_edge(r->s, r->n, first);
+    if (r->block || k) {
+        w->prev = r->block ? r->block->last : r->s[k - 1];
+        w->any_prev = true;
+    }
+    if (r->block || k == r->n) return 1;
+    r->s += k;
+    r->n -= k;
+    return 0;
+}
+
+static int begin_once(struct windows *w, struct tsdb *db, uint32_t point)
+{
+    int rc = w->begun || w->any_prev ? 0 : begin(w, db, point);
+    w->begun = true;
+    return rc;
+}
+
+/* *ret_own: the code is the receiver's. */
+static int gather(struct windows *w, struct stream *s, bool *ret_own)
+{
+    struct run r;
+    int rc = 0;
+    while (w->i < w->n && (rc = stream_next(s, &r)) == 1) {
+        rc = w->begun ? 0 : before_first(w, s, &r);
+        if (rc == 1) continue;
+        if (!rc) rc = begin_once(w, s->q.db, s->q.point);
+        if (rc) return rc;
+        *ret_own = true;
+        rc = r.block ? close_until(w, r.block->first_us, &r.block->first) : take_samples(w, r.s, r.n);
+        if (rc) return rc;
+        *ret_own = false;
+        if (w->i == w->n) return 0;
+        if (r.block && (!r.cur || r.block->last_us < w->edges[w->i + 1]))
+            take_part(w, r.block);
+        else if (r.block)
+            rc = stream_split(s, &r);
+        if (rc) return rc;
+    }
+    return w->i < w->n ? rc : 0;
+}
+
 static bool fits(void *ctx, int64_t t0, int64_t t1)
 {
     const struct windows *w = ctx;
@@ -159,18 +194,27 @@ static unsigned levels_of(const struct windows *w)
     return levels;
 }
 
+/* A little more than was asked for: the neighbours outside mostly stand in blocks that are read anyway. */
+static void widen(int64_t *from, int64_t *to)
+{
+    uint64_t span = (uint64_t)*to - (uint64_t)*from;
+    int64_t more = span / 8 < WIDEN_US ? (int64_t)(span / 8) + 1 : WIDEN_US;
+    *from = *from < INT64_MIN + more ? INT64_MIN : *from - more;
+    *to = *to > INT64_MAX - more ? INT64_MAX : *to + more;
+}
+
 static int run_windows(struct windows *w, struct tsdb *db, uint32_t point, bool *ret_own)
 {
     struct stream s;
     int64_t from = w->edges[0], to = w->edges[w->n];
-    int rc = begin(w, db, point);
-    if (rc) return rc;
+    widen(&from, &to);
     stream_open(&s, db, point, from, to, levels_of(w), fits, w);
     w->newest = s.q.newest_us;
     open_window(w);
-    rc = gather(w, &s, ret_own);
+    int rc = gather(w, &s, ret_own);
     stream_close(&s);
-    return rc ? rc : finish(w, db, point, ret_own);
+    if (!rc && w->i < w->n) rc = begin_once(w, db, point);
+    return rc || w->i == w->n ? rc : finish(w, db, point, ret_own);
 }
 
 int db_windows(struct ts_store *st, uint32_t point, const int64_t *edges, size_t n, bool step, ts_window_fn *fn,
