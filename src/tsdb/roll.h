@@ -4,7 +4,7 @@
  * neighbouring blocks do, so that queries take cells like blocks. Thirds of a day and not days, because the days of
  * time zones at whole eight hours (China's) and the shifts of a plant are made of them; days, weeks and months of
  * UTC are anyway. A cell is kept where it stands for ROLL_MIN samples: reading fewer is no work, and so rollups add
- * no more than a few per cent (at 1 Hz an hour of 3,600 samples has one cell of about 40 bytes).
+ * no more than a few per cent (at 1 Hz an hour of 3,600 samples has one cell of some 20 bytes).
  *
  * Cells stand in files of their own (roll_file.h), each written once by a step (roll_step.c). A step takes segments
  * that were not rolled, computes the cells that they touch from all segments together, and says up to which sequence
