@@ -57,6 +57,20 @@ async function ownKind(api) {
   for (const l of ['zh', 'en']) await api.post('/saved-views', { name: l === 'zh' ? '库存不足' : 'Low stock', spec: { kind: SPARE.kind, query: "quantity<30 and supplier in ('SKF','NSK')", columns: ['code', 'name', 'supplier', 'quantity', 'device', 'state'], sort: 'quantity' } });
 }
 
+// Three backups, the latest tried, so that their page has something to show.
+async function backups(api) {
+  await api.post('/backup-plans', { code: 'nightly', name: '每夜备份', spec: { target: `dir:${tempDir()}` } });
+  for (const mode of ['full', 'incremental', 'incremental']) {
+    await api.post('/backup-plans/nightly:run', { mode });
+    await until(async () => (await api.get('/backups')).items.every((b) => b.state === 'done'), 'a backup', 60000, 300);
+    await sleep(1500);
+  }
+  const [latest] = (await api.get('/backups')).items;
+  await api.post(`/backups/${latest.id}:drill`);
+  await until(async () => (await api.get(`/backups/${latest.id}`)).drill, 'the drill', 60000, 300);
+  await api.get('/storage/usage?refresh=1&size=1');
+}
+
 async function peopleAndMessages(api) {
   const orgs = (await api.get('/orgs:tree')).items;
   const org = orgs.find((o) => o.parent) ?? orgs[0];
@@ -279,6 +293,30 @@ const pictures = {
     await sleep(500);
     await picture('jobs');
   },
+  history: async () => {
+    await go(page, `/history?points=${PENS.join(',')}&from=now-10m&to=now&interval=30s&fn=average,maximum`);
+    await page.locator('.ant-table-row').nth(5).waitFor();
+    await settled(page);
+    await picture('history');
+  },
+  advice: async () => {
+    await go(page, `/r/points/${PENS[0]}?tab=advice&from=now-15m&to=now`);
+    await page.locator('.ant-table-row').nth(3).waitFor();
+    await settled(page);
+    await picture('advice');
+  },
+  storage: async () => {
+    await go(page, '/storage');
+    await page.locator('.storage-figure').nth(5).waitFor();
+    await settled(page);
+    await picture('storage');
+  },
+  backups: async () => {
+    await go(page, '/backups');
+    await page.locator('.ant-table-row').first().waitFor();
+    await settled(page);
+    await picture('backups');
+  },
   channel: async () => {
     await go(page, '/r/message-channels/shift-robot');
     await settled(page);
@@ -305,6 +343,7 @@ for (const l of ['zh', 'en']) {
   test(`language ${l}`, async () => {
     [lang, w] = [l, WORDS[l]];
     blank = undefined;
+    if (l === 'zh') await backups(api);
     await api.post('/spare-parts:bulk', { items: (await api.get(`/spare-parts?size=100&filter=state='draft'`)).items.map((r, i) => ({ op: 'patch', id: r.id, name: `${PARTS[l][i % 8]} ${100 + i}` })) });
     page = await openContext(serve.base, { lang }, { viewport: { width: 1440, height: 900 } });
     await page.context().addCookies([{ name: serve.cookie[0], value: serve.cookie.slice(1).join('='), url: serve.base }]);

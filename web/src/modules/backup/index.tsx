@@ -6,7 +6,7 @@ import type { WebModule } from '@/app/module';
 export const backup: WebModule = {
   name: 'backup',
   menu: [
-    { path: '/backups', title: 'backup.menu', icon: <SaveOutlined />, group: 'system', order: 75, need: ['backup_plan', 'read'] },
+    { path: '/backups', title: 'backup.menu', icon: <SaveOutlined />, group: 'system', order: 75, need: ['backup', 'read'] },
   ],
   routes: [
     { path: 'backups', lazy: lazyPage(() => import('./BackupsPage'), 'BackupsPage') },
