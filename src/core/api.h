@@ -107,6 +107,9 @@ int api_problem(struct api_call *c, const struct error *e, const struct error *m
  * request's arena; {NULL,0}: leave). Without it the record names the last path parameter. */
 void api_audit_note(struct api_call *c, struct str resource, struct str detail_json);
 
+/* A batch of a machine: no record of its own once it is done; what is refused or fails is recorded as ever. */
+void api_audit_quiet(struct api_call *c);
+
 /* A resource as the caller may see and use it: what he may not read is ERR_NOT_FOUND, what he may read but not
  * `act` on is ERR_FORBIDDEN. */
 MUST_CHECK int api_find(struct api_call *c, const char *kind, struct str id_or_code, enum api_action act,

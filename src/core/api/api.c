@@ -71,7 +71,7 @@ static int audit_request(struct api_exchange *x, int status, bool wait)
     const struct api_route *row = x->route->row;
     char action[160];
     struct str resource = x->audit_resource;
-    if (row->audit == AUDIT_NONE) return 0;
+    if (row->audit == AUDIT_NONE || (x->audit_quiet && status < 400)) return 0;
     snprintf(action, sizeof(action), "%s %s", row->method, row->path);
     for (int i = ROUTE_PARAMS_MAX - 1; i >= 0 && !resource.p; i--)
         if (x->call.param[i].n && !(i == 0 && strcmp(row->kind, "*") == 0)) resource = x->call.param[i];
@@ -94,6 +94,11 @@ void api_audit_note(struct api_call *c, struct str resource, struct str detail_j
 {
     if (resource.p) exchange_of(c)->audit_resource = resource;
     if (detail_json.p) exchange_of(c)->audit_detail = detail_json;
+}
+
+void api_audit_quiet(struct api_call *c)
+{
+    exchange_of(c)->audit_quiet = true;
 }
 
 void api_audit(struct api *api, const struct actor *by, enum api_audit cls, const char *action, const char *kind,

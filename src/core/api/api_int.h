@@ -43,6 +43,7 @@ struct api_exchange {
     struct principal who; /* valid when call.who points here */
     int64_t seq; /* of changes, when the handler began */
     struct str audit_resource, audit_detail;
+    bool audit_quiet; /* when it ends well */
     struct error *faults; /* all faults of the body, beside the one returned */
     size_t nfaults;
 };
