@@ -170,6 +170,7 @@ static int db_open(struct tsdb *db, const struct tsdb_config *cfg, struct error 
     if (!rc && cfg->npoints) rc = tsdb_point_class(&db->store, cfg->points, cfg->point_classes, cfg->npoints);
     db->keep.until_us = cfg->replay_until_us;
     if (!rc) rc = db_recover(db, e);
+    db->head_since_us = clock_now_us(db->clock);
     if (!rc && cfg->replay_until_us) rc = finish_restore(db);
     if (!rc) retention_clock_begin(db);
     uint64_t broken = 0;

@@ -57,6 +57,7 @@ struct tsdb {
 
     /* lock */
     struct ts_stats stats;
+    int64_t head_since_us; /* when the active head began */
     bool disk_full;
     uint8_t *class_of; /* by point */
     size_t nclass_of;

@@ -125,3 +125,32 @@ TEST(housekeeping_beside_writing_and_reading)
     fs_destroy(fs);
     fs_destroy(warm);
 }
+
+static uint64_t segments_of(struct ts_store *st)
+{
+    struct ts_stats x;
+    st->ops->stats(st, &x);
+    return x.segments;
+}
+
+TEST(what_is_an_hour_old_is_sealed)
+{
+    struct sim_clock clock;
+    struct fs *fs = sim_fs_new();
+    struct ts_store *st = NULL;
+    struct error e = {0};
+    sim_clock_init(&clock, T0);
+    struct tsdb_config cfg = {.fs = fs, .clock = &clock.clock};
+    REQUIRE(tsdb_open(&cfg, &st, &e) == 0);
+    struct sample s = {.time_us = T0, .point = 1, .type = SAMPLE_INT, .v.i = 7};
+    CHECK_INT(st->ops->append(st, &s, 1, &e), 0);
+    sim_clock_advance(&clock, 59 * 60 * SEC);
+    CHECK_INT(tsdb_enforce_retention(st, &e), 0);
+    CHECK_INT(segments_of(st), 0);
+    sim_clock_advance(&clock, 60 * SEC);
+    CHECK_INT(tsdb_enforce_retention(st, &e), 0);
+    for (int i = 0; i < 10000 && segments_of(st) == 0; i++) nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    CHECK_INT(segments_of(st), 1);
+    st->ops->close(st);
+    fs_destroy(fs);
+}

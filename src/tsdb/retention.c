@@ -174,6 +174,16 @@ static int enforce_class(struct tsdb *db, const struct ts_class *c, int64_t now)
     return rc;
 }
 
+/* A small plant would fill its log in days: what is an hour old is sealed, so that it is compressed, counted and
+ * need not be replayed. Called with `lock`. */
+static void seal_when_old(struct tsdb *db)
+{
+    int64_t age = clock_now_us(db->clock) - db->head_since_us;
+    if (!db->threaded || age < HOUR_US || db->seal_rc) return;
+    db->seal_wanted = true;
+    pthread_cond_broadcast(&db->wake);
+}
+
 int tsdb_enforce_retention(struct ts_store *st, struct error *e)
 {
     struct tsdb *db = tsdb_of(st);
@@ -195,6 +205,7 @@ int tsdb_enforce_retention(struct ts_store *st, struct error *e)
     if (!rc) rc = moved;
     damage_flush(db);
     pthread_mutex_lock(&db->lock);
+    seal_when_old(db);
     if (db->keep.tombs) { /* deletions that wait for their segments to be rewritten */
         db->merge_wanted = true;
         pthread_cond_broadcast(&db->wake);

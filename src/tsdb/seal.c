@@ -75,6 +75,11 @@ int seal_swap(struct tsdb *db)
     rc = fresh ? swap_locked(db, &wal, fresh) : ERR_NOMEM;
     pthread_mutex_unlock(&db->append);
     head_unref(fresh);
+    if (!rc) {
+        pthread_mutex_lock(&db->lock);
+        db->head_since_us = clock_now_us(db->clock);
+        pthread_mutex_unlock(&db->lock);
+    }
     if (rc) {
         char path[WAL_PATH_MAX];
         wal_path(wal.number, path);
