@@ -9,21 +9,22 @@
 
 static int usage(FILE *f)
 {
-    fprintf(f,
-            "bornite %s - industrial internet platform for non-ferrous metals / 有色金属工业互联网平台\n\n"
-            "  bornite serve [settings]   the platform / 启动平台\n"
-            "  bornite sim [options]      the demo copper group as Modbus TCP servers / 演示铜业集团仿真（bornite sim "
-            "--help）\n"
-            "  bornite audit verify [--data DIR | --database URL]   does the audit log hold / 校验审计日志\n"
-            "  bornite migrate --from URL --to URL [--dry-run]   the database to another place / 迁移数据库\n"
-            "  bornite backup list|verify --from URL   what a target of backups holds, is it whole / 查看、校验备份\n"
-            "  bornite restore --from URL [--backup ID] [--until TIME] --data DIR   a data directory from a backup / "
-            "从备份恢复\n"
-            "  bornite history get|write|import …   history by way of a running server's API / 历史数据读取、写入、导入\n"
-            "  bornite version\n"
-            "  bornite help\n\n"
-            "Settings of serve (also BORNITE_<NAME> in the environment, or in a JSON file):\n",
-            BORNITE_VERSION);
+    fprintf(
+        f,
+        "bornite %s - industrial internet platform for non-ferrous metals / 有色金属工业互联网平台\n\n"
+        "  bornite serve [settings]   the platform / 启动平台\n"
+        "  bornite sim [options]      the demo copper group as Modbus TCP servers / 演示铜业集团仿真（bornite sim "
+        "--help）\n"
+        "  bornite audit verify [--data DIR | --database URL]   does the audit log hold / 校验审计日志\n"
+        "  bornite migrate --from URL --to URL [--dry-run]   the database to another place / 迁移数据库\n"
+        "  bornite backup list|verify --from URL   what a target of backups holds, is it whole / 查看、校验备份\n"
+        "  bornite restore --from URL [--backup ID] [--until TIME] --data DIR   a data directory from a backup / "
+        "从备份恢复\n"
+        "  bornite history get|write|import …   history by way of a running server's API / 历史数据读取、写入、导入\n"
+        "  bornite version\n"
+        "  bornite help\n\n"
+        "Settings of serve (also BORNITE_<NAME> in the environment, or in a JSON file):\n",
+        BORNITE_VERSION);
     config_help();
     return f == stderr;
 }

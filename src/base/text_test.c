@@ -228,7 +228,8 @@ TEST(csv_in_windows)
     struct csv whole;
     csv_init(&whole, str_of(text));
     for (size_t cut = 0; cut < sizeof text - 1; cut++) { /* every window either has the row whole or waits */
-        struct csv c = {.text = str_make(text, cut), .sep = ',', .max_cells = 10, .max_cell = 100, .next_line = 1, .more = true};
+        struct csv c = {
+            .text = str_make(text, cut), .sep = ',', .max_cells = 10, .max_cell = 100, .next_line = 1, .more = true};
         struct str *cells;
         size_t n, rows = 0;
         int rc;

@@ -261,8 +261,9 @@ static int recover(struct tsdb *db, struct found *f, struct seg_set *set, struct
     if (!rc) rc = start_log(db, last + 1, e);
     for (size_t i = 0; i < db->nlogs; i++) db->logs[i].head = last + 1;
     if (!rc) roll_limit(db, set->segs, set->n);
-    if (!rc) rc = view_replace(db, &h, 1, set->segs, set->n, f->rolled.rolls, f->rolled.n, f->rolled.rolled,
-                              f->rolled.known);
+    if (!rc)
+        rc =
+            view_replace(db, &h, 1, set->segs, set->n, f->rolled.rolls, f->rolled.n, f->rolled.rolled, f->rolled.known);
     db->merge_wanted = true; /* also for what is not rolled yet */
     head_unref(h);
     return rc;

@@ -338,8 +338,9 @@ static bool in_range(int64_t v, int64_t lo, int64_t hi)
 static bool key_from(const int64_t *c, uint64_t next, int64_t unit, struct index_entry *e)
 {
     if (!in_range(c[POINT], 1, UINT32_MAX) || !in_range(c[GROUP], 0, UINT32_MAX) ||
-        !in_range(c[COUNT], 1, c[LEN] ? SEG_BLOCK_MAX : UINT32_MAX) /* without a frame: a rollup cell */ || !in_range(c[LEN], 0, FRAME_MAX + FRAME_HEAD) ||
-        !in_range(c[SPAN], 0, INT64_MAX / unit) || !in_range(c[STATS], 0, 1))
+        !in_range(c[COUNT], 1, c[LEN] ? SEG_BLOCK_MAX : UINT32_MAX) /* without a frame: a rollup cell */ ||
+        !in_range(c[LEN], 0, FRAME_MAX + FRAME_HEAD) || !in_range(c[SPAN], 0, INT64_MAX / unit) ||
+        !in_range(c[STATS], 0, 1))
         return false;
     *e = (struct index_entry){.group = (uint32_t)c[GROUP]};
     struct block_meta *m = &e->meta;

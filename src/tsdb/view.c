@@ -37,7 +37,8 @@ static struct view *view_new(size_t nsegs, size_t nrolls)
 int view_set(struct tsdb *db, struct head *const *heads, size_t nheads, struct seg *const *segs, size_t nsegs)
 {
     return view_replace(db, heads, nheads, segs, nsegs, db->view ? db->view->rolls : NULL,
-                        db->view ? db->view->nrolls : 0, db->view ? db->view->rolled : 0, db->view ? db->view->roll_gen : 0);
+                        db->view ? db->view->nrolls : 0, db->view ? db->view->rolled : 0,
+                        db->view ? db->view->roll_gen : 0);
 }
 
 int view_replace(struct tsdb *db, struct head *const *heads, size_t nheads, struct seg *const *segs, size_t nsegs,

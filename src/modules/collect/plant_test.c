@@ -30,10 +30,11 @@ TEST(a_spec_becomes_numbers)
     struct p_point p = {0};
     struct error e = {0};
     arena_init(&a, 1 << 20);
-    REQUIRE(!json_parse(&a,
-                        STR("{\"type\":\"bool\",\"period\":\"250ms\",\"scale\":0.5,\"lo\":0,\"deadband\":0.2,"
-                            "\"max_interval\":\"10m\",\"door\":0.5,\"door_max\":\"1h\",\"archive\":false,\"address\":\"x\"}"),
-                        &spec, NULL));
+    REQUIRE(!json_parse(
+        &a,
+        STR("{\"type\":\"bool\",\"period\":\"250ms\",\"scale\":0.5,\"lo\":0,\"deadband\":0.2,"
+            "\"max_interval\":\"10m\",\"door\":0.5,\"door_max\":\"1h\",\"archive\":false,\"address\":\"x\"}"),
+        &spec, NULL));
     CHECK_INT(plant_point_spec(spec, &a, &p, &e), 0);
     CHECK(p.type == VALUE_BOOL && p.step && !p.archive && !p.writable);
     CHECK_INT(p.period_ms, 250);
