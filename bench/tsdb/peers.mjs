@@ -22,7 +22,7 @@ class Peer {
     return this.child.pid;
   }
   async feed(file) {
-    return feed(file, 2, this.connect, this.writePath, this.writeHeaders);
+    return feed(file, 1, this.connect, this.writePath, this.writeHeaders);
   }
   async settle() {
     await settle(this.pid);
