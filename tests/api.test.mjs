@@ -151,6 +151,20 @@ test('points by name are remembered, and forgotten the moment they change', asyn
   equal((await admin.raw('GET', '/current?points=RENAMED2')).status, 404);
 });
 
+test('many points by name: all are read at once, and right after a change', async () => {
+  const codes = Array.from({ length: 300 }, (_, i) => `MANY${i}`);
+  await admin.post('/points:bulk', { items: codes.map((code, i) => ({ op: 'create', code, name: code, spec: { unit: 'm', step: i % 2 === 0 } })) });
+  const ask = async () => (await admin.post('/current', { points: codes })).items;
+  equal((await ask()).map((x) => x.code), codes);
+  equal((await ask()).map((x) => x.code), codes, 'from memory');
+  const series = async (list) => (await admin.post('/history/recorded', { points: list, from: '*-1h' })).series;
+  equal((await series(codes.slice(0, 4))).map((x) => [x.unit, x.step]), [['m', true], ['m', false], ['m', true], ['m', false]]);
+  await admin.call('PATCH', '/points/MANY7', { spec: { unit: 't' } });
+  equal((await series(['MANY7']))[0].unit, 't');
+  await admin.call('DELETE', '/points/MANY8');
+  equal((await admin.raw('POST', '/current', { points: codes })).status, 404);
+});
+
 test('roles: a viewer reads and changes nothing; a token has its own rights; revocation is immediate', async () => {
   await admin.post('/users', { code: 'vera', name: 'Vera', spec: { roles: ['viewer'] } });
   const vera = await admin.get('/users/vera');

@@ -6,11 +6,14 @@
  * of points is served by the slow way. Any thread; a miss reads the store outside the lock. */
 #include <pthread.h>
 #include "base/mem.h"
+#include "base/time.h"
 #include "core/api/api_int.h"
 
 #define SLOTS (1u << 18) /* of which at most half are used; then the table is emptied */
 #define TEXT_MAX ((size_t)64 << 20)
 #define CHANGES_READ 64
+#define MISSES_LOAD 100 /* after which all points are read */
+#define LOAD_EVERY_US (60 * TIME_US_PER_S)
 
 struct entry {
     struct str name;
@@ -21,7 +24,9 @@ struct api_point_names {
     pthread_rwlock_t lock;
     struct entry **slots; /* SLOTS, once something was found */
     size_t n;
-    int64_t seq; /* of the kernel, up to which the table is right */
+    int64_t seq;     /* of the kernel, up to which the table is right */
+    unsigned misses; /* since the table was emptied */
+    int64_t load_us; /* when all were read last */
     struct arena arena;
 };
 
@@ -49,6 +54,7 @@ static void empty(struct api_point_names *t)
 {
     if (t->slots) memset(t->slots, 0, SLOTS * sizeof(*t->slots));
     t->n = 0;
+    t->misses = 0;
     arena_reset(&t->arena);
 }
 
@@ -108,21 +114,61 @@ static bool recall(struct api_point_names *t, struct arena *a, struct str name, 
     return found;
 }
 
-static void keep(struct api_point_names *t, int64_t seq, struct str name, const struct api_point *p)
+/* Under the write lock. */
+static void keep(struct api_point_names *t, struct str name, const struct api_point *p)
 {
-    pthread_rwlock_wrlock(&t->lock);
     if (t->n >= SLOTS / 2) empty(t);
     if (!t->slots) t->slots = mem_calloc(SLOTS, sizeof(*t->slots));
-    struct entry **slot = t->slots && t->seq == seq ? slot_of(t, name) : NULL;
+    struct entry **slot = t->slots ? slot_of(t, name) : NULL;
     struct entry *e = slot && !*slot ? arena_calloc(&t->arena, 1, sizeof *e) : NULL;
-    if (e) {
-        e->name = arena_str(&t->arena, name);
-        if (e->name.p && copy_point(&t->arena, p, &e->p)) {
-            *slot = e;
-            t->n++;
-        }
-    }
+    if (!e) return;
+    e->name = arena_str(&t->arena, name);
+    if (!e->name.p || !copy_point(&t->arena, p, &e->p)) return;
+    *slot = e;
+    t->n++;
+}
+
+/* One that was missed; true: it is time to read all. */
+static bool keep_missed(struct api_point_names *t, int64_t seq, int64_t now, struct str name, const struct api_point *p)
+{
+    pthread_rwlock_wrlock(&t->lock);
+    if (t->seq == seq) keep(t, name, p);
+    bool load = ++t->misses > MISSES_LOAD && (now - t->load_us >= LOAD_EVERY_US || now < t->load_us);
+    if (load) t->load_us = now;
     pthread_rwlock_unlock(&t->lock);
+    return load;
+}
+
+static bool keep_rows(struct api_point_names *t, int64_t seq, struct sql_stmt *s)
+{
+    struct api_point p = {.num = (uint32_t)sql_i64(s, 0),
+                          .id = sql_str(s, 1),
+                          .code = sql_str(s, 2),
+                          .name = sql_str(s, 3),
+                          .org = sql_str(s, 4)};
+    struct str unit = sql_str(s, 5), step = sql_str(s, 6); /* a boolean is 1 in one store, true in the other */
+    p.unit = unit.p ? unit : STR("");
+    p.step = str_is(step, "1") || str_is(step, "true");
+    pthread_rwlock_wrlock(&t->lock);
+    bool right = t->seq == seq && t->n < SLOTS / 2;
+    if (right) keep(t, p.code, &p);
+    pthread_rwlock_unlock(&t->lock);
+    return right;
+}
+
+/* What cannot be read now is found one by one. */
+static void load_all(struct api_point_names *t, int64_t seq)
+{
+    struct sql_tx *tx = NULL;
+    struct sql_stmt *s = NULL;
+    if (sql_begin(kernel_sql(t->kernel), false, &tx, NULL)) return;
+    int rc = sql_prepare(tx,
+                         "select num, id, code, name, org, spec ->> 'unit', spec ->> 'step' from resource"
+                         " where kind = 'point' and deleted = 0 and num > 0",
+                         &s, NULL);
+    while (!rc && sql_step(s, NULL) == 1 && keep_rows(t, seq, s)) continue;
+    sql_done(s);
+    sql_rollback(tx);
 }
 
 int api_find_point(struct api_call *c, struct str name, enum api_action act, struct api_point *ret, struct error *e)
@@ -139,6 +185,6 @@ int api_find_point(struct api_call *c, struct str name, enum api_action act, str
     *ret = (struct api_point){.num = r.num, .id = r.id, .code = r.code, .name = r.name, .org = r.org};
     ret->unit = json_str(json_get(r.spec, "unit"), STR(""));
     ret->step = json_bool(json_get(r.spec, "step"), false);
-    if (quick) keep(t, seq, name, ret);
+    if (quick && keep_missed(t, seq, clock_now_us(c->api->clock), name, ret)) load_all(t, seq);
     return 0;
 }
