@@ -185,7 +185,15 @@ static struct job *find_running(struct jobs *js, struct str id)
     return j;
 }
 
-/* What was cancelled through another process. */
+static bool anything_runs(struct jobs *js)
+{
+    pthread_mutex_lock(&js->lock);
+    bool any = js->running != NULL;
+    pthread_mutex_unlock(&js->lock);
+    return any;
+}
+
+/* What was cancelled through another process, or here in the moment between being taken and being known to run. */
 static int look_for_cancels(struct jobs *js, struct error *e)
 {
     struct sql_tx *tx;
@@ -219,8 +227,8 @@ static void look_at_others(struct jobs *js)
 {
     struct error e = {0};
     uint64_t now = clock_mono_ns(js->clock);
-    int rc = look_for_cancels(js, &e);
-    if (!rc && now - js->leased_ns >= RENEW_NS) {
+    int rc = 0;
+    if (now - js->leased_ns >= RENEW_NS) {
         js->leased_ns = now;
         rc = keep_lease(js, &e);
         if (!rc) rc = jobs_recover(js, &e);
@@ -235,6 +243,9 @@ void jobs_tick(struct jobs *js)
         look_after(j);
         unpin(js, j);
     }
+    struct error e = {0};
+    if (anything_runs(js) && look_for_cancels(js, &e))
+        log_warn("jobs", "cannot look for cancelled jobs", "detail=\"%s\"", e.text);
     if (sql_dialect(js->db) != SQL_SQLITE) {
         look_at_others(js);
         jobs_changed(js); /* by another process, perhaps */
