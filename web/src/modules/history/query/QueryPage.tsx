@@ -90,7 +90,7 @@ export function QueryPage() {
   const columns: DataColumn<Sheet['rows'][number]>[] = [
     { key: 't', title: t('hquery.time'), width: 190, fixed: 'left', render: (_v, r) => formatTime(r.t, asked.mode === 'recorded') },
     ...(sheet?.columns ?? []).map((c, i): DataColumn<Sheet['rows'][number]> => ({
-      key: c.key, title: c.unit && c.unit !== '1' ? `${c.title} (${unitText(c.unit)})` : c.title, width: 170, align: 'right',
+      key: c.key, title: c.unit && c.unit !== '1' ? `${c.title} (${unitText(c.unit)})` : c.title, width: Math.max(150, c.title.length * 9 + 60), align: 'right',
       render: (_v, r) => <span className={r.bad[i] ? 'quality bad' : 'num'} title={String(r.cells[i] ?? '')}>{formatValue(r.cells[i])}</span>,
     })),
   ];
