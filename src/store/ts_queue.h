@@ -39,10 +39,10 @@ struct ts_queue_config {
 MUST_CHECK int ts_queue_open(const struct ts_queue_config *cfg, struct ts_queue **ret, struct error *e);
 /* What waits stays on disk. */
 void ts_queue_close(struct ts_queue *q);
-/* Where to: takes over the reference; NULL: nowhere for now. batch: samples handed over at once; visible_us: how long
+/* Where to: takes over the reference; NULL: it keeps what comes. batch: samples handed over at once; visible_us: how long
  * what was taken stays in memory. */
 void ts_queue_engine(struct ts_queue *q, struct ts_handle *h, size_t batch, int64_t visible_us);
-/* Nowhere for now, and no request to the engine is under way any more on return. */
+/* It keeps what comes, and no request to the engine is under way any more on return. */
 void ts_queue_rest(struct ts_queue *q);
 /* Durable on return. */
 MUST_CHECK int ts_queue_put(struct ts_queue *q, const struct sample *s, size_t n, struct error *e);
