@@ -5,6 +5,7 @@
  * checks; a file with a page that does not is broken as a whole: it might hide that an older cell is not right any
  * more. */
 #include "tsdb/roll_file.h"
+#include "tsdb/frame_out.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #include "base/crc32c.h"
@@ -15,8 +16,6 @@
 #define ROLL_HEAD 32
 #define ROLL_FOOT 256
 #define FOOT_WORDS 11
-#define WRITE_BUF ((size_t)256 << 10)
-#define BUF_MAX ((size_t)1 << 30)
 
 struct roll_dir {
     struct index_page pg;
@@ -340,12 +339,10 @@ struct open_page {
 };
 struct roll_write {
     struct fs *fs;
-    struct fs_file *f;
+    struct frame_out o;
     struct roll_info info;
     struct codec *c;
     char path[ROLL_PATH_MAX], tmp[ROLL_PATH_MAX + 8];
-    struct buf out, payload;
-    uint64_t at; /* file offset of out's begin */
     struct roll_dir *dir;
     size_t ndir, cap_dir;
     struct open_page page[ROLL_LEVELS];
@@ -353,34 +350,9 @@ struct roll_write {
 
 static void write_free(struct roll_write *w)
 {
-    fs_close(w->f);
-    buf_fini(&w->out);
-    buf_fini(&w->payload);
+    frame_out_fini(&w->o);
     mem_free(w->dir);
     mem_free(w);
-}
-
-static int flush(struct roll_write *w, size_t least)
-{
-    if (w->out.err) return w->out.err;
-    if (w->out.n <= least) return 0;
-    int rc = fs_pwrite(w->f, w->out.p, w->out.n, (int64_t)w->at);
-    w->at += w->out.n;
-    buf_clear(&w->out);
-    return rc;
-}
-
-static int put_frame(struct roll_write *w, enum frame_kind kind, struct place *ret)
-{
-    uint8_t head[FRAME_HEAD];
-    if (w->payload.err) return w->payload.err;
-    if (w->payload.n > FRAME_MAX) return ERR_TOO_LARGE;
-    *ret = (struct place){w->at + w->out.n, (uint32_t)(FRAME_HEAD + w->payload.n)};
-    frame_encode(head, kind, w->info.uid, ret->at, w->payload.p, w->payload.n);
-    buf_add(&w->out, head, sizeof head);
-    buf_add(&w->out, w->payload.p, w->payload.n);
-    buf_clear(&w->payload);
-    return flush(w, WRITE_BUF);
 }
 
 int roll_write_begin(struct fs *fs, const struct roll_info *i, struct codec *codec, struct roll_write **ret)
@@ -394,14 +366,13 @@ int roll_write_begin(struct fs *fs, const struct roll_info *i, struct codec *cod
     w->info.max_us = INT64_MIN;
     w->info.cells = 0;
     w->c = codec;
-    buf_init(&w->out, BUF_MAX);
-    buf_init(&w->payload, BUF_MAX);
+    frame_out_init(&w->o);
     roll_path(i, w->path);
     snprintf(w->tmp, sizeof w->tmp, "%s.new", w->path);
     put_begin(head, "BNTSROL1", i);
     put_u32(head + ROLL_HEAD - 4, crc32c(0, head, ROLL_HEAD - 4));
-    buf_add(&w->out, head, sizeof head);
-    int rc = fs_open(fs, w->tmp, FS_READ | FS_WRITE | FS_CREATE | FS_TRUNC, &w->f);
+    buf_add(&w->o.out, head, sizeof head);
+    int rc = fs_open(fs, w->tmp, FS_READ | FS_WRITE | FS_CREATE | FS_TRUNC, &w->o.f);
     if (rc) {
         write_free(w);
         return rc;
@@ -421,7 +392,6 @@ static int close_page(struct roll_write *w, unsigned level)
 {
     struct open_page *p = &w->page[level];
     struct roll_dir d = {.level = level, .pg = {.min_us = INT64_MAX, .max_us = INT64_MIN}};
-    struct place at;
     if (p->n == 0) return 0;
     for (size_t i = 0; i < p->n; i++) {
         if (p->e[i].meta.first_us < d.pg.min_us) d.pg.min_us = p->e[i].meta.first_us;
@@ -431,13 +401,11 @@ static int close_page(struct roll_write *w, unsigned level)
     if (d.pg.max_us > w->info.max_us) w->info.max_us = d.pg.max_us;
     d.pg.first = p->e[0].meta.point;
     d.pg.last = p->e[p->n - 1].meta.point;
-    seg_page_encode(&w->payload, p->e, p->n, w->c);
+    seg_page_encode(&w->o.payload, p->e, p->n, w->c);
     p->n = 0;
-    int rc = put_frame(w, FRAME_PAGE, &at);
+    int rc = frame_out_put(&w->o, FRAME_PAGE, w->info.uid, &d.pg.at, &d.pg.len);
     if (!rc && !mem_grow((void **)&w->dir, &w->cap_dir, w->ndir + 1, sizeof *w->dir)) rc = ERR_NOMEM;
     if (rc) return rc;
-    d.pg.at = at.at;
-    d.pg.len = at.len;
     w->dir[w->ndir++] = d;
     return 0;
 }
@@ -467,20 +435,20 @@ static int write_tail(struct roll_write *w)
     buf_init(&raw, FRAME_MAX);
     put_dir(&raw, w->dir, w->ndir);
     int rc = raw.err;
-    if (!rc) zip(&w->payload, raw.p, raw.n, w->c->c);
+    if (!rc) zip(&w->o.payload, raw.p, raw.n, w->c->c);
     buf_fini(&raw);
-    if (!rc) rc = put_frame(w, FRAME_DIR, &dir);
+    if (!rc) rc = frame_out_put(&w->o, FRAME_DIR, w->info.uid, &dir.at, &dir.len);
     if (rc) return rc;
-    w->info.file_bytes = (int64_t)(w->at + w->out.n + ROLL_FOOT);
+    w->info.file_bytes = (int64_t)(frame_out_offset(&w->o) + ROLL_FOOT);
     put_foot(foot, &w->info, dir);
-    buf_add(&w->out, foot, sizeof foot);
-    return flush(w, 0);
+    buf_add(&w->o.out, foot, sizeof foot);
+    return frame_out_flush(&w->o, 0);
 }
 
 int roll_write_finish(struct roll_write *w)
 {
     int rc = write_tail(w);
-    if (!rc) rc = fs_sync(w->f);
+    if (!rc) rc = fs_sync(w->o.f);
     if (!rc) rc = w->fs->ops->rename(w->fs, w->tmp, w->path);
     if (rc) {
         roll_write_abort(w);

@@ -8,11 +8,11 @@
 #include "tsdb/seg_write.h"
 #include "base/mem.h"
 #include "tsdb/block.h"
+#include "tsdb/frame_out.h"
 #include "tsdb/seg_page.h"
 #include "tsdb/seg_times.h"
 #include "tsdb/stats.h"
 
-#define WRITE_BUF ((size_t)256 << 10)
 #define BUF_MAX ((size_t)1 << 30)
 #define STATS_MIN 256 /* samples from which a block's summary is worth its bytes */
 #define FEW (SEG_BLOCK_MAX / 8)
@@ -24,14 +24,13 @@ struct entry_ref {
 };
 struct seg_write {
     struct fs *fs;
-    struct fs_file *f;
+    struct frame_out o;
     struct seg_info info;
     struct codec *c;
     char path[SEG_PATH_MAX], tmp[SEG_PATH_MAX + 8];
-    struct buf out, payload, entries;
+    struct buf entries;
     struct bundle bundle;
     struct index_entry *open; /* of the blocks in the bundle, BUNDLE_BLOCKS */
-    uint64_t at;              /* file offset of out's begin */
     struct entry_ref *refs;
     size_t nrefs, cap_refs;
     struct seg_times times;
@@ -39,9 +38,7 @@ struct seg_write {
 
 static void seg_write_free(struct seg_write *w)
 {
-    fs_close(w->f);
-    buf_fini(&w->out);
-    buf_fini(&w->payload);
+    frame_out_fini(&w->o);
     buf_fini(&w->entries);
     buf_fini(&w->bundle.heads);
     buf_fini(&w->bundle.bodies);
@@ -49,35 +46,6 @@ static void seg_write_free(struct seg_write *w)
     seg_times_fini(&w->times);
     mem_free(w->refs);
     mem_free(w);
-}
-
-static int flush(struct seg_write *w, size_t least)
-{
-    if (w->out.err) return w->out.err;
-    if (w->out.n <= least) return 0;
-    int rc = fs_pwrite(w->f, w->out.p, w->out.n, (int64_t)w->at);
-    w->at += w->out.n;
-    buf_clear(&w->out);
-    return rc;
-}
-
-static uint64_t offset(const struct seg_write *w)
-{
-    return w->at + w->out.n;
-}
-
-/* Write w->payload as a frame. */
-static int put_frame(struct seg_write *w, enum frame_kind kind, uint64_t *ret_at, uint32_t *ret_len)
-{
-    uint8_t head[FRAME_HEAD];
-    if (w->payload.err) return w->payload.err;
-    *ret_at = offset(w);
-    *ret_len = (uint32_t)(FRAME_HEAD + w->payload.n);
-    frame_encode(head, kind, w->info.uid, *ret_at, w->payload.p, w->payload.n);
-    buf_add(&w->out, head, sizeof head);
-    buf_add(&w->out, w->payload.p, w->payload.n);
-    buf_clear(&w->payload);
-    return flush(w, WRITE_BUF);
 }
 
 int seg_write_begin(struct fs *fs, const struct seg_info *info, struct codec *codec, struct seg_write **ret)
@@ -90,17 +58,16 @@ int seg_write_begin(struct fs *fs, const struct seg_info *info, struct codec *co
     w->info.min_us = INT64_MAX;
     w->info.max_us = INT64_MIN;
     w->c = codec;
-    buf_init(&w->out, BUF_MAX);
-    buf_init(&w->payload, BUF_MAX);
+    frame_out_init(&w->o);
     buf_init(&w->entries, BUF_MAX);
     buf_init(&w->bundle.heads, BUF_MAX);
     buf_init(&w->bundle.bodies, BUF_MAX);
     seg_path(info, w->path);
     snprintf(w->tmp, sizeof w->tmp, "%s.new", w->path);
     seg_head_encode(&w->info, head);
-    buf_add(&w->out, head, sizeof head);
+    buf_add(&w->o.out, head, sizeof head);
     w->open = mem_alloc(BUNDLE_BLOCKS * sizeof *w->open);
-    int rc = w->open ? fs_open(fs, w->tmp, FS_READ | FS_WRITE | FS_CREATE | FS_TRUNC, &w->f) : ERR_NOMEM;
+    int rc = w->open ? fs_open(fs, w->tmp, FS_READ | FS_WRITE | FS_CREATE | FS_TRUNC, &w->o.f) : ERR_NOMEM;
     if (rc) {
         seg_write_free(w);
         return rc;
@@ -148,8 +115,8 @@ static int close_bundle(struct seg_write *w)
     uint32_t len;
     size_t n = w->bundle.n;
     if (n == 0) return 0;
-    bundle_end(&w->bundle, &w->payload);
-    int rc = put_frame(w, FRAME_BUNDLE, &at, &len);
+    bundle_end(&w->bundle, &w->o.payload);
+    int rc = frame_out_put(&w->o, FRAME_BUNDLE, w->info.uid, &at, &len);
     for (size_t i = 0; i < n && !rc; i++) {
         w->open[i].meta.offset = at;
         w->open[i].meta.len = len;
@@ -160,7 +127,8 @@ static int close_bundle(struct seg_write *w)
 
 static int write_block(struct seg_write *w, uint32_t group, const struct sample *s, size_t n, struct times_use *use)
 {
-    struct block_ref ref = {.how = use->how, .row = use->row, .rows = use->rows, .distance = offset(w) - use->at};
+    struct block_ref ref = {
+        .how = use->how, .row = use->row, .rows = use->rows, .distance = frame_out_offset(&w->o) - use->at};
     struct index_entry *e = &w->open[w->bundle.n];
     *e = (struct index_entry){.group = group};
     block_meta_fill(&e->meta, s, n);
@@ -174,8 +142,8 @@ static int write_times(void *ctx, const int64_t *t, size_t n, uint64_t *ret_at)
 {
     struct seg_write *w = ctx;
     uint32_t len;
-    times_encode(&w->payload, t, n, w->c);
-    return put_frame(w, FRAME_TIMES, ret_at, &len);
+    times_encode(&w->o.payload, t, n, w->c);
+    return frame_out_put(&w->o, FRAME_TIMES, w->info.uid, ret_at, &len);
 }
 
 /* Write the first take[i] samples of each feed. */
@@ -302,8 +270,8 @@ static int write_page(struct seg_write *w, const struct entry_ref *r, size_t n, 
         if (r[i].first_us < pg.min_us) pg.min_us = r[i].first_us;
         if (r[i].last_us > pg.max_us) pg.max_us = r[i].last_us;
     }
-    seg_page_encode(&w->payload, e, n, w->c);
-    int rc = put_frame(w, FRAME_PAGE, &pg.at, &pg.len);
+    seg_page_encode(&w->o.payload, e, n, w->c);
+    int rc = frame_out_put(&w->o, FRAME_PAGE, w->info.uid, &pg.at, &pg.len);
     if (!rc && !mem_grow((void **)&pages->p, &pages->cap, pages->n + 1, sizeof *pages->p)) rc = ERR_NOMEM;
     if (!rc) pages->p[pages->n++] = pg;
     return rc;
@@ -330,14 +298,14 @@ static int write_tail(struct seg_write *w, struct buf *raw, struct pages *pages)
     if (rc) return rc;
     index_dir_encode(raw, pages->p, pages->n);
     if (raw->err) return raw->err;
-    zip(&w->payload, raw->p, raw->n, w->c->c);
-    rc = put_frame(w, FRAME_DIR, &foot.dir_at, &foot.dir_len);
+    zip(&w->o.payload, raw->p, raw->n, w->c->c);
+    rc = frame_out_put(&w->o, FRAME_DIR, w->info.uid, &foot.dir_at, &foot.dir_len);
     if (rc) return rc;
-    w->info.file_bytes = (int64_t)(offset(w) + SEG_FOOT);
+    w->info.file_bytes = (int64_t)(frame_out_offset(&w->o) + SEG_FOOT);
     foot.info = w->info;
     seg_foot_encode(&foot, bytes);
-    buf_add(&w->out, bytes, sizeof bytes);
-    return flush(w, 0);
+    buf_add(&w->o.out, bytes, sizeof bytes);
+    return frame_out_flush(&w->o, 0);
 }
 
 int seg_write_finish(struct seg_write *w)
@@ -348,7 +316,7 @@ int seg_write_finish(struct seg_write *w)
     int rc = write_tail(w, &raw, &pages);
     buf_fini(&raw);
     mem_free(pages.p);
-    if (!rc) rc = fs_sync(w->f);
+    if (!rc) rc = fs_sync(w->o.f);
     if (!rc) rc = w->fs->ops->rename(w->fs, w->tmp, w->path);
     if (rc) {
         seg_write_abort(w);
