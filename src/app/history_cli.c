@@ -430,7 +430,8 @@ static int write_csv(struct writing *w, FILE *f)
     buf_init(&b, 1u << 30);
     int err = read_file(f, &b);
     if (err)
-        fprintf(stderr, "bornite history: the file cannot be read, or is larger than 1 GiB (import takes any size)\n");
+        fprintf(stderr, "bornite history: the file cannot be read, or is larger than 1 GiB: split it / "
+                        "文件无法读取或超过 1 GiB：请拆分\n");
     else
         err = write_rows(w, buf_view(&b));
     buf_fini(&b);

@@ -52,7 +52,8 @@ static int64_t hour_after(const struct zone *z, int64_t t)
     return t + HOUR - (t + span.offset - floor_to(t + span.offset, HOUR));
 }
 
-int64_t window_after(const struct window_rule *r, const struct zone *z, int64_t t_us)
+/* The first border after t_us. */
+static int64_t window_after(const struct window_rule *r, const struct zone *z, int64_t t_us)
 {
     int64_t t = second_of(t_us);
     if (r->unit == CAL_NONE) return t_us + r->interval_us;

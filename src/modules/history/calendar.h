@@ -11,8 +11,6 @@ struct window_rule {
     int64_t interval_us;
     int shift_start_s, shift_s; /* shift: since local midnight; length, a divisor of a day */
 };
-/* The first border after t (microseconds UTC). */
-int64_t window_after(const struct window_rule *r, const struct zone *z, int64_t t);
 /* Edges of the windows of [from, to): edges[0] = from, edges[n] = to, borders between them; n <= max or
  * ERR_TOO_LARGE at "interval" or "calendar". mem_alloc'd. */
 MUST_CHECK int windows_make(const struct window_rule *r, const struct zone *z, int64_t from, int64_t to, size_t max,
