@@ -1,6 +1,6 @@
 /* bornite/driver.h - the SDK for southbound drivers: a protocol in, samples out, writes back.
  *
- * A driver is one `const struct driver`: data (names, option tables, help) and ten functions. The host
+ * A driver is one `const struct driver`: data (names, option tables, help) and a dozen functions. The host
  * (module collect) makes one channel object per configured channel, on a libuv loop that the channel
  * shares with many others. Compiles with nothing but this folder and uv.h; `struct error` is that of
  * base/error.h (a driver in the tree includes it; here it is only passed on).
@@ -202,6 +202,7 @@ struct driver_frame {
     int64_t time_us;
     enum driver_dir dir;
     uint8_t format;            /* the driver's own: which framing `describe` should assume */
+    uint16_t link;             /* which of the channel's connections, 0: the only one */
     const uint8_t *bytes;
     size_t n;                  /* may be cut by the host */
     const struct error *error; /* NULL: a good frame; else what was wrong with it */
@@ -248,6 +249,19 @@ struct driver_reading {
 typedef void driver_read_done(void *arg, const struct driver_reading *r, size_t n);
 /* e NULL: connected (and an answer came where the protocol has a harmless request). */
 typedef void driver_test_done(void *arg, const struct error *e, uint32_t ms, const char *detail_en, const char *detail_zh);
+/* What stands below a node of a device: a folder, a variable, a topic, a code that has been seen. */
+struct driver_browse_item {
+    const char *node;               /* to browse below it */
+    const char *name, *description; /* description "" or NULL: none */
+    const char *address;            /* of a point; NULL: a mere folder */
+    enum value_type type;           /* AUTO when not known */
+    const char *value;              /* as text, when it was read; or NULL */
+    const char *unit;               /* as the device tells it, or NULL */
+    bool children, writable;
+};
+/* Memory dies with the callback. next: pass it on for more, NULL: all told. */
+typedef void driver_browse_done(void *arg, const struct error *e, const struct driver_browse_item *items, size_t n,
+                                const char *next);
 typedef void driver_closed(void *arg);
 
 /* ---- the host's side ------------------------------------------------------------------------------ */
@@ -272,6 +286,9 @@ struct driver_host {
     void (*log)(void *ctx, enum driver_log level, const char *msg, const char *kv);
     void (*frame)(void *ctx, const struct driver_frame *f);           /* copied; may be NULL */
     void (*state)(void *ctx, enum driver_state s, const struct error *why); /* after each change; may be NULL */
+    /* Keep a waveform, a picture, a document (at most 16 MiB; `type`: its media type) that will be the value of a sample
+     * of this point and time (SAMPLE_BLOB). 0 or a negative error. May be NULL: then none are kept. */
+    int (*blob)(void *ctx, uint32_t point, int64_t time_us, const char *type, const void *p, size_t n, uint64_t *ret_id);
 };
 
 /* First member of a driver's own channel object. */
@@ -321,6 +338,14 @@ struct driver {
     void (*close)(struct driver_channel *ch, driver_closed *closed, void *arg);
     /* Pure, any thread. A frame in words, terminated, cut to cap. */
     void (*describe)(const struct driver_frame *f, char *en, char *zh, size_t cap);
+    /* What the device offers below `node` ("" at the top), from `cursor` (NULL: the beginning), at most `max` items.
+     * Connects when needed; arguments are copied. `device` as in `read`. NULL: the protocol tells nothing. */
+    void (*browse)(struct driver_channel *ch, const struct driver_device *device, const char *node, const char *cursor,
+                   size_t max, driver_browse_done *done, void *arg);
+    /* For captures: the port by which Wireshark knows the protocol, and whether it is UDP. Several connections of a
+     * channel are told apart by driver_frame.link. 0: frames are no network bytes (no capture). */
+    uint16_t wire_port;
+    bool wire_udp;
 };
 
 #ifdef __cplusplus

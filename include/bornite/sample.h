@@ -11,6 +11,7 @@ enum sample_type {
     SAMPLE_INT = 2,    /* v.i */
     SAMPLE_BOOL = 3,   /* v.i is 0 or 1 */
     SAMPLE_STRING = 4, /* v.u is the id of an interned string (model/sink.h) */
+    SAMPLE_BLOB = 5,   /* v.u is the id of a blob: a waveform, a picture (model/tsstore.h) */
 };
 
 enum quality { QUALITY_GOOD = 0, QUALITY_UNCERTAIN = 1, QUALITY_BAD = 2 };

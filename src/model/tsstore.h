@@ -7,6 +7,7 @@
  * it has been reopened, and goes on answering queries. */
 #pragma once
 #include "base/error.h"
+#include "base/buf.h"
 #include "base/str.h"
 #include "bornite/sample.h"
 
@@ -42,6 +43,16 @@ struct ts_stats {
     uint64_t away_segments;    /* that lie in a place that does not answer: queries that need them fail */
     char away_why[128];
     bool retention_held;       /* the clock has leapt: limits of age go by the time believed before, for up to a day */
+};
+
+/* What a blob is. Its bytes live as long as the samples of its point's archive class may, then they are gone. */
+#define TS_BLOB_MAX (16u << 20)
+#define TS_BLOB_TYPE 64
+struct ts_blob {
+    char type[TS_BLOB_TYPE];   /* media type: "image/png", WAVEFORM_TYPE (model/waveform.h) */
+    uint64_t size;             /* bytes */
+    uint32_t point;
+    int64_t time_us;
 };
 
 /* Window i of a query; non-zero ends the query with that value. */
@@ -87,6 +98,15 @@ struct ts_store_ops {
     int (*plot)(struct ts_store *, uint32_t point, int64_t from, int64_t to, uint32_t pixels, ts_scan_fn *, void *ctx, struct error *);
     int (*string_put)(struct ts_store *, struct str s, uint64_t *ret_id);      /* durable on return */
     int (*string_get)(struct ts_store *, uint64_t id, char *out, size_t cap, size_t *ret_n); /* ERR_NOT_FOUND, ERR_TOO_LARGE */
+    /* Blobs: the bytes behind samples of type SAMPLE_BLOB; the sample itself is appended by the caller, after. Both may
+     * be NULL in a store that keeps none; the router then keeps both bytes and sample in the embedded engine.
+     * put: durable on return; any thread; ERR_TOO_LARGE over TS_BLOB_MAX. get: bytes may be NULL (only what it is);
+     * ERR_NOT_FOUND also when its time has run out. */
+    int (*blob_put)(struct ts_store *, uint32_t point, int64_t time_us, const char *type, struct str bytes, uint64_t *ret_id, struct error *);
+    int (*blob_get)(struct ts_store *, uint64_t id, struct ts_blob *ret, struct buf *bytes, struct error *);
+    /* Summaries of [from, to) of many points; fn gets the index into `points`, in any order, each once. For what is long
+     * or wide: files are walked once, not once a point. NULL: the caller asks `summary` of each. */
+    int (*summaries)(struct ts_store *, const uint32_t *points, const bool *step, size_t n, int64_t from, int64_t to, ts_window_fn *, void *ctx, struct error *);
     void (*stats)(struct ts_store *, struct ts_stats *ret);
     /* Retention; all three may be NULL in a store that keeps its own. The whole table replaces the former
      * one; class 0 is that of points never classified. `enforce` is called every minute and applies the

@@ -562,6 +562,7 @@ static int pg_alone(struct sql *db, struct error *e)
     if (rc) return rc;
     int64_t end = now_us() + ALONE_US;
     while ((rc = try_alone(p, c->h, e)) == ERR_AGAIN && now_us() < end) usleep(20000);
+    p->alone = !rc;
     put_back(p, c, true);
     return rc;
 }
@@ -572,6 +573,8 @@ static void pg_close(struct sql *db)
     assert(!p->writing && p->nidle == p->nreaders);
     pg_listen_stop(p);
     for (unsigned i = 0; i < p->nidle; i++) conn_close(p->idle[i]);
+    /* Else the next to open may come before the server has noticed that we left. */
+    if (p->alone && p->writer) PQclear(PQexec(p->writer->h, "select pg_advisory_unlock_all()"));
     conn_close(p->writer);
     pthread_mutex_destroy(&p->lock);
     pthread_mutex_destroy(&p->watch_lock);

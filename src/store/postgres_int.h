@@ -77,6 +77,7 @@ struct pg {
     pthread_cond_t freed;
     struct pg_conn *writer; /* NULL: not connected now */
     bool writing;
+    bool alone; /* the writer holds the lock for itself */
     pthread_t owner;
     struct pg_conn *idle[PG_READERS];
     unsigned nidle, nreaders;

@@ -432,3 +432,14 @@ TEST(another_opens_it_unless_somebody_wants_it_alone)
     CHECK(strstr(e.text, "bornite migrate"));
     close_db(a);
 }
+
+TEST(who_was_alone_leaves_it_free)
+{
+    for (int i = 0; i < 50; i++) {
+        struct error e = {0};
+        struct sql *db = open_db("");
+        REQUIRE(db);
+        CHECK_INT(sql_alone(db, &e), 0);
+        i < 49 ? sql_close(db) : close_db(db);
+    }
+}

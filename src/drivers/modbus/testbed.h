@@ -301,8 +301,17 @@ BED struct bed *bed_new(enum modbus_framing f)
     b->timeout_ms = 400;
     for (unsigned u = 0; u < BED_UNITS; u++)
         for (unsigned i = 0; i < 65536; i++) b->r[u][i] = (uint16_t)(i + 1000 * u);
-    b->host = (struct driver_host){&b->loop, b,        "bed",      false,   bed_publish, bed_intern,
-                                   bed_now,  bed_mono, bed_random, bed_log, bed_frame,   bed_state};
+    b->host = (struct driver_host){.loop = &b->loop,
+                                   .ctx = b,
+                                   .name = "bed",
+                                   .publish = bed_publish,
+                                   .intern = bed_intern,
+                                   .now_us = bed_now,
+                                   .mono_ns = bed_mono,
+                                   .random = bed_random,
+                                   .log = bed_log,
+                                   .frame = bed_frame,
+                                   .state = bed_state};
     bed_listen(b);
     return b;
 }
