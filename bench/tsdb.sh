@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tsdb.sh [points] [seconds] - the time-series engine beside InfluxDB, VictoriaMetrics, ClickHouse (Debian packages)
+# tsdb.sh [points] [seconds] [queries] - the time-series engine beside InfluxDB, VictoriaMetrics, ClickHouse (Debian packages)
 # and DuckDB (npm), in one run. Installs the peers when it may; prints figures, ratios, and which goals are met.
 # Needs about 100 bytes of scratch a sample, and some minutes at 10000 3600.
 set -euo pipefail
@@ -20,4 +20,4 @@ if [ ! -f build/peers/libduckdb.so ]; then
     tar xzf "$file" --strip-components=1 package/libduckdb.so && rm "$file") || echo "DuckDB cannot be fetched"
 fi
 build=${BORNITE_BUILD:-build/release}
-BORNITE_LIBDUCKDB=$PWD/build/peers/libduckdb.so exec node bench/tsdb/tsdb.mjs "$PWD/$build" "${1:-10000}" "${2:-3600}"
+BORNITE_LIBDUCKDB=$PWD/build/peers/libduckdb.so exec node bench/tsdb/tsdb.mjs "$PWD/$build" "${1:-10000}" "${2:-3600}" "${3:-}"

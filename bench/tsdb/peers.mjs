@@ -1,11 +1,12 @@
 // peers.mjs - the stores that are measured: how each is started, fed, brought to rest and asked. Each by its best
 // practical interface; settings are the usual ones but where a comment says why not.
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { bytesUnder, cpu, feed, freePort, Http, settle, sleep, start, stop, waitFor } from './process.mjs';
+import { askMany, bytesUnder, cpu, feed, freePort, Http, settle, sleep, start, stop, waitFor } from './process.mjs';
 
 export const T0 = 1700000000000;
 const name = (i) => `T${String(i).padStart(6, '0')}`;
 const query = (o) => new URLSearchParams(o).toString();
+const ROUNDS = 16; // different questions of a kind
 // Points asked in round r: other ones each time.
 const pick = (count, r, all) => Array.from({ length: count }, (_, i) => (123 + r * 1117 + i * 7) % all);
 
@@ -30,8 +31,19 @@ class Peer {
   async stop() {
     if (this.child) await stop(this.child);
   }
-  ask(kind, r) {
-    return this.http.ask(...this.request(kind, pick({ latest: 1000, windows100: 100 }[kind] ?? 1, r, this.points)));
+  requests(kind, form) {
+    const count = { latest: 1000, windows100: 100 }[kind] ?? 1;
+    return Array.from({ length: ROUNDS }, (_, r) => this.request(kind, pick(count, r, this.points), form));
+  }
+  forms = () => ['json']; // of an answer to a question of that kind
+  // What bench_http_peer measures, of the form that is quickest.
+  async measure(client, kind) {
+    const got = [];
+    for (const form of this.forms(kind)) {
+      await this.http.ask(...this.requests(kind, form)[0]); // says what is wrong, if it is
+      got.push({ form, ...(await askMany(client, `${this.dir}.ask`, this, this.requests(kind, form))) });
+    }
+    return got.sort((a, b) => a.p50_ms - b.p50_ms)[0];
   }
 }
 
@@ -72,7 +84,8 @@ store-enabled = false
   bytes() {
     return bytesUnder(`${this.dir}/data`) + bytesUnder(`${this.dir}/wal`);
   }
-  request(kind, points) {
+  forms = () => ['application/json', 'application/csv', 'application/x-msgpack'];
+  request(kind, points, form = 'application/json') {
     const t = points.map(name);
     const where = t.length === 1 ? `t='${t[0]}'` : `t=~/^(${t.join('|')})$/`;
     const range = `time>=${T0}ms AND time<${T0 + this.seconds * 1000}ms`;
@@ -83,10 +96,10 @@ store-enabled = false
       windows100: `SELECT mean(v),min(v),max(v) FROM s WHERE ${where} AND ${range} GROUP BY time(1m),t`,
       count: 'SELECT count(v) FROM s',
     }[kind];
-    return ['POST', `/query?${query({ db: 'b', epoch: 'ms' })}`, query({ q }), { 'Content-Type': 'application/x-www-form-urlencoded' }];
+    return ['POST', `/query?${query({ db: 'b', epoch: 'ms' })}`, query({ q }), { 'Content-Type': 'application/x-www-form-urlencoded', Accept: form }];
   }
   async count() {
-    return JSON.parse(await this.ask('count', 0)).results[0].series[0].values[0][1];
+    return JSON.parse(await this.http.ask(...this.request('count', []))).results[0].series[0].values[0][1];
   }
 }
 
@@ -111,21 +124,23 @@ export class VictoriaMetrics extends Peer {
   bytes() {
     return bytesUnder(this.dir);
   }
-  request(kind, points) {
+  forms = (kind) => (kind === 'raw' ? ['export', 'export/csv', 'query'] : ['json']);
+  request(kind, points, form) {
     const t = points.map(name);
     const series = t.length === 1 ? `s_v{t="${t[0]}"}` : `s_v{t=~"${t.join('|')}"}`;
     const from = T0 / 1000, to = from + this.seconds;
-    const form = { 'Content-Type': 'application/x-www-form-urlencoded' };
-    if (kind === 'raw') return ['POST', '/api/v1/export', query({ 'match[]': series, start: from, end: to }), form];
+    const coded = { 'Content-Type': 'application/x-www-form-urlencoded' };
+    if (kind === 'raw' && form === 'query') return ['POST', '/api/v1/query', query({ query: `${series}[${this.seconds}s]`, time: to, nocache: 1 }), coded];
+    if (kind === 'raw') return ['POST', `/api/v1/${form}`, query({ 'match[]': series, start: from, end: to, ...(form === 'export' ? {} : { format: '__timestamp__:unix_ms,__value__' }) }), coded];
     if (kind === 'latest' || kind === 'count') {
       const q = kind === 'latest' ? series : `sum(count_over_time(s_v[${this.seconds + 60}s]))`;
-      return ['POST', '/api/v1/query', query({ query: q, time: to + 1, nocache: 1 }), form];
+      return ['POST', '/api/v1/query', query({ query: q, time: to + 1, nocache: 1 }), coded];
     }
     const q = `aggr_over_time(("avg_over_time","min_over_time","max_over_time"), ${series}[1m])`;
-    return ['POST', '/api/v1/query_range', query({ query: q, start: from + 60, end: to, step: 60, nocache: 1 }), form];
+    return ['POST', '/api/v1/query_range', query({ query: q, start: from + 60, end: to, step: 60, nocache: 1 }), coded];
   }
   async count() {
-    return Number(JSON.parse(await this.ask('count', 0)).data.result[0].value[1]);
+    return Number(JSON.parse(await this.http.ask(...this.request('count', []))).data.result[0].value[1]);
   }
 }
 
@@ -161,7 +176,8 @@ export class ClickHouse extends Peer {
   async bytes() {
     return Number(await this.http.ask('POST', '/', "SELECT sum(bytes_on_disk) FROM system.parts WHERE table='s' AND active"));
   }
-  request(kind, points) {
+  forms = () => ['TabSeparated', 'RowBinary', 'Native'];
+  request(kind, points, form = 'TabSeparated') {
     const t = points.join(',');
     const range = `ts>=${T0} AND ts<${T0 + this.seconds * 1000}`;
     const q = {
@@ -171,10 +187,10 @@ export class ClickHouse extends Peer {
       windows100: `SELECT tag,intDiv(ts,60000) m,avg(v),min(v),max(v) FROM s WHERE tag IN (${t}) AND ${range} GROUP BY tag,m`,
       count: 'SELECT count() FROM s',
     }[kind];
-    return ['POST', '/', q];
+    return ['POST', '/', `${q} FORMAT ${form}`];
   }
   async count() {
-    return Number(await this.ask('count', 0));
+    return Number(await this.http.ask(...this.request('count', [])));
   }
 }
 

@@ -1,9 +1,10 @@
-// process.mjs - what the drivers of benchmarks share: processes with their CPU and memory, HTTP, medians.
-import { spawn } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+// process.mjs - what the drivers of benchmarks share: processes with their CPU and memory, HTTP, questions asked often.
+import { execFile, spawn } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 export const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 const TICKS = 100;
@@ -130,13 +131,20 @@ export async function settle(pid, limit = 90) {
   }
 }
 
-// Milliseconds of fn(round): the median after a warm-up.
-export async function median(fn, rounds = 7) {
-  const ms = [];
-  for (let r = 0; r <= rounds; r++) {
-    const t = performance.now();
-    await fn(r);
-    if (r) ms.push(performance.now() - t);
-  }
-  return ms.sort((a, b) => a - b)[Math.floor(ms.length / 2)];
+// One request as it goes over the wire.
+function wire(headers, method, path, body, more = {}) {
+  const all = { Host: '127.0.0.1', ...headers, ...more, ...(body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }) };
+  const lines = Object.entries(all).map(([k, v]) => `${k}: ${v}\r\n`);
+  return Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body ?? ''}`);
+}
+
+// The same questions again and again by bench_http_peer: {p50_ms, p99_ms, cpu_ms, bytes} a request; cpu_ms is that of
+// the server. `requests` are arguments of Http.ask.
+export async function askMany(client, file, { port, headers, pid }, requests, { repeats = 1000, seconds = 4 } = {}) {
+  const wires = requests.map((r) => wire(headers, ...r));
+  let at = 0;
+  writeFileSync(file, Buffer.concat(wires));
+  writeFileSync(`${file}.idx`, wires.map((w) => `${(at += w.length) - w.length} ${w.length}\n`).join(''));
+  const args = [port, file, repeats, seconds, pid, ...children(pid)];
+  return JSON.parse((await promisify(execFile)(client, args.map(String))).stdout);
 }
