@@ -1,5 +1,8 @@
 // Collecting from a Modbus server that we did not write (jsmodbus): values compared one by one, write-back,
 // loss and return of the device, history, and the live stream.
+import { execFileSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import WebSocket from 'ws';
 import { Device, POINTS as points } from './browser/device.mjs';
 import { equal, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
@@ -116,6 +119,24 @@ test('diagnostics show frames in hex and words', async () => {
   ok(d.requests > 10 && d.rtt_ms > 0, 'figures');
   ok(d.frames.every((f) => /^[0-9a-f]*$/.test(f.hex)) && d.frames.some((f) => f.words.zh.length > 5), 'hex and words');
   equal(d.devices.map((x) => x.code), ['PEER-1']);
+});
+
+test('a capture is what tshark reads', async () => {
+  equal((await api.raw('POST', '/channels/PEER:capture', { seconds: 3601 })).status, 400, 'too long');
+  const rec = await api.post('/channels/PEER:capture', { seconds: 60 });
+  ok(rec.frames === 0 && rec.until, 'begun');
+  await until(async () => (await api.get('/channels/PEER/diagnostics')).capture.frames > 20, 'frames in it');
+  const done = await api.post('/channels/PEER:capture', { seconds: 0 });
+  const res = await api.raw('GET', '/channels/PEER/capture');
+  equal(res.status, 200);
+  const file = join(tempDir(), 'a.pcap');
+  writeFileSync(file, Buffer.from(await res.arrayBuffer()));
+  const out = execFileSync('tshark', ['-r', file, '-T', 'fields', '-e', 'modbus.func_code', '-e', '_ws.expert.message'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  rmSync(file);
+  const lines = out.trimEnd().split('\n');
+  equal(lines.length, done.frames, 'packets');
+  ok(lines.every((l) => /^\d+\t?$/.test(l)), `each is Modbus, nothing to complain of: ${lines.find((l) => !/^\d+\t?$/.test(l))}`);
+  equal((await api.raw('POST', '/channels:browse', { channel: 'PEER' })).status, 501, 'Modbus cannot be browsed');
 });
 
 test('the end', async () => {

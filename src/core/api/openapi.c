@@ -3,7 +3,7 @@
  * Generic routes ("/api/v1/{plural}…") are written once per kind, so that generated types are those of
  * the kind; a module's own row for the same path and method takes their place. Schema words in the rows:
  * "kind:point", "list:point", "input:point" (also with "*": the kind in the path), "ref:KindDoc", "report", "csv",
- * "text", "sse"; in braces it is JSON Schema or a shape (api_shape.h). `x-permission` and `x-audit` tell what the
+ * "text", "sse", "bytes"; in braces it is JSON Schema or a shape (api_shape.h). `x-permission` and `x-audit` tell what the
  * router checks. */
 #include "core/api/api_int.h"
 #include "base/mem.h"
@@ -156,8 +156,11 @@ static const char *media_of(const char *word)
 {
     static const struct {
         const char *word, *media;
-    } table[] = {{"csv", "text/csv"}, {"text", "text/plain"}, {"sse", "text/event-stream"}};
-    for (size_t i = 0; word && i < 3; i++)
+    } table[] = {{"csv", "text/csv"},
+                 {"text", "text/plain"},
+                 {"sse", "text/event-stream"},
+                 {"bytes", "application/octet-stream"}};
+    for (size_t i = 0; word && i < sizeof table / sizeof *table; i++)
         if (strcmp(word, table[i].word) == 0) return table[i].media;
     return "application/json";
 }

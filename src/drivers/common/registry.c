@@ -117,6 +117,7 @@ void driver_json(struct json_writer *w, const struct driver *d)
     jw_array(w);
     for (const char *const *x = d->examples; x && *x; x++) jw_str(w, str_of(*x));
     jw_end(w);
+    jw_kbool(w, "browse", d->browse);
     jw_end(w);
 }
 

@@ -283,4 +283,5 @@ const struct driver modbus_driver = {
     .devices = devices,
     .close = mb_close,
     .describe = describe,
+    .wire_port = 502,
 };

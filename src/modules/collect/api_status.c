@@ -39,7 +39,7 @@ static struct tally count_channel(struct bus *bus, const struct plant *p, const 
     return t;
 }
 
-static void write_time(struct json_writer *w, const char *key, int64_t us)
+void write_time(struct json_writer *w, const char *key, int64_t us)
 {
     char t[TIME_TEXT_MAX];
     jw_kz(w, key, us ? time_format(us, t) : NULL);
@@ -182,6 +182,18 @@ static void write_devices(struct api_call *c, struct json_writer *w, const struc
     mem_free(d);
 }
 
+static void write_recording(struct api_call *c, struct json_writer *w, const struct p_channel *ch)
+{
+    struct capture_view v;
+    struct error none;
+    jw_kbool(w, "can_capture", ch->driver && ch->driver->wire_port);
+    jw_key(w, STR("capture"));
+    if (run_captured(collect_of(c)->run, ch->id, &v, NULL, &none) || !v.until_us)
+        jw_null(w);
+    else
+        write_capture(w, &v);
+}
+
 int get_diagnostics(struct api_call *c, struct error *e)
 {
     struct plant *p = collect_plant(collect_of(c));
@@ -195,6 +207,7 @@ int get_diagnostics(struct api_call *c, struct error *e)
     write_channel(c, &w, p, ch);
     write_devices(c, &w, p, ch);
     write_frames(c, &w, ch);
+    write_recording(c, &w, ch);
     jw_end(&w);
     plant_unref(p);
     return 0;

@@ -1,4 +1,4 @@
-/* api_try.c - trying before storing: POST /channels:test, /channels/{id}:test, /channels:read. */
+/* api_try.c - trying before storing: POST /channels:test, /channels/{id}:test, /channels:read, /channels:browse. */
 #include "base/encode.h"
 #include "base/mem.h"
 #include "drivers/common/options.h"
@@ -7,6 +7,7 @@
 #include "modules/collect/collect.h"
 
 #define READ_MAX 500
+#define BROWSE_MAX 1000
 #define TEST_MS 20000
 
 /* A channel spec from a body: driver and checked options. */
@@ -184,4 +185,24 @@ int post_read(struct api_call *c, struct error *e)
     jw_end(&w);
     jw_end(&w);
     return 0;
+}
+
+int post_browse(struct api_call *c, struct error *e)
+{
+    struct json *body;
+    struct reading_call rc = {0};
+    int err = api_body_json(c, &body, e);
+    if (!err) err = read_channel(c, json_get(body, "channel"), &rc, e);
+    if (!err) err = read_device(c, json_get(body, "device"), &rc, e);
+    if (err) return err;
+    int64_t size = json_i64(json_get(body, "size"), 200);
+    if (size < 1 || size > BROWSE_MAX)
+        return error_set(e, ERR_INVALID, "size", "must be 1 to %d", "必须为 1 到 %d", BROWSE_MAX);
+    if (!rc.driver->browse)
+        return error_set(e, ERR_UNSUPPORTED, "channel",
+                         "devices of this protocol do not tell what they offer; enter the addresses",
+                         "该协议的设备不提供可浏览的内容，请直接填写地址");
+    return run_browse(collect_of(c)->run, rc.running, rc.driver, &rc.channel, &rc.device,
+                      json_str(json_get(body, "node"), STR("")), json_str(json_get(body, "cursor"), STR("")),
+                      (size_t)size, TEST_MS, &c->res->body, e);
 }

@@ -26,6 +26,10 @@ MUST_CHECK int reconcile_start(struct collect *c, struct error *e);   /* reconci
 void reconcile_stop(struct collect *c);
 void reconcile_signal(struct collect *c);
 
+void write_time(struct json_writer *w, const char *key, int64_t us); /* api_status.c; 0: null */
+struct capture_view;
+void write_capture(struct json_writer *w, const struct capture_view *v); /* capture.c */
+
 /* Handlers. */
 int get_drivers(struct api_call *c, struct error *e);          /* api_status.c */
 int get_status(struct api_call *c, struct error *e);
@@ -36,3 +40,6 @@ int post_write(struct api_call *c, struct error *e);           /* api_write.c */
 int post_test(struct api_call *c, struct error *e);            /* api_try.c */
 int post_test_saved(struct api_call *c, struct error *e);
 int post_read(struct api_call *c, struct error *e);
+int post_browse(struct api_call *c, struct error *e);
+int post_capture(struct api_call *c, struct error *e);         /* capture.c */
+int get_capture(struct api_call *c, struct error *e);

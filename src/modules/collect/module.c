@@ -11,10 +11,19 @@
 #define DEVICES \
     "devices:{id:string;code:string;name:string;state:" STATE ";reason:string;points:integer;bad:integer;" \
     "last_ok:time|null}[];"
-#define FRAMES "frames:{t:time;dir:'tx'|'rx';hex:string;words:Text;ok:boolean;error:string|null}[]"
+#define CAPTURE "{since:time;until:time;frames:integer;left_out:integer;bytes:integer}"
+#define BROWSE_BODY \
+    "{channel:string|channel_spec;device?:string|device_spec|{options?:object};node?:string;cursor?:string;size?:" \
+    "integer}"
+#define BROWSE_ANSWER \
+    "{items:{node:string;name:string;description:string;address:string|null;type:string;value:string|null;" \
+    "unit:string|null;children:boolean;writable:boolean}[];next:string|null}"
+#define FRAMES \
+    "frames:{t:time;dir:'tx'|'rx';hex:string;words:Text;ok:boolean;error:string|null}[];can_capture:boolean;" \
+    "capture:" CAPTURE "|null;"
 #define DRIVERS \
     "{items:{name:string;title:Text;help:Text;channel:Field[];device:Field[];point:Field[];address_help:Text;" \
-    "examples:string[]}[]}"
+    "examples:string[];browse:boolean}[]}"
 #define TEST_BODY "{spec:channel_spec}"
 #define TEST_ANSWER "{ok:boolean;ms:integer;code:string|null;detail:string}"
 #define READ_BODY "{channel:string|channel_spec;device:string|device_spec|{options?:object};points:point_spec[]}"
@@ -46,6 +55,15 @@ static const struct api_route routes[] = {
     API_DO("POST", "/api/v1/channels:read", "channel", ACT_WRITE, AUDIT_NONE, post_read, .lane = LANE_TRY,
            .summary_en = "Read addresses once, without storing", .summary_zh = "试读地址（不保存）",
            .body_schema = READ_BODY, .answer_schema = READ_ANSWER),
+    API_DO("POST", "/api/v1/channels:browse", "channel", ACT_WRITE, AUDIT_NONE, post_browse, .lane = LANE_TRY,
+           .summary_en = "What a device offers below a node", .summary_zh = "浏览设备提供的内容",
+           .body_schema = BROWSE_BODY, .answer_schema = BROWSE_ANSWER),
+    API_DO("POST", "/api/v1/channels/{id}:capture", "channel", ACT_WRITE, AUDIT_CHANGE, post_capture,
+           .summary_en = "Record the frames of a channel for a while", .summary_zh = "录制通道报文",
+           .body_schema = "{seconds:integer}", .answer_schema = CAPTURE),
+    API_GET("/api/v1/channels/{id}/capture", "channel", AUDIT_NONE, get_capture,
+            .summary_en = "The recorded frames as a capture file", .summary_zh = "下载报文抓包文件",
+            .answer_schema = "bytes"),
     API_DO("POST", "/api/v1/points/{id}:write", "point", ACT_CONTROL, AUDIT_CONTROL, post_write, .lane = LANE_CONTROL,
            .summary_en = "Write a value to the equipment", .summary_zh = "向设备写值", .body_schema = WRITE_BODY,
            .answer_schema = WRITE_ANSWER),

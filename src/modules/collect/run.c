@@ -47,11 +47,12 @@ static void host_log(void *ctx, enum driver_log level, const char *msg, const ch
 static void host_frame(void *ctx, const struct driver_frame *f)
 {
     struct chan *c = ctx;
+    if (c->capture) capture_frame(c, f);
     if (!c->frames && !(c->frames = mem_calloc(CHAN_FRAMES, sizeof *c->frames))) return;
     struct frame_copy *to = &c->frames[c->frame_at];
     c->frame_at = (c->frame_at + 1) % CHAN_FRAMES;
     if (c->nframes < CHAN_FRAMES) c->nframes++;
-    *to = (struct frame_copy){.time_us = f->time_us, .dir = (uint8_t)f->dir, .format = f->format, .ok = !f->error};
+    *to = (struct frame_copy){.time_us = f->time_us, .dir = (uint8_t)f->dir, .format = f->format, .link = f->link, .ok = !f->error};
     to->n = (uint16_t)(f->n < FRAME_BYTES ? f->n : FRAME_BYTES);
     if (to->n) memcpy(to->bytes, f->bytes, to->n);
     if (f->error) {
@@ -131,6 +132,7 @@ static void on_closed(void *arg)
 {
     struct chan *c = arg;
     sem_t *closed = c->closed;
+    capture_free(c->capture);
     mem_free(c->frames);
     mem_free(c);
     sem_post(closed);
@@ -309,7 +311,7 @@ static void do_view(void *arg)
     if (v->devices) v->n = c->driver->devices(c->ch, v->devices, v->max);
     if (v->frames) {
         c->host.trace = true;
-        c->trace_ticks = 12;
+        if (c->trace_ticks < 12) c->trace_ticks = 12;
         size_t first = (c->frame_at + CHAN_FRAMES - c->nframes) % CHAN_FRAMES;
         for (; v->n < c->nframes && v->n < v->max; v->n++) v->frames[v->n] = c->frames[(first + v->n) % CHAN_FRAMES];
     }

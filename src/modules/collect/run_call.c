@@ -1,12 +1,16 @@
-/* run_call.c - blocking calls of handlers into drivers: write, test, read.
+/* run_call.c - blocking calls of handlers into drivers: write, test, read, browse.
  *
  * Each call is a job with two owners, the waiting handler and the loop; whoever lets go last frees it,
  * so that a driver that answers after the handler gave up does no harm. A test or read without a running
  * channel makes one for the purpose and closes it afterwards, inside the job. */
 #include <time.h>
+#include "base/json.h"
+#include "drivers/common/registry.h"
 #include "modules/collect/run_int.h"
 
-enum job_kind { JOB_WRITE, JOB_TEST, JOB_READ };
+#define BROWSE_BYTES (4u << 20)
+
+enum job_kind { JOB_WRITE, JOB_TEST, JOB_READ, JOB_BROWSE };
 
 struct job {
     pthread_mutex_t lock;
@@ -27,6 +31,8 @@ struct job {
     size_t n;
     struct call_result result;
     struct reading_copy *readings; /* the job's own */
+    char *node, *cursor;           /* the job's own */
+    struct buf json;               /* what was browsed */
 };
 
 static void job_release(struct job *j)
@@ -40,6 +46,9 @@ static void job_release(struct job *j)
     mem_free(j->temp.frames);
     mem_free(j->readings);
     mem_free(j->text);
+    mem_free(j->node);
+    mem_free(j->cursor);
+    buf_fini(&j->json);
     mem_free(j);
 }
 
@@ -56,6 +65,7 @@ static struct job *job_new(struct run *r, enum job_kind kind, struct str channel
     j->owners = 2;
     j->kind = kind;
     j->run = r;
+    buf_init(&j->json, BROWSE_BYTES);
     str_to_cstr(channel_id, j->channel_id, sizeof j->channel_id);
     return j;
 }
@@ -129,6 +139,42 @@ static void on_read(void *arg, const struct driver_reading *r, size_t n)
     job_done(j);
 }
 
+static void write_item(struct json_writer *w, const struct driver_browse_item *i)
+{
+    jw_object(w);
+    jw_kz(w, "node", i->node);
+    jw_kz(w, "name", i->name);
+    jw_kz(w, "description", i->description ? i->description : "");
+    jw_kz(w, "address", i->address);
+    jw_kz(w, "type", value_type_name(i->type));
+    jw_kz(w, "value", i->value);
+    jw_kz(w, "unit", i->unit);
+    jw_kbool(w, "children", i->children);
+    jw_kbool(w, "writable", i->writable);
+    jw_end(w);
+}
+
+static void on_browsed(void *arg, const struct error *e, const struct driver_browse_item *items, size_t n,
+                       const char *next)
+{
+    struct job *j = arg;
+    struct json_writer w = json_writer(&j->json);
+    jw_object(&w);
+    jw_key(&w, STR("items"));
+    jw_array(&w);
+    for (size_t i = 0; i < n; i++) write_item(&w, &items[i]);
+    jw_end(&w);
+    jw_kz(&w, "next", next);
+    jw_end(&w);
+    j->result.ok = !e && !j->json.err;
+    if (e)
+        j->result.error = *e;
+    else if (j->json.err)
+        error_set(&j->result.error, j->json.err, "size", "the answer is too long; ask for fewer",
+                  "结果过长，请减少数量");
+    job_done(j);
+}
+
 /* On the loop: the channel to use, running or made for the purpose. */
 static struct chan *job_channel(struct job *j)
 {
@@ -164,6 +210,8 @@ static void do_job(void *arg)
         c->driver->write(c->ch, &j->write);
     } else if (j->kind == JOB_TEST) {
         c->driver->test(c->ch, on_tested, j);
+    } else if (j->kind == JOB_BROWSE) {
+        c->driver->browse(c->ch, j->device, j->node, j->cursor, j->n, on_browsed, j);
     } else {
         c->driver->read(c->ch, j->device, j->points, j->n, on_read, j);
     }
@@ -282,6 +330,41 @@ int run_read(struct run *r, struct str id, const struct driver *d, const struct 
         if (e) *e = j->result.error;
     } else {
         err = error_set(e, ERR_UNAVAILABLE, "", "the channel did not answer", "通道没有应答");
+    }
+    job_release(j);
+    return err;
+}
+
+static char *text_copy(struct str s)
+{
+    char *z = mem_alloc(s.n + 1);
+    if (z) str_to_cstr(s, z, s.n + 1);
+    return z;
+}
+
+int run_browse(struct run *r, struct str id, const struct driver *d, const struct options *o,
+               const struct driver_device *dev, struct str node, struct str cursor, size_t max, unsigned wait_ms,
+               struct buf *ret, struct error *e)
+{
+    struct job *j = job_new(r, JOB_BROWSE, id);
+    if (j) j->node = text_copy(node);
+    if (j && cursor.n) j->cursor = text_copy(cursor);
+    if (!j || !j->node || (cursor.n && !j->cursor)) {
+        if (j) j->owners = 1, job_release(j);
+        return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    }
+    j->driver = d;
+    j->options = o;
+    j->device = dev;
+    j->n = max;
+    int err = 0;
+    if (!job_run(j, wait_ms)) {
+        err = error_set(e, ERR_TIMEOUT, "", "no answer within %u s", "%u 秒内没有应答", wait_ms / 1000);
+    } else if (j->result.ok) {
+        buf_str(ret, buf_view(&j->json));
+    } else {
+        err = j->result.error.code ? j->result.error.code : ERR_UNAVAILABLE;
+        if (e) *e = j->result.error;
     }
     job_release(j);
     return err;

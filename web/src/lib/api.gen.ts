@@ -2220,6 +2220,8 @@ export interface GetChannelsIdDiagnosticsAnswer {
     last_ok: string | null;
   }[];
   frames: { t: string; dir: 'tx' | 'rx'; hex: string; words: Text; ok: boolean; error: string | null }[];
+  can_capture: boolean;
+  capture: { since: string; until: string; frames: number; left_out: number; bytes: number } | null;
 }
 
 /* GET /api/v1/channels/{id}/history */
@@ -2457,6 +2459,7 @@ export interface GetDriversAnswer {
     point: Field[];
     address_help: Text;
     examples: string[];
+    browse: boolean;
   }[];
 }
 
@@ -4907,6 +4910,31 @@ export type PostChannelsAnswer = Channel;
 /* POST /api/v1/channels */
 export type PostChannelsBody = ChannelInput;
 
+/* POST /api/v1/channels:browse */
+export interface PostChannelsBrowseAnswer {
+  items: {
+    node: string;
+    name: string;
+    description: string;
+    address: string | null;
+    type: string;
+    value: string | null;
+    unit: string | null;
+    children: boolean;
+    writable: boolean;
+  }[];
+  next: string | null;
+}
+
+/* POST /api/v1/channels:browse */
+export interface PostChannelsBrowseBody {
+  channel: string | ChannelSpec;
+  device?: string | DeviceSpec | { options?: Record<string, unknown> };
+  node?: string;
+  cursor?: string;
+  size?: number;
+}
+
 /* POST /api/v1/channels:bulk */
 export type PostChannelsBulkAnswer = Report;
 
@@ -4942,6 +4970,20 @@ export interface PostChannelsIdAttachmentsAnswer {
 export interface PostChannelsIdAttachmentsBody {
   upload: string;
   field?: string;
+}
+
+/* POST /api/v1/channels/{id}:capture */
+export interface PostChannelsIdCaptureAnswer {
+  since: string;
+  until: string;
+  frames: number;
+  left_out: number;
+  bytes: number;
+}
+
+/* POST /api/v1/channels/{id}:capture */
+export interface PostChannelsIdCaptureBody {
+  seconds: number;
 }
 
 /* POST /api/v1/channels/{id}:copy */

@@ -37,6 +37,7 @@ export type ChannelState = ChannelStatus['state'];
 export type Frame = api.GetChannelsIdDiagnosticsAnswer['frames'][number];
 export type DeviceStatus = api.GetChannelsIdDiagnosticsAnswer['devices'][number];
 export type Driver = api.GetDriversAnswer['items'][number];
+export type BrowseItem = api.PostChannelsBrowseAnswer['items'][number];
 export type ReadItem = api.PostChannelsReadAnswer['items'][number];
 
 export type Grant = NonNullable<api.RoleSpec['permissions']>[number];

@@ -1,5 +1,5 @@
 /* What a channel does right now: state and reason, counters, devices, the last frames in hex and in words. */
-import { CopyOutlined, PauseOutlined, PlayCircleOutlined } from '@ant-design/icons';
+import { CopyOutlined, DownloadOutlined, PauseOutlined, PlayCircleOutlined, VideoCameraOutlined } from '@ant-design/icons';
 import { Alert, Button, Drawer, Skeleton, Switch } from 'antd';
 import { useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -8,10 +8,12 @@ import { ChannelStateBadge, HeartbeatBar } from '@/components/HeartbeatBar';
 import { useNotify } from '@/components/notify';
 import { RelativeTime } from '@/components/RelativeTime';
 import { EmptyState, ErrorState } from '@/components/states';
+import { post } from '@/lib/api';
 import { copyText } from '@/lib/browser';
+import { useNow } from '@/lib/clock';
 import { useApi } from '@/lib/resources';
 import type { DeviceStatus, Diagnostics as DiagnosticsDoc, Frame } from '@/lib/types';
-import { formatCount } from '@/lib/units';
+import { formatBytes, formatCount } from '@/lib/units';
 import { framesText, frameTime, hexPairs, newestFirst } from './frames';
 
 function Figure({ label, children, bad }: { label: string; children: ReactNode; bad?: boolean }) {
@@ -56,6 +58,26 @@ function Devices({ devices }: { devices: DeviceStatus[] }) {
           ))}
         </tbody>
       </table>
+    </div>
+  );
+}
+
+/* A recording of whole frames, for Wireshark. */
+function Recording({ d, onChange }: { d: DiagnosticsDoc; onChange: () => void }) {
+  const { t } = useTranslation();
+  const notify = useNotify();
+  const now = useNow();
+  if (!d.can_capture) return null;
+  const path = `/channels/${encodeURIComponent(d.id)}`;
+  const running = d.capture !== null && Date.parse(d.capture.until) > now;
+  const record = (seconds: number) => void post(`${path}:capture`, { seconds }).then(onChange, notify.failed);
+  return (
+    <div className="row wrap">
+      <b>{t('connections.capture.title')}</b>
+      <span className="muted small" role="status">{d.capture ? t(running ? 'connections.capture.running' : 'connections.capture.done', { n: formatCount(d.capture.frames), size: formatBytes(d.capture.bytes), left: formatCount(d.capture.left_out) }) : t('connections.capture.help')}</span>
+      <span className="grow" />
+      {running ? <Button size="small" onClick={() => record(0)}>{t('connections.capture.stop')}</Button> : <Button size="small" icon={<VideoCameraOutlined />} onClick={() => record(60)}>{t('connections.capture.start')}</Button>}
+      <Button size="small" icon={<DownloadOutlined />} href={`/api/v1${path}/capture`} download={`${d.code}.pcap`}>{t('connections.capture.download')}</Button>
     </div>
   );
 }
@@ -115,6 +137,7 @@ export function Diagnostics({ id, actions, note, onClose }: { id: string; action
           <Counters d={mine} />
           <div className="row"><b>{t('connections.diag.devices')}</b><span className="muted small">{mine.devices.length}</span></div>
           <Devices devices={mine.devices} />
+          <Recording d={mine} onChange={() => void refetch()} />
           <Frames frames={held ?? mine.frames} paused={held !== null} onPause={() => setHeld(held === null ? mine.frames : null)} />
         </div>
       )}

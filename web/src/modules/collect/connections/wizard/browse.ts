@@ -1,0 +1,34 @@
+/* What a device offers, as a tree that is asked for branch by branch; ticked leaves become rows of the table of points. */
+import { post } from '@/lib/api';
+import type { BrowseItem, Spec } from '@/lib/types';
+import type { Cells } from './useSheet';
+
+export interface Branch { items: BrowseItem[]; next: string | null }
+export type AskBranch = (node: string, cursor: string | null) => Promise<Branch>;
+
+const PORTION = 200;
+
+export function askBranch(channel: string | Spec, device: string | Spec): AskBranch {
+  return (node, cursor) => post<Branch>('/channels:browse', { channel, device, node, size: PORTION, ...(cursor ? { cursor } : {}) });
+}
+
+/* A code that is allowed (no spaces, commas, semicolons, quotes) from the names on the way to an item. */
+export function codeOf(device: string, path: string[]): string {
+  const tail = path.join('.').replace(/[\s,;'"]+/gu, '_');
+  return device ? `${device}.${tail}` : tail;
+}
+
+/* Rows for the ticked items; codes that are taken or equal get a number behind them. */
+export function rowsOf(items: { item: BrowseItem; path: string[] }[], device: string, taken: Set<string>): Cells[] {
+  const used = new Set(taken);
+  return items.filter((x) => x.item.address !== null).map(({ item, path }) => {
+    const wanted = codeOf(device, path.slice(-2));
+    let code = wanted;
+    for (let n = 2; used.has(code); n++) code = `${wanted}_${n}`;
+    used.add(code);
+    return {
+      code, name: item.name, address: item.address ?? '', type: item.type || 'auto',
+      ...(item.unit ? { unit: item.unit } : {}), ...(item.writable ? { writable: 'true' } : {}), period: '1s',
+    };
+  });
+}
