@@ -231,7 +231,7 @@ int tombs_add(struct tsdb *db, uint32_t point, int64_t from, int64_t to, uint64_
 static int in_head(struct tsdb *db, struct head *h, uint32_t point, int64_t from, int64_t to, bool *ret)
 {
     struct arena a;
-    struct source s[2];
+    struct source s[HEAD_SOURCES];
     size_t n = 0;
     arena_init(&a, QUERY_ARENA_MAX);
     int rc = head_sources(h, point, from, to - 1, &a, s, &n);

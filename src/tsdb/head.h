@@ -30,10 +30,11 @@ struct head_counts {
 int head_add(struct head *h, const struct sample *s, size_t n, size_t *ret_done);
 void head_counts(struct head *h, struct head_counts *ret);
 
-/* Snapshot of a point's samples that may lie in [from, to]: up to two sources (chunks, late) written to
- * out[0..2), *ret_n of them; memory from `a`. ERR_NOMEM. */
-int head_sources(struct head *h, uint32_t point, int64_t from, int64_t to, struct arena *a, struct source out[2],
-                 size_t *ret_n);
+/* Snapshot of a point's samples that may lie in [from, to]: *ret_n sources, the first of what came in order, the others
+ * of late samples, newest first (which is what decides between sources of one prio); memory from `a`. ERR_NOMEM. */
+#define HEAD_SOURCES 16
+int head_sources(struct head *h, uint32_t point, int64_t from, int64_t to, struct arena *a,
+                 struct source out[static HEAD_SOURCES], size_t *ret_n);
 /* For sealing: groups are numbered 0..n-1; the points of one, at most HEAD_GROUP_MAX. A point belongs to
  * the group that it was in last. */
 #define HEAD_GROUP_MAX 128

@@ -197,8 +197,8 @@ static int late_source(struct head *h, const struct slot *s, int64_t from, int64
     return 0;
 }
 
-int head_sources(struct head *h, uint32_t point, int64_t from, int64_t to, struct arena *a, struct source out[2],
-                 size_t *ret_n)
+int head_sources(struct head *h, uint32_t point, int64_t from, int64_t to, struct arena *a,
+                 struct source out[static HEAD_SOURCES], size_t *ret_n)
 {
     size_t n = 0;
     int rc = 0;

@@ -2,8 +2,8 @@
  *
  * A source is a sequence of pieces (blocks of a segment, chunks of the head) that are sorted by time and
  * do not overlap; sources overlap freely, and of two samples with the same time the one from the source
- * with the higher priority is given. Pieces are decoded only when their turn comes. A whole piece that
- * no other source overlaps can be had by its summary alone.
+ * with the higher priority is given (of those with the same, from the one that stands first). Pieces are decoded only
+ * when their turn comes. A whole piece that no other source overlaps can be had by its summary alone.
  * Threads: a merge belongs to one thread. Ownership: decoded samples stay valid until the next call. */
 #pragma once
 #include "base/error.h"

@@ -78,7 +78,7 @@ struct into {
 static bool in_head(struct head *h, const struct wal_remove *r, int *ret_rc)
 {
     struct arena a;
-    struct source s[2];
+    struct source s[HEAD_SOURCES];
     size_t n = 0;
     arena_init(&a, QUERY_ARENA_MAX);
     *ret_rc = head_sources(h, r->point, r->from, r->to - 1, &a, s, &n);

@@ -130,7 +130,7 @@ static int write_group(struct tsdb *db, struct head *h, struct seg_write *w, con
     arena_init(&a, QUERY_ARENA_MAX);
     for (size_t i = 0; i < n && !rc; i++) {
         size_t ns = 0;
-        struct source *s = arena_alloc(&a, 2 * sizeof *s);
+        struct source *s = arena_alloc(&a, HEAD_SOURCES * sizeof *s);
         feeds[i].point = m[i].point;
         rc = s ? head_sources(h, m[i].point, INT64_MIN, INT64_MAX, &a, s, &ns) : ERR_NOMEM;
         for (size_t k = 0; k < ns && !rc; k++) s[k].floor = floor;

@@ -98,7 +98,7 @@ void query_open(struct tsdb *db, uint32_t point, struct query *q)
 static int gather(struct query *q, int64_t from, int64_t to, uint64_t behind)
 {
     q->n = 0;
-    q->sources = arena_alloc(&q->arena, (q->view->nsegs + VIEW_HEADS * 2 + 1) * sizeof *q->sources);
+    q->sources = arena_alloc(&q->arena, (q->view->nsegs + VIEW_HEADS * HEAD_SOURCES + 1) * sizeof *q->sources);
     int rc = q->sources ? head_parts(q, from, to) : ERR_NOMEM;
     if (!rc) rc = spill_source(q->db, q->point, q);
     if (!rc) rc = seg_parts(q, from, to, behind);
