@@ -144,6 +144,40 @@ static void check_all(const struct args *a, struct ts_store *st, const struct su
            (double)n / 1e6 / (cpu_s() - before));
 }
 
+struct overall {
+    double sum;
+    uint64_t n;
+};
+
+static int add_point(void *ctx, size_t i, const struct ts_summary *s)
+{
+    struct overall *o = ctx;
+    o->sum += s->sum;
+    o->n += s->usable;
+    return 0;
+}
+
+/* The best of five, as DuckDB's is measured. */
+static void mean_of_all(const struct args *a, struct ts_store *st, int64_t from, int64_t to)
+{
+    struct error e = {0};
+    struct overall o;
+    uint32_t *points = malloc(a->n * sizeof *points);
+    bool *step = calloc(a->n, sizeof *step);
+    double best = INFINITY;
+    if (!points || !step) exit(1);
+    for (uint32_t i = 0; i < a->n; i++) points[i] = i + 1;
+    for (int i = 0; i < 5; i++) {
+        double t0 = wall_s();
+        o = (struct overall){0};
+        if (st->ops->summaries(st, points, step, a->n, from, to, add_point, &o, &e)) die("summaries", &e);
+        if (wall_s() - t0 < best) best = wall_s() - t0;
+    }
+    printf("mean of all    %.2f ms (sum %.6g, %llu samples)\n", best * 1e3, o.sum, (unsigned long long)o.n);
+    free(points);
+    free(step);
+}
+
 static void report_queries(const struct args *a, struct ts_store *st)
 {
     struct ts_summary sum;
@@ -166,7 +200,8 @@ static void report_queries(const struct args *a, struct ts_store *st)
         if (st->ops->summary(st, p, from, to, false, &sum, &e)) die("summary", &e);
         total += sum.sum;
     }
-    printf("mean of all    %.1f ms (sum %.6g)\n", (wall_s() - t0) * 1e3, total);
+    printf("mean of each   %.1f ms (sum %.6g)\n", (wall_s() - t0) * 1e3, total);
+    mean_of_all(a, st, from, to);
 }
 
 static void run(const struct args *a)

@@ -115,6 +115,7 @@ static const struct ts_store_ops tsdb_ops = {
     .remove = db_remove,
     .string_put = db_string_put,
     .string_get = db_string_get,
+    .summaries = db_summaries,
     .stats = db_stats,
     .classes = db_classes,
     .classify = tsdb_point_class,

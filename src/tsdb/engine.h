@@ -137,7 +137,7 @@ int query_newer(struct query *q, int64_t from, int64_t to, uint64_t behind); /* 
 int query_codec(struct query *q);                                            /* make sure that there is one */
 int64_t query_oldest(struct query *q); /* nothing lies before, a border of all rollups; INT64_MAX: nothing at all */
 
-/* query.c, windows.c, summary.c, plot.c */
+/* query.c, windows.c, summary.c, summaries.c, plot.c */
 int db_scan(struct ts_store *, uint32_t point, int64_t from, int64_t to, ts_scan_fn *, void *ctx, struct error *);
 int db_before(struct ts_store *, uint32_t point, int64_t at, struct sample *ret);
 int db_after(struct ts_store *, uint32_t point, int64_t at, struct sample *ret);
@@ -146,6 +146,8 @@ int db_summary(struct ts_store *, uint32_t point, int64_t from, int64_t to, bool
 int db_windows(struct ts_store *, uint32_t point, const int64_t *edges, size_t n, bool step, ts_window_fn *, void *ctx,
                struct error *);
 int db_plot(struct ts_store *, uint32_t point, int64_t from, int64_t to, uint32_t pixels, ts_scan_fn *, void *ctx,
+int db_summaries(struct ts_store *, const uint32_t *points, const bool *step, size_t n, int64_t from, int64_t to,
+                 ts_window_fn *, void *ctx, struct error *);
             struct error *);
 
 /* recover.c */

@@ -14,7 +14,7 @@
 #include "tsdb/stats.h"
 
 #define BUF_MAX ((size_t)1 << 30)
-#define STATS_MIN 256 /* samples from which a block's summary is worth its bytes */
+#define STATS_MIN 64 /* samples from which a block's summary is worth its bytes */
 #define FEW (SEG_BLOCK_MAX / 8)
 
 struct entry_ref {

@@ -271,19 +271,28 @@ static int find_block(int kind, struct in *payload, uint32_t point, struct block
     return ERR_CORRUPT;
 }
 
-static int seg_decode(struct source *src, const struct piece *p, struct sample *out, struct codec *c)
+static int decode_block(struct seg *s, const struct block_meta *m, struct sample *out, struct codec *c)
 {
-    struct seg *s = src->ctx;
-    const struct block_meta *m = p->meta;
     struct block_head h;
     struct in payload, body;
     int kind, rc = load_frame(s, m->offset, m->len, c, &kind, &payload);
-    if (!rc) rc = find_block(kind, &payload, src->point, &h, &body);
-    if (!rc && (h.point != src->point || h.count != m->count)) rc = ERR_CORRUPT;
+    if (!rc) rc = find_block(kind, &payload, m->point, &h, &body);
+    if (!rc && (h.point != m->point || h.count != m->count)) rc = ERR_CORRUPT;
     if (!rc) rc = decode_body(s, m->offset, &h, &body, out, c);
     if (!rc && (out[0].time_us != m->first_us || out[h.count - 1].time_us != m->last_us)) rc = ERR_CORRUPT;
     if (rc == ERR_CORRUPT) damaged(s, m->offset);
     return rc ? rc : (int)h.count;
+}
+
+static int seg_decode(struct source *src, const struct piece *p, struct sample *out, struct codec *c)
+{
+    return decode_block(src->ctx, p->meta, out, c);
+}
+
+int seg_block(struct seg *s, const struct block_meta *m, struct sample *out, struct codec *codec)
+{
+    int rc = seg_real(&s);
+    return rc ? rc : decode_block(s, m, out, codec);
 }
 
 /* ---- salvage ---- */
@@ -815,6 +824,65 @@ int seg_each_meta(struct seg *s, struct codec *codec, seg_meta_fn *fn, void *ctx
     if (rc || k.rc || !atomic_load(&s->salvaged)) return rc ? rc : k.rc;
     for (size_t i = first_found(s, k.point); i < s->nfound && !k.rc; i++) (void)walk_entry(&k, &s->found[i]);
     return k.rc;
+}
+
+/* ---- summaries of some points ---- */
+struct of {
+    const uint32_t *p;
+    size_t n, at; /* at: the point that is looked for */
+    int64_t from;
+    seg_of_fn *fn;
+    void *ctx;
+};
+
+static int walk_some(struct of *k, const struct index_entry *e, size_t n)
+{
+    for (size_t i = first_entry(e, n, k->p[k->at]); i < n && k->at < k->n;) {
+        uint32_t point = e[i].meta.point;
+        if (point < k->p[k->at]) {
+            i++;
+        } else if (point > k->p[k->at]) {
+            k->at++;
+        } else {
+            int rc = k->fn(k->ctx, k->at, &e[i++].meta);
+            if (rc < 0) return rc;
+            k->at += rc;
+        }
+    }
+    return 0;
+}
+
+/* Pages of one point that lie before what is asked, as in pick_pages. */
+static bool page_before(const struct seg *s, size_t i, int64_t from)
+{
+    const struct index_page *pg = &s->pages[i], *next = pg + 1;
+    return i + 1 < s->npages && pg->first == pg->last && pg->max_us < from && next->first == pg->first &&
+           next->last == pg->first && next->min_us <= from;
+}
+
+static int walk_pages_of(struct seg *s, struct of *k, struct codec *c)
+{
+    int rc = 0;
+    for (size_t i = first_page(s, k->p[0]); i < s->npages && !rc; i++) {
+        const struct index_page *pg = &s->pages[i];
+        const struct codec_page *page;
+        while (k->at < k->n && k->p[k->at] < pg->first) k->at++;
+        if (k->at == k->n) break;
+        if (k->p[k->at] > pg->last || page_before(s, i, k->from)) continue;
+        rc = load_page(s, pg, c, &page);
+        if (rc == ERR_CORRUPT) damaged(s, pg->at);
+        if (!rc) rc = walk_some(k, page->e, page->n);
+    }
+    return rc;
+}
+
+int seg_metas_of(struct seg *s, const uint32_t *p, size_t n, int64_t from, struct codec *codec, seg_of_fn *fn,
+                 void *ctx)
+{
+    int real = seg_real(&s);
+    struct of k = {.p = p, .n = n, .from = from, .fn = fn, .ctx = ctx};
+    if (real || n == 0) return real;
+    return atomic_load(&s->salvaged) ? walk_some(&k, s->found, s->nfound) : walk_pages_of(s, &k, codec);
 }
 
 static int widen(void *ctx, const struct block_meta *m)

@@ -59,6 +59,16 @@ int seg_source(struct seg *s, uint32_t point, int64_t from, int64_t to, int64_t 
 typedef int seg_meta_fn(void *ctx, const struct block_meta *m);
 int seg_each_meta(struct seg *s, struct codec *codec, seg_meta_fn *fn, void *ctx);
 
+/* The same of the points p[0..n), rising, and of them only what begins with the last block that may hold a sample
+ * before `from`; fn gets the index into p. 1 from fn: no more of this point. ERR_CORRUPT also after some were given. fn
+ * may decode, with another codec. */
+typedef int seg_of_fn(void *ctx, size_t i, const struct block_meta *m);
+int seg_metas_of(struct seg *s, const uint32_t *p, size_t n, int64_t from, struct codec *codec, seg_of_fn *fn,
+                 void *ctx);
+/* The samples of a block out of its entry, SEG_BLOCK_MAX at most: how many, or ERR_CORRUPT (counted), ERR_IO,
+ * ERR_NOMEM, ERR_UNAVAILABLE. */
+int seg_block(struct seg *s, const struct block_meta *m, struct sample *out, struct codec *codec);
+
 /* For merging: every point with its group, in order of the group; memory from mem_alloc. */
 struct seg_point {
     uint32_t point, group;
