@@ -7,6 +7,8 @@
  *   DateTime                int64_t, microseconds since 1970 UTC. UA_TIME_NONE is the standard's 0 (1601-01-01
  *                           and before), UA_TIME_MAX its greatest (9999-12-31 and after). 100 ns digits are cut.
  *   Enumerations            int32_t.
+ * Devices send texts in other encodings (GBK, Latin-1): such a String does not spoil its message, the bytes that are no
+ * UTF-8 are replaced when it is decoded.
  * Decoding is bounded by struct ua_limits and by the arena's maximum; nesting is counted (diagnostics,
  * variants, data values and extension objects in one another), never deeper than limits->depth.
  * Nothing here does I/O, reads a clock or keeps state. Any thread. */
@@ -27,7 +29,7 @@ enum ua_type {
     UA_UINT64 = 9,
     UA_FLOAT = 10,      /* float */
     UA_DOUBLE = 11,     /* double */
-    UA_STRING = 12,     /* struct str, UTF-8 (checked) */
+    UA_STRING = 12,     /* struct str; what is no UTF-8 has become U+FFFD */
     UA_DATETIME = 13,   /* int64_t, see above */
     UA_GUID = 14,       /* struct ua_guid */
     UA_BYTESTRING = 15, /* struct str, any bytes */
