@@ -3,6 +3,7 @@
 #pragma once
 #include "base/cron.h"
 #include "base/json.h"
+#include "io/zone_load.h"
 
 struct day_range {
     int64_t first, last; /* days since 1970, both included */
@@ -14,9 +15,6 @@ struct calendar {
 };
 MUST_CHECK int calendar_read(const struct json *spec, struct arena *a, struct calendar *ret, struct error *e);
 bool calendar_works(const struct calendar *c, int64_t day);
-
-/* A zone by name or offset: from the machine's database, and for a few names without it. */
-MUST_CHECK int zone_load(struct str name, struct zone *ret, struct error *e);
 
 struct plan {
     struct cron cron;
