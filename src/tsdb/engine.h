@@ -145,9 +145,9 @@ int db_summary(struct ts_store *, uint32_t point, int64_t from, int64_t to, bool
                struct error *);
 int db_windows(struct ts_store *, uint32_t point, const int64_t *edges, size_t n, bool step, ts_window_fn *, void *ctx,
                struct error *);
-int db_plot(struct ts_store *, uint32_t point, int64_t from, int64_t to, uint32_t pixels, ts_scan_fn *, void *ctx,
 int db_summaries(struct ts_store *, const uint32_t *points, const bool *step, size_t n, int64_t from, int64_t to,
                  ts_window_fn *, void *ctx, struct error *);
+int db_plot(struct ts_store *, uint32_t point, int64_t from, int64_t to, uint32_t pixels, ts_scan_fn *, void *ctx,
             struct error *);
 
 /* recover.c */
