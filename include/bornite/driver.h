@@ -289,6 +289,11 @@ struct driver_host {
     /* Keep a waveform, a picture, a document (at most 16 MiB; `type`: its media type) that will be the value of a sample
      * of this point and time (SAMPLE_BLOB). 0 or a negative error. May be NULL: then none are kept. */
     int (*blob)(void *ctx, uint32_t point, int64_t time_us, const char *type, const void *p, size_t n, uint64_t *ret_id);
+    /* For protocols that acknowledge: is what was published on disk? mark gives a ticket for all that was published so
+     * far; kept(ticket), asked every few milliseconds: 1 it is, 0 not yet, negative: some may be lost, so do not
+     * acknowledge it. NULL: taken by publish is all that can be known. */
+    uint64_t (*mark)(void *ctx);
+    int (*kept)(void *ctx, uint64_t ticket);
 };
 
 /* First member of a driver's own channel object. */

@@ -50,6 +50,13 @@ MUST_CHECK int bus_source_open(struct bus *b, const char *name, struct bus_sourc
 struct sink bus_source_sink(struct bus_source *s);
 void bus_source_close(struct bus_source *s);
 
+/* Is it on disk? For sources that acknowledge. A ticket stands for all that the source has published so far; asked for
+ * again and again (nothing blocks), kept says 1: journal or store has what of it goes to history (what a swinging door
+ * holds back excepted), 0: not yet, ERR_IO: some of it may have been dropped. While a ticket is open the writer commits
+ * at once instead of gathering for commit_ms. On the source's thread. */
+uint64_t bus_source_mark(struct bus_source *s);
+int bus_source_kept(struct bus_source *s, uint64_t ticket);
+
 /* Current value: latest by time. false: none yet. Lock-free read, any thread. */
 bool bus_current(struct bus *b, uint32_t num, struct sample *ret);
 

@@ -67,10 +67,21 @@ struct bus {
     _Atomic uint64_t received, refused, passed, filtered, unknown, door;
 };
 
+enum mark_stage { MARK_NONE, MARK_SHARDS, MARK_DISK };
+struct mark { /* how far the newest open ticket has come; the source's own */
+    enum mark_stage stage;
+    uint64_t ticket, put[SHARDS_MAX], history;
+    uint64_t dropped, dropped_next; /* before this one began gathering; when it began */
+};
+
 struct bus_source {
     struct bus *bus;
     char name[48];
     struct ring ring[SHARDS_MAX];
+    uint64_t put[SHARDS_MAX];          /* samples put into the rings */
+    _Atomic uint64_t done[SHARDS_MAX]; /* of those, handed on by the shards */
+    uint64_t ticket, kept, lost_from, lost_to;
+    struct mark mark;
     struct sample *sorted; /* scratch of publish with several shards */
     size_t sorted_cap;
 };
@@ -203,6 +214,7 @@ static size_t shard_round(struct shard *s)
     for (size_t i = 0; i < s->nsources; i++) {
         size_t n = ring_take(&s->sources[i]->ring[s->index], s->in, BATCH);
         if (n) take_batch(s, n);
+        if (n) atomic_fetch_add(&s->sources[i]->done[s->index], n);
         total += n;
     }
     pthread_mutex_unlock(&s->lock);
@@ -387,6 +399,7 @@ static int publish_sharded(struct bus_source *src, const struct sample *s, size_
     for (unsigned k = 0; k < b->nshards; k++) {
         if (!count[k]) continue;
         (void)!ring_put(&src->ring[k], src->sorted + at[k] - count[k], count[k]); /* room was there */
+        src->put[k] += count[k];
         shard_wake(&b->shard[k]);
     }
     return 0;
@@ -399,8 +412,67 @@ static int source_publish(void *ctx, const struct sample *s, size_t n)
     if (n == 0) return 0;
     if (b->nshards > 1) return publish_sharded(src, s, n);
     if (ring_put(&src->ring[0], s, n)) return refuse(b, n);
+    src->put[0] += n;
     shard_wake(&b->shard[0]);
     return 0;
+}
+
+/* ---- tickets: one at a time is followed through the rings and to the disk; it stands for all before it ---- */
+
+static void mark_begin(struct bus_source *s)
+{
+    struct history *h = s->bus->history;
+    s->mark.ticket = s->ticket;
+    memcpy(s->mark.put, s->put, sizeof s->put);
+    s->mark.dropped = s->mark.dropped_next; /* what was dropped since the last one began may have been of this one */
+    s->mark.dropped_next = h ? history_marks(h).dropped : 0;
+    s->mark.stage = MARK_SHARDS;
+}
+
+static void mark_end(struct bus_source *s, bool lost)
+{
+    if (lost) {
+        if (s->lost_to != s->kept) s->lost_from = s->kept; /* else it goes on */
+        s->lost_to = s->mark.ticket;
+    }
+    s->kept = s->mark.ticket;
+    s->mark.stage = MARK_NONE;
+}
+
+static bool mark_left_shards(const struct bus_source *s)
+{
+    for (unsigned i = 0; i < s->bus->nshards; i++)
+        if (atomic_load(&s->done[i]) < s->mark.put[i]) return false;
+    return true;
+}
+
+static void mark_advance(struct bus_source *s)
+{
+    struct history *h = s->bus->history;
+    if (s->mark.stage == MARK_NONE && s->ticket > s->kept) mark_begin(s);
+    if (s->mark.stage == MARK_SHARDS && mark_left_shards(s)) {
+        s->mark.stage = MARK_DISK;
+        if (h) s->mark.history = history_marks(h).put;
+        if (h) history_hurry(h);
+    }
+    if (s->mark.stage != MARK_DISK) return;
+    struct history_marks m = h ? history_marks(h) : (struct history_marks){0};
+    if (h == NULL || m.kept >= s->mark.history) mark_end(s, m.dropped != s->mark.dropped);
+}
+
+uint64_t bus_source_mark(struct bus_source *s)
+{
+    s->ticket++;
+    mark_advance(s);
+    return s->ticket;
+}
+
+int bus_source_kept(struct bus_source *s, uint64_t ticket)
+{
+    mark_advance(s);
+    if (s->mark.stage == MARK_NONE && s->ticket > s->kept) mark_advance(s); /* the next one is on its way */
+    if (ticket > s->lost_from && ticket <= s->lost_to) return ERR_IO;
+    return ticket <= s->kept;
 }
 
 static int source_intern(void *ctx, struct str s, uint64_t *ret_id)

@@ -46,6 +46,8 @@ struct history {
     struct waiter *waiters;              /* under lock */
     bool stopping, stuck;                /* under lock; stuck: neither journal nor store takes */
     uint64_t dropped, stored, oldest_ns; /* under lock */
+    bool hurry;                          /* under lock */
+    _Atomic uint64_t put, kept, lost;    /* samples from shards: handed over, on disk, dropped */
     struct journal *journal;             /* writer's own, stats under lock */
     struct journal_stats jstats;
     struct batch work;
@@ -64,7 +66,7 @@ static uint64_t mono(const struct history *h)
 static bool batch_add(struct batch *b, const struct sample *s, size_t n)
 {
     if (!mem_grow((void **)&b->s, &b->cap, b->n + n, sizeof *b->s)) return false;
-    memcpy(b->s + b->n, s, n * sizeof *s);
+    if (n) memcpy(b->s + b->n, s, n * sizeof *s);
     b->n += n;
     return true;
 }
@@ -72,6 +74,7 @@ static bool batch_add(struct batch *b, const struct sample *s, size_t n)
 static void drop(struct history *h, size_t n)
 {
     h->dropped += n;
+    atomic_fetch_add(&h->lost, n);
     metric_add(&m_dropped, (int64_t)n);
 }
 
@@ -91,7 +94,21 @@ void history_put(struct history *h, const struct sample *s, size_t n)
     if (h->gather.n + n > GATHER_MAX) drop_oldest(h, n);
     if (h->gather.n == 0) h->oldest_ns = mono(h);
     if (!batch_add(&h->gather, s, n)) drop(h, n);
+    atomic_fetch_add(&h->put, n);
     if (h->gather.n > GATHER_MAX / 2) pthread_cond_signal(&h->wake);
+    pthread_mutex_unlock(&h->lock);
+}
+
+struct history_marks history_marks(struct history *h)
+{
+    return (struct history_marks){atomic_load(&h->put), atomic_load(&h->kept), atomic_load(&h->lost)};
+}
+
+void history_hurry(struct history *h)
+{
+    pthread_mutex_lock(&h->lock);
+    h->hurry = true;
+    pthread_cond_signal(&h->wake);
     pthread_mutex_unlock(&h->lock);
 }
 
@@ -277,7 +294,7 @@ static void wait_until(struct history *h, unsigned ms)
         ts.tv_sec++;
         ts.tv_nsec -= 1000000000;
     }
-    while (!h->stopping && !h->waiters && h->gather.n <= GATHER_MAX / 2 &&
+    while (!h->stopping && !h->waiters && !(h->hurry && !h->stuck) && h->gather.n <= GATHER_MAX / 2 &&
            pthread_cond_timedwait(&h->wake, &h->lock, &ts) == 0)
         continue;
 }
@@ -292,7 +309,9 @@ static bool round_once(struct history *h)
     h->gather = t;
     h->gather.n = 0;
     struct waiter *waiters = h->waiters;
+    uint64_t taken = atomic_load(&h->put);
     h->waiters = NULL;
+    h->hurry = false;
     bool stop = h->stopping;
     if (h->journal) journal_stats(h->journal, &h->jstats);
     pthread_cond_broadcast(&h->room);
@@ -301,6 +320,7 @@ static bool round_once(struct history *h)
     bool kept = h->work.n == 0 || keep_batch(h, h->work.s, h->work.n);
     if (kept) {
         h->work.n = 0;
+        atomic_store(&h->kept, taken);
         pthread_mutex_lock(&h->lock);
         h->stuck = false;
         pthread_mutex_unlock(&h->lock);

@@ -16,3 +16,10 @@ void history_put(struct history *h, const struct sample *s, size_t n);
 /* From the API: returns when durable in the store, or the store's error. */
 MUST_CHECK int history_write(struct history *h, const struct sample *s, size_t n, struct error *e);
 void history_stats(struct history *h, struct bus_stats *ret);
+
+/* How far it has come, in samples that shards handed over: all; on disk; and how many were ever dropped. */
+struct history_marks {
+    uint64_t put, kept, dropped;
+};
+struct history_marks history_marks(struct history *h);
+void history_hurry(struct history *h); /* commit at once; never blocks for long */

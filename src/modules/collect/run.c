@@ -25,6 +25,15 @@ static int host_intern(void *ctx, const char *p, size_t n, uint64_t *ret_id)
     return c->w->sink.intern(c->w->sink.ctx, str_make(p, n), ret_id);
 }
 
+static uint64_t host_mark(void *ctx)
+{
+    return bus_source_mark(((struct chan *)ctx)->w->source);
+}
+static int host_kept(void *ctx, uint64_t ticket)
+{
+    return bus_source_kept(((struct chan *)ctx)->w->source, ticket);
+}
+
 static int64_t host_now(void *ctx)
 {
     return clock_now_us(((struct chan *)ctx)->w->run->node->clock);
@@ -52,7 +61,8 @@ static void host_frame(void *ctx, const struct driver_frame *f)
     struct frame_copy *to = &c->frames[c->frame_at];
     c->frame_at = (c->frame_at + 1) % CHAN_FRAMES;
     if (c->nframes < CHAN_FRAMES) c->nframes++;
-    *to = (struct frame_copy){.time_us = f->time_us, .dir = (uint8_t)f->dir, .format = f->format, .link = f->link, .ok = !f->error};
+    *to = (struct frame_copy){
+        .time_us = f->time_us, .dir = (uint8_t)f->dir, .format = f->format, .link = f->link, .ok = !f->error};
     to->n = (uint16_t)(f->n < FRAME_BYTES ? f->n : FRAME_BYTES);
     if (to->n) memcpy(to->bytes, f->bytes, to->n);
     if (f->error) {
@@ -78,6 +88,8 @@ void chan_host(struct chan *c, struct worker *w, const char *code)
                                    .name = c->code,
                                    .publish = host_publish,
                                    .intern = host_intern,
+                                   .mark = host_mark,
+                                   .kept = host_kept,
                                    .now_us = host_now,
                                    .mono_ns = host_mono,
                                    .random = host_random,
