@@ -1,0 +1,323 @@
+/* broker.c - the whole: life, routing, retained messages, wills, time. Packets: mq_link.c; the way out: mq_out.c. */
+#include "modules/mqtt/broker_int.h"
+
+const struct mq_limits mq_defaults = {.connections = 10000,
+                                      .sessions = 100000,
+                                      .subscriptions = 1000,
+                                      .queue = 10000,
+                                      .queue_bytes = 8u << 20,
+                                      .retained = 100000,
+                                      .retained_bytes = 64u << 20,
+                                      .packet = 1u << 20,
+                                      .client_id = 256,
+                                      .receive_maximum = 1000,
+                                      .aliases = 32,
+                                      .inflight = 100,
+                                      .session_expiry_s = 7 * 86400};
+
+int mq_broker_new(const struct mq_limits *limits, const struct mq_ops *ops, void *ctx, struct mq_broker **ret)
+{
+    struct mq_broker *b = mem_calloc(1, sizeof *b);
+    if (!b) return ERR_NOMEM;
+    b->lim = limits ? *limits : mq_defaults;
+    b->ops = ops;
+    b->ctx = ctx;
+    b->now_ns = 1;
+    if (trie_init(&b->trie)) {
+        trie_fini(&b->trie);
+        mem_free(b);
+        return ERR_NOMEM;
+    }
+    *ret = b;
+    return 0;
+}
+
+void mq_broker_free(struct mq_broker *b)
+{
+    if (!b) return;
+    for (size_t i = 0; i < b->nslots; i++)
+        while (b->slots[i]) session_free(b->slots[i]);
+    mem_free(b->slots);
+    retained_fini(&b->retained);
+    trie_fini(&b->trie);
+    mem_free(b->hits);
+    mem_free(b);
+}
+
+void mq_time(struct mq_broker *b, uint64_t mono_ns, int64_t now_us)
+{
+    b->now_ns = mono_ns ? mono_ns : 1;
+    b->now_us = now_us;
+}
+
+void broker_keep(struct mq_broker *b, struct mq_keep *k, uint64_t *ret_handle)
+{
+    uint64_t handle = b->ops->keep(b->ctx, k);
+    if (ret_handle) *ret_handle = handle;
+    b->kept = true;
+}
+
+/* ---- topics of a device about itself ---- */
+
+#define ME "v1/devices/me"
+
+struct str me_inside(const struct mq_who *w, struct str topic, char *out, size_t cap)
+{
+    struct str rest;
+    if (w->role != MQ_DEVICE || !str_starts(topic, STR(ME "/"))) return topic;
+    rest = str_sub(topic, sizeof ME, topic.n);
+    int n = snprintf(out, cap, "$me/%s/%.*s", w->id, STR_ARG(rest));
+    return n > 0 && (size_t)n < cap ? str_make(out, (size_t)n) : STR_NULL;
+}
+
+struct str me_outside(const struct mq_who *w, struct str topic, char *out, size_t cap)
+{
+    size_t head = 4 + strlen(w->id) + 1;
+    if (!str_starts(topic, STR("$me/")) || topic.n < head) return topic;
+    int n = snprintf(out, cap, ME "/%.*s", STR_ARG(str_sub(topic, head, topic.n)));
+    return n > 0 && (size_t)n < cap ? str_make(out, (size_t)n) : topic;
+}
+
+struct str mq_me_topic(char out[MQTT_LEVELS_MAX * 2], const char *owner, const char *rest)
+{
+    int n = snprintf(out, MQTT_LEVELS_MAX * 2, "$me/%s/%s", owner, rest);
+    return str_make(out, n < MQTT_LEVELS_MAX * 2 ? (size_t)n : MQTT_LEVELS_MAX * 2 - 1);
+}
+
+/* ---- routing ---- */
+
+static void add_id(struct hit *h, uint32_t number)
+{
+    if (number && h->nids < SUB_IDS) h->ids[h->nids++] = number;
+}
+
+static void on_met(void *ctx, struct mq_sub *sub)
+{
+    struct mq_broker *b = ctx;
+    struct mq_session *s = sub->s;
+    if (sub->no_local && s->number == b->routed->from) return;
+    if (s->hit_serial == b->serial && !sub->group) { /* one copy a session, with the highest QoS */
+        struct hit *h = &b->hits[s->hit];
+        if (sub->qos > h->qos) h->qos = sub->qos;
+        h->as_published |= sub->as_published;
+        add_id(h, sub->number);
+        return;
+    }
+    if (!mem_grow((void **)&b->hits, &b->hits_cap, b->nhits + 1, sizeof *b->hits)) {
+        s->dropped++;
+        b->stats.dropped++;
+        return;
+    }
+    if (!sub->group) {
+        s->hit_serial = b->serial;
+        s->hit = (uint32_t)b->nhits;
+    }
+    struct hit *h = &b->hits[b->nhits++];
+    *h = (struct hit){.s = s, .qos = sub->qos, .as_published = sub->as_published};
+    add_id(h, sub->number);
+}
+
+void broker_route(struct mq_broker *b, struct mq_message *m)
+{
+    b->serial++;
+    b->nhits = 0;
+    b->routed = m;
+    trie_match(&b->trie, msg_topic(m), on_met, b);
+    for (size_t i = 0; i < b->nhits; i++) out_put(b->hits[i].s, m, &b->hits[i], b->hits[i].as_published && m->retain);
+    b->routed = NULL;
+}
+
+void broker_retain(struct mq_broker *b, struct mq_message *m)
+{
+    struct retained *r = &b->retained;
+    if (!m->payload_n) {
+        struct mq_keep k = {.op = MQ_DROP_RETAINED, .filter = msg_topic(m)};
+        if (retained_drop(r, msg_topic(m))) broker_keep(b, &k, NULL);
+        return;
+    }
+    const struct mq_message *old = retained_get(r, msg_topic(m));
+    bool full = (!old && r->n >= b->lim.retained) || r->bytes + m->payload_n > b->lim.retained_bytes;
+    if (full || retained_put(r, m)) {
+        b->stats.dropped++;
+        return;
+    }
+    broker_keep(b, &(struct mq_keep){.op = MQ_KEEP_RETAINED, .message = m}, NULL);
+}
+
+int mq_publish(struct mq_broker *b, struct str topic, struct str payload, uint8_t qos, bool retain)
+{
+    struct mq_message *m = msg_new(topic, STR(""), payload);
+    if (!m) return ERR_NOMEM;
+    m->qos = qos;
+    m->retain = retain;
+    broker_route(b, m);
+    if (retain) broker_retain(b, m);
+    msg_unref(m);
+    return 0;
+}
+
+/* ---- wills and time ---- */
+
+void session_will(struct mq_session *s, bool at_once)
+{
+    struct mq_message *m = s->will;
+    if (!m) return;
+    if (!at_once && s->will_delay_s) {
+        s->will_due_ns = s->b->now_ns + (uint64_t)s->will_delay_s * 1000000000u;
+        return;
+    }
+    s->will = NULL;
+    s->will_due_ns = 0;
+    if (m->expires_ns) m->expires_ns += s->b->now_ns; /* counted from now on */
+    broker_route(s->b, m);
+    if (m->retain) broker_retain(s->b, m);
+    msg_unref(m);
+}
+
+static void check_link(struct mq_broker *b, struct mq_link *l)
+{
+    uint64_t silent = b->now_ns - l->heard_ns;
+    if (l->ended || l->paused) return;
+    if (!l->s && silent > 10000000000u)
+        mq_end(l, MQTT_KEEP_ALIVE, "no CONNECT came within 10 s", "10 秒内未收到 CONNECT");
+    else if (l->s && l->keep_alive && silent > (uint64_t)l->keep_alive * 1500000000u)
+        mq_end(l, MQTT_KEEP_ALIVE, "nothing came for one and a half keep-alives", "超过保活时间的 1.5 倍未收到报文");
+}
+
+static void check_session(struct mq_session *s)
+{
+    struct mq_broker *b = s->b;
+    if (s->link) return;
+    if (s->will_due_ns && s->will_due_ns <= b->now_ns) session_will(s, true);
+    if (s->expiry_s != UINT32_MAX && b->now_ns - s->gone_ns >= (uint64_t)s->expiry_s * 1000000000u) session_drop(s);
+}
+
+void mq_tick(struct mq_broker *b)
+{
+    for (struct mq_link *l = b->links, *next; l; l = next) {
+        next = l->next;
+        check_link(b, l);
+    }
+    for (size_t i = 0; i < b->nslots; i++)
+        for (struct mq_session *s = b->slots[i], *next; s; s = next) {
+            next = s->chain;
+            check_session(s);
+        }
+}
+
+/* ---- from the store ---- */
+
+int mq_load_session(struct mq_broker *b, struct str client_id, const struct mq_who *who, uint32_t expiry_s,
+                    int64_t gone_us)
+{
+    struct mq_session *s = session_new(b, who, client_id);
+    if (!s) return ERR_NOMEM;
+    uint64_t ago = gone_us && gone_us < b->now_us ? (uint64_t)(b->now_us - gone_us) * 1000 : 0;
+    s->expiry_s = expiry_s;
+    s->gone_ns = b->now_ns > ago ? b->now_ns - ago : 1;
+    return 0;
+}
+
+int mq_load_sub(struct mq_broker *b, struct str key, struct str filter, uint32_t options, uint32_t number)
+{
+    struct mq_session *s = session_get(b, key);
+    struct mqtt_item i = {.filter = filter,
+                          .qos = options & 3,
+                          .no_local = options >> 2 & 1,
+                          .as_published = options >> 3 & 1,
+                          .retain_handling = options >> 4 & 3};
+    bool fresh;
+    return s && session_subscribe(s, &i, number, &fresh) < 0 ? ERR_NOMEM : 0;
+}
+
+int mq_load_received(struct mq_broker *b, struct str key, uint16_t id)
+{
+    struct mq_session *s = session_get(b, key);
+    if (!s) return 0;
+    if (!mem_grow((void **)&s->got, &s->got_cap, s->ngot + 1u, sizeof *s->got)) return ERR_NOMEM;
+    s->got[s->ngot++] = id;
+    return 0;
+}
+
+int mq_load_retained(struct mq_broker *b, const struct mq_loaded *in)
+{
+    struct mq_message *m = msg_new(in->topic, in->props, in->payload);
+    if (!m) return ERR_NOMEM;
+    m->qos = in->qos;
+    m->retain = true;
+    if (in->expires_us)
+        m->expires_ns = in->expires_us > b->now_us ? b->now_ns + (uint64_t)(in->expires_us - b->now_us) * 1000 : 1;
+    int rc = retained_put(&b->retained, m);
+    msg_unref(m);
+    return rc;
+}
+
+/* ---- what is there ---- */
+
+struct mq_message_view mq_message_view(struct mq_broker *b, const struct mq_message *m)
+{
+    int64_t left = (int64_t)(m->expires_ns - b->now_ns) / 1000;
+    return (struct mq_message_view){msg_topic(m), msg_payload(m), msg_props(m), m->qos,
+                                    m->expires_ns ? b->now_us + left : 0};
+}
+
+void mq_session_view(const struct mq_session *s, struct mq_session_view *ret)
+{
+    *ret = (struct mq_session_view){.key = session_key(s),
+                                    .client_id = str_sub(session_key(s), s->owner_n + 1u, s->key_n),
+                                    .who = &s->who,
+                                    .link = s->link,
+                                    .subscriptions = s->nsubs,
+                                    .queued = s->nqueue,
+                                    .queued_bytes = s->queue_bytes,
+                                    .inflight = s->nflight,
+                                    .dropped = s->dropped,
+                                    .expiry_s = s->expiry_s};
+    if (!s->link) ret->gone_us = s->b->now_us - (int64_t)((s->b->now_ns - s->gone_ns) / 1000);
+}
+
+int mq_sessions_each(struct mq_broker *b, int (*fn)(void *ctx, const struct mq_session_view *v), void *ctx)
+{
+    int rc = 0;
+    for (size_t i = 0; i < b->nslots && !rc; i++)
+        for (struct mq_session *s = b->slots[i]; s && !rc; s = s->chain) {
+            struct mq_session_view v;
+            mq_session_view(s, &v);
+            rc = fn(ctx, &v);
+        }
+    return rc;
+}
+
+int mq_subs_each(const struct mq_session *s, int (*fn)(void *ctx, struct str filter, uint8_t qos), void *ctx)
+{
+    int rc = 0;
+    for (const struct mq_sub *sub = s->subs; sub && !rc; sub = sub->next_in_session) {
+        char outside[1024];
+        rc = fn(ctx, me_outside(&s->who, str_of(sub->filter), outside, sizeof outside), sub->qos);
+    }
+    return rc;
+}
+
+struct mq_session *mq_session_find(struct mq_broker *b, struct str key)
+{
+    return session_get(b, key);
+}
+
+void mq_session_end(struct mq_session *s, uint8_t reason)
+{
+    struct mq_link *l = s->link;
+    if (l)
+        mq_end(l, reason, "ended by an administrator", "被管理员断开");
+    else
+        session_drop(s);
+}
+
+void mq_stats(const struct mq_broker *b, struct mq_stats *ret)
+{
+    *ret = b->stats;
+    ret->links = b->nlinks;
+    ret->sessions = b->nsessions;
+    ret->subscriptions = b->trie.subs;
+    ret->retained = b->retained.n;
+    ret->retained_bytes = b->retained.bytes;
+}

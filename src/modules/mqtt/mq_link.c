@@ -1,0 +1,608 @@
+/* mq_link.c - a connection: packets in, one handler a type. A link that is ended takes nothing more; its session is
+ * let go at once, so that a client that comes back finds it free. */
+#include "modules/mqtt/broker_int.h"
+
+/* ---- life ---- */
+
+void mq_link_open(struct mq_broker *b, struct mq_link *l)
+{
+    l->b = b;
+    l->heard_ns = l->opened_ns = b->now_ns;
+    l->opened_us = b->now_us;
+    l->max_packet = UINT32_MAX;
+    l->receive_maximum = UINT16_MAX;
+    buf_init(&l->out, 64u << 20);
+    l->next = b->links;
+    if (b->links) b->links->prev = l;
+    b->links = l;
+    b->nlinks++;
+}
+
+static void unlist(struct mq_link *l)
+{
+    if (l->prev) l->prev->next = l->next;
+    if (l->next) l->next->prev = l->prev;
+    if (l->b->links == l) l->b->links = l->next;
+    l->next = l->prev = NULL;
+    l->b->nlinks--;
+}
+
+/* The session without this connection: its will, its end if it does not persist. */
+static void let_go(struct mq_link *l)
+{
+    struct mq_session *s = l->s;
+    if (!s) return;
+    l->s = NULL;
+    s->link = NULL;
+    s->gone_ns = l->b->now_ns;
+    if (l->polite) {
+        msg_unref(s->will);
+        s->will = NULL;
+    }
+    session_will(s, !session_persists(s));
+    if (session_persists(s))
+        session_keep(s);
+    else
+        session_drop(s);
+}
+
+static void say_end(struct mq_link *l, uint8_t reason, const char *en)
+{
+    struct mqtt_packet p = {.type = MQTT_DISCONNECT, .code = reason};
+    if (l->version != MQTT_5 || !l->s || l->out.n > 1u << 20) return;
+    if (l->problem_info) mqtt_text_set(&p.props, MQTT_T_REASON, str_of(en));
+    if (mqtt_size(MQTT_5, &p) <= l->max_packet) mqtt_write(&l->out, MQTT_5, &p);
+}
+
+void mq_end(struct mq_link *l, uint8_t reason, const char *en, const char *zh)
+{
+    if (l->ended) return;
+    say_end(l, reason, en);
+    l->ended = true;
+    l->why = reason;
+    l->end_en = en;
+    l->end_zh = zh;
+    let_go(l);
+    link_wake(l);
+}
+
+void mq_link_lost(struct mq_link *l)
+{
+    let_go(l);
+    l->ended = true;
+    unlist(l);
+    for (unsigned i = 0; l->aliases && i < l->b->lim.aliases; i++) mem_free(l->aliases[i]);
+    mem_free(l->aliases);
+    l->aliases = NULL;
+    buf_fini(&l->out);
+}
+
+/* ---- CONNECT ---- */
+
+static void refuse_connect(struct mq_link *l, uint8_t reason, const char *en, const char *zh)
+{
+    struct mqtt_packet p = {.type = MQTT_CONNACK, .code = reason};
+    l->b->stats.refused++;
+    if (l->version == MQTT_5)
+        mqtt_text_set(&p.props, MQTT_T_REASON, str_of(en));
+    else
+        p.code = mqtt_return_code(reason);
+    if (l->version) mqtt_write(&l->out, l->version, &p);
+    mq_end(l, reason, en, zh);
+}
+
+static uint32_t num_or(const struct mqtt_props *p, enum mqtt_num n, uint32_t def)
+{
+    (void)mqtt_num_get(p, n, &def);
+    return def;
+}
+
+static void take_settings(struct mq_link *l, const struct mqtt_packet *p)
+{
+    l->version = p->version;
+    l->keep_alive = p->keep_alive;
+    l->problem_info = true;
+    if (p->version != MQTT_5) return;
+    l->max_packet = num_or(&p->props, MQTT_N_MAXIMUM_PACKET, UINT32_MAX);
+    l->receive_maximum = (uint16_t)num_or(&p->props, MQTT_N_RECEIVE_MAXIMUM, UINT16_MAX);
+    l->problem_info = num_or(&p->props, MQTT_N_PROBLEM_INFO, 1);
+}
+
+static uint32_t session_expiry(const struct mq_link *l, const struct mqtt_packet *p)
+{
+    uint32_t most = l->b->lim.session_expiry_s;
+    uint32_t want = p->version != MQTT_5 ? (p->clean ? 0 : most) : num_or(&p->props, MQTT_N_SESSION_EXPIRY, 0);
+    return want < most ? want : most;
+}
+
+static const char *client_id_fault(struct mq_link *l, const struct mqtt_packet *p, const char **zh)
+{
+    *zh = "客户端标识过长或含控制字符";
+    if (p->client_id.n > l->b->lim.client_id) return "the client id is too long or holds control characters";
+    for (size_t i = 0; i < p->client_id.n; i++)
+        if ((unsigned char)p->client_id.p[i] < ' ') return "the client id is too long or holds control characters";
+    *zh = "空客户端标识须使用新会话";
+    return !p->client_id.n && p->version != MQTT_5 && !p->clean ? "an empty client id needs a clean session" : NULL;
+}
+
+static int make_will(struct mq_link *l, const struct mqtt_packet *p, struct mq_message **ret)
+{
+    char inside[1024];
+    struct buf props;
+    struct str topic = me_inside(&l->who, p->will_topic, inside, sizeof inside);
+    bool closed = !topic.p || p->will_topic.p[0] == '$';
+    *ret = NULL;
+    if (!p->has_will) return 0;
+    if (closed || !l->b->ops->may(l->b->ctx, &l->who, true, p->will_topic)) return -MQTT_NOT_AUTHORIZED;
+    buf_init(&props, 1u << 20);
+    mqtt_props_forward(p->will_props.raw, &props);
+    /* the delay is the broker's own business */
+    struct str forward = buf_view(&props);
+    struct buf kept;
+    buf_init(&kept, 1u << 20);
+    struct mqtt_prop v;
+    for (const char *from = forward.p; mqtt_prop_next(&forward, &v) == 1; from = forward.p)
+        if (v.id != 0x18) buf_add(&kept, from, (size_t)(forward.p - from));
+    struct mq_message *m = kept.err || props.err ? NULL : msg_new(topic, buf_view(&kept), p->will_payload);
+    buf_fini(&kept);
+    buf_fini(&props);
+    if (!m) return -MQTT_UNSPECIFIED;
+    m->qos = p->will_qos;
+    m->retain = p->will_retain;
+    m->expires_ns = (uint64_t)num_or(&p->will_props, MQTT_N_EXPIRY, 0) * 1000000000u;
+    *ret = m;
+    return 0;
+}
+
+static void made_id(struct mq_link *l, char out[32])
+{
+    snprintf(out, 32, "auto-%llx-%llx", (unsigned long long)l->b->now_us, (unsigned long long)l->b->numbers + 1);
+}
+
+/* The session that this client finds or gets; NULL: no room. */
+static struct mq_session *find_session(struct mq_link *l, const struct mqtt_packet *p, struct str id, bool *present)
+{
+    struct mq_broker *b = l->b;
+    char key[37 + 1 + 1024];
+    int n = snprintf(key, sizeof key, "%s\n%.*s", l->who.id, STR_ARG(id));
+    struct mq_session *s = session_get(b, str_make(key, (size_t)n));
+    if (s && s->link) mq_end(s->link, MQTT_TAKEN_OVER, "the client has connected again", "客户端已重新连接");
+    s = session_get(b, str_make(key, (size_t)n)); /* it may have ended with its connection */
+    if (s && p->clean) {
+        session_drop(s);
+        s = NULL;
+    }
+    *present = s != NULL;
+    if (s) {
+        s->will_due_ns = 0;
+        msg_unref(s->will);
+        s->will = NULL;
+        return s;
+    }
+    return b->nsessions < b->lim.sessions ? session_new(b, &l->who, id) : NULL;
+}
+
+static void answer_connect(struct mq_link *l, const struct mqtt_packet *p, const char *assigned, bool present)
+{
+    struct mqtt_packet a = {.type = MQTT_CONNACK, .session_present = present};
+    const struct mq_limits *lim = &l->b->lim;
+    if (l->version == MQTT_5) {
+        mqtt_num_set(&a.props, MQTT_N_RECEIVE_MAXIMUM, lim->receive_maximum);
+        mqtt_num_set(&a.props, MQTT_N_ALIAS_MAXIMUM, lim->aliases);
+        mqtt_num_set(&a.props, MQTT_N_MAXIMUM_PACKET, (uint32_t)lim->packet);
+        if (num_or(&p->props, MQTT_N_SESSION_EXPIRY, 0) != l->s->expiry_s)
+            mqtt_num_set(&a.props, MQTT_N_SESSION_EXPIRY, l->s->expiry_s);
+        if (assigned) mqtt_text_set(&a.props, MQTT_T_ASSIGNED_ID, str_of(assigned));
+    }
+    mqtt_write(&l->out, l->version, &a);
+    link_wake(l);
+}
+
+static void on_connect(struct mq_link *l, const struct mqtt_packet *p)
+{
+    const char *zh, *fault;
+    char made[32];
+    struct mq_message *will;
+    bool present;
+    if (l->s) {
+        mq_end(l, MQTT_PROTOCOL, "CONNECT came twice", "重复的 CONNECT");
+        return;
+    }
+    take_settings(l, p);
+    if ((fault = client_id_fault(l, p, &zh))) return refuse_connect(l, MQTT_CLIENT_ID, fault, zh);
+    if (p->props.texts >> MQTT_T_AUTH_METHOD & 1)
+        return refuse_connect(l, MQTT_AUTH_METHOD, "enhanced authentication is not offered", "不支持增强认证");
+    uint8_t code = l->b->ops->login(l->b->ctx, l, p, &l->who);
+    if (code) return refuse_connect(l, code, mqtt_reason_words(code, false), mqtt_reason_words(code, true));
+    int rc = make_will(l, p, &will);
+    if (rc) return refuse_connect(l, (uint8_t)-rc, "the will's topic is not permitted", "无权发布遗嘱主题");
+    if (!p->client_id.n) made_id(l, made);
+    struct mq_session *s = find_session(l, p, p->client_id.n ? p->client_id : str_of(made), &present);
+    if (!s) {
+        msg_unref(will);
+        return refuse_connect(l, MQTT_QUOTA, "there are too many sessions", "会话过多");
+    }
+    s->link = l;
+    l->s = s;
+    s->who = l->who;
+    s->will = will;
+    s->will_delay_s = num_or(&p->will_props, MQTT_N_WILL_DELAY, 0);
+    bool persisted = session_persists(s);
+    s->expiry_s = session_expiry(l, p);
+    if (session_persists(s))
+        session_keep(s);
+    else if (persisted)
+        broker_keep(l->b, &(struct mq_keep){.op = MQ_DROP_SESSION, .session = s}, NULL);
+    answer_connect(l, p, p->client_id.n ? NULL : made, present);
+    out_resend(s);
+}
+
+/* ---- PUBLISH ---- */
+
+static bool take_alias(struct mq_link *l, struct mqtt_packet *p)
+{
+    uint32_t a;
+    if (l->version != MQTT_5 || !mqtt_num_get(&p->props, MQTT_N_ALIAS, &a)) return true;
+    bool known = a <= l->b->lim.aliases && (p->topic.n || (l->aliases && l->aliases[a - 1]));
+    if (known && !l->aliases) l->aliases = mem_calloc(l->b->lim.aliases, sizeof *l->aliases);
+    if (!known || !l->aliases) {
+        mq_end(l, MQTT_ALIAS, "there is no such topic alias", "主题别名不存在");
+        return false;
+    }
+    char **at = &l->aliases[a - 1];
+    if (!p->topic.n) {
+        p->topic = str_of(*at);
+        return true;
+    }
+    char *copy = mem_alloc(p->topic.n + 1);
+    if (!copy) return true; /* the next packet that uses it is refused */
+    memcpy(copy, p->topic.p, p->topic.n);
+    copy[p->topic.n] = '\0';
+    mem_free(*at);
+    *at = copy;
+    return true;
+}
+
+static bool has_got(const struct mq_session *s, uint16_t id)
+{
+    for (unsigned i = 0; i < s->ngot; i++)
+        if (s->got[i] == id) return true;
+    return false;
+}
+
+static void keep_got(struct mq_session *s, uint16_t id, enum mq_keep_op op)
+{
+    if (session_persists(s)) broker_keep(s->b, &(struct mq_keep){.op = op, .session = s, .number = id}, NULL);
+}
+
+static bool add_got(struct mq_session *s, uint16_t id)
+{
+    if (!mem_grow((void **)&s->got, &s->got_cap, s->ngot + 1u, sizeof *s->got)) return false;
+    s->got[s->ngot++] = id;
+    keep_got(s, id, MQ_KEEP_RECEIVED);
+    return true;
+}
+
+static bool drop_got(struct mq_session *s, uint16_t id)
+{
+    for (unsigned i = 0; i < s->ngot; i++) {
+        if (s->got[i] != id) continue;
+        s->got[i] = s->got[--s->ngot];
+        keep_got(s, id, MQ_DROP_RECEIVED);
+        return true;
+    }
+    return false;
+}
+
+/* To whom subscribes, and into the retained ones. */
+static uint8_t spread(struct mq_link *l, const struct mqtt_packet *p)
+{
+    struct mq_broker *b = l->b;
+    char inside[1024];
+    struct buf props;
+    uint32_t expiry;
+    struct str topic = me_inside(&l->who, p->topic, inside, sizeof inside);
+    if (!topic.p) return MQTT_TOPIC;
+    if (!b->trie.subs && !p->retain) return l->version == MQTT_5 && p->qos ? MQTT_NO_SUBSCRIBERS : 0;
+    buf_init(&props, 1u << 20);
+    if (l->version == MQTT_5) mqtt_props_forward(p->props.raw, &props);
+    struct mq_message *m = props.err ? NULL : msg_new(topic, buf_view(&props), p->payload);
+    buf_fini(&props);
+    if (!m) return MQTT_UNSPECIFIED;
+    m->qos = p->qos;
+    m->retain = p->retain;
+    m->from = l->s->number;
+    if (l->version == MQTT_5 && mqtt_num_get(&p->props, MQTT_N_EXPIRY, &expiry))
+        m->expires_ns = b->now_ns + (uint64_t)expiry * 1000000000u;
+    broker_route(b, m);
+    bool met = b->nhits > 0;
+    if (p->retain) broker_retain(b, m);
+    msg_unref(m);
+    return met || l->version != MQTT_5 || !p->qos ? 0 : MQTT_NO_SUBSCRIBERS;
+}
+
+static void acknowledge(struct mq_link *l, uint8_t qos, uint16_t id, uint8_t code, bool durable)
+{
+    uint8_t type = qos == 1 ? MQTT_PUBACK : MQTT_PUBREC;
+    if (!qos) return;
+    if (l->version != MQTT_5) code = 0;
+    if (durable && !l->pending) {
+        mqtt_write_ack(&l->out, l->version, type, id, code);
+        link_wake(l);
+    } else {
+        l->pending++;
+        l->b->ops->later(l->b->ctx, l, type, id, code);
+    }
+}
+
+static void published(struct mq_link *l, const struct mqtt_packet *p, int rc)
+{
+    uint8_t code = rc < 0 ? (uint8_t)-rc : 0;
+    if (code == MQTT_NOT_AUTHORIZED) l->b->stats.denied++;
+    if (p->qos == 2 && code < 0x80 && !has_got(l->s, p->id) && !add_got(l->s, p->id)) code = MQTT_UNSPECIFIED;
+    acknowledge(l, p->qos, p->id, code, rc != MQ_TAKEN && !l->b->kept);
+}
+
+static int take_publish(struct mq_link *l, const struct mqtt_packet *p)
+{
+    struct mq_broker *b = l->b;
+    if (p->topic.p[0] == '$' || !b->ops->may(b->ctx, &l->who, true, p->topic)) return -MQTT_NOT_AUTHORIZED;
+    int rc = b->ops->ingest(b->ctx, l, p);
+    if (rc < 0) return rc;
+    uint8_t code = spread(l, p);
+    return rc != MQ_PASS ? rc : code ? -code : MQ_PASS;
+}
+
+static void on_publish(struct mq_link *l, struct mqtt_packet *p)
+{
+    struct mq_broker *b = l->b;
+    l->n_in++;
+    b->stats.received++;
+    b->kept = false;
+    if (!take_alias(l, p)) return;
+    if (p->qos && l->pending + l->s->ngot >= b->lim.receive_maximum && !(p->qos == 2 && has_got(l->s, p->id))) {
+        if (l->version == MQTT_5)
+            return mq_end(l, MQTT_RECEIVE_MAXIMUM, "more messages than the receive maximum",
+                          "未确认消息数超过接收最大值");
+        if (l->s->ngot >= 65000)
+            return mq_end(l, MQTT_RECEIVE_MAXIMUM, "too many messages are not released", "未释放消息过多");
+    }
+    if (p->qos == 2 && has_got(l->s, p->id)) { /* again: the peer has not seen our PUBREC */
+        acknowledge(l, 2, p->id, 0, true);
+        return;
+    }
+    int rc = take_publish(l, p);
+    if (rc == MQ_PAUSED) {
+        l->paused = true;
+        return;
+    }
+    published(l, p, rc);
+}
+
+void mq_resume(struct mq_link *l, uint8_t qos, uint16_t id, uint8_t code)
+{
+    struct mqtt_packet p = {.qos = qos, .id = id};
+    l->paused = false;
+    l->heard_ns = l->b->now_ns;
+    if (!l->s) return;
+    l->b->kept = false;
+    published(l, &p, code ? -code : MQ_TAKEN);
+}
+
+void mq_acked(struct mq_link *l, uint8_t type, uint16_t id, uint8_t code, bool ok)
+{
+    l->pending--;
+    if (!l->s) return;
+    if (!ok) {
+        if (type == MQTT_PUBREC) (void)drop_got(l->s, id);
+        mq_end(l, MQTT_BUSY, "the message cannot be stored now", "消息暂时无法保存");
+        return;
+    }
+    mqtt_write_ack(&l->out, l->version, type, id, code);
+    link_wake(l);
+}
+
+static void on_pubrel(struct mq_link *l, struct mqtt_packet *p)
+{
+    bool known = drop_got(l->s, p->id);
+    mqtt_write_ack(&l->out, l->version, MQTT_PUBCOMP, p->id, known ? 0 : MQTT_ID_NOT_FOUND);
+    link_wake(l);
+}
+
+static void on_ack(struct mq_link *l, struct mqtt_packet *p)
+{
+    out_ack(l, p);
+}
+
+/* ---- SUBSCRIBE ---- */
+
+static uint8_t subscribe_one(struct mq_link *l, const struct mqtt_item *i, uint32_t number, bool *ret_new)
+{
+    char inside[1024];
+    struct mqtt_item in = *i;
+    struct str group, filter = i->filter;
+    bool shared = mqtt_filter_ok(i->filter) && mqtt_share(i->filter, &group, &filter);
+    *ret_new = false;
+    if (!mqtt_filter_ok(i->filter)) return MQTT_FILTER;
+    if (shared && i->no_local) return MQTT_PROTOCOL;
+    if (filter.n && filter.p[0] == '$') return MQTT_NOT_AUTHORIZED;
+    if (!l->b->ops->may(l->b->ctx, &l->who, false, filter)) {
+        l->b->stats.denied++;
+        return MQTT_NOT_AUTHORIZED;
+    }
+    in.filter = me_inside(&l->who, i->filter, inside, sizeof inside);
+    if (!in.filter.p) return MQTT_FILTER;
+    int rc = session_subscribe(l->s, &in, number, ret_new);
+    return (uint8_t)(rc < 0 ? -rc : rc);
+}
+
+static void send_retained(struct mq_link *l, const struct mqtt_item *i, uint32_t number)
+{
+    struct mq_broker *b = l->b;
+    char inside[1024];
+    struct hit h = {.s = l->s, .qos = i->qos, .nids = number != 0, .ids = {number}};
+    struct str filter = me_inside(&l->who, i->filter, inside, sizeof inside);
+    bool wild = memchr(filter.p, '+', filter.n) || memchr(filter.p, '#', filter.n);
+    struct mq_message *one = wild ? NULL : retained_get(&b->retained, filter);
+    if (one) out_put(l->s, one, &h, true);
+    for (size_t k = 0; wild && k < b->retained.nslots; k++) {
+        struct mq_message *m = b->retained.slots[k];
+        if (m && !(m->expires_ns && m->expires_ns <= b->now_ns) && mqtt_match(filter, msg_topic(m)))
+            out_put(l->s, m, &h, true);
+    }
+}
+
+static void write_codes(struct mq_link *l, uint8_t type, uint16_t id, struct buf *codes)
+{
+    struct mqtt_packet a = {.type = type, .id = id, .items = buf_view(codes)};
+    mqtt_write(&l->out, l->version, &a);
+    link_wake(l);
+}
+
+static void on_subscribe(struct mq_link *l, struct mqtt_packet *p)
+{
+    struct str rest = p->items, group, filter;
+    struct mqtt_item i;
+    struct buf codes, fresh;
+    uint32_t number = l->version == MQTT_5 ? num_or(&p->props, MQTT_N_SUBSCRIPTION_ID, 0) : 0;
+    buf_init(&codes, 65536);
+    buf_init(&fresh, 65536);
+    while (mqtt_item_next(MQTT_SUBSCRIBE, &rest, &i) == 1) {
+        bool is_new;
+        uint8_t code = subscribe_one(l, &i, number, &is_new);
+        buf_u8(&codes, code >= 0x80 && l->version != MQTT_5 ? 0x80 : code);
+        buf_u8(&fresh, is_new);
+    }
+    if (codes.err || fresh.err) {
+        mq_end(l, MQTT_QUOTA, "too many filters in one packet", "单个报文的过滤器过多");
+    } else {
+        write_codes(l, MQTT_SUBACK, p->id, &codes);
+        rest = p->items;
+        for (size_t k = 0; mqtt_item_next(MQTT_SUBSCRIBE, &rest, &i) == 1; k++) {
+            bool want = i.retain_handling == 0 || (i.retain_handling == 1 && fresh.p[k]);
+            if (codes.p[k] >= 0x80 || mqtt_share(i.filter, &group, &filter)) continue;
+            if (want) send_retained(l, &i, number);
+            if (l->b->ops->subscribed) l->b->ops->subscribed(l->b->ctx, l, i.filter);
+        }
+    }
+    buf_fini(&codes);
+    buf_fini(&fresh);
+}
+
+static void on_unsubscribe(struct mq_link *l, struct mqtt_packet *p)
+{
+    struct str rest = p->items;
+    struct mqtt_item i;
+    struct buf codes;
+    buf_init(&codes, 65536);
+    while (mqtt_item_next(MQTT_UNSUBSCRIBE, &rest, &i) == 1) {
+        char inside[1024];
+        struct str filter = me_inside(&l->who, i.filter, inside, sizeof inside);
+        bool ok = mqtt_filter_ok(i.filter) && filter.p;
+        buf_u8(&codes, !ok ? MQTT_FILTER : session_unsubscribe(l->s, filter) ? 0 : MQTT_NO_SUBSCRIPTION);
+    }
+    if (codes.err)
+        mq_end(l, MQTT_QUOTA, "too many filters in one packet", "单个报文的过滤器过多");
+    else
+        write_codes(l, MQTT_UNSUBACK, p->id, &codes);
+    buf_fini(&codes);
+}
+
+/* ---- the rest ---- */
+
+static void on_ping(struct mq_link *l, struct mqtt_packet *p)
+{
+    mqtt_write(&l->out, l->version, &(struct mqtt_packet){.type = MQTT_PINGRESP});
+    link_wake(l);
+}
+
+static void on_disconnect(struct mq_link *l, struct mqtt_packet *p)
+{
+    uint32_t expiry;
+    if (l->version == MQTT_5 && mqtt_num_get(&p->props, MQTT_N_SESSION_EXPIRY, &expiry)) {
+        if (expiry && !l->s->expiry_s)
+            return mq_end(l, MQTT_PROTOCOL, "a session without expiry cannot get one at its end",
+                          "会话断开时不能改为持久");
+        bool drop = !expiry && session_persists(l->s);
+        if (drop) broker_keep(l->b, &(struct mq_keep){.op = MQ_DROP_SESSION, .session = l->s}, NULL);
+        l->s->expiry_s = expiry < l->b->lim.session_expiry_s ? expiry : l->b->lim.session_expiry_s;
+    }
+    l->polite = p->code != MQTT_WITH_WILL;
+    l->ended = true;
+    l->why = p->code;
+    l->end_en = "the client has said goodbye";
+    l->end_zh = "客户端主动断开";
+    let_go(l);
+    link_wake(l);
+}
+
+static void on_wrong(struct mq_link *l, struct mqtt_packet *p)
+{
+    mq_end(l, MQTT_PROTOCOL, "a client does not send such a packet", "客户端不应发送该报文");
+}
+
+static void (*const handlers[16])(struct mq_link *l, struct mqtt_packet *p) = {
+    [MQTT_CONNACK] = on_wrong,
+    [MQTT_PUBLISH] = on_publish,
+    [MQTT_PUBACK] = on_ack,
+    [MQTT_PUBREC] = on_ack,
+    [MQTT_PUBREL] = on_pubrel,
+    [MQTT_PUBCOMP] = on_ack,
+    [MQTT_SUBSCRIBE] = on_subscribe,
+    [MQTT_SUBACK] = on_wrong,
+    [MQTT_UNSUBSCRIBE] = on_unsubscribe,
+    [MQTT_UNSUBACK] = on_wrong,
+    [MQTT_PINGREQ] = on_ping,
+    [MQTT_PINGRESP] = on_wrong,
+    [MQTT_DISCONNECT] = on_disconnect,
+    [MQTT_AUTH] = on_wrong,
+};
+
+static void handle(struct mq_link *l, struct mqtt_packet *p)
+{
+    if (p->type == MQTT_CONNECT)
+        on_connect(l, p);
+    else if (!l->s)
+        mq_end(l, MQTT_PROTOCOL, "the first packet is not CONNECT", "首个报文不是 CONNECT");
+    else
+        handlers[p->type](l, p);
+}
+
+static void refuse_packet(struct mq_link *l, const struct mqtt_fault *why, bool connect)
+{
+    l->b->stats.refused++;
+    if (connect && !l->s && why->code == MQTT_VERSION) {
+        static const uint8_t old[] = {0x20, 2, 0, 1}; /* in the words of 3.1.1, as the peer's are not known */
+        buf_add(&l->out, old, sizeof old);
+    }
+    mq_end(l, why->code, why->en, why->zh);
+}
+
+void mq_input(struct mq_link *l, const uint8_t *p, size_t n, size_t *ret_used)
+{
+    size_t used = 0, before = 16384; /* what is taken before CONNECT */
+    l->heard_ns = l->b->now_ns;
+    while (!l->ended && !l->paused && used < n) {
+        struct mqtt_packet k;
+        struct mqtt_head h;
+        struct mqtt_fault why;
+        int rc = mqtt_head(p + used, n - used, l->s ? l->b->lim.packet : before, &h, &why);
+        if (rc == 0 || (rc == 1 && n - used < (size_t)h.size + h.length)) break;
+        if (rc == 1) {
+            if (h.first >> 4 == MQTT_CONNECT) memset(&k, 0, sizeof k);
+            rc = mqtt_parse(l->version, &h, p + used + h.size, &k, &why);
+        }
+        if (rc < 0) {
+            refuse_packet(l, &why, p[used] >> 4 == MQTT_CONNECT);
+            break;
+        }
+        handle(l, &k);
+        used += h.size + h.length;
+    }
+    *ret_used = used;
+}
+
+void mq_drained(struct mq_link *l)
+{
+    if (l->s) out_pump(l->s);
+}
