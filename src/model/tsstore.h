@@ -42,6 +42,7 @@ struct ts_stats {
     uint64_t logs_dropped;     /* archived logs that went for want of room, not fetched by anyone */
     uint64_t away_segments;    /* that lie in a place that does not answer: queries that need them fail */
     char away_why[128];
+    uint64_t bytes_blobs;      /* of bytes_blocks: files of blobs */
     bool retention_held;       /* the clock has leapt: limits of age go by the time believed before, for up to a day */
 };
 

@@ -45,8 +45,10 @@ static bool mark_places(struct ts_router *r)
 
 /* ------------------------------------------------------------------ writing */
 
+/* Blobs stay here, bytes and samples, wherever the class lives. */
 static bool for_slot(const struct ts_router *r, uint8_t slot, const struct sample *s)
 {
+    if (s->type == SAMPLE_BLOB) return slot == 0;
     const struct route *w = &r->route[s->point < r->npoints ? r->class_of[s->point] : 0];
     return w->slot == slot || w->mirror == slot || w->copy == slot;
 }
@@ -81,10 +83,33 @@ static int append_slots(struct ts_router *r, const struct sample *s, size_t n, s
     return err;
 }
 
+/* Points of other engines are read here too from their first blob on. ERR_NOMEM. */
+static int mark_blobs(struct ts_router *r, const struct sample *s, size_t n)
+{
+    bool changed = false, ok = true;
+    size_t i = 0;
+    while (i < n && s[i].type != SAMPLE_BLOB) i++;
+    if (i == n) return 0;
+    pthread_rwlock_wrlock(&r->lock);
+    for (; i < n && ok && !r->plain; i++) {
+        if (s[i].type != SAMPLE_BLOB || (router_places(r, s[i].point) & 1)) continue;
+        ok = router_points_grow(r, (size_t)s[i].point + 1);
+        if (ok) r->places[s[i].point] |= 1;
+        changed |= ok;
+    }
+    if (changed) save(r);
+    pthread_rwlock_unlock(&r->lock);
+    return ok ? 0 : ERR_NOMEM;
+}
+
 static int route_append(struct ts_store *st, const struct sample *s, size_t n, struct error *e)
 {
     struct ts_router *r = self(st);
     pthread_mutex_lock(&r->writing);
+    if (mark_blobs(r, s, n)) {
+        pthread_mutex_unlock(&r->writing);
+        return error_set(e, ERR_NOMEM, "history", "out of memory", "内存不足");
+    }
     pthread_rwlock_rdlock(&r->lock);
     int err = r->plain ? r->cfg.engine->ops->append(r->cfg.engine, s, n, e) : append_slots(r, s, n, e);
     pthread_rwlock_unlock(&r->lock);
@@ -103,6 +128,20 @@ static int route_string_get(struct ts_store *st, uint64_t id, char *out, size_t 
 {
     struct ts_store *own = self(st)->cfg.engine;
     return own->ops->string_get(own, id, out, cap, ret_n);
+}
+static int route_blob_put(struct ts_store *st, uint32_t point, int64_t time_us, const char *type, struct str bytes,
+                          uint64_t *ret_id, struct error *e)
+{
+    struct ts_store *own = self(st)->cfg.engine;
+    if (!own->ops->blob_put)
+        return error_set(e, ERR_UNSUPPORTED, "", "this store keeps no blobs", "该存储不支持数据块");
+    return own->ops->blob_put(own, point, time_us, type, bytes, ret_id, e);
+}
+static int route_blob_get(struct ts_store *st, uint64_t id, struct ts_blob *ret, struct buf *bytes, struct error *e)
+{
+    struct ts_store *own = self(st)->cfg.engine;
+    if (!own->ops->blob_get) return error_set(e, ERR_NOT_FOUND, "", "this store keeps no blobs", "该存储不支持数据块");
+    return own->ops->blob_get(own, id, ret, bytes, e);
 }
 static void route_stats(struct ts_store *st, struct ts_stats *ret)
 {
@@ -468,18 +507,40 @@ int ts_router_settle(struct ts_store *st, uint8_t slot, unsigned ms)
     }
 }
 
+static int first_blob(void *ctx, const struct sample *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (s[i].type == SAMPLE_BLOB) return 1;
+    return 0;
+}
+
+/* Of which of the points there are blobs in the embedded engine. */
+static void find_blobs(struct ts_router *r, const uint32_t *points, size_t n, bool *ret)
+{
+    struct ts_store *own = r->cfg.engine;
+    struct ts_stats s = {0};
+    if (own->ops->stats) own->ops->stats(own, &s);
+    for (size_t i = 0; i < n && s.bytes_blobs; i++) {
+        if (!(ts_router_places(&r->base, points[i]) & 1)) continue;
+        ret[i] = own->ops->scan(own, points[i], INT64_MIN, INT64_MAX, first_blob, NULL, NULL) != 0; /* in doubt: yes */
+    }
+}
+
 int ts_router_switch(struct ts_store *st, uint8_t class_id, uint8_t slot, const uint32_t *points, size_t n,
                      struct error *e)
 {
     struct ts_router *r = self(st);
+    AUTO_FREE bool *blobs = mem_calloc(n + 1, sizeof *blobs);
     if (class_id >= TS_CLASSES) return error_set(e, ERR_INVALID, "class", "no such class", "没有该类别");
+    if (!blobs) return error_set(e, ERR_NOMEM, "history", "out of memory", "内存不足");
+    if (slot) find_blobs(r, points, n, blobs);
     pthread_rwlock_wrlock(&r->lock);
     r->route[class_id].slot = slot;
     r->route[class_id].copy = TS_NO_SLOT;
     if (r->route[class_id].mirror == slot) r->route[class_id].mirror = TS_NO_SLOT;
     for (size_t i = 0; i < n; i++)
         if (router_points_grow(r, (size_t)points[i] + 1) && r->class_of[points[i]] == class_id)
-            r->places[points[i]] = (uint16_t)(1u << slot);
+            r->places[points[i]] = (uint16_t)(1u << slot | blobs[i]);
     mark_places(r);
     save(r);
     pthread_rwlock_unlock(&r->lock);
@@ -526,6 +587,8 @@ static const struct ts_store_ops ops = {
     .plot = route_plot,
     .string_put = route_string_put,
     .string_get = route_string_get,
+    .blob_put = route_blob_put,
+    .blob_get = route_blob_get,
     .stats = route_stats,
     .classes = route_classes_table,
     .classify = route_classify,

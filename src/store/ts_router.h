@@ -6,6 +6,9 @@
  * hold some, the present one wins, until job history.migrate has moved them. What waits in a queue is merged in too (the
  * newest of it, ts_queue.h).
  *
+ * Blobs (SAMPLE_BLOB) are kept in the embedded engine alone, bytes and samples, whatever the class of their point says;
+ * they are not mirrored and do not move with the class. Reading merges them in.
+ *
  * File "router.map" (replaced whole), numbers little-endian: u32 magic 'BNR1' (0x31524e42), u32 version 1, 15 x 37 bytes
  * ids of the engines in slots 1..15 (NUL-terminated, "" free), 16 x 3 bytes: slot, mirror, copy of class 0..15 (255 none),
  * u32 count, count x u8 class of points 0.., count x u16 places of points (bit k: slot k may hold samples, bit 0 the
@@ -71,7 +74,7 @@ struct ts_handle *ts_router_place(struct ts_store *st, uint8_t slot);
 MUST_CHECK int ts_router_write(struct ts_store *st, uint8_t slot, const struct sample *s, size_t n, struct error *e);
 /* All that was appended before has reached the place; ERR_TIMEOUT. */
 MUST_CHECK int ts_router_settle(struct ts_store *st, uint8_t slot, unsigned ms);
-/* From now on the class lives there, and the samples of these points lie there alone. */
+/* From now on the class lives there, and the samples of these points lie there alone (but for blobs). */
 MUST_CHECK int ts_router_switch(struct ts_store *st, uint8_t class_id, uint8_t slot, const uint32_t *points, size_t n,
                                 struct error *e);
 /* Places that may hold samples of a point: bit k is slot k. */

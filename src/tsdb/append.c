@@ -29,7 +29,7 @@ static int check_samples(const struct sample *s, size_t n, struct error *e)
         return error_set(e, ERR_TOO_LARGE, "", "one append takes at most %u samples; there are %zu",
                          "一次最多写入 %u 个样本，现有 %zu 个", TSDB_APPEND_MAX, n);
     for (size_t i = 0; i < n; i++) {
-        if (s[i].point == 0 || s[i].point > LIMIT_POINTS || s[i].type > SAMPLE_STRING || s[i].quality > QUALITY_BAD)
+        if (s[i].point == 0 || s[i].point > LIMIT_POINTS || s[i].type > SAMPLE_BLOB || s[i].quality > QUALITY_BAD)
             return error_set(e, ERR_INVALID, "", "sample %zu: point %u, type %u, quality %u is not possible",
                              "第 %zu 个样本：测点 %u、类型 %u、质量 %u 不合法", i, s[i].point, s[i].type, s[i].quality);
         if (s[i].time_us < TIME_MIN_US || s[i].time_us > TIME_MAX_US)

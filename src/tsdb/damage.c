@@ -55,6 +55,16 @@ void damage_file(struct tsdb *db, const char *path)
     pthread_mutex_unlock(&db->lock);
 }
 
+void damage_place(struct tsdb *db, const struct ts_damage *d)
+{
+    pthread_mutex_lock(&db->lock);
+    if (!known(&db->keep.damage, d)) {
+        db->stats.damaged_blocks++;
+        add_row(&db->keep.damage, d);
+    }
+    pthread_mutex_unlock(&db->lock);
+}
+
 bool damage_knows(struct tsdb *db, const struct seg_info *i)
 {
     char path[SEG_PATH_MAX];

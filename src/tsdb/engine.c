@@ -1,6 +1,7 @@
 /* engine.c - opening and closing the store, and its table of operations. */
 #include "base/limits.h"
 #include "base/mem.h"
+#include "tsdb/blobs.h"
 #include "tsdb/damage.h"
 #include "tsdb/delete.h"
 #include "tsdb/engine.h"
@@ -48,6 +49,8 @@ static void db_stats(struct ts_store *st, struct ts_stats *ret)
         ret->blocks += s->blocks;
         if (s->min_us < oldest) oldest = s->min_us;
     }
+    ret->bytes_blobs = blobs_bytes(db, -1);
+    ret->bytes_blocks += ret->bytes_blobs;
     ret->segments = v->nsegs;
     ret->away_segments = places_away(db, v, ret->away_why, sizeof ret->away_why);
     ret->oldest_us = oldest == INT64_MAX ? 0 : oldest;
@@ -74,6 +77,7 @@ static void db_free(struct tsdb *db)
 {
     wal_close(&db->wal);
     strings_close(db->strings);
+    blobs_close(db);
     view_put(db->view);
     for (size_t i = 0; i < db->ncodecs; i++) codec_free(db->codecs[i]);
     codec_free(db->work_codec);
@@ -116,6 +120,8 @@ static const struct ts_store_ops tsdb_ops = {
     .remove = db_remove,
     .string_put = db_string_put,
     .string_get = db_string_get,
+    .blob_put = db_blob_put,
+    .blob_get = db_blob_get,
     .stats = db_stats,
     .classes = db_classes,
     .classify = tsdb_point_class,
@@ -178,6 +184,7 @@ static int db_open(struct tsdb *db, const struct tsdb_config *cfg, struct error 
     if (!rc) rc = strings_open(db->fs, &db->strings, &broken);
     db->stats.damaged_blocks += broken;
     if (broken) damage_file(db, "ts/strings");
+    if (!rc) rc = blobs_open(db, e);
     if (!rc && !cfg->no_thread) rc = worker_start(db);
     return rc;
 }

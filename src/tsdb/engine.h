@@ -68,6 +68,7 @@ struct tsdb {
     size_t ncodecs;
 
     struct strings *strings;
+    struct blobs *blobs;
     struct keep keep;
     bool no_rollups;
     uint32_t roll_min;

@@ -3,15 +3,17 @@
  * The steps of retention.c are played through on a list of the segments. Samples are counted as they are
  * stored (one that was rewritten and not merged yet counts each time), those that readers are refused
  * already are not counted again. Bytes are those that the enforcement frees: of files that go, and near
- * enough of files that are rewritten. What is in memory is not counted. */
+ * enough of files that are rewritten. What is in memory is not counted. Files of blobs only count in bytes: their
+ * samples stand in segments. */
 #include "base/mem.h"
+#include "tsdb/blobs.h"
 #include "tsdb/places.h"
 #include "tsdb/roll.h"
 
-struct plan { /* one segment */
+struct plan { /* one segment, or (seg NULL) file of blobs */
     struct seg *seg;
-    int64_t bytes, max_us; /* bytes: what it would have left */
-    uint64_t below;        /* samples that go or are refused */
+    int64_t was, bytes, max_us; /* bytes: what it would have left */
+    uint64_t below;             /* samples that go or are refused */
     bool gone;
 };
 struct preview {
@@ -108,6 +110,7 @@ static void drop(struct plan *p, struct ts_preview *ret)
 {
     p->gone = true;
     p->bytes = 0;
+    if (!p->seg) return;
     p->below = seg_info(p->seg)->samples;
     if (p->max_us + 1 > ret->before_us) ret->before_us = p->max_us + 1;
 }
@@ -117,10 +120,10 @@ static int by_age(struct preview *v, int64_t floor, struct ts_preview *ret)
     int rc = 0;
     for (size_t i = 0; i < v->n && !rc; i++) {
         struct plan *p = &v->p[i];
-        int64_t at = retention_cut(seg_info(p->seg), floor);
+        int64_t at = p->seg ? retention_cut(seg_info(p->seg), floor) : p->max_us < floor ? INT64_MAX : INT64_MIN;
         if (at == INT64_MAX)
             drop(p, ret);
-        else
+        else if (p->seg)
             rc = cut(v, p, floor, at != INT64_MIN);
     }
     return rc;
@@ -135,8 +138,8 @@ static struct plan *oldest(struct preview *v, int64_t *ret_bytes, size_t *ret_n)
         struct plan *p = &v->p[i];
         if (p->gone) continue;
         *ret_bytes += p->bytes;
-        ++*ret_n;
-        if (!o || p->max_us < o->max_us) o = p;
+        *ret_n += p->seg != NULL;
+        if (!o || p->max_us < o->max_us) o = p; /* blobs stand in front */
     }
     return o;
 }
@@ -148,7 +151,7 @@ static int by_bytes(struct preview *v, int64_t max_bytes, struct ts_preview *ret
         size_t n;
         struct plan *p = oldest(v, &bytes, &n);
         if (!p || bytes <= max_bytes) return 0;
-        int64_t at = n > 1 ? INT64_MAX : retention_fit(seg_info(p->seg), bytes, max_bytes);
+        int64_t at = n > 1 || !p->seg ? INT64_MAX : retention_fit(seg_info(p->seg), bytes, max_bytes);
         if (at == INT64_MAX) {
             drop(p, ret);
             continue;
@@ -169,9 +172,10 @@ static int class_preview(struct preview *v, const struct ts_class *c, int64_t no
         struct plan *p = &v->p[i];
         uint64_t refused = 0;
         int64_t ignored;
+        ret->bytes += (uint64_t)(p->was - p->bytes);
+        if (!p->seg) continue;
         if (v->floor != INT64_MIN) rc = count_below(v, p->seg, v->floor, &refused, &ignored);
         ret->samples += p->below > refused ? p->below - refused : 0;
-        ret->bytes += (uint64_t)(seg_info(p->seg)->file_bytes - p->bytes);
         uint8_t place = place_wanted(v->db, c, seg_info(p->seg), now);
         if (!p->gone && place != seg_info(p->seg)->place) ret->move_bytes[place] += (uint64_t)p->bytes;
     }
@@ -180,16 +184,29 @@ static int class_preview(struct preview *v, const struct ts_class *c, int64_t no
     return rc;
 }
 
+static int add_blobs(struct preview *v, uint8_t class_id, size_t segs)
+{
+    struct blob_pick *p = NULL;
+    size_t n = 0;
+    int rc = blobs_pick(v->db, &p, &n);
+    if (!rc && !(v->p = mem_calloc(n + segs + 1, sizeof *v->p))) rc = ERR_NOMEM;
+    for (size_t i = 0; i < n && !rc; i++)
+        if (p[i].i.class_id == class_id && p[i].i.records)
+            v->p[v->n++] = (struct plan){.was = p[i].i.bytes, .bytes = p[i].i.bytes, .max_us = p[i].i.max_us};
+    blobs_unpick(p, n);
+    return rc;
+}
+
 static int one_class(struct tsdb *db, const struct view *view, const struct ts_class *c, int64_t now,
                      struct ts_preview *ret)
 {
     struct preview v = {.db = db, .codec = codec_get(db), .floor = job_floor(db, c->id)};
-    v.p = mem_calloc(view->nsegs + 1, sizeof *v.p);
-    int rc = v.p && v.codec ? 0 : ERR_NOMEM;
+    int rc = v.codec ? add_blobs(&v, c->id, view->nsegs) : ERR_NOMEM;
     for (size_t i = 0; i < view->nsegs && !rc; i++) {
         const struct seg_info *s = seg_info(view->segs[i]);
         if (s->class_id != c->id) continue;
-        v.p[v.n++] = (struct plan){.seg = view->segs[i], .bytes = s->file_bytes, .max_us = s->max_us};
+        v.p[v.n++] =
+            (struct plan){.seg = view->segs[i], .was = s->file_bytes, .bytes = s->file_bytes, .max_us = s->max_us};
     }
     if (!rc) rc = class_preview(&v, c, now, ret);
     mem_free(v.p);

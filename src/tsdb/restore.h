@@ -24,7 +24,9 @@ __attribute__((unused)) static void restore_file(struct ts_snapshot *s, size_t i
 __attribute__((unused)) static void restore_all(struct ts_snapshot *s, struct fs *to)
 {
     CHECK_INT(to->ops->mkdir(to, "ts"), 0);
+    CHECK_INT(to->ops->mkdir(to, "ts/blobs"), 0);
     for (size_t i = 0; i < s->nfiles; i++) restore_file(s, i, to);
+    CHECK_INT(to->ops->sync_dir(to, "ts/blobs"), 0);
     CHECK_INT(to->ops->sync_dir(to, "ts"), 0);
     CHECK_INT(to->ops->sync_dir(to, ""), 0);
 }

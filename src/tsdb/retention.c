@@ -3,7 +3,8 @@
  * By age: samples before now - max_age are not given to readers from the enforcement on (a floor per
  * class), segments that lie wholly before it are dropped, those of which most lies before it are
  * rewritten without. By bytes: the segments whose newest sample is oldest are dropped until the class
- * fits; a single one that is too big is rewritten without its older part.
+ * fits; a single one that is too big is rewritten without its older part. Files of blobs go like segments, whole:
+ * when their newest sample is too old, or when it is the oldest of the class and the class is too big.
  *
  * The clock is not believed blindly: one that jumps ten years ahead would delete everything. A leap of more
  * than an hour against the monotonic clock, or at the start of more than a day against the time of the last
@@ -11,7 +12,7 @@
  * Until then the time goes on from what was believed before, or is the clock's where that is earlier. What is
  * too much in bytes goes all the same. ts_stats.retention_held tells. */
 #include "base/mem.h"
-#include "tsdb/engine.h"
+#include "tsdb/blobs.h"
 #include "tsdb/damage.h"
 #include "tsdb/places.h"
 #include "tsdb/roll.h"
@@ -141,18 +142,49 @@ static int age_once(struct tsdb *db, uint8_t class_id, int64_t floor)
     return rc;
 }
 
+/* The file of blobs of the class whose newest sample is oldest, with a reference. */
+static struct blob_file *oldest_blobs(struct tsdb *db, uint8_t class_id, int64_t *ret_max_us)
+{
+    struct blob_pick *p = NULL;
+    struct blob_file *o = NULL;
+    size_t n = 0;
+    if (blobs_pick(db, &p, &n)) return NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (p[i].i.class_id != class_id || !p[i].i.records || (o && p[i].i.max_us >= *ret_max_us)) continue;
+        o = p[i].file;
+        *ret_max_us = p[i].i.max_us;
+    }
+    if (o) atomic_fetch_add(&o->refs, 1);
+    blobs_unpick(p, n);
+    return o;
+}
+
+/* 1: blobs were older than every segment, a file of them went. */
+static int blobs_once(struct tsdb *db, const struct view *v, const struct usage *u, uint8_t class_id)
+{
+    int64_t max_us = INT64_MAX;
+    struct blob_file *f = oldest_blobs(db, class_id, &max_us);
+    bool goes = f && (u->segs == 0 || max_us <= seg_info(v->segs[u->oldest])->max_us);
+    if (goes) blobs_drop(db, f);
+    blob_file_unref(f);
+    return goes;
+}
+
 static int bytes_once(struct tsdb *db, uint8_t class_id, int64_t max_bytes)
 {
     struct view *v = view_get(db);
     struct usage u = usage_of(v, class_id);
     int rc = 0;
-    if (u.bytes > max_bytes) {
+    u.bytes += (int64_t)blobs_bytes(db, class_id);
+    if (u.bytes > max_bytes && blobs_once(db, v, &u, class_id)) {
+        rc = 1;
+    } else if (u.bytes > max_bytes && u.segs) {
         const struct seg_info *s = seg_info(v->segs[u.oldest]);
         int64_t cut = u.segs > 1 ? INT64_MAX : retention_fit(s, u.bytes, max_bytes);
         rc = roll_drop(db, class_id, cut == INT64_MAX ? s->max_us + 1 : cut);
         view_put(v);
         v = view_get(db);
-        u = usage_of(v, class_id);
+        u.oldest = usage_of(v, class_id).oldest;
         if (!rc) rc = compact_range(db, u.oldest, 1, cut);
         if (!rc) rc = 1;
     }
@@ -168,6 +200,7 @@ static int enforce_class(struct tsdb *db, const struct ts_class *c, int64_t now)
     pthread_mutex_lock(&db->lock);
     db->floor[c->id] = floor;
     pthread_mutex_unlock(&db->lock);
+    if (c->max_age_us) blobs_expire(db, c->id, floor);
     do rc = c->max_age_us ? age_once(db, c->id, floor) : 0;
     while (rc == 1);
     while (!rc && c->max_bytes && (rc = bytes_once(db, c->id, (int64_t)c->max_bytes)) == 1) rc = 0;
@@ -227,5 +260,6 @@ void tsdb_class_usage(struct ts_store *st, struct tsdb_class_usage *ret)
         u->samples += s->samples;
         u->segments++;
     }
+    for (int c = 0; c < TSDB_CLASSES; c++) ret[c].bytes += (int64_t)blobs_bytes(tsdb_of(st), c);
     view_put(v);
 }

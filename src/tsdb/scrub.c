@@ -4,10 +4,12 @@
  * segments are merged: one that is gone is passed over, what it was merged into comes later. A segment in a
  * place that does not answer ends the slice with an error; the caller comes again.
  * Threads: any; holds a view, no lock. */
+#include "tsdb/blobs.h"
 #include "tsdb/damage.h"
 #include "base/mem.h"
 
-#define OFFSET_BITS 36 /* files up to 64 GiB */
+#define OFFSET_BITS 36            /* files up to 64 GiB */
+#define BLOBS (UINT64_C(1) << 63) /* behind the segments: number << 31 | offset / 8 */
 #define OFFSET_MASK ((UINT64_C(1) << OFFSET_BITS) - 1)
 
 static struct seg *next_seg(const struct view *v, uint64_t gen)
@@ -18,15 +20,49 @@ static struct seg *next_seg(const struct view *v, uint64_t gen)
     return s;
 }
 
+/* Files of blobs, by number. */
+static int walk_blobs(struct tsdb *db, const struct blob_pick *p, size_t n, struct ts_scrub *s, uint64_t left)
+{
+    uint32_t number = (uint32_t)((s->cursor & ~BLOBS) >> 31);
+    int64_t at = (int64_t)(s->cursor & INT32_MAX) * 8;
+    for (size_t i = 0; i < n && left; i++) {
+        if (p[i].i.number < number) continue;
+        if (p[i].i.number > number) at = 0;
+        uint64_t from = (uint64_t)at;
+        int rc = blob_scrub(db, &p[i], &at, left, s);
+        uint64_t got = (uint64_t)at - from;
+        bool whole = at >= p[i].i.bytes;
+        s->bytes += got;
+        left -= got < left ? got : left;
+        number = p[i].i.number + whole;
+        s->cursor = BLOBS | (uint64_t)number << 31 | (whole ? 0 : (uint64_t)at / 8);
+        if (whole) at = 0;
+        if (rc) return rc;
+    }
+    s->done = left > 0;
+    return 0;
+}
+
+static int slice_blobs(struct tsdb *db, struct ts_scrub *s, uint64_t left)
+{
+    struct blob_pick *p = NULL;
+    size_t n = 0;
+    int rc = blobs_pick(db, &p, &n);
+    if (!rc) rc = walk_blobs(db, p, n, s, left);
+    blobs_unpick(p, n);
+    return rc;
+}
+
 static int slice(struct tsdb *db, const struct view *v, struct ts_scrub *s, uint64_t max_bytes)
 {
     uint64_t left = max_bytes ? max_bytes : 1;
+    if (s->cursor & BLOBS) return slice_blobs(db, s, left);
     while (left) {
         uint64_t gen = s->cursor >> OFFSET_BITS, at = s->cursor & OFFSET_MASK;
         struct seg *seg = next_seg(v, gen);
         if (!seg) {
-            s->done = true;
-            return 0;
+            s->cursor = BLOBS;
+            return slice_blobs(db, s, left);
         }
         const struct seg_info *i = seg_info(seg);
         if (i->gen != gen) at = 0;

@@ -2,22 +2,24 @@
  *
  * What is in memory is sealed first; then the view is held, and with it the open files of its segments,
  * which stay readable when a merge removes their names. The strings file only grows: its prefix of this
- * moment is part of the picture. A small file that is replaced as a whole stays readable as it was, too.
- * The identity of a file is what its content hangs on: the random uid and the size of a segment or a file of
- * rollups, the size and the checksum of the others.
- * Threads: any; `work` is held while the picture is taken, not while it is read. */
+ * moment is part of the picture. Files of blobs that are being added to are ended first, so that each is what it will
+ * always be; one that expires meanwhile stays until the picture has been read. A small file that is replaced as a whole
+ * stays readable as it was, too. The identity of a file is what its content hangs on: the random uid and the size of a
+ * segment or a file of rollups or blobs, the size and the checksum of the others. Threads: any; `work` is held while
+ * the picture is taken, not while it is read. */
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "tsdb/blobs.h"
 #include "tsdb/delete.h"
-#include "tsdb/engine.h"
 #include "tsdb/roll.h"
 
 #define CHUNK ((size_t)256 << 10)
 #define NO_CLASS 255
 
-struct part { /* where the bytes of a file come from: one of the two */
+struct part { /* where the bytes of a file come from: one of the three */
     struct seg *seg;
     struct fs_file *f;
+    struct blob_file *blobs; /* opened to be read: there may be many */
 };
 struct snap {
     struct ts_snapshot base; /* first */
@@ -27,12 +29,29 @@ struct snap {
     size_t n, cap_files, cap_parts;
 };
 
+static int64_t read_blobs(const struct blob_file *file, void *out, size_t n, int64_t at)
+{
+    struct fs_file *f = NULL;
+    int rc = blob_file_open(file, &f);
+    if (rc) return rc;
+    int64_t got = fs_pread(f, out, n, at);
+    fs_close(f);
+    return got;
+}
+
+static void part_close(const struct part *p)
+{
+    fs_close(p->f);
+    blob_file_unref(p->blobs);
+}
+
 static int64_t part_read(const struct part *p, int64_t bytes, void *out, size_t n, int64_t at)
 {
     if (at < 0) return ERR_INVALID;
     if (at >= bytes) return 0;
     if ((int64_t)n > bytes - at) n = (size_t)(bytes - at);
     if (p->seg) return seg_read(p->seg, out, n, at);
+    if (p->blobs) return read_blobs(p->blobs, out, n, at);
     return fs_pread(p->f, out, n, at);
 }
 
@@ -46,7 +65,7 @@ static void snap_end(struct ts_snapshot *base)
 {
     struct snap *s = (struct snap *)base;
     if (!s) return;
-    for (size_t i = 0; i < s->n; i++) fs_close(s->parts[i].f);
+    for (size_t i = 0; i < s->n; i++) part_close(&s->parts[i]);
     view_put(s->view);
     mem_free(s->files);
     mem_free(s->parts);
@@ -61,7 +80,7 @@ static int add(struct snap *s, const char *name, struct part part, int64_t bytes
 {
     if (!mem_grow((void **)&s->files, &s->cap_files, s->n + 1, sizeof *s->files) ||
         !mem_grow((void **)&s->parts, &s->cap_parts, s->n + 1, sizeof *s->parts)) {
-        fs_close(part.f);
+        part_close(&part);
         return ERR_NOMEM;
     }
     *ret = &s->files[s->n];
@@ -140,6 +159,29 @@ static int add_rollups(struct tsdb *db, struct snap *s)
     return 0;
 }
 
+static int add_blobs(struct tsdb *db, struct snap *s)
+{
+    struct blob_pick *p = NULL;
+    size_t n = 0;
+    blobs_end(db);
+    int rc = blobs_pick(db, &p, &n);
+    for (size_t i = 0; i < n && !rc; i++) {
+        const struct blob_info *b = &p[i].i;
+        struct ts_snapshot_file *f;
+        char path[BLOB_PATH_MAX];
+        if (b->records == 0) continue;
+        blob_path(b->number, path);
+        rc = add(s, path, (struct part){.blobs = TAKE(p[i].file)}, b->bytes, &f);
+        if (rc) break;
+        snprintf(f->id, sizeof f->id, "%016llx%016llx", (unsigned long long)b->uid, (unsigned long long)b->bytes);
+        f->class_id = b->class_id;
+        f->oldest_us = b->min_us;
+        f->newest_us = b->max_us;
+    }
+    blobs_unpick(p, n);
+    return rc;
+}
+
 static int take(struct tsdb *db, struct snap *s)
 {
     int rc = seal_all(db);
@@ -149,6 +191,7 @@ static int take(struct tsdb *db, struct snap *s)
     for (size_t i = 0; i < s->view->nsegs && !rc; i++) rc = add_seg(s, s->view->segs[i]);
     if (!rc) rc = add_file(db, s, "ts/strings", strings_size(db->strings));
     if (!rc) rc = add_rollups(db, s);
+    if (!rc) rc = add_blobs(db, s);
     if (!rc) rc = tombs_save(db);
     if (!rc && db->keep.tombs) rc = add_file(db, s, "ts/deleted", -1);
     return rc;

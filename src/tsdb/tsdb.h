@@ -53,8 +53,8 @@ MUST_CHECK int tsdb_point_class(struct ts_store *st, const uint32_t *points, con
 MUST_CHECK int tsdb_enforce_retention(struct ts_store *st, struct error *e);
 
 struct tsdb_class_usage {
-    int64_t bytes;                /* of segment files */
-    uint64_t samples, segments;   /* in them */
+    int64_t bytes;                /* of segment files and files of blobs */
+    uint64_t samples, segments;   /* in segments */
     int64_t oldest_us, newest_us; /* of them; 0 when none */
 };
 /* ret has TSDB_CLASSES elements. */

@@ -106,12 +106,12 @@ struct page {
     struct sample *s;
     size_t n;
 };
+/* Blobs stay in the embedded engine (ts_router.h). */
 static int take(void *ctx, const struct sample *s, size_t n)
 {
     struct page *p = ctx;
-    size_t k = n < PAGE - p->n ? n : PAGE - p->n;
-    memcpy(p->s + p->n, s, k * sizeof *s);
-    p->n += k;
+    for (size_t i = 0; i < n && p->n < PAGE; i++)
+        if (s[i].type != SAMPLE_BLOB) p->s[p->n++] = s[i];
     return p->n == PAGE;
 }
 
@@ -359,12 +359,13 @@ static int name_target(struct moving *m)
     return resource_patch(m->n->kernel, a, job_actor(m->j), "archive_class", str_of(m->class_res), -1, &in, &r, m->e);
 }
 
-/* A place that cannot forget a range keeps it, unseen. */
+/* A place that cannot forget a range keeps it, unseen; so does the embedded one what it has of a point with blobs. */
 static int empty_others(struct moving *m, const uint16_t *places)
 {
     for (size_t i = 0; i < m->npoints; i++)
         for (uint8_t s = 0; s < TS_SLOTS; s++) {
-            struct ts_handle *h = s != m->slot && (places[i] >> s & 1) ? ts_router_place(m->st, s) : NULL;
+            bool stays = s == m->slot || (s == 0 && (ts_router_places(m->st, m->points[i]) & 1));
+            struct ts_handle *h = !stays && (places[i] >> s & 1) ? ts_router_place(m->st, s) : NULL;
             int err = h && h->st->ops->remove ? h->st->ops->remove(h->st, m->points[i], INT64_MIN, INT64_MAX, m->e) : 0;
             ts_handle_unref(h);
             if (err == ERR_UNSUPPORTED) {
