@@ -9,7 +9,8 @@
  * point is `odd`: it is asked again by db_summary, which knows all that. So are all points when the range is so long
  * that rollup cells are less to read than blocks.
  *
- * Threads: any; one codec walks, the other decodes. Memory: a slice, whatever the number of points. */
+ * Threads: any; two work where many points are asked (fn is called by one at a time). One codec walks, the other
+ * decodes. Memory: a slice or two, whatever the number of points. */
 #include <math.h>
 #include "base/mem.h"
 #include "tsdb/acc.h"
@@ -18,6 +19,7 @@
 #include "tsdb/roll.h"
 
 #define SLICE 1024
+#define WIDE (4 * SLICE)
 #define MORE_US INT64_C(600000000)          /* looked at around the range, for the neighbours of its ends */
 #define LONG_US (INT64_C(172800) * 1000000) /* from here on cells are less than blocks */
 #define ARENA_MAX ((size_t)256 << 20)
@@ -325,29 +327,26 @@ static void begin_slice(struct bulk *b, const struct ask *k, const uint32_t *ord
     }
 }
 
-static int give_slice(struct bulk *b, const struct ask *k, bool *ret_own, struct error *e)
+/* What is left to do for each point. */
+static int settle_slice(struct bulk *b, const struct ask *k, struct error *e)
 {
     int rc = 0;
     for (size_t i = 0; i < b->n && !rc; i++) {
         struct one *o = &b->one[i];
-        if (!o->odd) rc = finish(b, o, b->point[i], k->step[b->index[i]]);
-        if (!rc && o->odd)
-            rc = db_summary(&b->db->store, b->point[i], k->from, k->to, k->step[b->index[i]], &o->acc.out, e);
-        if (rc) break;
-        rc = k->fn(k->ctx, b->index[i], &o->acc.out);
-        *ret_own = rc != 0;
+        bool step = k->step[b->index[i]];
+        if (!o->odd) rc = finish(b, o, b->point[i], step);
+        if (!rc && o->odd) rc = db_summary(&b->db->store, b->point[i], k->from, k->to, step, &o->acc.out, e);
     }
     return rc;
 }
 
-static int run_slice(struct bulk *b, const struct ask *k, const uint32_t *order, size_t n, bool *ret_own,
-                     struct error *e)
+static int run_slice(struct bulk *b, const struct ask *k, const uint32_t *order, size_t n, struct error *e)
 {
     begin_slice(b, k, order, n);
     mark_odd(b, b->all_odd);
     int rc = b->all_odd ? 0 : walk_segments(b);
     if (!rc && !b->all_odd) rc = walk_heads(b);
-    return rc ? rc : give_slice(b, k, ret_own, e);
+    return rc ? rc : settle_slice(b, k, e);
 }
 
 /* Points of an ask in order of their number, as indexes. */
@@ -378,25 +377,34 @@ static bool any_spill(struct tsdb *db)
     return any;
 }
 
-static int bulk_open(struct bulk *b, struct tsdb *db, const struct ask *k)
+/* b->q is open. */
+static int bulk_open(struct bulk *b, const struct ask *k)
 {
-    b->db = db;
+    int64_t newest = b->q.newest_us;
     b->from = k->from;
     b->to = k->to;
-    b->all_odd = any_spill(db);
-    arena_init(&b->arena, ARENA_MAX);
-    query_open(db, k->points[0], &b->q);
-    int64_t newest = b->q.newest_us;
     b->end = b->to <= newest ? b->to : newest == INT64_MIN ? newest : newest + 1;
     b->all_odd |= b->q.view->nrolls && b->end > b->from && (uint64_t)b->end - (uint64_t)b->from >= LONG_US;
-    b->codec = codec_get(db);
+    b->codec = codec_get(b->db);
     b->samples = mem_alloc(SEG_BLOCK_MAX * sizeof *b->samples);
     int rc = b->codec && b->samples ? query_codec(&b->q) : ERR_NOMEM;
     return rc ? rc : list_segments(b);
 }
 
-static void bulk_close(struct bulk *b)
+static struct bulk *bulk_new(struct tsdb *db, const struct ask *k)
 {
+    struct bulk *b = mem_calloc(1, sizeof *b);
+    if (!b) return NULL;
+    b->db = db;
+    b->all_odd = any_spill(db);
+    arena_init(&b->arena, ARENA_MAX);
+    query_open(db, k->points[0], &b->q);
+    return b;
+}
+
+static void bulk_free(struct bulk *b)
+{
+    if (!b) return;
     codec_put(b->db, b->codec);
     query_end(&b->q);
     arena_fini(&b->arena);
@@ -405,15 +413,78 @@ static void bulk_close(struct bulk *b)
     mem_free(b);
 }
 
-static int run(struct tsdb *db, const struct ask *k, const uint32_t *order, bool *ret_own, struct error *e)
+/* ---- two threads ---- */
+struct team {
+    const struct ask *k;
+    const uint32_t *order;
+    pthread_mutex_t lock; /* the rest, and calls of fn */
+    size_t next;          /* point that is not taken yet */
+    int rc;
+    bool own; /* rc is the receiver's */
+    struct error error;
+};
+
+static size_t next_slice(struct team *t, size_t *ret_n)
 {
-    struct bulk *b = mem_calloc(1, sizeof *b);
-    if (!b) return ERR_NOMEM;
-    int rc = bulk_open(b, db, k);
-    for (size_t i = 0; i < k->n && !rc; i += SLICE)
-        rc = run_slice(b, k, order + i, k->n - i < SLICE ? k->n - i : SLICE, ret_own, e);
-    bulk_close(b);
-    return rc;
+    pthread_mutex_lock(&t->lock);
+    size_t at = t->rc ? t->k->n : t->next;
+    *ret_n = t->k->n - at < SLICE ? t->k->n - at : SLICE;
+    t->next = at + *ret_n;
+    pthread_mutex_unlock(&t->lock);
+    return at;
+}
+
+static void give_slice(struct team *t, struct bulk *b, int rc, const struct error *e)
+{
+    pthread_mutex_lock(&t->lock);
+    if (rc && !t->rc) t->error = *e;
+    if (rc && !t->rc) t->rc = rc;
+    for (size_t i = 0; i < b->n && !t->rc; i++) {
+        t->rc = t->k->fn(t->k->ctx, b->index[i], &b->one[i].acc.out);
+        t->own = t->rc != 0;
+    }
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void run_slices(struct team *t, struct bulk *b)
+{
+    size_t n;
+    struct error e = {0};
+    int rc = bulk_open(b, t->k);
+    if (rc) give_slice(t, b, rc, &e);
+    for (size_t at; (at = next_slice(t, &n)), n && !rc;) {
+        rc = run_slice(b, t->k, t->order + at, n, &e);
+        give_slice(t, b, rc, &e);
+    }
+}
+
+struct helper {
+    struct team *t;
+    struct bulk *b;
+};
+
+static void *help(void *ctx)
+{
+    struct helper *h = ctx;
+    run_slices(h->t, h->b);
+    return NULL;
+}
+
+/* Wide asks are worked at by a second thread, if there can be one. */
+static void run_team(struct team *t, struct tsdb *db)
+{
+    struct bulk *b = bulk_new(db, t->k);
+    struct helper h = {t, t->k->n >= WIDE && b ? bulk_new(db, t->k) : NULL};
+    pthread_t thread;
+    if (h.b) h.b->q.newest_us = b->q.newest_us;
+    bool helped = h.b && pthread_create(&thread, NULL, help, &h) == 0;
+    if (b)
+        run_slices(t, b);
+    else
+        t->rc = ERR_NOMEM;
+    if (helped) pthread_join(thread, NULL);
+    bulk_free(h.b);
+    bulk_free(b);
 }
 
 /* An empty range. */
@@ -429,19 +500,18 @@ int db_summaries(struct ts_store *st, const uint32_t *points, const bool *step, 
                  ts_window_fn *fn, void *ctx, struct error *e)
 {
     const struct ask k = {points, step, n, from, to, fn, ctx};
-    bool own = false;
-    struct error first = {0};
     if (n == 0) return 0;
     if (from >= to) return give_nothing(&k);
     uint32_t *order = order_of(points, n);
-    int rc = order ? run(tsdb_of(st), &k, order, &own, &first) : ERR_NOMEM;
+    if (!order) return error_set(e, ERR_NOMEM, "", "summaries: out of memory", "批量统计：内存不足");
+    struct team t = {.k = &k, .order = order};
+    pthread_mutex_init(&t.lock, NULL);
+    run_team(&t, tsdb_of(st));
+    pthread_mutex_destroy(&t.lock);
     mem_free(order);
-    if (!rc || own) return rc;
-    if (first.text[0]) {
-        if (e) *e = first;
-        return rc;
-    }
-    int place = places_error(tsdb_of(st), e, rc);
+    if (!t.rc || t.own) return t.rc;
+    if (t.error.text[0] && e) *e = t.error;
+    int place = t.error.text[0] ? t.rc : places_error(tsdb_of(st), e, t.rc);
     if (place) return place;
-    return error_set(e, rc, "", "summaries: %s", "批量统计：%s", error_title(rc));
+    return error_set(e, t.rc, "", "summaries: %s", "批量统计：%s", error_title(t.rc));
 }

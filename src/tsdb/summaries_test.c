@@ -208,6 +208,53 @@ TEST(stops_when_told_and_takes_an_empty_range)
     rig_fini(&r);
 }
 
+/* More points than one slice, by two threads. */
+struct wide {
+    uint8_t times[9000];
+    size_t wrong;
+};
+
+static int see_wide(void *ctx, size_t i, const struct ts_summary *s)
+{
+    struct wide *w = ctx;
+    w->times[i]++;
+    double sum = 0;
+    uint64_t n = i % 3 == 2 ? 0 : i % 3 + 2;
+    for (uint64_t k = 0; k < n; k++) sum += (double)(i + k);
+    w->wrong += s->count != n || s->sum != sum || (n && s->first.point != i + 1);
+    return 0;
+}
+
+TEST(many_points)
+{
+    static struct wide w;
+    static uint32_t point[9000];
+    static bool step[9000];
+    static struct sample s[40000];
+    struct error e = {0};
+    struct rig r;
+    size_t n = 0, calls = 0;
+    rig_init(&r, 1);
+    for (uint32_t p = 1; p <= 9000; p++) {
+        point[p - 1] = p;
+        for (uint32_t k = 0; (p - 1) % 3 < 2 && k < (p - 1) % 3 + 2; k++)
+            s[n++] = (struct sample){.point = p, .time_us = T0 + k * SEC, .type = SAMPLE_INT, .v.i = p - 1 + k};
+    }
+    CHECK_INT(r.st->ops->append(r.st, s, n, &e), 0);
+    for (int sealed = 0; sealed < 2; sealed++) {
+        memset(&w, 0, sizeof w);
+        CHECK_INT(r.st->ops->summaries(r.st, point, step, 9000, T0, T0 + HOUR, see_wide, &w, &e), 0);
+        CHECK_INT(w.wrong, 0);
+        for (size_t i = 0; i < 9000; i++) calls += w.times[i] == 1;
+        CHECK_INT(tsdb_seal(r.st, &e), 0);
+    }
+    CHECK_INT(calls, 18000);
+    int stops = 0;
+    CHECK_INT(r.st->ops->summaries(r.st, point, step, 9000, T0, T0 + HOUR, stop, &stops, &e), -77);
+    CHECK_INT(stops, 1);
+    rig_fini(&r);
+}
+
 /* A byte set anywhere in a segment: the answers are those of the summary of each, which meets the same. */
 TEST(damage_is_met_alike)
 {
