@@ -8,6 +8,7 @@
  * Exactly one of upload->done and upload->abort, exactly one pull_free, exactly one `finished`. */
 #include "io/http_int.h"
 #include <sched.h>
+#include <stdatomic.h>
 #include "base/limits.h"
 #include "base/mem.h"
 
@@ -217,7 +218,7 @@ static void pull_piece(struct http_exchange *x)
     do {
         x->pull_state = x->r.pull(x->r.pull_ctx, &x->piece);
         if (x->piece.err) x->pull_state = ERR_TOO_LARGE;
-    } while (x->pull_state > 0 && x->piece.n < HTTP_PULL_PIECE);
+    } while (x->pull_state == 1 && x->piece.n < HTTP_PULL_PIECE);
     if (x->pull_state > 0) return;
     if (x->r.pull_free) x->r.pull_free(x->r.pull_ctx);
     x->r.pull_free = NULL;
@@ -239,34 +240,55 @@ static void first_pull(struct http_exchange *x)
     x->piece = empty;
 }
 
-static void work_plain(void *arg)
+/* A quick handler may become slow at once, and becomes quick again slowly. */
+static void note_cost(_Atomic uint32_t *cost, uint64_t ns)
 {
-    struct http_exchange *x = arg;
+    uint32_t old = atomic_load_explicit(cost, memory_order_relaxed),
+             us = ns < NS_PER_S ? (uint32_t)(ns / 1000) : 1000000;
+    uint32_t now = us > old ? old + (us - old + 1) / 2 : old - (old - us) / 16;
+    if (now != old) atomic_store_explicit(cost, now, memory_order_relaxed);
+}
+
+static void work_plain(struct http_exchange *x)
+{
+    uint64_t start = clock_mono_ns(x->hl->srv->clock);
     x->route.handler(&x->q, &x->r);
     first_pull(x);
-    go_home(x);
+    if (x->route.cost_us) note_cost(x->route.cost_us, clock_mono_ns(x->hl->srv->clock) - start);
 }
 
-static void work_upload(void *arg)
+static void work_upload(struct http_exchange *x)
 {
-    struct http_exchange *x = arg;
     x->route.upload->done(x->upload_ctx, &x->q, &x->r);
     first_pull(x);
-    go_home(x);
 }
 
-static void work_pull(void *arg)
+static void run_work(void *arg)
 {
     struct http_exchange *x = arg;
-    pull_piece(x);
-    go_home(x);
+    x->work(x);
 }
 
-static int to_worker(struct http_exchange *x, void (*work)(void *))
+static void run_on_pool(void *arg)
+{
+    run_work(arg);
+    go_home(arg);
+}
+
+/* Worth it, and possible now? */
+static bool on_this_thread(struct http_exchange *x)
+{
+    if (!x->route.cost_us || x->responded) return false;
+    if (atomic_load_explicit(x->route.cost_us, memory_order_relaxed) > HTTP_QUICK_US) return false;
+    return loop_inline(x->hl->loop, run_work, exchange_home, x);
+}
+
+static int to_worker(struct http_exchange *x, void (*work)(struct http_exchange *x))
 {
     server_job_begin(x->hl->srv);
     x->on_worker = true;
-    int err = pool_submit(pool_of(x), work, x);
+    x->work = work;
+    int err = on_this_thread(x) ? 0 : pool_submit(pool_of(x), run_on_pool, x);
     if (!err) return 0;
     x->on_worker = false;
     server_job_end(x->hl->srv);
@@ -303,7 +325,7 @@ static void exchange_home(void *arg)
 
 static void pull_more(struct http_exchange *x)
 {
-    x->pull_wait = to_worker(x, work_pull) != 0; /* full: the sweep tries again */
+    x->pull_wait = to_worker(x, pull_piece) != 0; /* full: the sweep tries again */
 }
 
 void exchange_drained(struct http_conn *c)
@@ -323,7 +345,7 @@ void exchange_drained(struct http_conn *c)
 
 /* ---- the request is complete ---- */
 
-static void submit(struct http_exchange *x, void (*work)(void *))
+static void submit(struct http_exchange *x, void (*work)(struct http_exchange *x))
 {
     int err = to_worker(x, work);
     if (!err) return;

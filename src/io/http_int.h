@@ -10,7 +10,8 @@
  *
  * Threads: everything here runs on the connection's loop, but exchange_work (worker) and what is atomic.
  * Ownership: a loop owns its connections; a connection owns its exchange, except while a worker has it
- * (on_worker): then the worker's completion, posted to the loop, brings it home or frees it. A
+ * (on_worker; it may be the loop's own thread between
+ * two rounds, see loop_inline): then the worker's completion, posted to the loop, brings it home or frees it. A
  * connection's memory lives until libuv has closed its handle, so callbacks on the stack stay valid. */
 #pragma once
 #include <openssl/ssl.h>
@@ -26,6 +27,7 @@
 #define HTTP_DISCARD_MAX 65536      /* body of a refused request that is read to keep the connection */
 #define HTTP_WRITE_MAX (256 * 1024) /* bytes given to the kernel in one write */
 #define HTTP_PULL_PIECE 65536
+#define HTTP_QUICK_US 1000 /* a handler that takes less runs on the loop's thread */
 #define HTTP_PULL_AHEAD (256 * 1024)
 #define HTTP_BUCKETS 1024
 #define HTTP_RATE_WINDOW_S 10
@@ -143,6 +145,7 @@ struct http_exchange {
     struct buf body;
     void *upload_ctx;
     bool upload_live;
+    void (*work)(struct http_exchange *x); /* what a worker does */
     /* pulled body */
     struct buf piece;
     int pull_state; /* last result of pull */

@@ -198,6 +198,7 @@ static void open_loop(void *arg)
     o->err = resolve_bind(&srv->cfg, srv->port, &sa);
     if (!o->err) o->err = listen_on(hl, (struct sockaddr *)&sa);
     if (!o->err) o->err = uv_tcp_getsockname(&hl->listener, (struct sockaddr *)&sa, &n);
+    if (!o->err && loop_assist(hl->loop) != 0) o->err = UV_ENOMEM;
     if (!o->err) srv->port = ntohs(((struct sockaddr_in *)&sa)->sin_port); /* same place in both families */
 }
 

@@ -48,7 +48,8 @@ struct http_response {
     struct buf body;                /* max 256 MiB */
     const char *content_type;       /* static string; NULL: application/json; charset=utf-8 */
     /* Instead of body: pulled piece by piece on a worker thread as the peer reads (back-pressure).
-     * Append to out; return 1: more follows, 0: done, negative: abort the connection. */
+     * Append to out; return 1: more follows, 0: done, negative: abort the connection; 2: more follows, but what it is
+     * takes time, so that the peer is looked after first (one that has gone ends it). */
     int (*pull)(void *ctx, struct buf *out);
     void (*pull_free)(void *ctx);
     void *pull_ctx;
@@ -91,6 +92,8 @@ struct http_route {                 /* what `route` decided */
     size_t body_max;                /* bytes; 413 above */
     unsigned body_timeout_s;        /* whole body; 0: 30 */
     struct pool *pool;              /* NULL: the server's own */
+    _Atomic uint32_t *cost_us;      /* PLAIN: what the handler takes, kept here by the server over the requests; one
+                                     * that is quick runs on the loop's thread (loop_inline). NULL: never there */
     size_t stream_out_max;          /* bytes queued to a slow reader before the stream is closed; 0: 4 MiB */
     size_t ws_message_max;          /* 0: 1 MiB */
 };

@@ -198,15 +198,20 @@ static const struct http_static page = {
     .etag = "\"v1\"",
 };
 
+static _Atomic uint32_t quick_cost, stuck_cost;
+
+/* With a cost: on the loop's thread while they are quick; without: on the pool. */
 static const struct {
     const char *path;
     struct http_route route;
 } routes[] = {
-    {"/hello", {.kind = HTTP_PLAIN, .handler = hello}},
-    {"/echo", {.kind = HTTP_PLAIN, .handler = echo, .body_max = 100000}},
+    {"/hello", {.kind = HTTP_PLAIN, .handler = hello, .cost_us = &quick_cost}},
+    {"/hello-pool", {.kind = HTTP_PLAIN, .handler = hello}},
+    {"/echo", {.kind = HTTP_PLAIN, .handler = echo, .body_max = 100000, .cost_us = &quick_cost}},
     {"/empty", {.kind = HTTP_PLAIN, .handler = empty}},
     {"/gated", {.kind = HTTP_PLAIN, .handler = gated}},
-    {"/count", {.kind = HTTP_PLAIN, .handler = counted}},
+    {"/stuck", {.kind = HTTP_PLAIN, .handler = gated, .cost_us = &stuck_cost}},
+    {"/count", {.kind = HTTP_PLAIN, .handler = counted, .cost_us = &quick_cost}},
     {"/page", {.kind = HTTP_STATIC, .file = &page}},
     {"/upload", {.kind = HTTP_UPLOAD, .upload = &upload_ops, .body_max = 64 << 20}},
     {"/ws", {.kind = HTTP_WEBSOCKET, .stream = &stream_ops, .ws_message_max = 70000}},
@@ -644,6 +649,62 @@ TEST(busy_workers_answer_503)
         CHECK_INT(status_of(hear(fds[i], "gated")), 200);
         close(fds[i]);
     }
+    stop();
+}
+
+/* A handler that was quick so far and now waits keeps nobody else waiting, and is not run on that thread again. */
+TEST(a_stuck_handler_does_not_keep_the_loop)
+{
+    atomic_store(&stuck_cost, 0);
+    REQUIRE(start());
+    int a = dial(), b = dial(), c = dial();
+    CHECK(say(a, "GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n"));
+    pthread_mutex_lock(&t.lock);
+    while (!t.gate_waiting) pthread_cond_wait(&t.cond, &t.lock);
+    pthread_mutex_unlock(&t.lock);
+    for (int i = 0; i < 3; i++) { /* on the pool: no thread is left to take over once more */
+        CHECK(say(b, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
+        CHECK(strstr(hear(b, "hello GET /hello"), "200 OK") != NULL);
+    }
+    CHECK(say(c, "GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n"));
+    pthread_mutex_lock(&t.lock);
+    while (t.gate_waiting < 2) pthread_cond_wait(&t.cond, &t.lock);
+    atomic_fetch_add(&t.skew_us, 10000); /* that long it took */
+    t.gate_open = true;
+    pthread_cond_broadcast(&t.cond);
+    pthread_mutex_unlock(&t.lock);
+    CHECK(strstr(hear(a, "gated"), "200 OK") != NULL);
+    CHECK(strstr(hear(c, "gated"), "200 OK") != NULL);
+    CHECK(atomic_load(&stuck_cost) > 1000);
+    CHECK(say(a, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
+    CHECK(strstr(hear(a, "hello GET /hello"), "200 OK") != NULL);
+    close(a);
+    close(b);
+    close(c);
+    stop();
+}
+
+/* The peer goes while its request runs on the loop's thread, and after the loop was taken over. */
+TEST(a_peer_that_leaves_a_stuck_handler)
+{
+    atomic_store(&stuck_cost, 0);
+    REQUIRE(start());
+    int a = dial(), b = dial();
+    CHECK(say(a, "GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n"));
+    pthread_mutex_lock(&t.lock);
+    while (!t.gate_waiting) pthread_cond_wait(&t.cond, &t.lock);
+    pthread_mutex_unlock(&t.lock);
+    const struct linger reset = {.l_onoff = 1};
+    setsockopt(a, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(a);
+    CHECK(say(b, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
+    CHECK(strstr(hear(b, "hello GET /hello"), "200 OK") != NULL);
+    pthread_mutex_lock(&t.lock);
+    t.gate_open = true;
+    pthread_cond_broadcast(&t.cond);
+    pthread_mutex_unlock(&t.lock);
+    CHECK(reaches(&t.finished, 2));
+    close(b);
     stop();
 }
 

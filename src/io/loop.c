@@ -1,17 +1,29 @@
-/* loop.c - an event loop on its own thread, with a queue of calls into it.
+/* loop.c - an event loop on its own thread, with a queue of calls into it, and a second thread that can take it over.
  *
  * Posting: a mutex-guarded array that the loop swaps out as a whole, woken by one uv_async_t. The array
  * grows: what is posted must be bounded by its poster (one post per request, per batch ...).
+ * Inline work (loop_inline): between two rounds of libuv the thread that has the loop runs a piece of work that may
+ * block. `turn` is odd meanwhile. The other thread (loop_assist) looks at it every LOOP_PATIENCE_MS; when it finds the
+ * same odd number twice it makes it even, and the loop is its own: whoever fails to make an odd turn even has lost the
+ * loop, and is the one that waits from then on. While nobody is there to wait, no work is taken inline. So a loop is
+ * kept from its other work for at most two such spans, whatever the work waits for, be it for the loop itself. The
+ * watching thread sleeps for good once LOOP_QUIET looks have seen nothing.
  * Threads: loop_start, loop_post and loop_call from any thread; loop_uv only on the loop's own. Signals
  * are blocked on loop threads: SIGPIPE becomes EPIPE, the others go to the main thread.
  * Ownership: the struct is freed by loop_stop; nobody may hold it after that call has returned. */
 #include "io/loop.h"
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
 #include "base/mem.h"
 #include "base/str.h"
 #include "io/log.h"
+
+#define LOOP_PATIENCE_MS 2
+#define LOOP_QUIET 25
 
 struct call {
     void (*fn)(void *arg);
@@ -23,10 +35,29 @@ struct calls {
     size_t n, cap;
 };
 
+struct inlined {
+    void (*work)(void *arg), (*home)(void *arg);
+    void *arg;
+};
+
+struct runner { /* one of the threads that may have the loop */
+    struct loop *loop;
+    int index;
+    pthread_t thread;
+};
+
 struct loop {
     uv_loop_t uv;
     uv_async_t wake;
-    pthread_t thread;
+    struct runner runner[2];
+    bool assisted;       /* there are both */
+    _Atomic int holder;  /* index of the one that has the loop */
+    struct inlined next; /* holder only; work NULL: none */
+    _Atomic uint64_t turn;
+    _Atomic bool spare, watching; /* the other one is there; it looks from time to time */
+    pthread_mutex_t role;         /* guards `wanted`, `ended` */
+    pthread_cond_t role_cond;
+    bool wanted, ended;
     char name[16];
     pthread_mutex_t lock; /* guards `posted`, `closed` */
     struct calls posted;
@@ -70,11 +101,105 @@ static void on_wake(uv_async_t *a)
     uv_walk(&l->uv, close_leftover, l);
 }
 
-static void *loop_main(void *arg)
+/* ---- work between two rounds, and the thread that takes over ---- */
+
+static void wake_watcher(struct loop *l)
 {
-    struct loop *l = arg;
+    pthread_mutex_lock(&l->role);
+    l->wanted = true;
+    pthread_cond_signal(&l->role_cond);
+    pthread_mutex_unlock(&l->role);
+}
+
+/* False: the loop was taken over meanwhile. */
+static bool run_inline(struct loop *l)
+{
+    struct inlined w = l->next;
+    uint64_t turn = atomic_load(&l->turn) + 1;
+    l->next = (struct inlined){0};
+    atomic_store(&l->turn, turn);
+    if (!atomic_load(&l->watching)) wake_watcher(l);
+    w.work(w.arg);
+    if (atomic_compare_exchange_strong(&l->turn, &turn, turn + 1)) {
+        w.home(w.arg);
+        return true;
+    }
+    while (loop_post(l, w.home, w.arg) == ERR_NOMEM) sched_yield();
+    return false;
+}
+
+/* False: the loop has ended. True: it was taken over. */
+static bool run_loop(struct loop *l)
+{
+    bool alive = true;
+    while (alive || l->next.work) {
+        alive = uv_run(&l->uv, l->next.work ? UV_RUN_NOWAIT : UV_RUN_ONCE) != 0;
+        if (l->next.work && !run_inline(l)) return true;
+    }
+    return false;
+}
+
+static void wait_a_little(struct loop *l)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_nsec += LOOP_PATIENCE_MS * 1000000;
+    if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
+    pthread_cond_timedwait(&l->role_cond, &l->role, &t);
+}
+
+/* Locked. True: the loop is ours. False: nothing has happened for long, or the loop has ended. */
+static bool watch(struct loop *l)
+{
+    atomic_store(&l->watching, true);
+    uint64_t seen = atomic_load(&l->turn);
+    for (int quiet = 0; quiet < LOOP_QUIET && !l->ended;) {
+        wait_a_little(l);
+        uint64_t now = atomic_load(&l->turn);
+        if (now % 2 && now == seen && atomic_compare_exchange_strong(&l->turn, &now, now + 1)) return true;
+        quiet = now == seen ? quiet + 1 : 0;
+        seen = now;
+        if (quiet < LOOP_QUIET) continue;
+        atomic_store(&l->watching, false);
+        if (atomic_load(&l->turn) == seen) break; /* who begins from here on sees that nobody watches */
+        atomic_store(&l->watching, true);
+        quiet = 0;
+    }
+    return false;
+}
+
+/* Until the loop is kept too long (true: it is ours) or has ended. */
+static bool follow(struct runner *me)
+{
+    struct loop *l = me->loop;
+    bool ours = false;
+    pthread_mutex_lock(&l->role);
+    atomic_store(&l->spare, true);
+    while (!ours && !l->ended) {
+        while (!l->wanted && !l->ended) pthread_cond_wait(&l->role_cond, &l->role);
+        l->wanted = false;
+        ours = watch(l);
+    }
+    atomic_store(&l->spare, false);
+    atomic_store(&l->watching, false);
+    if (ours) atomic_store(&l->holder, me->index);
+    pthread_mutex_unlock(&l->role);
+    return ours;
+}
+
+static void *runner_main(void *arg)
+{
+    struct runner *me = arg;
+    struct loop *l = me->loop;
     pthread_setname_np(pthread_self(), l->name);
-    uv_run(&l->uv, UV_RUN_DEFAULT);
+    for (bool ours = me->index == 0; ours || follow(me); ours = false) {
+        if (run_loop(l)) continue;
+        pthread_mutex_lock(&l->role);
+        l->ended = true;
+        pthread_cond_broadcast(&l->role_cond);
+        pthread_mutex_unlock(&l->role);
+        break;
+    }
     return NULL;
 }
 
@@ -94,6 +219,8 @@ static void loop_free(struct loop *l)
     mem_free(l->posted.items);
     mem_free(l->running.items);
     pthread_mutex_destroy(&l->lock);
+    pthread_mutex_destroy(&l->role);
+    pthread_cond_destroy(&l->role_cond);
     mem_free(l);
 }
 
@@ -108,18 +235,30 @@ static int loop_setup(struct loop *l)
     return 0;
 }
 
+static void init_locks(struct loop *l)
+{
+    pthread_condattr_t attr;
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_mutex_init(&l->role, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&l->role_cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
 int loop_start(const char *name, struct loop **ret)
 {
     struct loop *l = mem_calloc(1, sizeof *l);
     if (!l) return ERR_NOMEM;
-    pthread_mutex_init(&l->lock, NULL);
+    for (int i = 0; i < 2; i++) l->runner[i] = (struct runner){.loop = l, .index = i};
+    init_locks(l);
     str_to_cstr(str_of(name), l->name, sizeof l->name);
     int err = loop_setup(l);
     if (err) {
         loop_free(l);
         return err;
     }
-    err = start_thread(&l->thread, loop_main, l);
+    err = start_thread(&l->runner[0].thread, runner_main, &l->runner[0]);
     if (err) {
         uv_close((uv_handle_t *)&l->wake, NULL);
         uv_run(&l->uv, UV_RUN_DEFAULT);
@@ -131,6 +270,22 @@ int loop_start(const char *name, struct loop **ret)
     return 0;
 }
 
+int loop_assist(struct loop *l)
+{
+    if (l->assisted) return 0;
+    int err = start_thread(&l->runner[1].thread, runner_main, &l->runner[1]);
+    l->assisted = err == 0;
+    return err;
+}
+
+bool loop_inline(struct loop *l, void (*work)(void *arg), void (*home)(void *arg), void *arg)
+{
+    assert(loop_here(l));
+    if (l->next.work || !atomic_load(&l->spare)) return false;
+    l->next = (struct inlined){work, home, arg};
+    return true;
+}
+
 uv_loop_t *loop_uv(struct loop *l)
 {
     return &l->uv;
@@ -138,7 +293,8 @@ uv_loop_t *loop_uv(struct loop *l)
 
 bool loop_here(const struct loop *l)
 {
-    return pthread_equal(pthread_self(), l->thread);
+    const struct runner *has = &l->runner[atomic_load(&l->holder)];
+    return pthread_equal(pthread_self(), has->thread) && atomic_load(&l->turn) % 2 == 0;
 }
 
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
@@ -198,7 +354,8 @@ void loop_stop(struct loop *l)
     l->closed = true;
     uv_async_send(&l->wake);
     pthread_mutex_unlock(&l->lock);
-    pthread_join(l->thread, NULL);
+    pthread_join(l->runner[0].thread, NULL);
+    if (l->assisted) pthread_join(l->runner[1].thread, NULL);
     int busy = uv_loop_close(&l->uv);
     assert(busy == 0);
     (void)busy;

@@ -14,6 +14,13 @@ int loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 /* The same, and wait until it has run (not from the loop itself: asserted). */
 int loop_call(struct loop *l, void (*fn)(void *arg), void *arg);
 bool loop_here(const struct loop *l);                /* am I on this loop? for asserts */
+/* A second thread beside the loop, for loop_inline; on the loop. */
+MUST_CHECK int loop_assist(struct loop *l);
+/* On the loop: run work(arg) on this thread as soon as the loop has done what it is at, then home(arg) on the loop.
+ * That is what a pool would do, less two changes of threads. The work may block, and wait for the loop: when it takes
+ * more than some milliseconds the second thread goes on with the loop, and home is posted. loop_here is false for the
+ * work. False: not now (one at a time; no second thread is free), and nothing was taken. */
+bool loop_inline(struct loop *l, void (*work)(void *arg), void (*home)(void *arg), void *arg);
 /* Stop: no more posts, handles must have been closed by their owners, join, free. */
 void loop_stop(struct loop *l);
 

@@ -136,6 +136,121 @@ static void gated(void *arg)
     pthread_mutex_unlock(&g->lock);
 }
 
+/* ---- work on the loop's own thread ---- */
+
+struct inline_case {
+    struct loop *loop;
+    struct gate gate;
+    bool assisted, taken, again, here_in_work, here_at_home;
+    _Atomic int works, homes;
+    pthread_t began, came_home;
+};
+
+static void inline_home(void *arg)
+{
+    struct inline_case *c = arg;
+    c->here_at_home = loop_here(c->loop);
+    c->came_home = pthread_self();
+    c->homes++;
+}
+
+static void inline_work(void *arg)
+{
+    struct inline_case *c = arg;
+    c->here_in_work = loop_here(c->loop);
+    c->began = pthread_self();
+    c->works++;
+    gated(&c->gate);
+}
+
+static void inline_start(void *arg)
+{
+    struct inline_case *c = arg;
+    if (!c->assisted) c->assisted = loop_assist(c->loop) == 0;
+    c->taken = loop_inline(c->loop, inline_work, inline_home, c);
+    c->again = loop_inline(c->loop, inline_work, inline_home, c);
+}
+
+static void nothing(void *arg) {}
+
+/* The second thread needs a moment to be there. */
+static void begin_inline(struct inline_case *c)
+{
+    c->gate = (struct gate){.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER, .open = c->gate.open};
+    do CHECK_INT(loop_call(c->loop, inline_start, c), 0);
+    while (!c->taken);
+    CHECK(!c->again); /* one at a time */
+}
+
+static void open_gate(struct gate *g)
+{
+    pthread_mutex_lock(&g->lock);
+    while (!g->entered) pthread_cond_wait(&g->cond, &g->lock);
+    g->open = true;
+    pthread_cond_broadcast(&g->cond);
+    pthread_mutex_unlock(&g->lock);
+}
+
+TEST(quick_work_stays_on_the_thread_of_the_loop)
+{
+    struct inline_case c = {.gate.open = true};
+    REQUIRE(loop_start("test", &c.loop) == 0);
+    for (int i = 1; i <= 200; i++) {
+        begin_inline(&c);
+        do CHECK_INT(loop_call(c.loop, nothing, NULL), 0);
+        while (c.homes < i); /* at once, unless this machine kept the thread from running */
+        CHECK_INT(c.works, i);
+        CHECK(!c.here_in_work);
+        CHECK(c.here_at_home);
+    }
+    loop_stop(c.loop);
+}
+
+TEST(the_loop_goes_on_while_work_waits)
+{
+    struct inline_case c = {0};
+    REQUIRE(loop_start("test", &c.loop) == 0);
+    for (int i = 1; i <= 5; i++) {
+        c.gate.open = false;
+        begin_inline(&c);
+        CHECK_INT(loop_call(c.loop, nothing, NULL), 0); /* returns: the other thread has taken over */
+        CHECK_INT(c.works, i);
+        CHECK_INT(c.homes, i - 1);
+        CHECK_INT(loop_call(c.loop, inline_start, &c), 0);
+        CHECK(!c.taken); /* nobody is left to take over once more */
+        open_gate(&c.gate);
+        while (c.homes < i) CHECK_INT(loop_call(c.loop, nothing, NULL), 0);
+        CHECK(c.here_at_home);
+        CHECK(!pthread_equal(c.began, c.came_home));
+    }
+    loop_stop(c.loop);
+}
+
+/* Work that waits for its own loop is not a deadlock. */
+static void call_back(void *arg)
+{
+    struct inline_case *c = arg;
+    c->works += loop_call(c->loop, nothing, NULL) == 0;
+}
+
+static void start_call_back(void *arg)
+{
+    struct inline_case *c = arg;
+    if (!c->assisted) c->assisted = loop_assist(c->loop) == 0;
+    c->taken = loop_inline(c->loop, call_back, inline_home, c);
+}
+
+TEST(work_may_wait_for_its_loop)
+{
+    struct inline_case c = {0};
+    REQUIRE(loop_start("test", &c.loop) == 0);
+    do CHECK_INT(loop_call(c.loop, start_call_back, &c), 0);
+    while (!c.taken);
+    while (c.homes < 1) CHECK_INT(loop_call(c.loop, nothing, NULL), 0);
+    CHECK_INT(c.works, 1);
+    loop_stop(c.loop);
+}
+
 TEST(pool_refuses_when_full)
 {
     struct gate g = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};

@@ -271,8 +271,9 @@ static int limit_rate(struct api *api, const struct route *r, const struct http_
                      "每分钟请求超过 %u 次（来自 %s），请稍后重试", r->row->rate, q->peer);
 }
 
-static void fill_route(const struct api *api, const struct api_route *row, struct http_route *ret)
+static void fill_route(const struct api *api, const struct route *r, struct http_route *ret)
 {
+    const struct api_route *row = r->row;
     *ret = (struct http_route){
         .kind = row->websocket ? HTTP_WEBSOCKET
                 : row->stream  ? HTTP_SSE
@@ -284,6 +285,7 @@ static void fill_route(const struct api *api, const struct api_route *row, struc
         .body_max = row->body_max ? row->body_max : LIMIT_BODY_JSON,
         .body_timeout_s = row->body_max > LIMIT_BODY_JSON ? 300 : 0,
         .pool = api->pools[row->lane],
+        .cost_us = row->audit == AUDIT_NONE && row->lane == LANE_COMMON ? r->cost_us : NULL,
     };
 }
 
@@ -315,7 +317,7 @@ static int accept_route(struct api *api, struct http_request *q, const struct ro
         return rc;
     }
     q->route_ctx = &x->call;
-    fill_route(api, row, ret);
+    fill_route(api, m->route, ret);
     return 0;
 }
 

@@ -125,9 +125,10 @@ int router_add(struct router *t, const struct api_route *row, void *module, stru
         if (strcmp(r->row->method, row->method) == 0)
             return error_set(e, ERR_EXISTS, row->path, "two routes for %s %s", "路由 %s %s 重复", row->method,
                              row->path);
-    struct route *r = mem_calloc(1, sizeof(*r));
+    struct route *r = mem_calloc(1, sizeof(*r) + sizeof(*r->cost_us));
     if (!r) return ERR_NOMEM;
     *r = (struct route){.row = row, .module = module, .index = (unsigned)t->n, .next = n->routes};
+    r->cost_us = (_Atomic uint32_t *)(r + 1);
     n->routes = r;
     t->all[t->n++] = r;
     return 0;

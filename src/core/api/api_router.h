@@ -15,6 +15,7 @@ struct route {
     const struct api_route *row;
     void *module;
     unsigned index; /* in order of adding */
+    _Atomic uint32_t *cost_us; /* what its handler takes, see http_route; behind the struct */
     struct route *next;
 };
 struct router;
