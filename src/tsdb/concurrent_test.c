@@ -100,6 +100,62 @@ static int write_poll(struct shared *sh, int64_t t)
     return rc;
 }
 
+/* ---- late samples, while somebody looks ---- */
+static int judge_order(void *ctx, const struct sample *s, size_t n)
+{
+    struct reading *r = ctx;
+    for (size_t i = 0; i < n; r->next = s[i++].time_us + 1)
+        r->wrong += s[i].time_us < r->next || s[i].v.d != value_at(s[i].point, s[i].time_us);
+    return 0;
+}
+
+static void *late_reader(void *arg)
+{
+    struct shared *sh = arg;
+    for (uint32_t i = 0; !atomic_load(&sh->stop); i++) {
+        struct reading r = {.next = INT64_MIN};
+        struct ts_summary sum;
+        struct error e;
+        int64_t from = T0 - (int64_t)(i % 3) * 3000 * STEP;
+        if (sh->st->ops->scan(sh->st, 1 + i % 3, from, INT64_MAX, judge_order, &r, &e)) r.wrong++;
+        if (sh->st->ops->summary(sh->st, 1 + i % 3, from, INT64_MAX, true, &sum, &e)) r.wrong++;
+        atomic_fetch_add(&sh->faults, r.wrong);
+        atomic_fetch_add(&sh->queries, 1);
+    }
+    return NULL;
+}
+
+/* A poll, one of a feeder that lags, and times all over the past: what is late is merged all the while. */
+static size_t late_batch(uint32_t i, struct sample *s)
+{
+    size_t n = 0;
+    for (uint32_t p = 1; p <= 3; p++) {
+        s[n++] = sample_at(p, T0 + (int64_t)i * 2 * STEP);
+        s[n++] = sample_at(p, T0 + ((int64_t)i * 2 - 21) * STEP);
+        for (uint32_t k = 0; k < 4; k++) s[n++] = sample_at(p, T0 - (int64_t)((i * 4 + k) * 7919 % 6000) * STEP);
+    }
+    return n;
+}
+
+TEST(late_samples_while_somebody_reads)
+{
+    struct fs *fs = sim_fs_new();
+    struct shared sh = {.acked = 0};
+    struct error e = {0};
+    struct tsdb_config cfg = {.fs = fs};
+    struct sample s[32];
+    pthread_t t[2];
+    REQUIRE(tsdb_open(&cfg, &sh.st, &e) == 0);
+    for (int i = 0; i < 2; i++) REQUIRE(pthread_create(&t[i], NULL, late_reader, &sh) == 0);
+    for (uint32_t i = 0; i < 700 || (atomic_load(&sh.queries) < 20 && i < 20000); i++)
+        CHECK_INT(sh.st->ops->append(sh.st, s, late_batch(i, s), &e), 0);
+    atomic_store(&sh.stop, true);
+    for (int i = 0; i < 2; i++) pthread_join(t[i], NULL);
+    CHECK_INT(atomic_load(&sh.faults), 0);
+    sh.st->ops->close(sh.st);
+    fs_destroy(fs);
+}
+
 TEST(everybody_at_once)
 {
     struct fs *fs = sim_fs_new();

@@ -1,9 +1,9 @@
 /* head.c - taking samples into memory. See head.h for the shape.
  *
- * Invariants: rows of a group rise in time; the samples of a point's chunks rise in time; a time that
- * stands in both the chunks and the late list was written to the late list later. Each step either
- * happens as a whole or leaves the head as it was (a row that no sample uses is harmless), so that
- * head_add can stop at any sample for want of memory. */
+ * Invariants: rows of a group rise in time; the samples of a point's chunks, the open one included, rise in time; a
+ * time that stands in both the chunks and among the late samples was written to these later, because late is only
+ * what is not later than the closed chunks. Each step either happens as a whole or leaves the head as it was (a row
+ * that no sample uses is harmless), so that head_add can stop at any sample for want of memory. */
 #include "base/mem.h"
 #include "tsdb/head_int.h"
 
@@ -28,12 +28,8 @@ struct head *head_ref(struct head *h)
 
 static void slot_free(struct slot *s)
 {
-    for (uint32_t i = 0; i < s->nclosed; i++) mem_free(s->closed[i]);
-    mem_free(s->v);
-    mem_free(s->rows);
-    mem_free(s->metas);
-    mem_free(s->closed);
-    mem_free(s->late);
+    lane_fini(&s->lane);
+    late_free(s->late);
 }
 
 static void group_fini(struct group *g)
@@ -81,6 +77,7 @@ static struct slot *slot_new(struct head *h, uint32_t point)
     if (!page_ensure(h, point / PAGE_SLOTS)) return NULL;
     struct slot *s = &h->pages[point / PAGE_SLOTS]->slot[point % PAGE_SLOTS];
     s->used = true;
+    lane_init(&s->lane);
     s->group[0] = s->group[1] = NO_GROUP;
     return s;
 }
@@ -126,7 +123,7 @@ static bool times_close(struct head *h, struct group *g)
     size_t len = intcol_encode(g->open, CHUNK, tmp, NULL);
     uint8_t *data = mem_dup(tmp, len);
     if (!data) return false;
-    g->closed[g->nclosed++] = (struct times){g->open[0], data, (uint16_t)len};
+    g->closed[g->nclosed++] = (struct times){data, (uint16_t)len};
     h->counts.bytes += len + 16;
     g->nopen = 0;
     return true;
@@ -150,185 +147,124 @@ static bool group_row(struct head *h, struct group *g, int64_t t, uint32_t *ret)
     return true;
 }
 
-/* ---- chunks ---- */
-/* As in a block: a sample without value repeats the one before, so that it costs nothing. */
-static bool bridge_gaps(const struct slot *s, const uint32_t *metas, uint64_t *out)
+/* The open row of this time, which lies before the last one. */
+static bool group_find(const struct group *g, int64_t t, uint32_t *ret)
 {
-    bool doubles = true;
-    uint64_t last = 0;
-    for (uint32_t i = s->n; i-- > 0;)
-        if ((metas[i] & 0xff) != SAMPLE_NONE) last = s->v[i];
-    for (uint32_t i = 0; i < s->n; i++) {
-        uint32_t type = metas[i] & 0xff;
-        if (type != SAMPLE_NONE) last = s->v[i];
-        doubles &= type == SAMPLE_DOUBLE || type == SAMPLE_NONE;
-        out[i] = last;
-    }
-    return doubles;
-}
-
-static size_t encode_chunk(struct slot *s, uint8_t *out)
-{
-    int64_t ints[CHUNK + 1];
-    uint64_t values[CHUNK];
-    uint32_t one[CHUNK];
-    uint8_t *p = out;
-    if (!s->dense) {
-        for (uint32_t i = 0; i < s->n; i++) ints[i] = s->rows[i];
-        p += intcol_encode(ints, s->n, p, NULL);
-    }
-    for (uint32_t i = 0; i < s->n && s->one_meta; i++) one[i] = s->meta;
-    const uint32_t *metas = s->one_meta ? one : s->metas;
-    bool doubles = bridge_gaps(s, metas, values);
-    p += metacol_encode(metas, s->n, p);
-    return (size_t)(p - out) + valcol_encode(values, s->n, doubles, &s->hint, ints, p, NULL);
-}
-
-static bool chunk_close(struct head *h, struct slot *s)
-{
-    uint8_t tmp[32 + CHUNK * 11 + 16 + CHUNK * 10 + 64 + CHUNK * 24];
-    size_t cap = s->cap;
-    if (s->n == 0) return true;
-    if (!mem_grow((void **)&s->closed, &cap, s->nclosed + 1u, sizeof *s->closed)) return false;
-    h->counts.bytes += (cap - s->cap) * sizeof *s->closed;
-    s->cap = (uint32_t)cap;
-    size_t len = encode_chunk(s, tmp);
-    struct chunk *c = mem_alloc(sizeof *c + len);
-    if (!c) return false;
-    *c = (struct chunk){.t0 = s->t0,
-                        .row0 = s->row0,
-                        .row_last = s->row_last,
-                        .len = (uint16_t)len,
-                        .n = s->n,
-                        .which = s->open_which,
-                        .dense = s->dense};
-    memcpy(c->data, tmp, len);
-    s->closed[s->nclosed++] = c;
-    h->counts.bytes += sizeof *c + len + 16;
-    s->n = 0;
-    return true;
-}
-
-static bool open_room(struct head *h, struct slot *s)
-{
-    if (s->n < s->room) return true;
-    if (s->room == CHUNK) return chunk_close(h, s);
-    uint8_t room = s->room ? (uint8_t)(s->room * 4) : 4;
-    uint64_t *v = mem_realloc(s->v, room * sizeof *v);
-    if (!v) return false;
-    h->counts.bytes += (room - s->room) * sizeof *v + (s->v ? 0 : 16);
-    s->room = room;
-    s->v = v;
-    return true;
-}
-
-static bool side_array(struct head *h, uint32_t **a)
-{
-    if (*a) return true;
-    *a = mem_alloc(CHUNK * sizeof **a);
-    h->counts.bytes += *a ? CHUNK * sizeof **a : 0;
-    return *a != NULL;
-}
-
-/* Make the side arrays that this sample needs, filled for the samples before it. */
-static bool open_widen(struct head *h, struct slot *s, uint32_t row, uint32_t meta)
-{
-    if (s->n == 0) {
-        s->dense = s->one_meta = true;
-        return true;
-    }
-    bool gap = s->dense && row != s->row_last + 1, change = s->one_meta && meta != s->meta;
-    if ((gap && !side_array(h, &s->rows)) || (change && !side_array(h, &s->metas))) return false;
-    for (uint32_t i = 0; gap && i < s->n; i++) s->rows[i] = s->row0 + i;
-    for (uint32_t i = 0; change && i < s->n; i++) s->metas[i] = s->meta;
-    s->dense &= !gap;
-    s->one_meta &= !change;
-    return true;
-}
-
-static bool chunk_put(struct head *h, struct slot *s, const struct sample *in, uint32_t row)
-{
-    if (s->n && s->open_which != s->which && !chunk_close(h, s)) return false;
-    if (!open_room(h, s)) return false;
-    uint32_t meta = meta_of(in);
-    if (!open_widen(h, s, row, meta)) return false;
-    if (s->n == 0) {
-        s->t0 = in->time_us;
-        s->row0 = row;
-        s->meta = meta;
-        s->open_which = s->which;
-    }
-    if (!s->dense) s->rows[s->n] = row;
-    if (!s->one_meta) s->metas[s->n] = meta;
-    s->row_last = row;
-    s->v[s->n++] = value_of(in);
-    return true;
-}
-
-/* ---- late samples ---- */
-static bool late_put(struct head *h, struct slot *s, const struct sample *in)
-{
-    struct late_list *l = s->late;
-    uint32_t n = l ? l->n : 0, lo = 0, hi = n;
+    uint32_t lo = 0, hi = g->nopen;
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
-        if (l->s[mid].time_us < in->time_us)
+        if (g->open[mid] < t)
             lo = mid + 1;
         else
             hi = mid;
     }
-    bool replace = lo < n && l->s[lo].time_us == in->time_us;
-    if (!replace && (!l || n == l->cap)) {
-        uint32_t cap = l ? l->cap * 2 : 4;
-        struct late_list *p = mem_realloc(l, sizeof *p + cap * sizeof p->s[0]);
-        if (!p) return false;
-        h->counts.bytes += (cap - n) * sizeof p->s[0];
-        p->n = n;
-        p->cap = cap;
-        s->late = l = p;
+    *ret = g->nclosed * CHUNK + lo;
+    return lo < g->nopen && g->open[lo] == t;
+}
+
+/* ---- times of their own ---- */
+struct row_times {
+    const struct group *g;
+    uint32_t block; /* in t; UINT32_MAX: none */
+    int64_t t[CHUNK];
+};
+
+static int64_t time_of_row(struct row_times *x, uint32_t row)
+{
+    uint32_t block = row / CHUNK;
+    if (block == x->g->nclosed) return x->g->open[row % CHUNK];
+    if (block != x->block) (void)times_decode_rows(&x->g->closed[block], x->t);
+    x->block = block;
+    return x->t[row % CHUNK];
+}
+
+/* The samples of the open chunk get their times instead of rows. */
+static bool leave_rows(struct head *h, struct slot *s)
+{
+    struct lane *l = &s->lane;
+    if (!lane_own(l, &h->counts.bytes)) return false;
+    struct row_times x = {.g = &h->groups[s->group[l->which]], .block = UINT32_MAX};
+    for (uint32_t i = 0; i < l->n; i++) l->times[i] = time_of_row(&x, l->dense ? l->row0 + i : l->rows[i]);
+    return true;
+}
+
+/* Into the open chunk, which has or gets times of its own; what is not later than the closed ones is late. */
+static bool put_own(struct head *h, struct slot *s, const struct sample *in)
+{
+    struct lane *l = &s->lane;
+    bool replaced;
+    if (!l->own && !leave_rows(h, s)) return false;
+    if (l->n == CHUNK) {
+        uint8_t passes = (uint8_t)(l->n - lane_find(l, in->time_us));
+        if (passes > l->moved) l->moved = passes;
+        uint8_t k = lane_ready(l);
+        if (!lane_close(l, k, l->times[k - 1], &h->counts.bytes)) return false;
+        if (in->time_us <= l->closed_last) return late_put(h, s, in);
     }
-    if (!replace) {
-        memmove(&l->s[lo + 1], &l->s[lo], (n - lo) * sizeof l->s[0]);
-        l->n++;
-    }
-    h->counts.rewritten += replace;
-    l->s[lo] = *in;
-    l->s[lo].v.u = value_of(in);
+    if (!lane_insert(l, in, &h->counts.bytes, &replaced)) return false;
+    h->counts.rewritten += replaced;
     return true;
 }
 
 /* ---- adding ---- */
+/* Not later than all before of its point. */
 static bool add_late(struct head *h, struct slot *s, const struct sample *in)
 {
-    if (!late_put(h, s, in)) return false;
-    h->counts.late++;
-    return true;
+    struct lane *l = &s->lane;
+    bool ok;
+    if (in->time_us <= l->closed_last) {
+        ok = late_put(h, s, in);
+    } else if (in->time_us == s->last && !l->own) {
+        ok = lane_replace(l, (uint8_t)(l->n - 1), in, &h->counts.bytes);
+        h->counts.rewritten += ok;
+    } else {
+        ok = put_own(h, s, in);
+    }
+    h->counts.late += ok;
+    return ok;
+}
+
+/* With a row of the group, if there is or can be one for its time; else *ret_misfit, and nothing was done. */
+static bool add_row(struct head *h, struct slot *s, const struct sample *in, bool *ret_misfit)
+{
+    struct group *g = &h->groups[s->group[s->which]];
+    uint32_t row;
+    *ret_misfit = in->time_us < g->last && !group_find(g, in->time_us, &row);
+    if (*ret_misfit) return true;
+    if (in->time_us >= g->last && !group_row(h, g, in->time_us, &row)) return false;
+    return lane_append(&s->lane, in, s->which, row, s->last, &h->counts.bytes);
 }
 
 /* The group has passed this time: the point's times are not those of its group. */
-static bool add_misfit(struct head *h, struct slot *s, const struct sample *in, uint32_t neighbour, bool *ret_changed)
+static bool add_misfit(struct head *h, struct slot *s, const struct sample *in, uint32_t neighbour)
 {
-    *ret_changed = false;
-    if (s->which == 0 && ++s->misfits > MISFITS_MAX) {
-        if (!group_choose(h, s, in->point, neighbour, in->time_us)) return false;
-        *ret_changed = true;
-        return true;
-    }
-    return late_put(h, s, in);
+    bool misfit;
+    if (s->which == 1 || ++s->misfits <= MISFITS_MAX) return put_own(h, s, in);
+    if (!group_choose(h, s, in->point, neighbour, in->time_us)) return false;
+    return add_row(h, s, in, &misfit);
+}
+
+/* Back to rows, after a chunk in which everything came in order. */
+static bool return_to_rows(struct head *h, struct slot *s)
+{
+    struct lane *l = &s->lane;
+    if (l->n < CHUNK || l->moved) return true;
+    if (!lane_close(l, CHUNK, l->times[CHUNK - 1], &h->counts.bytes)) return false;
+    lane_disown(l, &h->counts.bytes);
+    return true;
 }
 
 static bool add_one(struct head *h, const struct sample *in, uint32_t *neighbour)
 {
     struct slot *s = head_slot(h, in->point);
+    bool misfit = false;
     if (!s && !(s = slot_new(h, in->point))) return false;
     if (s->any && in->time_us <= s->last) return add_late(h, s, in);
     if (s->group[0] == NO_GROUP && !group_choose(h, s, in->point, *neighbour, in->time_us)) return false;
-    bool changed = true;
-    if (in->time_us < h->groups[s->group[s->which]].last && !add_misfit(h, s, in, *neighbour, &changed)) return false;
+    if (s->lane.own && !return_to_rows(h, s)) return false;
+    if (!(s->lane.own ? put_own(h, s, in) : add_row(h, s, in, &misfit))) return false;
+    if (misfit && !add_misfit(h, s, in, *neighbour)) return false;
     *neighbour = s->group[s->which];
-    uint32_t row;
-    if (changed && (!group_row(h, &h->groups[*neighbour], in->time_us, &row) || !chunk_put(h, s, in, row)))
-        return false;
     s->last = in->time_us;
     s->any = true;
     return true;
@@ -339,8 +275,8 @@ static void prefetch(const struct head *h, const struct sample *s, size_t i, siz
 {
     const struct slot *far = i + 24 < n ? head_place(h, s[i + 24].point) : NULL;
     const struct slot *near = i + 12 < n ? head_slot(h, s[i + 12].point) : NULL;
-    if (far) __builtin_prefetch(far, 1), __builtin_prefetch((const char *)far + 63, 1);
-    if (near && near->v) __builtin_prefetch(&near->v[near->n], 1);
+    if (far) __builtin_prefetch(far, 1), __builtin_prefetch((const char *)far + 64, 1);
+    if (near && near->lane.v) __builtin_prefetch(&near->lane.v[near->lane.n], 1);
 }
 
 int head_add(struct head *h, const struct sample *s, size_t n, size_t *ret_done)

@@ -1,4 +1,8 @@
-/* head_int.h - the head's data structures, shared by head.c (writing) and head_read.c (snapshots). */
+/* head_int.h - the head's data structures: head.c (taking samples), head_lane.c (chunks of a point), head_late.c
+ * (late samples), head_read.c (snapshots).
+ *
+ * A lane is an open chunk and closed ones behind it. The open chunk is always sorted; its times are rows of the
+ * point's group, or, once something came out of order, its own. */
 #pragma once
 #include "tsdb/codec_value.h"
 #include "tsdb/head.h"
@@ -8,39 +12,55 @@
 #define PAGE_SLOTS 256 /* points in a page of slots */
 #define NO_GROUP UINT32_MAX
 #define MISFITS_MAX 4 /* times a point may miss its group's rows before it changes to another group */
+#define LATE_RUNS (HEAD_SOURCES - 3)
 
-struct chunk { /* 1..64 samples: row column unless dense, meta column, value column */
+enum chunk_times { TIMES_IN_ROW, TIMES_LISTED, TIMES_IN_CHUNK }; /* rows row0, row0 + 1 ...; rows; times */
+struct chunk { /* 1..64 samples: column of rows or times unless in a row, metas, values */
     int64_t t0;
     uint32_t row0, row_last;
     uint16_t len;
     uint8_t n, which; /* index into slot.group */
-    bool dense;       /* rows row0, row0 + 1, ... */
+    uint8_t times;
+    bool one_meta; /* three bytes instead of a column */
     uint8_t data[];
 };
-struct late_list {
-    uint32_t n, cap;
-    struct sample s[];
+struct lane {
+    uint64_t *v; /* the open chunk: values, `room` of them */
+    int64_t t0;  /* of the open chunk */
+    uint32_t row0, row_last, meta;
+    uint8_t n, room; /* samples in the open chunk, <= CHUNK */
+    uint8_t which;   /* of the point's groups has the rows */
+    bool dense, one_meta, own;
+    uint8_t moved; /* most samples of the open chunk that a newcomer had to pass */
+    struct val_hint hint;
+    uint32_t *rows, *metas; /* of the open chunk, CHUNK each, once needed */
+    int64_t *times;         /* own: `room` of them */
+    struct chunk **closed;
+    int64_t closed_last; /* last time in them; INT64_MIN: there are none */
+    uint32_t nclosed, cap;
+};
+struct late_run { /* sorted, no time twice */
+    struct chunk **closed;
+    uint32_t n;
+    int64_t last;
+};
+/* What came too late for the open chunk. The lane's closed chunks are the newest run. */
+struct late {
+    struct lane lane;
+    uint32_t nolder;
+    struct late_run *older; /* LATE_RUNS, once needed; each larger than the next, which is newer */
 };
 /* One point. What every sample touches comes first: it and the end of `v` are all that is met in cold memory. */
 struct slot {
     int64_t last; /* greatest time seen */
-    uint64_t *v;  /* the open chunk: values, `room` of them */
-    int64_t t0;   /* of the open chunk */
-    uint32_t row0, row_last, meta;
+    struct lane lane;
     uint32_t group[2]; /* the first one, and the one it may have changed to */
-    uint8_t n, room;   /* samples in the open chunk, <= CHUNK */
     uint8_t which;     /* of the groups, now */
-    uint8_t open_which;
-    bool used, any, dense, one_meta; /* used: the point is known; any: it has a sample */
+    bool used, any;    /* used: the point is known; any: it has a sample */
     uint8_t misfits;
-    struct val_hint hint;
-    uint32_t *rows, *metas; /* of the open chunk, CHUNK each, once needed */
-    struct chunk **closed;
-    struct late_list *late;
-    uint32_t nclosed, cap;
+    struct late *late;
 };
-struct times { /* CHUNK rows */
-    int64_t t0;
+struct times {     /* CHUNK rows */
     uint8_t *data; /* integer column */
     uint16_t len;
 };
@@ -77,3 +97,38 @@ static inline struct slot *head_slot(const struct head *h, uint32_t point)
     struct slot *s = head_place(h, point);
     return s && s->used ? s : NULL;
 }
+
+/* ---- head_lane.c. false: out of memory, nothing changed but for side arrays; *bytes follows what is allocated ---- */
+void lane_init(struct lane *l);
+void lane_fini(struct lane *l);
+/* Behind all others, with a row of group `which`. */
+bool lane_append(struct lane *l, const struct sample *in, uint8_t which, uint32_t row, int64_t last, size_t *bytes);
+/* Room for the times of the open chunk; the caller fills them in when there are samples. */
+bool lane_own(struct lane *l, size_t *bytes);
+void lane_disown(struct lane *l, size_t *bytes); /* the open chunk is empty */
+/* Where t belongs among the times of an own lane; behind all that are not later. */
+uint8_t lane_find(const struct lane *l, int64_t t);
+/* Into an own lane with room, in its place; of two with the same time the new one stays. */
+bool lane_insert(struct lane *l, const struct sample *in, size_t *bytes, bool *ret_replaced);
+/* The last one of the open chunk has the time of this one, which replaces it. */
+bool lane_replace(struct lane *l, uint8_t at, const struct sample *in, size_t *bytes);
+/* Close the first k of the open chunk; `last` is the time of the last of them. */
+bool lane_close(struct lane *l, uint8_t k, int64_t last, size_t *bytes);
+/* How many of an own lane's open chunk to close: all when they came in order, else some stay for what comes late. */
+uint8_t lane_ready(const struct lane *l);
+
+struct columns {
+    int64_t t[CHUNK]; /* times, or rows (not filled when they are in a row) */
+    uint64_t v[CHUNK];
+    uint32_t m[CHUNK]; /* unless one_meta */
+    uint32_t meta;
+    bool one_meta;
+};
+bool chunk_decode(const struct chunk *c, struct columns *out);
+bool times_decode_rows(const struct times *x, int64_t out[CHUNK]);
+size_t chunk_size(const struct chunk *c);
+
+/* ---- head_late.c ---- */
+/* h->lock held; it is let go of for moments, in which readers see all that was late so far. */
+bool late_put(struct head *h, struct slot *s, const struct sample *in);
+void late_free(struct late *l);

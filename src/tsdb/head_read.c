@@ -1,7 +1,9 @@
 /* head_read.c - snapshots of one point out of the head.
  *
- * Under the lock only pointers to immutable chunks, the open ends (at most 64 values and 64 times) and
- * the late samples of the range are copied; decoding happens outside, from the query's own memory. */
+ * Under the lock only pointers to immutable chunks, the open ends (at most 64 values and 64 times) and the compressed
+ * late samples of the range are copied; decoding happens outside, from the query's own memory, a chunk at a time and
+ * column by column. */
+#include "tsdb/codec_bits.h"
 #include "tsdb/head_int.h"
 
 struct snap_group { /* rows [first * CHUNK ...) of a group */
@@ -11,76 +13,100 @@ struct snap_group { /* rows [first * CHUNK ...) of a group */
 };
 struct snap {
     struct snap_group group[2];
-    struct slot open; /* copy, with the values and side arrays of the open chunk */
+    struct lane open; /* copy, with the arrays of the open chunk */
+    uint8_t which;    /* the group of the rows decoded last */
+    uint32_t block;   /* CHUNK rows, UINT32_MAX: none */
+    int64_t rows[CHUNK];
 };
 
-static int64_t *times_at(const struct snap_group *g, uint32_t row, int64_t tmp[CHUNK], uint32_t *cached)
+/* ---- decoding ---- */
+/* The times of a block of CHUNK rows, *ret_n of them; NULL when it is not there. */
+static const int64_t *rows_of(struct snap *sn, unsigned which, uint32_t block, uint32_t *ret_n)
 {
-    uint32_t c = row / CHUNK;
-    if (c < g->first || c > g->nclosed) return NULL;
-    if (c == g->nclosed) return row % CHUNK < g->nopen ? (int64_t *)&g->open[row % CHUNK] : NULL;
-    if (*cached != c) {
-        const struct times *t = &g->closed[c - g->first];
-        struct in in = in_make(t->data, t->len);
-        intcol_decode(&in, tmp, CHUNK, NULL);
-        if (in.bad) return NULL;
-        *cached = c;
-    }
-    return &tmp[row % CHUNK];
+    const struct snap_group *g = &sn->group[which];
+    *ret_n = block == g->nclosed ? g->nopen : CHUNK;
+    if (block == g->nclosed) return g->open;
+    if (sn->block == block && sn->which == which) return sn->rows;
+    if (block < g->first || block > g->nclosed) return NULL;
+    sn->block = UINT32_MAX;
+    if (!times_decode_rows(&g->closed[block - g->first], sn->rows)) return NULL;
+    sn->block = block;
+    sn->which = (uint8_t)which;
+    return sn->rows;
 }
 
-static int fill(const struct snap_group *g, uint32_t point, const int64_t *rows, const uint32_t *metas,
-                const uint64_t *v, uint32_t n, struct sample *out)
+static bool times_in_row(struct snap *sn, unsigned which, uint32_t row, uint32_t n, int64_t *out)
 {
-    int64_t tmp[CHUNK];
-    uint32_t cached = UINT32_MAX;
+    for (uint32_t k; n > 0; n -= k, row += k, out += k) {
+        uint32_t at = row % CHUNK, have;
+        const int64_t *t = rows_of(sn, which, row / CHUNK, &have);
+        k = n < CHUNK - at ? n : CHUNK - at;
+        if (!t || at + k > have) return false;
+        memcpy(out, t + at, k * sizeof *out);
+    }
+    return true;
+}
+
+/* Rows become times, in place. */
+static bool times_listed(struct snap *sn, unsigned which, int64_t *rows, uint32_t n)
+{
     for (uint32_t i = 0; i < n; i++) {
-        const int64_t *t = times_at(g, (uint32_t)rows[i], tmp, &cached);
-        if (!t) return ERR_CORRUPT;
-        out[i] = (struct sample){.time_us = *t, .point = point, .v.u = v[i]};
-        meta_to(&out[i], metas[i]);
-        if (out[i].type == SAMPLE_NONE) out[i].v.u = 0;
+        uint32_t row = (uint32_t)rows[i], have;
+        const int64_t *t = rows_of(sn, which, row / CHUNK, &have);
+        if (!t || row % CHUNK >= have) return false;
+        rows[i] = t[row % CHUNK];
     }
-    return (int)n;
+    return true;
 }
 
-static int decode_open(const struct source *s, const struct snap *sn, struct sample *out)
+static void fill(const struct columns *c, uint32_t point, uint32_t n, struct sample *out)
 {
-    const struct slot *o = &sn->open;
-    int64_t rows[CHUNK];
-    uint32_t metas[CHUNK];
-    for (uint32_t i = 0; i < o->n; i++) {
-        rows[i] = o->dense ? (int64_t)o->row0 + i : (int64_t)o->rows[i];
-        metas[i] = o->one_meta ? o->meta : o->metas[i];
-    }
-    return fill(&sn->group[o->open_which], s->point, rows, metas, o->v, o->n, out);
+    struct sample like = {.point = point};
+    if (c->one_meta) meta_to(&like, c->meta);
+    bits_samples(out, n, &like, c->t, c->v);
+    for (uint32_t i = 0; i < n && !c->one_meta; i++) meta_to(&out[i], c->m[i]);
+    if (c->one_meta && like.type != SAMPLE_NONE) return;
+    for (uint32_t i = 0; i < n; i++)
+        if (out[i].type == SAMPLE_NONE) out[i].v.u = 0;
+}
+
+static bool open_columns(struct snap *sn, struct columns *c)
+{
+    const struct lane *o = &sn->open;
+    memcpy(c->v, o->v, o->n * sizeof *c->v);
+    c->one_meta = o->one_meta;
+    c->meta = o->meta;
+    if (!o->one_meta) memcpy(c->m, o->metas, o->n * sizeof *c->m);
+    if (o->own) memcpy(c->t, o->times, o->n * sizeof *c->t);
+    if (o->own) return true;
+    if (o->dense) return times_in_row(sn, o->which, o->row0, o->n, c->t);
+    for (uint32_t i = 0; i < o->n; i++) c->t[i] = o->rows[i];
+    return times_listed(sn, o->which, c->t, o->n);
+}
+
+static bool chunk_columns(struct snap *sn, const struct chunk *x, struct columns *c)
+{
+    if (!chunk_decode(x, c)) return false;
+    if (x->times == TIMES_IN_ROW) return times_in_row(sn, x->which, x->row0, x->n, c->t);
+    return x->times == TIMES_IN_CHUNK || times_listed(sn, x->which, c->t, x->n);
 }
 
 static int decode_chunk(struct source *s, const struct piece *p, struct sample *out, struct codec *codec)
 {
-    const struct snap *sn = s->ctx;
-    const struct chunk *c = p->p;
-    if (!c) return decode_open(s, sn, out);
-    int64_t rows[CHUNK];
-    uint32_t metas[CHUNK];
-    uint64_t v[CHUNK];
-    struct in in = in_make(c->data, c->len);
-    if (c->dense)
-        for (uint32_t i = 0; i < c->n; i++) rows[i] = (int64_t)c->row0 + i;
-    else
-        intcol_decode(&in, rows, c->n, NULL);
-    metacol_decode(&in, metas, c->n);
-    valcol_decode(&in, v, c->n, NULL);
-    return in.bad ? ERR_CORRUPT : fill(&sn->group[c->which], s->point, rows, metas, v, c->n, out);
+    struct columns c;
+    if (!(p->p ? chunk_columns(s->ctx, p->p, &c) : open_columns(s->ctx, &c))) return ERR_CORRUPT;
+    fill(&c, s->point, p->n, out);
+    return (int)p->n;
 }
 
+/* ---- snapshots ---- */
 /* First chunk that may hold a sample at or after `from`: the last one that begins at or before it. */
-static uint32_t first_chunk(const struct slot *s, int64_t from)
+static uint32_t first_chunk(struct chunk *const *c, uint32_t n, int64_t from)
 {
-    uint32_t lo = 0, hi = s->nclosed;
+    uint32_t lo = 0, hi = n;
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
-        if (s->closed[mid]->t0 <= from)
+        if (c[mid]->t0 <= from)
             lo = mid + 1;
         else
             hi = mid;
@@ -95,12 +121,22 @@ static void *copy_array(struct arena *a, const void *p, size_t n)
     return copy;
 }
 
-static bool copy_open(const struct slot *s, struct slot *out, struct arena *a)
+static bool copy_open(const struct lane *l, struct lane *out, struct arena *a)
 {
-    *out = *s;
-    if (!(out->v = copy_array(a, s->v, s->n * sizeof *s->v))) return false;
-    if (!s->dense && !(out->rows = copy_array(a, s->rows, s->n * sizeof *s->rows))) return false;
-    return s->one_meta || (out->metas = copy_array(a, s->metas, s->n * sizeof *s->metas));
+    *out = *l;
+    if (!(out->v = copy_array(a, l->v, l->n * sizeof *l->v))) return false;
+    if (l->own && !(out->times = copy_array(a, l->times, l->n * sizeof *l->times))) return false;
+    if (!l->own && !l->dense && !(out->rows = copy_array(a, l->rows, l->n * sizeof *l->rows))) return false;
+    return l->one_meta || (out->metas = copy_array(a, l->metas, l->n * sizeof *l->metas));
+}
+
+static struct snap *snap_new(struct arena *a)
+{
+    struct snap *sn = arena_alloc(a, sizeof *sn);
+    if (!sn) return NULL;
+    sn->group[0] = sn->group[1] = (struct snap_group){0};
+    sn->block = UINT32_MAX;
+    return sn;
 }
 
 /* Copy the descriptions of the group's time chunks that rows [lo, hi] need. */
@@ -137,64 +173,101 @@ static bool snap_groups(struct head *h, const struct slot *s, struct snap *sn, c
     return true;
 }
 
+/* Last times of pieces are those in front of the next one. */
+static void end_pieces(struct piece *p, uint32_t n, int64_t last)
+{
+    for (uint32_t i = 0; i < n; i++) p[i].t1 = i + 1 < n ? p[i + 1].t0 - 1 : last;
+}
+
 static int chunk_source(struct head *h, const struct slot *s, int64_t from, int64_t to, struct arena *a,
                         struct source *out)
 {
-    uint32_t first = first_chunk(s, from), n = 0, max = s->nclosed - first + 1;
+    const struct lane *l = &s->lane;
+    uint32_t first = first_chunk(l->closed, l->nclosed, from), n = 0, max = l->nclosed - first + 1;
     struct piece *p = arena_alloc(a, max * sizeof *p);
-    struct snap *sn = arena_calloc(a, 1, sizeof *sn);
+    struct snap *sn = snap_new(a);
     struct row_range rows[2] = {{UINT32_MAX, 0}, {UINT32_MAX, 0}};
     if (!p || !sn) return ERR_NOMEM;
-    for (uint32_t i = first; i < s->nclosed && s->closed[i]->t0 <= to; i++) {
-        const struct chunk *c = s->closed[i];
+    for (uint32_t i = first; i < l->nclosed && l->closed[i]->t0 <= to; i++) {
+        const struct chunk *c = l->closed[i];
         p[n++] = (struct piece){.t0 = c->t0, .n = c->n, .p = c};
-        widen(&rows[c->which], c->row0, c->row_last);
+        if (c->times != TIMES_IN_CHUNK) widen(&rows[c->which], c->row0, c->row_last);
     }
-    if (s->n && s->t0 <= to) {
-        if (!copy_open(s, &sn->open, a)) return ERR_NOMEM;
-        p[n++] = (struct piece){.t0 = s->t0, .n = s->n};
-        widen(&rows[s->open_which], s->row0, s->row_last);
+    if (l->n && l->t0 <= to) {
+        if (!copy_open(l, &sn->open, a)) return ERR_NOMEM;
+        p[n++] = (struct piece){.t0 = l->t0, .n = l->n};
+        if (!l->own) widen(&rows[l->which], l->row0, l->row_last);
     }
     if (!snap_groups(h, s, sn, rows, a)) return ERR_NOMEM;
-    for (uint32_t i = 0; i < n; i++) p[i].t1 = i + 1 < n ? p[i + 1].t0 - 1 : s->last;
+    end_pieces(p, n, s->last);
     *out = (struct source){
-        .prio = h->number * 2, .floor = INT64_MIN, .pieces = p, .n = n, .decode = decode_chunk, .ctx = sn, .point = 0};
+        .prio = h->number * 2, .floor = INT64_MIN, .pieces = p, .n = n, .decode = decode_chunk, .ctx = sn};
     return 0;
 }
 
-static uint32_t late_index(const struct late_list *l, int64_t t) /* first with time > t */
+/* ---- late samples ---- */
+/* A source of late samples with room for `max` pieces. */
+static int late_begin(struct head *h, uint32_t max, struct arena *a, struct source *out)
 {
-    uint32_t lo = 0, hi = l->n;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (l->s[mid].time_us <= t)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
+    struct piece *p = arena_alloc(a, max * sizeof *p);
+    struct snap *sn = snap_new(a);
+    if (!p || !sn) return ERR_NOMEM;
+    *out =
+        (struct source){.prio = h->number * 2 + 1, .floor = INT64_MIN, .pieces = p, .decode = decode_chunk, .ctx = sn};
+    return 0;
 }
 
-#define LATE_PIECE 1024
-
-static int late_source(struct head *h, const struct slot *s, int64_t from, int64_t to, struct arena *a,
-                       struct source *out)
+/* Copies of a run's chunks; the one at or before `from` belongs to it. Room for one piece more. */
+static int run_source(struct head *h, struct chunk *const *c, uint32_t n, int64_t last, int64_t from, int64_t to,
+                      struct arena *a, struct source *out)
 {
-    const struct late_list *l = s->late;
-    uint32_t lo = late_index(l, from), hi = late_index(l, to);
-    lo = lo ? lo - 1 : 0; /* the one at or before `from` belongs to it */
-    uint32_t n = hi > lo ? hi - lo : 0, pieces = (n + LATE_PIECE - 1) / LATE_PIECE;
-    struct sample *copy = arena_alloc(a, n * sizeof *copy + 1);
-    struct piece *p = arena_alloc(a, pieces * sizeof *p + 1);
-    if (!copy || !p) return ERR_NOMEM;
-    if (n) memcpy(copy, l->s + lo, n * sizeof *copy);
-    for (uint32_t i = 0; i < pieces; i++) {
-        uint32_t at = i * LATE_PIECE, k = n - at < LATE_PIECE ? n - at : LATE_PIECE;
-        p[i] = (struct piece){.t0 = copy[at].time_us, .t1 = copy[at + k - 1].time_us, .n = k, .p = copy + at};
+    uint32_t first = first_chunk(c, n, from), end = first;
+    while (end < n && c[end]->t0 <= to) end++;
+    int rc = late_begin(h, end - first + 1, a, out);
+    for (uint32_t i = first; i < end && !rc; i++) {
+        struct chunk *copy = copy_array(a, c[i], chunk_size(c[i]));
+        if (!copy) return ERR_NOMEM;
+        out->pieces[out->n++] = (struct piece){.t0 = copy->t0, .n = copy->n, .p = copy};
     }
-    *out = (struct source){
-        .prio = h->number * 2 + 1, .floor = INT64_MIN, .pieces = p, .n = pieces, .decode = sample_array_decode};
+    if (!rc) end_pieces(out->pieces, (uint32_t)out->n, end < n ? c[end]->t0 - 1 : last);
+    return rc;
+}
+
+static int open_piece(const struct lane *l, struct arena *a, struct source *out)
+{
+    struct snap *sn = out->ctx;
+    if (!copy_open(l, &sn->open, a)) return ERR_NOMEM;
+    out->pieces[out->n++] = (struct piece){.t0 = l->t0, .t1 = l->times[l->n - 1], .n = l->n};
     return 0;
+}
+
+/* The open chunk, and the newest run, in one source when they do not overlap. */
+static int late_lane(struct head *h, const struct lane *l, int64_t from, int64_t to, struct arena *a,
+                     struct source *out, size_t *n)
+{
+    bool open = l->n && l->t0 <= to;
+    int rc = 0;
+    if (open && l->t0 <= l->closed_last) {
+        rc = late_begin(h, 1, a, &out[*n]);
+        if (!rc) rc = open_piece(l, a, &out[(*n)++]);
+        open = false;
+    }
+    if (!rc) rc = run_source(h, l->closed, l->nclosed, l->closed_last, from, to, a, &out[*n]);
+    if (!rc && open) rc = open_piece(l, a, &out[*n]);
+    if (!rc && out[*n].n) ++*n;
+    return rc;
+}
+
+static int late_sources(struct head *h, const struct late *x, int64_t from, int64_t to, struct arena *a,
+                        struct source *out, size_t *n)
+{
+    int rc = late_lane(h, &x->lane, from, to, a, out, n);
+    for (uint32_t i = x->nolder; i-- > 0 && !rc;) {
+        const struct late_run *r = &x->older[i];
+        rc = run_source(h, r->closed, r->n, r->last, from, to, a, &out[*n]);
+        if (!rc && out[*n].n) ++*n;
+    }
+    return rc;
 }
 
 int head_sources(struct head *h, uint32_t point, int64_t from, int64_t to, struct arena *a,
@@ -205,7 +278,7 @@ int head_sources(struct head *h, uint32_t point, int64_t from, int64_t to, struc
     pthread_mutex_lock(&h->lock);
     const struct slot *s = head_slot(h, point);
     if (s && s->any) rc = chunk_source(h, s, from, to, a, &out[n++]);
-    if (s && !rc && s->late) rc = late_source(h, s, from, to, a, &out[n++]);
+    if (s && !rc && s->late) rc = late_sources(h, s->late, from, to, a, out, &n);
     pthread_mutex_unlock(&h->lock);
     for (size_t i = 0; i < n && !rc; i++) out[i].point = point;
     if (!rc) *ret_n = n;
