@@ -25,6 +25,8 @@ struct ua_channel_config {
     struct ua_random random;
     const struct ua_cert *cert; /* ours; NULL when only policy None is used */
     const struct ua_key *key;
+    int64_t (*now_us)(void *ctx); /* UTC for the headers of the openings; NULL: they carry no time */
+    uint32_t first_sequence;      /* 0: 1; so that the wrap can be tested */
 
     /* client */
     struct str endpoint_url; /* copied */

@@ -80,18 +80,20 @@ struct ua_cert_check {
     bool need_crl; /* an authority without a list is BadCertificateRevocationUnknown */
 };
 /* 0 or BadCertificate...; *ret_also (may be NULL) collects as bits what else was found: */
-enum {
-    UA_CERT_UNTRUSTED = 1,
-    UA_CERT_EXPIRED = 2,
-    UA_CERT_URI = 4,
-    UA_CERT_HOST = 8,
-    UA_CERT_USE = 16,
-    UA_CERT_KEY = 32,
-    UA_CERT_REVOKED = 64,
-    UA_CERT_NO_CRL = 128,
-    UA_CERT_CHAIN = 256,
-    UA_CERT_ISSUER = 512,
-    UA_CERT_SIGNATURE = 1024,
+enum ua_cert_fault {
+    UA_CERT_CHAIN = 1,     /* an issuer is not known */
+    UA_CERT_SIGNATURE = 2, /* does not fit the issuer's key */
+    UA_CERT_KEY = 4,       /* too short, too long, or a weak signature */
+    UA_CERT_UNTRUSTED = 8,
+    UA_CERT_EXPIRED = 16, /* or not valid yet */
+    UA_CERT_ISSUER_EXPIRED = 32,
+    UA_CERT_HOST = 64,
+    UA_CERT_URI = 128,
+    UA_CERT_USE = 256,        /* may not sign, or neither client nor server */
+    UA_CERT_ISSUER_USE = 512, /* no authority, or too many below it */
+    UA_CERT_NO_CRL = 1024,
+    UA_CERT_REVOKED = 2048,
+    UA_CERT_ISSUER_REVOKED = 4096,
 };
 MUST_CHECK uint32_t ua_cert_verify(const struct ua_cert *c, const struct ua_cert_check *k, uint32_t *ret_faults);
 
@@ -128,11 +130,11 @@ MUST_CHECK int ua_asym_decrypt(const struct ua_policy *p, const struct ua_key *k
 /* ---- sessions and users (ua_session.c) ------------------------------------------------------------------ */
 
 struct ua_signature_data;
-/* CreateSession, ActivateSession: signature over the peer's certificate (whole chain as sent) and nonce
- * (OPC 10000-4, 5.6.2, 5.6.3). All NULL for policy None. */
+/* CreateSession, ActivateSession: signature over the peer's certificate (DER; of a chain its first) and nonce
+ * (OPC 10000-4, 5.6.2, 5.6.3). Empty for policy None. */
 MUST_CHECK int ua_session_sign(const struct ua_policy *p, const struct ua_key *ours, struct str peer_chain,
                                struct str peer_nonce, struct arena *a, struct ua_signature_data *ret);
-/* 0 or BadApplicationSignatureInvalid. Accepts a signature over the leaf alone too, as peers do. */
+/* 0 or BadApplicationSignatureInvalid. Over the leaf or over the whole chain that we sent: peers do both. */
 MUST_CHECK uint32_t ua_session_verify(const struct ua_policy *p, const struct ua_cert *peer, struct str our_chain,
                                       struct str our_nonce, const struct ua_signature_data *s);
 /* A password or token, encrypted with the server's certificate and bound to its nonce (OPC 10000-4, 7.40.2.2):
