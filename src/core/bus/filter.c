@@ -35,7 +35,7 @@ int exception_put(struct exception_filter *f, const struct bus_point *cfg, const
         out[0] = *v; /* late or repeated: history decides by (point, time) */
         return 1;
     }
-    bool first = !p->point, state = first || !same_state(v, p);
+    bool first = !p->point, state = first || !same_state(v, p) || v->type == SAMPLE_BLOB; /* each blob is stored */
     if (cfg->deadband < 0 || state) return pass(f, v, state && !cfg->step, out);
     int64_t age = v->time_us - p->time_us;
     bool changed = !within_deadband(p, v, cfg->deadband);

@@ -25,6 +25,20 @@ static int host_intern(void *ctx, const char *p, size_t n, uint64_t *ret_id)
     return c->w->sink.intern(c->w->sink.ctx, str_make(p, n), ret_id);
 }
 
+/* Waits for the disk, as intern does. */
+static int host_blob(void *ctx, uint32_t point, int64_t time_us, const char *type, const void *p, size_t n,
+                     uint64_t *ret_id)
+{
+    struct chan *c = ctx;
+    struct error e = {0};
+    struct ts_store *st = c->w->run->node->history;
+    if (!st || !st->ops->blob_put) return ERR_UNSUPPORTED;
+    int rc = st->ops->blob_put(st, point, time_us, type, str_make(p, n), ret_id, &e);
+    if (rc)
+        log_write(LOG_WARN, COMPONENT, "a blob was not kept", "channel=%s point=%u why=\"%s\"", c->code, point, e.text);
+    return rc;
+}
+
 static uint64_t host_mark(void *ctx)
 {
     return bus_source_mark(((struct chan *)ctx)->w->source);
@@ -88,6 +102,7 @@ void chan_host(struct chan *c, struct worker *w, const char *code)
                                    .name = c->code,
                                    .publish = host_publish,
                                    .intern = host_intern,
+                                   .blob = host_blob,
                                    .mark = host_mark,
                                    .kept = host_kept,
                                    .now_us = host_now,

@@ -8,6 +8,7 @@
 #include <math.h>
 #include "base/mem.h"
 #include "model/sample.h"
+#include "model/ts_text.h"
 #include "modules/history/answer.h"
 #include "proto/arrow_ipc.h"
 
@@ -97,9 +98,7 @@ static void mark(uint8_t *bits, size_t i, bool on)
 static bool add_text(struct answer_arrow *x, const struct sample *s)
 {
     size_t n;
-    struct ts_store *st = x->base.strings;
-    if (s->type != SAMPLE_STRING || st->ops->string_get(st, s->v.u, x->rows->text, sizeof x->rows->text, &n))
-        return false;
+    if (ts_text(x->base.strings, s, x->rows->text, sizeof x->rows->text, &n)) return false;
     buf_add(&x->text, x->rows->text, n);
     if (x->text.err) fail(&x->base, x->text.err);
     return !x->text.err;

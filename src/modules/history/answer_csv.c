@@ -6,6 +6,7 @@
 #include "base/csv.h"
 #include "base/time.h"
 #include "model/sample.h"
+#include "model/ts_text.h"
 #include "modules/history/aggregate.h"
 #include "modules/history/answer.h"
 #include "modules/history/text.h"
@@ -44,8 +45,8 @@ static void csv_value(struct answer *a, const struct sample *s)
 {
     char text[65536];
     size_t n;
-    if (s->type == SAMPLE_STRING) {
-        bool known = a->strings->ops->string_get(a->strings, s->v.u, text, sizeof text, &n) == 0;
+    if (sample_is_text(s)) {
+        bool known = ts_text(a->strings, s, text, sizeof text, &n) == 0;
         csv_cell(&a->out, known ? str_make(text, n) : STR(""), false);
         return;
     }

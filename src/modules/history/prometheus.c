@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "model/sample.h"
+#include "model/ts_text.h"
 #include "modules/history/doors.h"
 #include "modules/history/history.h"
 #include "proto/prom_read.h"
@@ -125,7 +126,7 @@ static int add_samples(void *ctx, const struct sample *s, size_t n)
     for (size_t i = 0; i < n; i++) {
         int64_t ms = s[i].time_us / 1000 - (s[i].time_us % 1000 < 0);
         bool bad = s[i].quality == QUALITY_BAD;
-        if ((s[i].type == SAMPLE_STRING && !bad) || (r->mark && ms <= r->last_ms)) continue;
+        if ((sample_is_text(&s[i]) && !bad) || (r->mark && ms <= r->last_ms)) continue;
         if (!r->mark) open_series(r);
         prom_sample(&r->out, bad ? stale.d : sample_number(&s[i]), ms);
         r->last_ms = ms;

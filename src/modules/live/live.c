@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "model/sample.h"
+#include "model/ts_text.h"
 #include "modules/live/samples_binary.h"
 
 static struct node *node_of(struct api_call *c)
@@ -16,7 +17,7 @@ const char *live_text(struct node *n, const struct sample *s, char *out, size_t 
 {
     size_t len;
     out[0] = '\0';
-    if (s->type != SAMPLE_STRING || n->history->ops->string_get(n->history, s->v.u, out, cap - 1, &len)) return NULL;
+    if (ts_text(n->history, s, out, cap - 1, &len)) return NULL;
     out[len] = '\0';
     return out;
 }

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "model/ts_text.h"
 #include "modules/live/live.h"
 
 #define STREAM_MAGIC 0x31534e42u
@@ -63,6 +64,13 @@ static bool differs(const struct sample *a, const struct sample *b)
            a->type != b->type;
 }
 
+/* What a text is called in the frames. Clients keep keys as doubles; ids of blobs have 63 bits. */
+static uint64_t text_key(const struct sample *s)
+{
+    const uint64_t bit = UINT64_C(1) << 52;
+    return s->type == SAMPLE_BLOB ? (s->v.u & (bit - 1)) | bit : s->v.u;
+}
+
 /* Texts of string values that this frame needs go ahead of it. */
 static void send_strings(struct stream *st, const struct sample *s, size_t n)
 {
@@ -72,14 +80,14 @@ static void send_strings(struct stream *st, const struct sample *s, size_t n)
     size_t found = 0;
     for (size_t i = 0; i < n; i++) {
         char text[4096], id[24];
-        if (s[i].type != SAMPLE_STRING || !live_text(st->node, &s[i], text, sizeof text)) continue;
+        if (!sample_is_text(&s[i]) || !live_text(st->node, &s[i], text, sizeof text)) continue;
         if (found++ == 0) {
             jw_object(&w);
             jw_kz(&w, "op", "strings");
             jw_key(&w, STR("items"));
             jw_object(&w);
         }
-        snprintf(id, sizeof id, "%llu", (unsigned long long)s[i].v.u);
+        snprintf(id, sizeof id, "%llu", (unsigned long long)text_key(&s[i]));
         jw_kz(&w, id, text);
     }
     if (found) {
@@ -88,6 +96,15 @@ static void send_strings(struct stream *st, const struct sample *s, size_t n)
         (void)!http_ws_send(st->s, true, b.p, b.n);
     }
     buf_fini(&b);
+}
+
+/* To who follows, a blob is a text that says what it is. */
+static void blobs_to_texts(struct sample *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        s[i].v.u = s[i].type == SAMPLE_BLOB ? text_key(&s[i]) : s[i].v.u;
+        if (s[i].type == SAMPLE_BLOB) s[i].type = SAMPLE_STRING;
+    }
 }
 
 static void send_frame(struct stream *st)
@@ -112,6 +129,7 @@ static void send_frame(struct stream *st)
     uint32_t count = (uint32_t)((f->n - HEAD) / sizeof(struct sample));
     memcpy(f->p + 4, &count, sizeof count);
     send_strings(st, (const struct sample *)(const void *)(f->p + HEAD), count);
+    blobs_to_texts((struct sample *)(void *)(f->p + HEAD), count);
     (void)!http_ws_send(st->s, false, f->p, f->n);
     metric_add(&m_frames, 1);
 }
