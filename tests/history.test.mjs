@@ -1,6 +1,7 @@
 // Queries of history on a real server: every route by GET and by POST, calendar windows, expressions, long answers,
 // removal; wrong input with the parameter that it names.
-import { Api, equal, near, ok, run, signIn, startServe, stop, tempDir, test } from './lib.mjs';
+import { execFile } from 'node:child_process';
+import { Api, BIN, equal, near, ok, run, signIn, startServe, stop, tempDir, test } from './lib.mjs';
 
 const dir = tempDir();
 let serve, api;
@@ -73,6 +74,57 @@ test('plot and summary', async () => {
   const s = await both('summary', { points: 'RAMP', from: T0, to: T0 + HOUR, interval: '30m' });
   equal(s.series[0].rows.map((r) => [r.count, r.min, r.max, r.mean, r.twa, r.first, r.last]), [[30, 0, 29, 14.5, 15, 0, 29], [30, 30, 59, 44.5, 45, 30, 59]]);
   equal(s.series[0].rows[0].percent_good, 100);
+});
+
+test('summary of many points, and of all together', async () => {
+  const range = { from: iso(T0), to: iso(T0 + HOUR) };
+  const o = await both('summary', { ...range, filter: "code='RAMP' or code='HOLD' or code='ODD'", overall: true });
+  equal(Object.keys(o), ['from', 'to', 'points', 'overall']);
+  equal(o.points, 3);
+  const each = (await history('summary', { ...range, points: 'RAMP,HOLD,ODD' })).series.map((s) => s.rows[0]);
+  const total = (key) => each.reduce((sum, r) => sum + r[key], 0);
+  const a = o.overall;
+  equal([a.count, a.good], [total('count'), total('good')]);
+  equal([a.min, a.min_point, a.min_t], [0, 'RAMP', iso(T0).replace('.000', '')]); // HOLD has 0 there, too, and a higher number
+  equal([a.max, a.max_point, a.max_t], [59, 'RAMP', iso(T0 + 59 * 60e3).replace('.000', '')]);
+  near(a.mean, (59 * 30 + 1 + 80) / 66, 1e-12); // plain over the usable samples: ODD has 10, 30, 40
+  near(a.integral, total('integral'), 1e-6);
+  near(a.twa, total('integral') / (3600 + 3600 + 3000), 1e-9); // ODD is bad for ten minutes
+  near(a.percent_good, (100 * (3600 + 3600 + 2400)) / 10800, 1e-9);
+  equal((await both('summary', { ...range, points: 'RAMP,HOLD,ODD', overall: true })).overall, a);
+  const rows = (await both('summary', { ...range, filter: "code='ODD' or code='RAMP'" })).series;
+  equal(rows.map((s) => [s.code, s.unit, s.step, s.rows.length]), [['RAMP', 'kPa', false, 1], ['ODD', '', false, 1]]);
+  equal(rows[0].rows[0], each[0]);
+  const none = await history('summary', { ...range, filter: "code='NIX'", overall: true });
+  equal([none.points, none.overall.count, none.overall.min, none.overall.max_point, none.overall.mean], [0, 0, null, null, null]);
+  equal((await history('summary', { ...range, filter: "code='NIX'" })).series, []);
+  equal((await history('summary', { ...range, filter: 'nix = 3' }, 400)).where?.startsWith('filter') ?? true, true);
+  equal((await history('summary', { ...range, filter: "code='RAMP'", points: 'RAMP' }, 400)).where, 'filter');
+  equal((await history('summary', { ...range, filter: "code='RAMP'", interval: '10m' }, 400)).where, 'interval');
+  equal((await history('summary', { ...range, overall: true }, 400)).where, 'points');
+});
+
+test('only what one may read is in a summary of many', async () => {
+  for (const [org, code] of [['SUMA', 'SUM1'], ['SUMB', 'SUM2']]) {
+    await api.post('/orgs', { code: org, name: org, spec: { type: 'plant' } });
+    await api.post('/points', { code, name: code, org, spec: {} });
+    await api.post('/samples', { samples: [{ point: code, t: T0 + 1000, v: 7 }] });
+  }
+  const ask = { from: T0, to: T0 + HOUR, filter: "code~'SUM'", overall: true };
+  const all = await history('summary', ask);
+  equal([all.points, all.overall.count], [2, 2]);
+  const { token } = await api.post('/tokens', { name: 'sum', roles: ['viewer'], orgs: ['SUMB'] });
+  const res = await fetch(`${serve.base}/api/v1/history/summary?${q(ask)}`, { headers: { Authorization: `Bearer ${token}` } });
+  const part = await res.json();
+  equal([part.points, part.overall.count, part.overall.min_point], [1, 1, 'SUM2']);
+});
+
+test('a summary of many points by the command line', async () => {
+  const { token } = await api.post('/tokens', { name: 'cli', roles: ['viewer'] });
+  const out = await new Promise((resolve, reject) => execFile(BIN, ['history', 'summary', '--filter', "code='RAMP' or code='HOLD'", '--overall', '--from', iso(T0), '--to', iso(T0 + HOUR)],
+    { env: { ...process.env, BORNITE_URL: serve.base, BORNITE_TOKEN: token } }, (e, stdout, stderr) => (e ? reject(new Error(stderr)) : resolve(stdout))));
+  const a = JSON.parse(out);
+  equal([a.points, a.overall.count, a.overall.max], [2, 63, 59]);
 });
 
 test('aggregates', async () => {

@@ -2,6 +2,7 @@
  * --token-file or BORNITE_TOKEN (not on the command line, where others could read it).
  *
  *   get     any query in any form, streamed to stdout or --out
+ *   summary figures of points, of what a filter finds, or with --overall of all of it together, as JSON
  *   write   line protocol, or CSV with the columns time, point, value and perhaps quality (as `get --format csv`
  *           writes it), in pieces of PIECE; each is durable before the next. "-" is stdin.
  *   import  a CSV or Parquet file as a job of the server; waits for its end
@@ -23,7 +24,8 @@
 struct options {
     const char *url, *token_file, *points, *from, *to, *kind, *fn, *interval, *px, *limit, *quality, *tz, *format, *out;
     const char *database, *precision, *ca;
-    const char *file;
+    const char *filter, *file;
+    bool overall;
 };
 static const struct {
     const char *name;
@@ -33,6 +35,7 @@ static const struct {
     {"--token-file", offsetof(struct options, token_file)},
     {"--ca", offsetof(struct options, ca)},
     {"--points", offsetof(struct options, points)},
+    {"--filter", offsetof(struct options, filter)},
     {"--from", offsetof(struct options, from)},
     {"--to", offsetof(struct options, to)},
     {"--kind", offsetof(struct options, kind)},
@@ -55,6 +58,8 @@ static int usage(const char *what)
             "  bornite history get --points A,B --from TIME --to TIME [--fn average,maximum --interval 1m]\n"
             "      [--kind recorded|interpolated|plot|aggregate|aligned] [--quality good|usable] [--limit N] [--px N]\n"
             "      [--tz ZONE] [--format csv|json|arrow] [--out FILE]\n"
+            "  bornite history summary --points A,B | --filter \"area='GRD'\" [--overall] [--from TIME] [--to TIME]\n"
+            "      [--interval 1h] [--tz ZONE] [--out FILE]\n"
             "  bornite history write FILE|- [--format line|csv] [--precision ns|us|ms|s] [--database NAME]\n"
             "  bornite history import FILE [--format csv|parquet]\n"
             "  all: [--url http://host:port] (or BORNITE_URL) [--token-file FILE] (or BORNITE_TOKEN) [--ca FILE]\n"
@@ -69,6 +74,10 @@ static int read_options(int argc, char **argv, struct options *o)
     for (int i = 0; i < argc; i++) {
         struct str rest = str_of(argv[i]), name = str_cut(&rest, '=');
         const char **to = NULL;
+        if (strcmp(argv[i], "--overall") == 0) {
+            o->overall = true;
+            continue;
+        }
         if (argv[i][0] != '-' || strcmp(argv[i], "-") == 0) to = &o->file;
         for (size_t k = 0; !to && k < sizeof option_names / sizeof *option_names; k++)
             if (str_is(name, option_names[k].name)) to = (const char **)((char *)o + option_names[k].at);
@@ -226,30 +235,63 @@ static void write_query(const struct options *o, bool limited, struct buf *b)
     jw_end(&w);
 }
 
-static int get(struct client *c, const struct options *o)
+/* Ask by POST; the answer goes to stdout or --out. */
+static int fetch(struct client *c, const struct options *o, const char *kind, struct str body)
 {
-    struct buf b;
     char path[100];
-    const char *kind = kind_of(o);
-    if (!o->points) return usage("which points? --points A,B / 请给出 --points");
-    if (o->file) return usage("get takes options only / get 只接受选项");
-    if (strlen(kind) > 20 || strspn(kind, "abcdefghijklmnopqrstuvwxyz") != strlen(kind))
-        return usage("--kind is recorded, interpolated, plot, aggregate or aligned");
     c->out = o->out ? fopen(o->out, "wb") : stdout;
     if (!c->out) {
         fprintf(stderr, "bornite history: %s: %s\n", o->out, strerror(errno));
         return 1;
     }
     snprintf(path, sizeof path, "/api/v1/history/%s", kind);
-    buf_init(&b, 1 << 20);
-    write_query(o, strcmp(kind, "recorded") == 0, &b);
-    int err = ask(c, path, "application/json", buf_view(&b));
-    buf_fini(&b);
+    int err = ask(c, path, "application/json", body);
     if (!err && c->status != 200) err = told(c);
     if ((o->out ? fclose(c->out) : fflush(c->out)) != 0 && !err) {
         fprintf(stderr, "bornite history: %s: %s\n", o->out ? o->out : "stdout", strerror(errno));
         err = 1;
     }
+    return err;
+}
+
+static int get(struct client *c, const struct options *o)
+{
+    struct buf b;
+    const char *kind = kind_of(o);
+    if (!o->points) return usage("which points? --points A,B / 请给出 --points");
+    if (o->file) return usage("get takes options only / get 只接受选项");
+    if (strlen(kind) > 20 || strspn(kind, "abcdefghijklmnopqrstuvwxyz") != strlen(kind))
+        return usage("--kind is recorded, interpolated, plot, aggregate or aligned");
+    buf_init(&b, 1 << 20);
+    write_query(o, strcmp(kind, "recorded") == 0, &b);
+    int err = fetch(c, o, kind, buf_view(&b));
+    buf_fini(&b);
+    return err;
+}
+
+static int summary(struct client *c, const struct options *o)
+{
+    struct buf b;
+    if (!o->points && !o->filter)
+        return usage("which points? --points A,B or --filter EXPRESSION / 请给出 --points 或 --filter");
+    if (o->file) return usage("summary takes options only / summary 只接受选项");
+    buf_init(&b, 1 << 20);
+    struct json_writer w = json_writer(&b);
+    jw_object(&w);
+    member(&w, "points", o->points);
+    member(&w, "filter", o->filter);
+    member(&w, "from", o->from);
+    member(&w, "to", o->to);
+    member(&w, "interval", o->interval);
+    member(&w, "tz", o->tz);
+    if (o->overall) {
+        jw_key(&w, STR("overall"));
+        jw_bool(&w, true);
+    }
+    jw_end(&w);
+    int err = fetch(c, o, "summary", buf_view(&b));
+    if (!err && !o->out) putchar('\n');
+    buf_fini(&b);
     return err;
 }
 
@@ -541,7 +583,7 @@ int history_main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(struct client *c, const struct options *o);
-    } commands[] = {{"get", get}, {"write", write_file}, {"import", import_file}};
+    } commands[] = {{"get", get}, {"summary", summary}, {"write", write_file}, {"import", import_file}};
     static struct options o;
     static struct client c;
     for (size_t i = 0; argc > 0 && i < sizeof commands / sizeof *commands; i++) {
@@ -553,5 +595,5 @@ int history_main(int argc, char **argv)
         client_close(&c);
         return err;
     }
-    return usage("get, write or import");
+    return usage("get, summary, write or import");
 }

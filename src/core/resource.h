@@ -113,6 +113,15 @@ struct list_query {
 };
 struct list_page { struct resource *items; size_t n; int64_t total; struct str next; /* cursor or NULL */ bool more_than_total; /* the total is a lower bound: counting ended there */ };
 MUST_CHECK int resource_list(struct kernel *k, struct arena *a, const struct list_query *q, struct list_page *ret, struct error *e);
+/* What matters of many: number, code, name and some fields of spec as text (empty where there is none; a boolean is
+ * "1" or "true"), without reading the documents, in no order. Of the query kind, filter, text and `by` count. The texts
+ * die after fn; non-zero from it ends the reading and is returned. Fields are names out of the code, not of a user. */
+#define BRIEF_FIELDS 4
+struct brief {
+    uint32_t num;
+    struct str code, name, field[BRIEF_FIELDS];
+};
+MUST_CHECK int resource_list_brief(struct kernel *k, const struct list_query *q, const char *const *fields, size_t n, int (*fn)(void *ctx, const struct brief *b), void *ctx, struct error *e);
 /* The texts that `q` looks through, for rows stored before there were any or whose kind shows other columns now. When
  * all kinds are known, before the server starts; returns at once when nothing is to do. */
 MUST_CHECK int kernel_search_build(struct kernel *k, struct error *e);

@@ -180,6 +180,19 @@ int ts_windows(struct ts_store *st, uint32_t point, const int64_t *edges, size_t
     return ts_windows_by_scan(st, point, edges, n, step, fn, ctx, e);
 }
 
+int ts_summaries(struct ts_store *st, const uint32_t *points, const bool *step, size_t n, int64_t from, int64_t to,
+                 ts_window_fn *fn, void *ctx, struct error *e)
+{
+    struct ts_summary s;
+    int rc = 0;
+    if (st->ops->summaries) return st->ops->summaries(st, points, step, n, from, to, fn, ctx, e);
+    for (size_t i = 0; i < n && !rc; i++) {
+        rc = st->ops->summary(st, points[i], from, to, step[i], &s, e);
+        if (!rc) rc = fn(ctx, i, &s);
+    }
+    return rc;
+}
+
 static int keep(void *ctx, size_t i, const struct ts_summary *s)
 {
     *(struct ts_summary *)ctx = *s;

@@ -311,6 +311,58 @@ int route_windows(struct ts_store *st, uint32_t point, const int64_t *edges, siz
     return err;
 }
 
+/* ---- many points ---- */
+/* Those that live in the embedded engine alone, with their places in what was asked. */
+struct plain {
+    uint32_t *points;
+    bool *step;
+    size_t *at, n;
+    ts_window_fn *fn;
+    void *ctx;
+};
+
+static int give_plain(void *ctx, size_t i, const struct ts_summary *s)
+{
+    const struct plain *p = ctx;
+    return p->fn(p->ctx, p->at[i], s);
+}
+
+static int summaries_of_plain(struct ts_router *r, struct plain *p, const uint32_t *points, const bool *step, size_t n,
+                              int64_t from, int64_t to, struct error *e)
+{
+    p->points = mem_alloc(n * sizeof *p->points);
+    p->step = mem_alloc(n * sizeof *p->step);
+    p->at = mem_alloc(n * sizeof *p->at);
+    if (!p->points || !p->step || !p->at) return error_set(e, ERR_NOMEM, "history", "out of memory", "内存不足");
+    for (size_t i = 0; i < n; i++) {
+        if (!is_plain(r, points[i])) continue;
+        p->points[p->n] = points[i];
+        p->step[p->n] = step[i];
+        p->at[p->n++] = i;
+    }
+    return ts_summaries(r->cfg.engine, p->points, p->step, p->n, from, to, give_plain, p, e);
+}
+
+int route_summaries(struct ts_store *st, const uint32_t *points, const bool *step, size_t n, int64_t from, int64_t to,
+                    ts_window_fn *fn, void *ctx, struct error *e)
+{
+    struct plain p = {.fn = fn, .ctx = ctx};
+    struct ts_summary s;
+    int err = summaries_of_plain(self(st), &p, points, step, n, from, to, e);
+    for (size_t i = 0, k = 0; i < n && !err; i++) {
+        if (k < p.n && p.at[k] == i) {
+            k++;
+            continue;
+        }
+        err = route_summary(st, points[i], from, to, step[i], &s, e);
+        if (!err) err = fn(ctx, i, &s);
+    }
+    mem_free(p.points);
+    mem_free(p.step);
+    mem_free(p.at);
+    return err;
+}
+
 int route_plot(struct ts_store *st, uint32_t point, int64_t from, int64_t to, uint32_t pixels, ts_scan_fn *fn,
                void *ctx, struct error *e)
 {

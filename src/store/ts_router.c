@@ -583,6 +583,7 @@ static const struct ts_store_ops ops = {
     .after = route_after,
     .summary = route_summary,
     .windows = route_windows,
+    .summaries = route_summaries,
     .remove = route_remove,
     .plot = route_plot,
     .string_put = route_string_put,

@@ -65,5 +65,7 @@ int route_summary(struct ts_store *st, uint32_t point, int64_t from, int64_t to,
                   struct error *e);
 int route_windows(struct ts_store *st, uint32_t point, const int64_t *edges, size_t n, bool step, ts_window_fn *fn,
                   void *ctx, struct error *e);
+int route_summaries(struct ts_store *st, const uint32_t *points, const bool *step, size_t n, int64_t from, int64_t to,
+                    ts_window_fn *fn, void *ctx, struct error *e);
 int route_plot(struct ts_store *st, uint32_t point, int64_t from, int64_t to, uint32_t pixels, ts_scan_fn *fn, void *ctx,
                struct error *e);

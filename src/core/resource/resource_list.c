@@ -479,3 +479,42 @@ int list_stream(struct kernel *k, const struct list_query *q,
     filter_fini(&l.f);
     return rc;
 }
+
+/* ------------------------------------------------------------------ the few columns of many */
+
+static int brief_rows(struct listing *l, struct sql_tx *tx, size_t n, int (*fn)(void *ctx, const struct brief *b),
+                      void *ctx, struct error *e)
+{
+    struct sql_stmt *s;
+    int rc = sql_prepare(tx, buf_cstr(&l->f.sql), &s, e);
+    if (rc) return rc;
+    filter_bind(&l->f, s);
+    while ((rc = sql_step(s, e)) == 1) {
+        struct brief b = {.num = (uint32_t)sql_i64(s, 0), .code = sql_str(s, 1), .name = sql_str(s, 2)};
+        for (size_t i = 0; i < n; i++) b.field[i] = sql_str(s, 3 + (int)i).p ? sql_str(s, 3 + (int)i) : STR("");
+        if ((rc = fn(ctx, &b))) break;
+    }
+    sql_done(s);
+    return rc;
+}
+
+int resource_list_brief(struct kernel *k, const struct list_query *q, const char *const *fields, size_t n,
+                        int (*fn)(void *ctx, const struct brief *b), void *ctx, struct error *e)
+{
+    AUTO_ARENA a;
+    arena_init(&a, 1 << 20);
+    struct listing l;
+    struct sql_tx *tx;
+    int rc = begin(&l, k, &a, q, e);
+    if (!rc) rc = sql_begin(k->db, false, &tx, e);
+    if (rc) return rc;
+    rc = plan(&l, tx, e);
+    restart(&l, "select r.num, r.code, r.name");
+    for (size_t i = 0; i < n && i < BRIEF_FIELDS; i++) buf_printf(&l.f.sql, ", r.spec ->> '%s'", fields[i]);
+    if (!rc) rc = write_where(&l, PAGE, e);
+    if (!rc && l.f.sql.err) rc = too_large(e);
+    if (!rc) rc = brief_rows(&l, tx, n, fn, ctx, e);
+    sql_rollback(tx);
+    filter_fini(&l.f);
+    return rc;
+}

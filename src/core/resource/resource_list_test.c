@@ -62,6 +62,40 @@ TEST(pages_by_number_from_either_end)
     fixture_close(&f);
 }
 
+struct seen {
+    size_t n, right;
+};
+
+static int see(void *ctx, const struct brief *b)
+{
+    struct seen *s = ctx;
+    int64_t number = -1;
+    char area[16];
+    (void)!str_to_i64(str_sub(b->code, 1, 5), &number);
+    snprintf(area, sizeof area, "A%d", (int)number % 1000);
+    s->right += str_is(b->field[0], area) && b->field[1].n == 0 && b->name.n > 0;
+    return ++s->n == 5000 ? -77 : 0;
+}
+
+TEST(a_few_columns_of_many)
+{
+    static const char *const fields[] = {"area", "missing"};
+    struct fixture f;
+    struct seen s = {0};
+    struct list_query q = {.kind = "spot", .filter = STR("half = 'H1'")};
+    REQUIRE(start(&f));
+    CHECK_INT(resource_list_brief(f.k, &q, fields, 2, see, &s, &f.e), 0);
+    CHECK_INT(s.n, 3000);
+    CHECK_INT(s.right, 3000);
+    s = (struct seen){0};
+    q.filter = STR("");
+    CHECK_INT(resource_list_brief(f.k, &q, fields, 2, see, &s, &f.e), -77); /* as told */
+    CHECK_INT(s.right, 5000);
+    q.filter = STR("nothing = 1");
+    CHECK_INT(resource_list_brief(f.k, &q, fields, 2, see, &s, &f.e), ERR_INVALID);
+    fixture_close(&f);
+}
+
 TEST(filters_that_find_little_and_much)
 {
     struct fixture f;

@@ -30,6 +30,7 @@ static int pull(void *ctx, struct buf *out)
         int err = p->d.step(p->d.ctx, NULL);
         if (err < 0) return err;
         p->more = err > 0;
+        if (err == 2 && b->n == 0) return 2;
     }
     size_t n = b->n - p->sent < PULL_MOST ? b->n - p->sent : PULL_MOST;
     buf_add(out, b->p + p->sent, n);
@@ -57,7 +58,7 @@ int deliver(struct api_call *c, const struct delivery *d, const char *media_type
     int err;
     c->res->content_type = media_type;
     do err = d->step(d->ctx, e);
-    while (err > 0 && b->n < PIECE);
+    while (err == 1 && b->n < PIECE);
     if (err > 0) return start_pulling(c, d, e);
     if (!err && b->err)
         err = error_set(e, b->err, "", "the answer is too large; ask for less", "结果过大，请缩小查询范围");

@@ -8,7 +8,8 @@
 
 struct delivery {
     void *ctx;
-    /* Put some more into *out(ctx): 1 goes on, 0 done, negative with *e. Bounded work a call. */
+    /* Put some more into *out(ctx): 1 goes on, 0 done, negative with *e. Bounded work a call. 2: goes on, and has
+     * worked for a while (the client is looked after; what fails later can only end the connection). */
     int (*step)(void *ctx, struct error *e);
     struct buf *(*out)(void *ctx);
     void (*free)(void *ctx); /* any thread, once */

@@ -80,7 +80,10 @@ static int get_functions(struct api_call *c, struct error *e)
     "{from:time;to:time;series:{" HEAD "t:number[];v:(number|string|null)[];q:integer[];r:integer[];" \
     "truncated:boolean}[]}"
 #define SUMMARY \
-    "{from:time;to:time;series:{" HEAD "rows:{from:time;to:time;count:integer;good:integer;min:number|null;" \
+    "{from:time;to:time;points?:integer;overall?:{count:integer;good:integer;min:number|null;min_t:time|null;" \
+    "min_point:string|null;max:number|null;max_t:time|null;max_point:string|null;mean:number|null;twa:number|null;" \
+    "integral:number;percent_good:number};series?:{" HEAD \
+    "rows:{from:time;to:time;count:integer;good:integer;min:number|null;" \
     "min_t:time|null;max:number|null;max_t:time|null;mean:number|null;twa:number|null;integral:number|null;" \
     "percent_good:number|null;first:number|string|null;last:number|string|null}[]}[]}"
 #define AGGREGATE \
@@ -114,8 +117,11 @@ static const struct api_route routes[] = {
           BODY_RANGE "interval?:(string|number);times?:(string|number)[]}", SERIES),
     QUERY("plot", do_plot, "At most five values a pixel", "绘图数据（每像素最多五个值）",
           RANGE "px:integer:Width in pixels" FORMAT, BODY_RANGE "px?:integer}", SERIES),
-    QUERY("summary", summary_answer, "Statistics of a range, or of windows of it", "区间统计", RANGE WINDOWS,
-          BODY_RANGE BODY_WINDOWS "}", SUMMARY),
+    QUERY("summary", summary_answer, "Statistics of a range, of windows of it, or of many points together", "区间统计",
+          RANGE WINDOWS "filter:string:Instead of points, as in lists;overall:boolean:One row over all points",
+          "{points?:(string|string[]);from?:(string|number);to?:(string|number);tz?:string;filter?:string;"
+          "overall?:boolean;" BODY_WINDOWS "}",
+          SUMMARY),
     QUERY("aggregate", do_aggregate, "OPC UA aggregates over windows", "OPC UA 聚合（Part 13）",
           RANGE "fn:string:Functions, comma;" WINDOWS CONFIG FORMAT,
           BODY_RANGE "fn?:(string|string[]);" BODY_WINDOWS BODY_CONFIG "}", AGGREGATE),

@@ -28,7 +28,7 @@ export type HistoryEntry = api.GetPointsIdHistoryAnswer['items'][number];
 export type CurrentItem = api.GetCurrentAnswer['items'][number];
 export type QualityName = CurrentItem['q'];
 export type Series = api.GetHistoryPlotAnswer['series'][number];
-export type SummaryRow = api.GetHistorySummaryAnswer['series'][number]['rows'][number];
+export type SummaryRow = NonNullable<api.GetHistorySummaryAnswer['series']>[number]['rows'][number];
 
 export type AreaItem = api.GetAreasAnswer['items'][number];
 export type TreeItem = api.GetPointsTreeAnswer['items'][number];

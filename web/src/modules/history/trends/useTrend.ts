@@ -171,7 +171,7 @@ export function useSummary(codes: string[], view: { from: number; to: number }, 
     queryKey: ['/history/summary', { points: codes.join(','), ...asked }],
     queryFn: async ({ signal }) => {
       const a = await get<SummaryAnswer>('/history/summary', { points: codes.join(','), ...asked }, signal);
-      return new Map(a.series.map((s) => [s.code, s.rows[0]]));
+      return new Map((a.series ?? []).map((s) => [s.code, s.rows[0]]));
     },
     enabled: codes.length > 0,
     placeholderData: keepPreviousData,
