@@ -2,6 +2,7 @@
 #include "modules/history/history.h"
 #include "base/mem.h"
 #include "modules/history/advise.h"
+#include "modules/history/blobs.h"
 #include "modules/history/doors.h"
 #include "modules/history/engines.h"
 #include "modules/history/import.h"
@@ -59,6 +60,7 @@ int history_init(struct node *n, void **ret_ctx, struct error *e)
     h->node = n;
     int err = retention_new(n, &h->retention, e);
     if (!err) err = query_routes(n, h, e);
+    if (!err) err = blob_routes(n, h, e);
     if (!err) err = doors_new(n, h, &h->doors, e);
     if (!err) err = storage_new(n, &h->storage, e);
     if (!err) err = storage_routes(n, h, e);
