@@ -6,7 +6,9 @@
  *    tells whether it is the one. What most plants store ends here.
  *  - else D of 16, then 17 digits, exactly: v = m * 2^-s with m < 2^53, s <= 66, so m * 10^k fits in 128 bits;
  *    D is that shifted right by s, rounded, and reads back as v when it lies within half an ulp.
- * Other magnitudes go through printf. */
+ * Other magnitudes go through printf.
+ * decimal_double_like tries the number of places of the value before first, when that keeps D below 1e15: what reads
+ * back with at most 15 digits is the only one that does, but for zeros at its end. */
 #include "base/decimal.h"
 #include <math.h>
 #include <stdbool.h>
@@ -86,7 +88,6 @@ static void strip(uint64_t *digits, int *places)
 static size_t put(char *out, bool neg, uint64_t digits, int places)
 {
     char *p = out;
-    strip(&digits, &places);
     if (neg) *p++ = '-';
     size_t n = count_digits(digits), behind = (size_t)places;
     if (behind == 0) {
@@ -159,16 +160,49 @@ static size_t put_general(char *out, double v)
     return n;
 }
 
+/* As digits and places, when it is of a usual magnitude. */
+static bool decimal_form(double mag, uint64_t *ret_digits, int *ret_places)
+{
+    if (mag < 1e15 && mag == (double)(uint64_t)mag) {
+        *ret_digits = (uint64_t)mag;
+        *ret_places = 0;
+        return true;
+    }
+    if (!(mag >= 1e-4 && mag < 1e15)) return false;
+    int magnitude = magnitude_of(mag);
+    if (!short_form(mag, magnitude, ret_digits, ret_places) &&
+        !exact_form(mag, 16, magnitude, ret_digits, ret_places) &&
+        !exact_form(mag, 17, magnitude, ret_digits, ret_places))
+        return false;
+    strip(ret_digits, ret_places);
+    return true;
+}
+
 size_t decimal_double(char *out, double v)
 {
-    double mag = fabs(v);
     uint64_t digits = 0;
     int places = 0;
-    if (mag < 1e15 && mag == (double)(uint64_t)mag) return put(out, signbit(v), (uint64_t)mag, 0);
-    if (!(mag >= 1e-4 && mag < 1e15)) return put_general(out, v);
-    int magnitude = magnitude_of(mag);
-    if (short_form(mag, magnitude, &digits, &places) || exact_form(mag, 16, magnitude, &digits, &places) ||
-        exact_form(mag, 17, magnitude, &digits, &places))
-        return put(out, signbit(v), digits, places);
-    return put_general(out, v);
+    return decimal_form(fabs(v), &digits, &places) ? put(out, signbit(v), digits, places) : put_general(out, v);
+}
+
+size_t decimal_double_like(char *out, double v, unsigned *guess)
+{
+    double mag = fabs(v), power = number_pow10[*guess], scaled = mag * power;
+    uint64_t digits = scaled < 1e15 ? (uint64_t)(scaled + 0.5) : 0;
+    int places = (int)*guess;
+    if (mag < 1e-4 || digits >= 1000000000000000ULL || (double)digits / power != mag) {
+        if (!decimal_form(mag, &digits, &places)) return put_general(out, v);
+        if (places < 15) *guess = (unsigned)places;
+    }
+    strip(&digits, &places);
+    return put(out, signbit(v), digits, places);
+}
+
+void decimal_8(char *out, uint32_t v)
+{
+    uint32_t high = v / 10000, low = v % 10000;
+    memcpy(out, pairs + high / 100 * 2, 2);
+    memcpy(out + 2, pairs + high % 100 * 2, 2);
+    memcpy(out + 4, pairs + low / 100 * 2, 2);
+    memcpy(out + 6, pairs + low % 100 * 2, 2);
 }

@@ -13,6 +13,8 @@ static uint64_t next(void)
     return state ^= state << 17;
 }
 
+static unsigned places; /* of the last value: whatever came before, the text is the same */
+
 /* Reads back as v, and no "%.{n-1}g" does. */
 static void check(double v)
 {
@@ -20,6 +22,10 @@ static void check(double v)
     double back = 0;
     size_t n = decimal_double(out, v);
     CHECK(n < DECIMAL_MAX);
+    char like[DECIMAL_MAX];
+    size_t m = decimal_double_like(like, v, &places);
+    if (m != n || memcmp(like, out, n) != 0)
+        test_fail(__FILE__, __LINE__, "%.*s is also written %.*s", (int)n, out, (int)m, like);
     if (str_to_double(str_make(out, n), &back) || memcmp(&back, &v, sizeof v) != 0)
         test_fail(__FILE__, __LINE__, "%.17g is written %.*s", v, (int)n, out);
     int digits = 0;
@@ -76,6 +82,32 @@ TEST(forms)
         char out[DECIMAL_MAX];
         size_t n = decimal_double(out, t[i].v);
         CHECK_STR(str_make(out, n), t[i].want);
+        for (unsigned guess = 0; guess < 15; guess++) {
+            unsigned after = guess;
+            n = decimal_double_like(out, t[i].v, &after);
+            CHECK_STR(str_make(out, n), t[i].want);
+            CHECK(after < 15);
+        }
+    }
+}
+
+TEST(columns_of_the_same_number_of_places)
+{
+    for (unsigned p = 0; p < 9; p++)
+        for (int i = 0; i < 5000; i++) {
+            places = p;
+            check((double)(int64_t)(next() % 20000000000 - 10000000000) / pow(10, p));
+        }
+}
+
+TEST(eight_digits)
+{
+    for (int i = 0; i < 2000; i++) {
+        char out[8], want[16];
+        uint32_t v = i == 0 ? 0 : i == 1 ? 99999999 : (uint32_t)(next() % 100000000);
+        decimal_8(out, v);
+        snprintf(want, sizeof want, "%08" PRIu32, v);
+        CHECK_STR(str_make(out, 8), want);
     }
 }
 

@@ -1,21 +1,24 @@
 /* answer_json.c - answers as JSON: {"from","to","series":[…]}, columns inside a series.
  *
  * The columns of a series come at the same time, so v, q and r are kept in buffers of their own until the series
- * ends; t goes straight out. All of them together stay below ANSWER_MAX. */
+ * ends; t goes straight out. The times of windows are those of every point: their text is made once. All of them
+ * together stay below ANSWER_MAX. Numbers are written in place, ROWS_AT_ONCE between two looks at the room. */
 #include <math.h>
 #include "base/decimal.h"
 #include "base/json.h"
 #include "base/time.h"
+#include "model/ts_text.h"
 #include "modules/history/aggregate.h"
 #include "modules/history/answer.h"
 #include "modules/history/text.h"
 
-enum column { COLUMN_V, COLUMN_Q, COLUMN_R, COLUMNS };
+enum column { COLUMN_V, COLUMN_Q, COLUMN_R, COLUMN_AXIS, COLUMNS };
 struct json_answer {
     struct answer base;
     struct buf column[COLUMNS];
     size_t nseries, nsamples; /* of the answer, of the series */
     bool times_done;          /* aligned: the one column of times */
+    struct text_like like;
 };
 
 static struct json_answer *of(struct answer *a)
@@ -45,17 +48,24 @@ static void json_begin(struct answer *a)
     if (a->head.shape != ANSWER_ALIGNED) buf_z(&a->out, ",\"series\":[");
 }
 
+static void point_text(struct json_answer *j, const struct answer_point *p)
+{
+    struct buf *b = &j->base.out;
+    buf_z(b, j->nseries++ ? ",{\"point\":" : "{\"point\":");
+    write_small(b, p->num);
+    key_text(b, ",\"code\":", p->code);
+    key_text(b, ",\"name\":", p->name);
+    key_text(b, ",\"unit\":", p->unit);
+}
+
 static void json_series(struct answer *a, const struct answer_point *p)
 {
     struct json_answer *j = of(a);
     struct buf *b = &a->out;
     j->nsamples = 0;
     if (a->head.shape == ANSWER_ALIGNED) return; /* the times come first */
-    buf_printf(b, "%s{\"point\":%u", j->nseries++ ? "," : "", p->num);
-    key_text(b, ",\"code\":", p->code);
-    key_text(b, ",\"name\":", p->name);
-    key_text(b, ",\"unit\":", p->unit);
-    buf_printf(b, ",\"step\":%s", p->step ? "true" : "false");
+    point_text(j, p);
+    buf_z(b, p->step ? ",\"step\":true" : ",\"step\":false");
     if (a->head.shape == ANSWER_SAMPLES) buf_z(b, ",\"t\":[");
 }
 
@@ -76,7 +86,7 @@ static bool open_cursor(struct json_answer *j, struct cursor *c)
     c->v = room(&j->column[COLUMN_V]);
     c->q = room(&j->column[COLUMN_Q]);
     c->r = room(&j->column[COLUMN_R]);
-    for (int i = 0; i < COLUMNS; i++)
+    for (int i = 0; i < COLUMN_AXIS; i++)
         if (j->column[i].err) j->base.out.err = j->column[i].err;
     return c->t && c->v && c->q && c->r;
 }
@@ -99,12 +109,16 @@ static size_t write_rows(struct json_answer *j, struct cursor *c, const struct s
 {
     size_t i = 0;
     if (n > ROWS_AT_ONCE) n = ROWS_AT_ONCE;
-    for (; i < n && s[i].type != SAMPLE_STRING; i++) {
+    for (; i < n && !sample_is_text(&s[i]); i++) {
         if (j->nsamples++) *c->t++ = *c->v++ = *c->q++ = *c->r++ = ',';
-        c->t = put_time_ms(c->t, s[i].time_us);
-        c->v = put_value(c->v, &s[i]);
+        c->t = put_time_like(c->t, s[i].time_us, &j->like);
+        c->v = put_value_like(c->v, &s[i], &j->like);
         *c->q++ = (char)('0' + s[i].quality);
-        c->r += decimal_u64(c->r, s[i].flags & SAMPLE_REASON_MASK);
+        unsigned reason = s[i].flags & SAMPLE_REASON_MASK;
+        if (reason < 10)
+            *c->r++ = (char)('0' + reason);
+        else
+            c->r += decimal_u64(c->r, reason);
     }
     return i;
 }
@@ -132,7 +146,7 @@ static void json_samples(struct answer *a, const struct sample *s, size_t n)
     while (i < n && open_cursor(j, &c)) {
         i += write_rows(j, &c, s + i, n - i);
         close_cursor(j, &c);
-        if (i < n && s[i].type == SAMPLE_STRING) write_text_row(j, &s[i++]);
+        if (i < n && sample_is_text(&s[i])) write_text_row(j, &s[i++]);
     }
 }
 
@@ -141,7 +155,7 @@ static void give_columns(struct json_answer *j)
 {
     static const char *const key[] = {"],\"v\":[", "],\"q\":[", "],\"r\":["};
     struct buf *b = &j->base.out;
-    for (int i = 0; i < COLUMNS; i++) {
+    for (int i = 0; i < COLUMN_AXIS; i++) {
         buf_z(b, key[i]);
         buf_str(b, buf_view(&j->column[i]));
         buf_clear(&j->column[i]);
@@ -153,29 +167,40 @@ static void json_series_end(struct answer *a, bool truncated)
     struct json_answer *j = of(a);
     if (a->head.shape == ANSWER_SAMPLES) {
         give_columns(j);
-        buf_printf(&a->out, "],\"truncated\":%s", truncated ? "true" : "false");
+        buf_z(&a->out, truncated ? "],\"truncated\":true" : "],\"truncated\":false");
     }
     buf_u8(&a->out, '}');
 }
 
+static size_t some(size_t i, size_t n)
+{
+    return n - i < ROWS_AT_ONCE ? n : i + ROWS_AT_ONCE;
+}
+
 static void times(struct buf *b, const char *key, const int64_t *t, size_t n)
 {
+    struct text_like like = {0};
+    char *to;
     buf_z(b, key);
     buf_u8(b, '[');
-    for (size_t i = 0; i < n; i++) {
-        if (i) buf_u8(b, ',');
-        write_time_ms(b, t[i]);
-    }
+    for (size_t i = 0; i < n && (to = room(b)); advance(b, to))
+        for (size_t end = some(i, n); i < end; i++) {
+            if (i) *to++ = ',';
+            to = put_time_like(to, t[i], &like);
+        }
     buf_u8(b, ']');
 }
 
-static void numbers(struct buf *b, const double *v, size_t n)
+static void numbers(struct json_answer *j, const double *v, size_t n)
 {
+    struct buf *b = &j->base.out;
+    char *to;
     buf_u8(b, '[');
-    for (size_t i = 0; i < n; i++) {
-        if (i) buf_u8(b, ',');
-        write_number(b, v[i]);
-    }
+    for (size_t i = 0; i < n && (to = room(b)); advance(b, to))
+        for (size_t end = some(i, n); i < end; i++) {
+            if (i) *to++ = ',';
+            to = put_number_like(to, v[i], &j->like);
+        }
     buf_u8(b, ']');
 }
 
@@ -186,12 +211,9 @@ static void aligned_series(struct json_answer *j, const struct answer_table *t)
     if (!j->times_done) times(b, ",\"t\":", t->t, t->rows);
     if (!j->times_done) buf_z(b, ",\"series\":[");
     j->times_done = true;
-    buf_printf(b, "%s{\"point\":%u", j->nseries++ ? "," : "", p->num);
-    key_text(b, ",\"code\":", p->code);
-    key_text(b, ",\"name\":", p->name);
-    key_text(b, ",\"unit\":", p->unit);
+    point_text(j, p);
     buf_z(b, ",\"v\":");
-    numbers(b, t->v[0], t->rows);
+    numbers(j, t->v[0], t->rows);
     buf_z(b, ",\"q\":[");
     for (size_t i = 0; i < t->rows; i++) {
         if (i) buf_u8(b, ',');
@@ -214,25 +236,47 @@ static void numbers_at(struct buf *b, const int64_t *at, const double *v, size_t
     buf_u8(b, ']');
 }
 
+/* `"text",` n times. */
+static void repeat(struct buf *b, const char *entry, size_t len, size_t n)
+{
+    char *to = (char *)buf_space(b, len * n);
+    if (!to) return;
+    memcpy(to, entry, len);
+    for (size_t have = 1; have < n; have *= 2) memcpy(to + have * len, to, (have < n - have ? have : n - have) * len);
+    b->n += len * n;
+}
+
 static void statuses(struct buf *b, const uint32_t *status, size_t n)
 {
-    char text[STATUS_TEXT_MAX];
-    uint32_t last = 0;
-    size_t len = 0;
+    char entry[STATUS_TEXT_MAX + 3] = "\"";
     buf_u8(b, '[');
-    for (size_t i = 0; i < n; i++) {
-        if (i) buf_u8(b, ',');
-        if (!i || status[i] != last) len = status_text(last = status[i], text);
-        buf_u8(b, '"');
-        buf_add(b, text, len);
-        buf_u8(b, '"');
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && status[end] == status[i];) end++;
+        size_t len = 1 + status_text(status[i], entry + 1);
+        memcpy(entry + len, "\",", 2);
+        repeat(b, entry, len + 2, end - i);
     }
+    if (n && !b->err) b->n--; /* the last comma */
     buf_u8(b, ']');
 }
 
 static void member(struct buf *b, size_t nth, const char *name)
 {
-    buf_printf(b, "%s\"%s\":", nth ? "," : "", name);
+    buf_z(b, nth ? ",\"" : "\"");
+    buf_z(b, name);
+    buf_z(b, "\":");
+}
+
+/* Begin and end of the windows. */
+static void axis(struct json_answer *j, const struct answer_table *t)
+{
+    struct buf *b = &j->column[COLUMN_AXIS];
+    if (!b->n) {
+        times(b, ",\"t\":", t->t, t->rows);
+        times(b, ",\"end\":", t->end, t->rows);
+    }
+    buf_str(&j->base.out, buf_view(b));
+    if (b->err) j->base.out.err = b->err;
 }
 
 static void json_table(struct answer *a, const struct answer_table *t)
@@ -243,12 +287,11 @@ static void json_table(struct answer *a, const struct answer_table *t)
         aligned_series(of(a), t);
         return;
     }
-    times(b, ",\"t\":", t->t, t->rows);
-    times(b, ",\"end\":", t->end, t->rows);
+    axis(of(a), t);
     buf_z(b, ",\"values\":{");
     for (size_t f = 0; f < a->head.nfn; f++) {
         member(b, f, a->head.fn[f]);
-        numbers(b, t->v[f], t->rows);
+        numbers(of(a), t->v[f], t->rows);
     }
     buf_z(b, "},\"status\":{");
     for (size_t f = 0; f < a->head.nfn; f++) {

@@ -3,6 +3,7 @@
 #include <math.h>
 #include "base/decimal.h"
 #include "base/json.h"
+#include "model/ts_text.h"
 
 char *put_time_ms(char *to, int64_t time_us)
 {
@@ -16,6 +17,19 @@ char *put_time_ms(char *to, int64_t time_us)
     *to++ = (char)('0' + us / 10 % 10);
     *to++ = (char)('0' + us % 10);
     return to;
+}
+
+char *put_time_like(char *to, int64_t time_us, struct text_like *l)
+{
+    int64_t ms = time_us / 1000, high = ms / 100000000;
+    if (high <= 0 || time_us - ms * 1000 != 0) return put_time_ms(to, time_us);
+    if (high != l->high) {
+        l->high = high;
+        l->n = decimal_i64(l->text, high);
+    }
+    memcpy(to, l->text, sizeof l->text); /* more than is there: one move of a fixed size */
+    decimal_8(to + l->n, (uint32_t)(ms - high * 100000000));
+    return to + l->n + 8;
 }
 
 static char *put_null(char *to)
@@ -34,18 +48,28 @@ char *put_value(char *to, const struct sample *s)
     }
 }
 
+char *put_number_like(char *to, double v, struct text_like *l)
+{
+    return isfinite(v) ? to + decimal_double_like(to, v, &l->places) : put_null(to);
+}
+
+char *put_value_like(char *to, const struct sample *s, struct text_like *l)
+{
+    return s->type == SAMPLE_DOUBLE ? put_number_like(to, s->v.d, l) : put_value(to, s);
+}
+
 void write_time_ms(struct buf *b, int64_t time_us)
 {
     char t[DECIMAL_MAX];
     buf_add(b, t, (size_t)(put_time_ms(t, time_us) - t));
 }
 
-static void write_string(struct buf *b, uint64_t id, struct ts_store *strings)
+static void write_string(struct buf *b, const struct sample *s, struct ts_store *strings)
 {
     char text[65536];
     size_t n;
     struct json_writer w = json_writer(b);
-    if (strings->ops->string_get(strings, id, text, sizeof text, &n) == 0)
+    if (ts_text(strings, s, text, sizeof text, &n) == 0)
         jw_str(&w, str_make(text, n));
     else
         buf_z(b, "null");
@@ -65,8 +89,8 @@ void write_small(struct buf *b, unsigned v)
 void write_value(struct buf *b, const struct sample *s, struct ts_store *strings)
 {
     char t[DECIMAL_MAX];
-    if (s->type == SAMPLE_STRING)
-        write_string(b, s->v.u, strings);
+    if (sample_is_text(s))
+        write_string(b, s, strings);
     else
         buf_add(b, t, (size_t)(put_value(t, s) - t));
 }
