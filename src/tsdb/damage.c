@@ -65,15 +65,20 @@ void damage_place(struct tsdb *db, const struct ts_damage *d)
     pthread_mutex_unlock(&db->lock);
 }
 
-bool damage_knows(struct tsdb *db, const struct seg_info *i)
+bool damage_names(struct tsdb *db, const char *path)
 {
-    char path[SEG_PATH_MAX];
     bool found = false;
-    seg_path(i, path);
     pthread_mutex_lock(&db->lock);
     for (size_t n = 0; n < db->keep.damage.n && !found; n++) found = strcmp(db->keep.damage.d[n].file, path) == 0;
     pthread_mutex_unlock(&db->lock);
     return found;
+}
+
+bool damage_knows(struct tsdb *db, const struct seg_info *i)
+{
+    char path[SEG_PATH_MAX];
+    seg_path(i, path);
+    return damage_names(db, path);
 }
 
 /* ---- describing ---- */

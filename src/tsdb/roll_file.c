@@ -332,6 +332,50 @@ int roll_page(struct roll *r, unsigned level, size_t page, struct codec *c, stru
     return load_page(r, &r->dir[r->at[level] + page], c, ret_e, ret_n);
 }
 
+/* ---- scrubbing ---- */
+static int check_ends(struct roll *r, roll_damage_fn *fn, void *ctx)
+{
+    struct roll again = {.f = r->f};
+    uint8_t head[ROLL_HEAD];
+    int64_t got = fs_pread(r->f, head, ROLL_HEAD, 0);
+    if (got < 0) return (int)got;
+    bool begins = got == ROLL_HEAD && !check_begin(head, ROLL_HEAD, "BNTSROL1") && load_u64(head + 16) == r->info.uid;
+    int rc = open_file(&again);
+    bool ends = !rc && again.info.uid == r->info.uid;
+    mem_free(again.dir);
+    if (rc && rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED) return rc;
+    if (!begins) fn(ctx, &r->info, 0, NULL);
+    if (!ends) fn(ctx, &r->info, (uint64_t)r->info.file_bytes - ROLL_FOOT, NULL);
+    if (!begins || !ends) atomic_store(&r->broken, true);
+    return 0;
+}
+
+static int check_page(struct roll *r, const struct roll_dir *d, struct codec *c, roll_damage_fn *fn, void *ctx)
+{
+    struct index_entry *e = NULL;
+    size_t n;
+    int rc = load_page(r, d, c, &e, &n);
+    mem_free(e);
+    if (rc == ERR_CORRUPT) fn(ctx, &r->info, d->pg.at, &d->pg);
+    return rc == ERR_CORRUPT ? 0 : rc;
+}
+
+int roll_scrub(struct roll *r, uint64_t *at, uint64_t max_bytes, struct codec *c, uint64_t *ret_bytes,
+               roll_damage_fn *fn, void *ctx)
+{
+    uint64_t pages = 0, done = 0;
+    for (size_t i = 0; i < r->ndir; i++) pages += r->dir[i].pg.len;
+    while (done < max_bytes && *at <= r->ndir) {
+        int rc = *at ? check_page(r, &r->dir[*at - 1], c, fn, ctx) : check_ends(r, fn, ctx);
+        if (rc) return rc;
+        uint64_t n = *at ? r->dir[*at - 1].pg.len : (uint64_t)r->info.file_bytes - pages;
+        ++*at;
+        done += n;
+        *ret_bytes += n;
+    }
+    return *at <= r->ndir;
+}
+
 /* ---- writing ---- */
 struct open_page {
     struct index_entry e[PAGE_ENTRIES];

@@ -47,6 +47,12 @@ bool roll_broken(const struct roll *r); /* a page did not check; set once, by wh
 typedef int roll_cell_fn(void *ctx, const struct block_meta *m);
 int roll_cells(struct roll *r, unsigned level, uint32_t point, int64_t from, int64_t to, struct codec *c,
                roll_cell_fn *fn, void *ctx);
+/* Read and check header, footer and directory, then each page, from step *at (0: the beginning) on, about max_bytes of
+ * them; *at moves on. fn is told of each broken place (pg NULL: not a page), and the file is broken then. 1: there is
+ * more, 0: that was all; ERR_IO, ERR_NOMEM. */
+typedef void roll_damage_fn(void *ctx, const struct roll_info *i, uint64_t at, const struct index_page *pg);
+int roll_scrub(struct roll *r, uint64_t *at, uint64_t max_bytes, struct codec *c, uint64_t *ret_bytes,
+               roll_damage_fn *fn, void *ctx);
 /* All cells of a level, page by page (for merging). *ret_e from mem_alloc. ERR_CORRUPT. */
 size_t roll_page_count(const struct roll *r, unsigned level);
 int roll_page(struct roll *r, unsigned level, size_t page, struct codec *c, struct index_entry **ret_e, size_t *ret_n);

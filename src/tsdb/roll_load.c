@@ -21,6 +21,7 @@ static void set_aside(struct tsdb *db, const struct roll_info *i)
     roll_path(i, path);
     snprintf(bad, sizeof bad, "ts/bad-%s", path + 3);
     (void)db->fs->ops->rename(db->fs, path, bad);
+    if (damage_names(db, path)) return; /* a scrub has told */
     pthread_mutex_lock(&db->lock);
     db->stats.damaged_blocks++;
     pthread_mutex_unlock(&db->lock);
