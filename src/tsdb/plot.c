@@ -98,15 +98,31 @@ static int take_part(struct plot *p, const struct block_meta *b)
     return rc;
 }
 
-static int take_sample(struct plot *p, const struct sample *s)
+/* How many of s[0..n) lie in the pixel of the first. */
+static size_t in_pixel(const struct plot *p, const struct sample *s, size_t n)
 {
-    int rc = into_pixel(p, s->time_us);
-    if (!p->any) p->m.first = *s;
-    p->any = true;
-    p->m.last = *s;
-    keep_extreme(&p->m.min, s, false);
-    keep_extreme(&p->m.max, s, true);
-    if (!p->m.bad.point && s->quality != QUALITY_GOOD) p->m.bad = *s;
+    uint64_t pixel = pixel_of(p, s->time_us);
+    size_t lo = 1, hi = n;
+    if (pixel_of(p, s[n - 1].time_us) == pixel) return n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (pixel_of(p, s[mid].time_us) == pixel)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static int take_samples(struct plot *p, const struct sample *s, size_t n)
+{
+    int rc = 0;
+    for (size_t len; n && !rc; s += len, n -= len) {
+        struct block_meta part = {0};
+        len = in_pixel(p, s, n);
+        block_meta_fill(&part, s, len);
+        rc = take_part(p, &part);
+    }
     return rc;
 }
 
@@ -125,8 +141,7 @@ static int run_plot(struct plot *p, struct stream *s, bool *ret_own)
             *ret_own = false;
             rc = stream_split(s, &r);
         } else {
-            rc = 0;
-            for (size_t i = 0; i < r.n && !rc; i++) rc = take_sample(p, &r.s[i]);
+            rc = take_samples(p, r.s, r.n);
         }
         if (rc) return rc;
         *ret_own = false;

@@ -22,7 +22,7 @@
 #include "tsdb/engine.h"
 #include "tsdb/roll_file.h"
 
-#define ROLL_MIN 1024
+#define ROLL_MIN 256
 
 /* roll_load.c. The files that count, out of those found at the start, and how far they reach. */
 struct roll_set {

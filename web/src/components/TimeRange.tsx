@@ -6,13 +6,13 @@ import dayjs from 'dayjs';
 import { useCallback, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
-import { compactDuration, formatTime, isLive, resolveRange, shiftStart, zoneLabel, type Range } from '@/lib/time';
+import { compactDuration, formatTime, isLive, rangeOf, resolveRange, shiftStart, zoneLabel, type Range } from '@/lib/time';
 
-const PRESETS = ['15m', '1h', '8h', '24h', '7d', '30d'];
+const PRESETS = ['15m', '1h', '8h', '24h', '7d', '30d', '1y', '10y'];
 
 export function useRange(fallback: Range): [Range, (r: Range) => void] {
   const [params, setParams] = useSearchParams();
-  const range = { from: params.get('from') ?? fallback.from, to: params.get('to') ?? fallback.to };
+  const range = rangeOf(params, fallback);
   const set = useCallback((r: Range) => {
     setParams((p) => {
       p.set('from', r.from);
@@ -27,7 +27,7 @@ type T = (key: string, opts?: Record<string, unknown>) => string;
 
 /* "5m" -> "5 分钟"; what is not one duration stays. */
 export function spanText(span: string, t: T): string {
-  const m = /^(\d+)(m|h|d)$/.exec(span) ?? /^(\d+)(ms|s|m|h|d)$/.exec(compactDuration(span));
+  const m = /^(\d+)(m|h|d|w|mo|y)$/.exec(span) ?? /^(\d+)(ms|s|m|h|d)$/.exec(compactDuration(span));
   return m ? t(`range.unit.${m[2]}`, { n: m[1] }) : span;
 }
 

@@ -6,7 +6,7 @@ import { allows } from './session';
 import { backoff, closeStream, stream, StreamClient } from './stream';
 import { netFailed, netOk, useNet } from './net';
 import { listenTag, putTags, tagOf } from './tagStore';
-import { compactDuration, formatDuration, parseDuration, resolveTime, shiftStart } from './time';
+import { compactDuration, formatDuration, parseDuration, rangeOf, resolveTime, shiftStart } from './time';
 import { formatNumber, formatValue, unitText } from './units';
 import type { Session } from './types';
 
@@ -218,7 +218,13 @@ describe('times', () => {
     expect(resolveTime('now', 1e12)).toBe(1e12);
     expect(resolveTime('now-8h', 1e12)).toBe(1e12 - 28800000);
     expect(resolveTime('1700000000000')).toBe(1700000000000);
+    expect(resolveTime('now-2y', Date.UTC(2026, 10, 23))).toBe(Date.UTC(2024, 10, 23));
+    expect(resolveTime('now-2mo', Date.UTC(2026, 10, 23))).toBe(Date.UTC(2026, 8, 23));
     expect(resolveTime('nonsense')).toBeNaN();
+    const hour = { from: 'now-1h', to: 'now' };
+    expect(rangeOf(new URLSearchParams('from=now-10y&to=now'), hour)).toEqual({ from: 'now-10y', to: 'now' });
+    expect(rangeOf(new URLSearchParams('from=NaN&to=now'), hour)).toEqual(hour);
+    expect(rangeOf(new URLSearchParams('from=now&to=now-1h'), hour)).toEqual(hour);
   });
   it('know the shift', () => {
     const at = new Date(2026, 4, 3, 17, 20).getTime();

@@ -56,6 +56,8 @@ export function resolveTime(text: string, now = Date.now()): number {
   if (text === 'now') return now;
   const m = /^now-(.+)$/.exec(text);
   if (m) {
+    const long = /^(\d+)(w|mo|y)$/.exec(m[1]); /* by the calendar, as the server counts them */
+    if (long) return dayjs(now).subtract(Number(long[1]), ({ w: 'week', mo: 'month', y: 'year' } as const)[long[2] as 'w' | 'mo' | 'y']).valueOf();
     const ms = parseDuration(m[1]);
     return ms === null ? NaN : now - ms;
   }
@@ -66,6 +68,13 @@ export function resolveTime(text: string, now = Date.now()): number {
 
 export function resolveRange(r: Range, now = Date.now()): { from: number; to: number } {
   return { from: resolveTime(r.from, now), to: resolveTime(r.to, now) };
+}
+
+/* The range that an address names; the fallback when it makes no sense there. */
+export function rangeOf(params: URLSearchParams, fallback: Range): Range {
+  const r = { from: params.get('from') ?? fallback.from, to: params.get('to') ?? fallback.to };
+  const { from, to } = resolveRange(r);
+  return from < to ? r : fallback;
 }
 
 export function isLive(r: Range): boolean {

@@ -1,6 +1,6 @@
 /* What a trend page shows, and its three forms: the URL (holds all of it, so a link can be sent), a saved
  * trend (kind trend) and this object. Times are "now-1h", "now" or epoch milliseconds as text. */
-import type { Range } from '@/lib/time';
+import { rangeOf, type Range } from '@/lib/time';
 import type { Spec } from '@/lib/types';
 
 export type AxesMode = 'own' | 'unit' | 'stacked';
@@ -56,7 +56,7 @@ export function parseState(params: URLSearchParams): TrendState {
   const focus = params.get('pen');
   return {
     pens,
-    range: { from: params.get('from') ?? EMPTY.range.from, to: params.get('to') ?? EMPTY.range.to },
+    range: rangeOf(params, EMPTY.range),
     axes: AXES.includes(axes) ? axes : 'own',
     limits: params.get('limits') === '1',
     cursors: [numberOf(params.get('a')) ?? null, numberOf(params.get('b')) ?? null],

@@ -1,7 +1,7 @@
 /* The logic below the plot: state in the URL, samples, scales, the loader, the engine's live tail. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Series } from '@/lib/types';
-import { runsOf } from './draw';
+import { columnsOf, runsOf } from './draw';
 import { Engine } from './engine';
 import { stepFor } from './ExportMenu';
 import { zoomed } from './gestures';
@@ -100,6 +100,16 @@ describe('runs', () => {
   it('let a held value keep its own quality until the next', () => {
     const l = line([0, 1, 2], [1, 2, 3], [0, 2, 0], true);
     expect(runsOf(l, 0, 3, 10)).toEqual([{ style: 'good', from: 0, to: 1 }, { style: 'bad', from: 1, to: 2 }, { style: 'good', from: 2, to: 2 }]);
+  });
+});
+
+describe('columns of a dense line', () => {
+  it('cover what the line covers, with its way from the column before', () => {
+    const l = line([0, 0.2, 0.4, 1.1, 1.9, 4.5], [5, 9, 1, 2, 3, 8]);
+    const s = { x: (t: number) => t, y: (v: number) => 10 - v };
+    expect(columnsOf(l, { style: 'good', from: 0, to: 5 }, s, 1)).toEqual([
+      { x: 0, top: 1, bottom: 9 }, { x: 1, top: 7, bottom: 9 }, { x: 4, top: 2, bottom: 7 },
+    ]);
   });
 });
 
