@@ -209,3 +209,14 @@ uint64_t iec104_link_deadline(const struct iec104_link *l)
     if (t2 < end) end = t2;
     return t3 < end ? t3 : end;
 }
+
+void iec104_link_pause(struct iec104_link *l)
+{
+    l->s_due = l->acked != l->vr;
+}
+
+void iec104_link_resume(struct iec104_link *l, uint64_t now_ns)
+{
+    l->last_rx_ns = l->function_ns = now_ns;
+    for (uint16_t n = l->va; n != l->vs; n = next(n)) l->sent_ns[n % (IEC104_K_MAX + 1)] = now_ns;
+}

@@ -59,3 +59,7 @@ size_t iec104_link_send(struct iec104_link *l, uint64_t now_ns, const uint8_t *a
 /* ERR_TIMEOUT: t1 ran out, close. Else 0; frames may be due. */
 MUST_CHECK int iec104_link_time(struct iec104_link *l, uint64_t now_ns, struct error *e);
 uint64_t iec104_link_deadline(const struct iec104_link *l); /* UINT64_MAX: none */
+/* We are going to read nothing for a while (no room): acknowledge what came. And: we read again; what we await, we
+ * await anew. In between iec104_link_time is not to be called. */
+void iec104_link_pause(struct iec104_link *l);
+void iec104_link_resume(struct iec104_link *l, uint64_t now_ns);

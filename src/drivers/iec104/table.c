@@ -1,0 +1,419 @@
+/* table.c - what the driver tells about itself, and its row of functions. */
+#include <stdio.h>
+#include <stdlib.h>
+#include "drivers/iec104/iec104_int.h"
+
+static const struct option_choice yk_choices[] = {
+    /* in the order of yk_types[] in address.c */
+    {"single", "single command (C_SC)", "单命令（C_SC）"},
+    {"double", "double command (C_DC)", "双命令（C_DC）"},
+    {"step", "regulating step (C_RC)", "步调节命令（C_RC）"},
+    {0},
+};
+static const struct option_choice yt_choices[] = {
+    /* in the order of yt_types[] in address.c */
+    {"float", "float (C_SE_NC)", "短浮点（C_SE_NC）"},
+    {"scaled", "scaled (C_SE_NB)", "标度化（C_SE_NB）"},
+    {"normalized", "normalized (C_SE_NA)", "归一化（C_SE_NA）"},
+    {0},
+};
+static const struct option_choice time_choices[] = {
+    {"source", "time stamps of the station", "站的时标"},
+    {"arrival", "time of arrival", "到达时间"},
+    {0},
+};
+static const struct option_choice select_choices[] = {
+    {"device", "as the device", "同设备设置"},
+    {"direct", "direct", "直接执行"},
+    {"select", "select before operate", "先选择后执行"},
+    {0},
+};
+
+static const struct option channel_options[] = {
+    {.name = "host",
+     .type = OPTION_STRING,
+     .en = "Host",
+     .zh = "主机",
+     .required = true,
+     .min = "1",
+     .max = "253",
+     .help_en = "IP address or name of the station.",
+     .help_zh = "被控站的 IP 地址或名称。"},
+    {.name = "port", .type = OPTION_INTEGER, .en = "Port", .zh = "端口", .def = "2404", .min = "1", .max = "65535"},
+    {.name = "host_2",
+     .type = OPTION_STRING,
+     .en = "Second host",
+     .zh = "备用主机",
+     .max = "253",
+     .help_en = "Tried at once when the first one is lost, and in turn with it.",
+     .help_zh = "主用连接中断时立即切换到此主机，并与主用主机轮流尝试。"},
+    {.name = "port_2",
+     .type = OPTION_INTEGER,
+     .en = "Port of the second host",
+     .zh = "备用端口",
+     .min = "1",
+     .max = "65535",
+     .help_en = "Empty: the same port.",
+     .help_zh = "留空则与主用端口相同。"},
+    {.name = "time_zone",
+     .type = OPTION_STRING,
+     .en = "Time zone of the station's clock",
+     .zh = "站时钟的时区",
+     .def = "+08:00",
+     .min = "1",
+     .max = "60",
+     .help_en = "An offset such as +08:00, UTC, or a name such as Asia/Shanghai.",
+     .help_zh = "偏移（如 +08:00）、UTC，或名称（如 Asia/Shanghai）。"},
+    {.name = "interrogation",
+     .type = OPTION_DURATION,
+     .en = "General interrogation every",
+     .zh = "总召唤周期",
+     .def = "15m",
+     .min = "1s",
+     .max = "7d",
+     .help_en = "After each connect in any case.",
+     .help_zh = "每次连接后必定总召唤一次。"},
+    {.name = "counter_interrogation",
+     .type = OPTION_DURATION,
+     .en = "Counter interrogation every",
+     .zh = "累计量召唤周期",
+     .min = "1s",
+     .max = "7d",
+     .help_en = "Empty: counters are not asked for.",
+     .help_zh = "留空则不召唤累计量。"},
+    {.name = "clock_sync",
+     .type = OPTION_DURATION,
+     .en = "Clock synchronization every",
+     .zh = "对时周期",
+     .min = "1s",
+     .max = "7d",
+     .help_en = "Empty: the station's clock is left alone.",
+     .help_zh = "留空则不对时。"},
+    {.name = "originator",
+     .type = OPTION_INTEGER,
+     .en = "Originator address",
+     .zh = "源发者地址",
+     .def = "0",
+     .min = "0",
+     .max = "255"},
+    {.name = "k",
+     .type = OPTION_INTEGER,
+     .en = "k: frames in flight",
+     .zh = "k：未确认帧上限",
+     .def = "12",
+     .min = "1",
+     .max = "127"},
+    {.name = "w",
+     .type = OPTION_INTEGER,
+     .en = "w: acknowledge after",
+     .zh = "w：最迟确认帧数",
+     .def = "8",
+     .min = "1",
+     .max = "127",
+     .help_en = "At most two thirds of the station's k.",
+     .help_zh = "不应超过对方 k 的三分之二。"},
+    {.name = "t0",
+     .type = OPTION_DURATION,
+     .en = "t0: connecting",
+     .zh = "t0：建立连接",
+     .def = "30s",
+     .min = "50ms",
+     .max = "255s"},
+    {.name = "t1",
+     .type = OPTION_DURATION,
+     .en = "t1: awaiting a confirmation",
+     .zh = "t1：等待确认",
+     .def = "15s",
+     .min = "50ms",
+     .max = "255s"},
+    {.name = "t2",
+     .type = OPTION_DURATION,
+     .en = "t2: acknowledge after",
+     .zh = "t2：最迟确认",
+     .def = "10s",
+     .min = "10ms",
+     .max = "255s",
+     .help_en = "Shorter than t1.",
+     .help_zh = "应小于 t1。"},
+    {.name = "t3",
+     .type = OPTION_DURATION,
+     .en = "t3: test frame after silence",
+     .zh = "t3：空闲测试",
+     .def = "20s",
+     .min = "50ms",
+     .max = "48h"},
+    {.name = "answer_timeout",
+     .type = OPTION_DURATION,
+     .en = "Time-out of a confirmation",
+     .zh = "命令确认超时",
+     .def = "10s",
+     .min = "50ms",
+     .max = "10m",
+     .help_en = "Of a command, an interrogation, a selection.",
+     .help_zh = "用于命令、召唤和选择。"},
+    {.name = "termination_timeout",
+     .type = OPTION_DURATION,
+     .en = "Time-out of a termination",
+     .zh = "激活终止超时",
+     .def = "60s",
+     .min = "50ms",
+     .max = "1h"},
+    {.name = "reconnect_min",
+     .type = OPTION_DURATION,
+     .en = "First wait before reconnecting",
+     .zh = "首次重连等待",
+     .def = "1s",
+     .min = "10ms",
+     .max = "60s"},
+    {.name = "reconnect_max",
+     .type = OPTION_DURATION,
+     .en = "Longest wait before reconnecting",
+     .zh = "最长重连等待",
+     .def = "60s",
+     .min = "10ms",
+     .max = "10m"},
+    {.name = "tls",
+     .type = OPTION_BOOLEAN,
+     .en = "TLS",
+     .zh = "TLS 加密",
+     .def = "false",
+     .help_en = "As IEC 62351-3 asks; usually with a certificate of our own.",
+     .help_zh = "按 IEC 62351-3；通常需要本端证书。"},
+    {.name = "tls_verify",
+     .type = OPTION_BOOLEAN,
+     .en = "Verify the station's certificate",
+     .zh = "校验站的证书",
+     .def = "true",
+     .show_if = "tls=true"},
+    {.name = "tls_name",
+     .type = OPTION_STRING,
+     .en = "Name in the station's certificate",
+     .zh = "站证书中的名称",
+     .max = "253",
+     .show_if = "tls=true",
+     .help_en = "Empty: the host.",
+     .help_zh = "留空则为主机名。"},
+    {.name = "tls_ca",
+     .type = OPTION_STRING,
+     .en = "Certificate of the authority (PEM)",
+     .zh = "CA 证书（PEM）",
+     .max = "65536",
+     .show_if = "tls=true",
+     .help_en = "Empty: the authorities that the system trusts.",
+     .help_zh = "留空则使用系统信任的 CA。"},
+    {.name = "tls_certificate",
+     .type = OPTION_STRING,
+     .en = "Our certificate (PEM)",
+     .zh = "本端证书（PEM）",
+     .max = "65536",
+     .show_if = "tls=true"},
+    {.name = "tls_key",
+     .type = OPTION_SECRET,
+     .en = "Our private key (PEM)",
+     .zh = "本端私钥（PEM）",
+     .max = "65536",
+     .show_if = "tls=true"},
+    {0},
+};
+
+#define BASE(n, e, z, d) \
+    { \
+        .name = n, .type = OPTION_INTEGER, .en = e, .zh = z, .def = d, .min = "0", .max = "16777215" \
+    }
+
+static const struct option device_options[] = {
+    {.name = "common_address",
+     .type = OPTION_INTEGER,
+     .en = "Common address",
+     .zh = "公共地址",
+     .def = "1",
+     .min = "1",
+     .max = "65534"},
+    {.name = "time_source",
+     .type = OPTION_ENUM,
+     .en = "Time of values",
+     .zh = "数据时间",
+     .def = "source",
+     .choices = time_choices,
+     .help_en = "Arrival where the station's clock is not to be trusted.",
+     .help_zh = "站时钟不可信时选到达时间。"},
+    {.name = "select_before_operate",
+     .type = OPTION_BOOLEAN,
+     .en = "Select before operate",
+     .zh = "先选择后执行",
+     .def = "false",
+     .help_en = "Points may say otherwise.",
+     .help_zh = "可在测点上单独设置。"},
+    {.name = "wait_termination",
+     .type = OPTION_BOOLEAN,
+     .en = "Await the termination of commands",
+     .zh = "等待激活终止",
+     .def = "true",
+     .help_en = "Off for stations that only confirm.",
+     .help_zh = "只回复激活确认的站请关闭。"},
+    {.name = "command_time",
+     .type = OPTION_BOOLEAN,
+     .en = "Commands with time",
+     .zh = "命令带时标",
+     .def = "false",
+     .help_en = "Types 58 to 64 instead of 45 to 51.",
+     .help_zh = "使用类型 58–64 代替 45–51。"},
+    BASE("base_yx", "Base of states (yx)", "遥信起始地址", "1"),
+    BASE("base_yc", "Base of measured values (yc)", "遥测起始地址", "16385"),
+    BASE("base_yk", "Base of commands (yk)", "遥控起始地址", "24577"),
+    BASE("base_yt", "Base of set-points (yt)", "遥调起始地址", "25089"),
+    BASE("base_ym", "Base of counters (ym)", "遥脉（电度）起始地址", "25601"),
+    {.name = "yk_type",
+     .type = OPTION_ENUM,
+     .en = "Type of yk",
+     .zh = "遥控类型",
+     .def = "single",
+     .choices = yk_choices},
+    {.name = "yt_type",
+     .type = OPTION_ENUM,
+     .en = "Type of yt",
+     .zh = "遥调类型",
+     .def = "float",
+     .choices = yt_choices},
+    {0},
+};
+
+static const struct option point_options[] = {
+    {.name = "command",
+     .type = OPTION_STRING,
+     .en = "Command address",
+     .zh = "命令地址",
+     .max = "60",
+     .help_en = "Makes a value writable: C_SC:24577, C_SE_NC:25089, yk0.",
+     .help_zh = "使测点可写：C_SC:24577、C_SE_NC:25089、yk0。"},
+    {.name = "select",
+     .type = OPTION_ENUM,
+     .en = "Way of the command",
+     .zh = "命令方式",
+     .def = "device",
+     .choices = select_choices},
+    {.name = "qualifier",
+     .type = OPTION_INTEGER,
+     .en = "Qualifier of the command",
+     .zh = "命令限定词",
+     .def = "0",
+     .min = "0",
+     .max = "127",
+     .help_en = "QU of commands: 0 none, 1 short pulse, 2 long pulse, 3 persistent; QL of set-points.",
+     .help_zh = "命令 QU：0 无，1 短脉冲，2 长脉冲，3 持续；设定命令为 QL。"},
+    {0},
+};
+
+static const char *const examples[] = {"16385",      "0x4001", "M_SP:1",        "M_ME_NC:16385", "2!M_DP:100",
+                                       "C_SC:24577", "yc12",   "C_SE_NC:25089", "yk3",           NULL};
+
+static int address_check(const struct driver_point *p, const struct options *device, struct driver_address *ret,
+                         struct error *e)
+{
+    struct st_device d;
+    st_device_init(&d, NULL, device);
+    return st_point_resolve(p, &d, NULL, ret, e);
+}
+
+static int channel_set(struct driver_channel *base, const struct driver_device *devices, size_t nd,
+                       const struct driver_point *points, size_t np, struct error *e)
+{
+    struct st_channel *ch = (struct st_channel *)base;
+    int rc = st_set(ch, devices, nd, points, np, e);
+    if (rc == 0) channel_pump(ch);
+    return rc;
+}
+
+static void status(const struct driver_channel *base, struct driver_status *ret)
+{
+    const struct st_channel *ch = (const struct st_channel *)base;
+    *ret = ch->st;
+    ret->connections = ch->conn == CONN_UP;
+}
+
+static bool counts_as_bad(const struct st_point *p)
+{
+    return p->config_error || (p->at.klass == CLASS_OBJECT && p->last.quality == QUALITY_BAD);
+}
+
+static const struct error *trouble_of(const struct st_channel *ch, const struct st_device *d, struct error *e)
+{
+    const struct st_station *s = st_station_find(ch, d->ca);
+    if (!st_started(ch)) return ch->why.code ? &ch->why : &d->config;
+    if (s && s->trouble.code) return &s->trouble;
+    if (s && s->clock_warned)
+        error_set(e, ERR_DEVICE, "", "the station's clock differs by %.1f s", "站的时钟相差 %.1f 秒",
+                  fabs((double)st_clock_behind(s) / 1e6));
+    return e->code ? e : &d->config;
+}
+
+static enum driver_state device_state(const struct st_channel *ch, const struct st_device *d, uint32_t bad,
+                                      bool trouble)
+{
+    if (d->points == 0) return DRIVER_OFF;
+    if (!st_started(ch)) return ch->st.state == DRIVER_CONNECTING && !d->last_ok_us ? DRIVER_CONNECTING : DRIVER_DOWN;
+    if (!trouble && bad == 0) return DRIVER_UP;
+    if (bad == d->points) return d->last_ok_us || trouble ? DRIVER_DOWN : DRIVER_CONNECTING;
+    return DRIVER_DEGRADED;
+}
+
+static size_t devices(const struct driver_channel *base, struct driver_device_status *ret, size_t max)
+{
+    const struct st_channel *ch = (const struct st_channel *)base;
+    size_t n = ch->ndevices < max ? ch->ndevices : max;
+    for (size_t i = 0; i < n; i++)
+        ret[i] = (struct driver_device_status){
+            .num = ch->devices[i].num, .points = ch->devices[i].points, .last_ok_us = ch->devices[i].last_ok_us};
+    for (size_t i = 0; i < ch->npoints; i++)
+        if (ch->points[i].device < n && counts_as_bad(&ch->points[i])) ret[ch->points[i].device].bad++;
+    for (size_t i = 0; i < n; i++) {
+        struct error e = {0};
+        const struct error *why = trouble_of(ch, &ch->devices[i], &e);
+        ret[i].state = device_state(ch, &ch->devices[i], ret[i].bad, why->code && why != &ch->devices[i].config);
+        if (ret[i].state == DRIVER_UP || ret[i].state == DRIVER_OFF || why->code == 0) continue;
+        str_to_cstr(str_of(why->text), ret[i].reason, sizeof ret[i].reason);
+        str_to_cstr(str_of(why->text_zh), ret[i].reason_zh, sizeof ret[i].reason_zh);
+    }
+    return n;
+}
+
+static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
+{
+    iec104_words(f->bytes, f->n, false, en, cap);
+    iec104_words(f->bytes, f->n, true, zh, cap);
+}
+
+const struct driver iec104_driver = {
+    .name = "iec104",
+    .en = "IEC 60870-5-104",
+    .zh = "IEC 60870-5-104（DL/T 634.5104）",
+    .help_en = "Substations and RTUs: states, measured values, counters, commands; several common addresses, a second "
+               "host, TLS.",
+    .help_zh = "变电站和远动终端：遥信、遥测、遥脉、遥控、遥调；支持多公共地址、备用主机和 TLS。",
+    .channel_options = channel_options,
+    .device_options = device_options,
+    .point_options = point_options,
+    .address_en =
+        "[CA!][type:]IOA. 16385 or 0x4001 is an object whatever its type; M_ME_NC:16385 takes only floats (13, 14, "
+        "36), "
+        "M_SP, M_DP, M_ST, M_BO, M_ME_NA, M_ME_NB, M_IT likewise; C_SC:24577, C_DC, C_RC, C_SE_NA, C_SE_NB, C_SE_NC, "
+        "C_BO are commands. 2!M_SP:1 names the common address. yx0, yc12, yk3, yt0, ym5 count from 0 upon the device's "
+        "base addresses.",
+    .address_zh =
+        "[公共地址!][类型:]信息对象地址。16385 或 0x4001 不限类型；M_ME_NC:16385 只取短浮点（13、14、36），M_SP、M_DP、"
+        "M_ST、M_BO、M_ME_NA、M_ME_NB、M_IT 同理；C_SC:24577、C_DC、C_RC、C_SE_NA、C_SE_NB、C_SE_NC、C_BO 为命令。"
+        "2!M_SP:1 指定公共地址。yx0、yc12、yk3、yt0、ym5 从设备的起始地址起按 0 编号。",
+    .examples = examples,
+    .address_check = address_check,
+    .channel_open = st_open,
+    .channel_set = channel_set,
+    .write = st_write,
+    .read = st_read,
+    .test = st_test,
+    .status = status,
+    .devices = devices,
+    .close = st_close,
+    .describe = describe,
+    .browse = st_browse,
+    .wire_port = IEC104_PORT,
+};
