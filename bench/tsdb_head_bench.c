@@ -1,14 +1,15 @@
 /* tsdb_head_bench.c - the time-series engine's memory: samples that are not sealed yet.
  *
- *   bench_tsdb_head [-n points] [-t seconds] [-f feeders] [-l late ms] [-p percent late] [-q queried points] [-r
- * rounds]
+ *   bench_tsdb_head [-n points] [-t seconds] [-f feeders] [-g lag s] [-p percent late] [-l late s]
+ *                   [-q queried points] [-r rounds] [-o query]
  *
  * Every point has a sample a second (workload.h). With -f 2 two feeders bring the odd and the even seconds of all
- * points in batches of their own, the second one a few batches behind; with -l and -p some samples come late by up
- * to that much. Nothing is sealed and nothing synced: the limits are far away. CPU times are those of the
+ * points, the second one -g seconds behind; with -p some samples arrive up to -l seconds late. Nothing is sealed: the
+ * limits are far away. Synced after every second. CPU times are those of the
  * thread, the least of some rounds, for an hour (or -t) of each of the queried points: windows of a minute, of an
  * hour, a plot of 1,200 pixels, all samples (-o 1..4: only that one). Figures are compared with those of the samples as
  * they were fed. */
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,10 +21,9 @@
 #include "tsdb/tsdb.h"
 
 #define WINDOW_US INT64_C(60000000)
-#define LAG_SECONDS 5 /* of the second feeder */
 
 struct args {
-    uint32_t n, seconds, feeders, late_ms, late, asked, rounds, only;
+    uint32_t n, seconds, feeders, lag_s, late_s, late, asked, rounds, only;
 };
 
 static double cpu_ms(void)
@@ -39,58 +39,72 @@ static void die(const char *what, const struct error *e)
     exit(1);
 }
 
-static long rss_kb(void)
+/* What is allocated, whatever the allocator has got from the system. */
+static double memory_mb(void)
 {
-    char line[256];
-    long kb = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (strncmp(line, "VmRSS:", 6) == 0) kb = strtol(line + 6, NULL, 10);
-    if (f) fclose(f);
-    return kb;
+    struct mallinfo2 m = mallinfo2();
+    return (double)(m.uordblks + m.hblkhd) / 1048576;
 }
 
 /* ---- feeding ---- */
-/* Some samples earlier than they should be: those of the group come later than this one. */
-static void make_late(const struct args *a, struct workload *w, struct sample *s)
+struct delivery { /* what arrives in one second */
+    struct sample *s;
+    size_t n, cap;
+};
+
+static void deliver(struct delivery *d, const struct sample *s, size_t n)
 {
-    for (uint32_t i = 0; a->late && i < a->n; i++)
-        if (workload_random(w) % 100 < a->late)
-            s[i].time_us -= (int64_t)(workload_random(w) % (a->late_ms * UINT64_C(1000) + 1));
+    if (d->n + n > d->cap) {
+        d->cap = (d->n + n) * 2;
+        d->s = realloc(d->s, d->cap * sizeof *s);
+        if (!d->s) die("out of memory", NULL);
+    }
+    memcpy(d->s + d->n, s, n * sizeof *s);
+    d->n += n;
 }
 
-static double append(struct ts_store *st, const struct sample *s, size_t n)
+/* The samples of a second go to the seconds in which they arrive: `base` for those that are not held up. */
+static void send(const struct args *a, struct workload *w, const struct sample *s, struct delivery *d, uint32_t slots,
+                 uint32_t base)
+{
+    for (uint32_t i = 0; i < a->n; i++) {
+        bool late = a->late && workload_random(w) % 100 < a->late;
+        uint32_t after = late ? 1 + (uint32_t)(workload_random(w) % a->late_s) : 0;
+        deliver(&d[(base + after) % slots], &s[i], 1);
+    }
+}
+
+static double append(struct ts_store *st, struct delivery *d)
 {
     struct error e = {0};
     double t0 = cpu_ms();
-    if (st->ops->append(st, s, n, &e)) die("append", &e);
+    if (d->n && st->ops->append(st, d->s, d->n, &e)) die("append", &e);
+    d->n = 0;
     return cpu_ms() - t0;
 }
 
-/* Feeder k brings second t where t % feeders == k, k * LAG_SECONDS behind. */
+/* Feeder k brings second t where t % feeders == k, k * lag behind. */
 static double feed(const struct args *a, struct ts_store *st, double *sum)
 {
     struct workload w;
-    uint32_t slots = a->feeders * LAG_SECONDS + 1;
-    struct sample *ring = malloc((size_t)slots * a->n * sizeof *ring);
+    uint32_t slots = a->feeders * a->lag_s + a->late_s + 2;
+    struct delivery *d = calloc(slots, sizeof *d);
+    struct sample *s = malloc(a->n * sizeof *s);
     double ms = 0;
-    if (!ring || !workload_init(&w, a->n, 42, 2)) die("out of memory", NULL);
+    if (!d || !s || !workload_init(&w, a->n, 42, 2)) die("out of memory", NULL);
     for (uint32_t t = 0; t < a->seconds + slots; t++) {
-        struct sample *s = ring + (size_t)(t % slots) * a->n;
         if (t < a->seconds) {
             workload_step(&w, s);
-            make_late(a, &w, s);
+            send(a, &w, s, d, slots, t + t % a->feeders * a->lag_s);
             for (uint32_t i = 0; i < a->n; i++)
                 if (s[i].quality < QUALITY_BAD) sum[i + 1] += s[i].v.d;
         }
-        for (uint32_t k = 0; k < a->feeders; k++) {
-            uint32_t lag = k * LAG_SECONDS;
-            if (t < lag || t - lag >= a->seconds || (t - lag) % a->feeders != k) continue;
-            ms += append(st, ring + (size_t)((t - lag) % slots) * a->n, a->n);
-        }
+        ms += append(st, &d[t % slots]);
     }
+    for (uint32_t i = 0; i < slots; i++) free(d[i].s);
     workload_fini(&w);
-    free(ring);
+    free(d);
+    free(s);
     return ms;
 }
 
@@ -130,8 +144,7 @@ static int ask(const struct args *a, struct ts_store *st, enum query q, uint32_t
     size_t n = 0;
     if (q == RAW) return st->ops->scan(st, p, INT64_MIN, INT64_MAX, take_samples, g, &e);
     if (q == PLOT) return st->ops->plot(st, p, from, to, 1200, take_samples, g, &e);
-    int64_t before = a->late ? (int64_t)a->late_ms * 1000 / length + 1 : 0;
-    for (int64_t t = from - before * length; t < to + length && n < 99999; t += length) edges[n++] = t;
+    for (int64_t t = from; t < to + length && n < 99999; t += length) edges[n++] = t;
     edges[n] = edges[n - 1] + length;
     return st->ops->windows(st, p, edges, n, false, take_window, g, &e);
 }
@@ -149,7 +162,7 @@ static void report(const struct args *a, struct ts_store *st, enum query q, cons
             uint32_t p = 1 + i * step;
             if (ask(a, st, q, p, &g)) die("query", NULL);
             n += g.n;
-            if (q != PLOT && fabs(g.sum - sum[p]) > 1e-6 * (1 + fabs(sum[p])) && !a->late) die("a sum is wrong", NULL);
+            if (q != PLOT && fabs(g.sum - sum[p]) > 1e-6 * (1 + fabs(sum[p]))) die("a sum is wrong", NULL);
         }
         double ms = cpu_ms() - t0;
         if (ms < least) least = ms;
@@ -160,16 +173,17 @@ static void report(const struct args *a, struct ts_store *st, enum query q, cons
 
 int main(int argc, char **argv)
 {
-    struct args a = {.n = 1000, .seconds = 3600, .feeders = 1, .late_ms = 10000, .asked = 100, .rounds = 5};
+    struct args a = {.n = 1000, .seconds = 3600, .feeders = 1, .lag_s = 5, .late_s = 10, .asked = 100, .rounds = 5};
     struct ts_store *st = NULL;
     struct ts_stats s;
     struct error e = {0};
-    for (int c; (c = getopt(argc, argv, "n:t:f:l:p:q:r:o:")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "n:t:f:g:l:p:q:r:o:")) != -1;) {
         uint32_t v = optarg ? (uint32_t)strtoul(optarg, NULL, 10) : 0;
         if (c == 'n') a.n = v;
         if (c == 't') a.seconds = v;
         if (c == 'f') a.feeders = v;
-        if (c == 'l') a.late_ms = v;
+        if (c == 'l') a.late_s = v;
+        if (c == 'g') a.lag_s = v;
         if (c == 'p') a.late = v;
         if (c == 'q') a.asked = v;
         if (c == 'r') a.rounds = v;
@@ -183,14 +197,15 @@ int main(int argc, char **argv)
     if (!mkdtemp(dir) || fs_real(dir, false, &fs, &e)) die("files", &e);
     struct tsdb_config cfg = {.fs = fs, .no_thread = true, .wal_max = UINT64_C(1) << 40, .head_max = UINT64_C(1) << 40};
     if (tsdb_open(&cfg, &st, &e)) die("open", &e);
-    long before = rss_kb();
+    double before = memory_mb();
     double ms = feed(&a, st, sum);
     st->ops->stats(st, &s);
-    printf("%u points x %u s, %u feeders, %u %% late by up to %u ms: %llu samples, %llu out of order\n", a.n, a.seconds,
-           a.feeders, a.late, a.late_ms, (unsigned long long)s.samples_appended, (unsigned long long)s.out_of_order);
+    printf("%u points x %u s, %u feeders %u s apart, %u %% late by up to %u s: %llu samples, %llu out of order\n", a.n,
+           a.seconds, a.feeders, a.lag_s, a.late, a.late_s, (unsigned long long)s.samples_appended,
+           (unsigned long long)s.out_of_order);
     printf("  taken in %.0f ms CPU (log included, %.0f ns a sample), memory %.1f MB (%.2f bytes a sample)\n", ms,
-           ms * 1e6 / (double)s.samples_appended, (double)(rss_kb() - before) / 1024,
-           (double)(rss_kb() - before) * 1024 / (double)s.samples_appended);
+           ms * 1e6 / (double)s.samples_appended, memory_mb() - before,
+           (memory_mb() - before) * 1048576 / (double)s.samples_appended);
     for (enum query q = MINUTES; q < QUERIES; q++)
         if (!a.only || a.only == q + 1u) report(&a, st, q, sum);
     st->ops->close(st);

@@ -45,6 +45,21 @@ TEST(unpacking_is_the_same_both_ways)
         }
 }
 
+TEST(sums_are_the_same_both_ways)
+{
+    for (int round = 0; round < 500; round++) {
+        uint64_t wide[N], plain[N], before = rnd();
+        size_t n = some_length();
+        for (size_t i = 0; i < n; i++) wide[i] = plain[i] = rnd();
+        bits_sum(wide, n, before);
+        bits_sum_plain(plain, n, before);
+        CHECK(n == 0 || memcmp(wide, plain, n * sizeof *wide) == 0);
+    }
+    uint64_t few[] = {1, 2, 3, 4, 5};
+    bits_sum(few, 5, 10);
+    CHECK(few[0] == 11 && few[3] == 20 && few[4] == 25);
+}
+
 TEST(scaling_is_the_same_both_ways)
 {
     static const double by[] = {1, 10, 100, 1e6, 1e15, 0.1, 1e-7};

@@ -48,6 +48,11 @@ void bits_unpack_plain(const uint8_t *p, const uint8_t *end, uint64_t *v, size_t
     }
 }
 
+void bits_sum_plain(uint64_t *v, size_t n, uint64_t before)
+{
+    for (size_t i = 0; i < n; i++) v[i] = before += v[i];
+}
+
 void bits_divide_plain(uint64_t *v, size_t n, double by)
 {
     for (size_t i = 0; i < n; i++) v[i] = to_bits((double)(int64_t)v[i] / by);
@@ -134,6 +139,27 @@ void bits_unpack(const uint8_t *p, const uint8_t *end, uint64_t *v, size_t n, un
 {
     size_t done = has_avx2 && width && width <= NARROW ? unpack_narrow(p, end, v, n, width, least) : 0;
     bits_unpack_plain(p + done / 8 * width, end, v + done, n - done, width, least);
+}
+
+/* Sums within a register first, so that from one to the next there is only one addition to wait for. */
+AVX2 static size_t sum_up(uint64_t *v, size_t n, uint64_t before)
+{
+    __m256i sum = _mm256_set1_epi64x((long long)before);
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        __m256i x = _mm256_loadu_si256((const __m256i *)(v + i));
+        x = _mm256_add_epi64(x, _mm256_slli_si256(x, 8));
+        x = _mm256_add_epi64(x, _mm256_blend_epi32(_mm256_permute4x64_epi64(x, 0x50), _mm256_setzero_si256(), 0x0f));
+        _mm256_storeu_si256((__m256i *)(v + i), _mm256_add_epi64(x, sum));
+        sum = _mm256_add_epi64(sum, _mm256_permute4x64_epi64(x, 0xff));
+    }
+    return i;
+}
+
+void bits_sum(uint64_t *v, size_t n, uint64_t before)
+{
+    size_t done = has_avx2 ? sum_up(v, n, before) : 0;
+    bits_sum_plain(v + done, n - done, done ? v[done - 1] : before);
 }
 
 /* How many from the front can be turned by the trick: all, or none. */
@@ -291,6 +317,10 @@ void bits_samples(struct sample *out, size_t n, const struct sample *like, const
     bits_samples_plain(out + done, n - done, like, t + done, v + done);
 }
 #else
+void bits_sum(uint64_t *v, size_t n, uint64_t before)
+{
+    bits_sum_plain(v, n, before);
+}
 size_t bits_decimals(const uint64_t *v, size_t n, enum bits_way way, double ten, double inverse, int64_t *ints)
 {
     return 0;

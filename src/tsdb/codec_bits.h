@@ -9,6 +9,10 @@
 void bits_unpack(const uint8_t *p, const uint8_t *end, uint64_t *v, size_t n, unsigned width, uint64_t least);
 void bits_unpack_plain(const uint8_t *p, const uint8_t *end, uint64_t *v, size_t n, unsigned width, uint64_t least);
 
+/* Each value becomes the sum of all up to it and `before` (wrapping), in place. */
+void bits_sum(uint64_t *v, size_t n, uint64_t before);
+void bits_sum_plain(uint64_t *v, size_t n, uint64_t before);
+
 /* Integers to the bits of doubles, in place: integer / by, or integer * by. */
 void bits_divide(uint64_t *v, size_t n, double by);
 void bits_divide_plain(uint64_t *v, size_t n, double by);

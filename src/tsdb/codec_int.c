@@ -330,11 +330,9 @@ static void get_residuals(struct in *in, int64_t *v, size_t n)
 /* Residuals behind the first `order` values become values. */
 static void sum_up(int64_t *v, size_t n, unsigned order, uint64_t delta)
 {
-    uint64_t last = order ? (uint64_t)v[order - 1] : 0;
-    if (order == 1)
-        for (size_t i = 1; i < n; i++) v[i] = (int64_t)(last += (uint64_t)v[i]);
-    if (order == 2)
-        for (size_t i = 2; i < n; i++) v[i] = (int64_t)(last += delta += (uint64_t)v[i]);
+    uint64_t last = order ? (uint64_t)v[order - 1] : 0, *rest = (uint64_t *)v + order;
+    if (order == 2) bits_sum(rest, n - order, delta);
+    if (order) bits_sum(rest, n - order, last);
 }
 
 /* The same of amounts (zigzag) about a centre. */

@@ -2,11 +2,12 @@
  *
  * Points that one poll brings together form a group: they share a table of times ("rows"), a sample
  * keeps the number of its row. Each point gathers 64 samples in an open chunk, which is then compressed.
- * A sample that is not later than all before of its point (out of order, rewritten), or whose time the
- * group has passed already, goes to the point's sorted late list, which wins over the chunks.
+ * A sample that comes out of order, or whose time the group has passed, is sorted into the open chunk, which then
+ * has times of its own and, when it is full, keeps its end open for what is still to come. What is not later than the
+ * closed chunks is late: it gathers in chunks apart, in sorted runs (head_late.c), which win over the others.
  *
- * Threads: one writer (head_add); readers take snapshots (head_source) under the same lock, which is
- * held for microseconds: closed chunks are immutable and live as long as the head.
+ * Threads: one writer (head_add); readers take snapshots (head_sources) under the same lock, which is
+ * held for microseconds: closed chunks are immutable and live as long as the head, late ones are copied.
  * Ownership: reference counted; the engine and every query that looks into it hold one. */
 #pragma once
 #include <pthread.h>
@@ -21,7 +22,7 @@ uint64_t head_number(const struct head *h);
 void head_unref(struct head *h);
 
 struct head_counts {
-    uint64_t samples, late, rewritten; /* rewritten: late ones that replaced a late one */
+    uint64_t samples, late, rewritten; /* rewritten: what a newer one has replaced in memory */
     int64_t oldest_us;                 /* INT64_MAX when empty */
     size_t bytes;                      /* of memory, near enough */
 };

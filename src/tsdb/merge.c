@@ -1,7 +1,12 @@
-/* merge.c - see merge.h. A handful of sources: the next one is found by looking at all of them. */
+/* merge.c - see merge.h. A handful of sources: the next one is found by looking at all of them. Where they alternate
+ * every few samples, their samples are put together, so that what follows gets runs of some length. */
 #include "tsdb/merge.h"
 #include "base/mem.h"
 #include <string.h>
+
+#define MIX 128
+#define MIX_CURSORS 16
+#define SHORT_RUN 8
 
 int sample_array_decode(struct source *s, const struct piece *p, struct sample *out, struct codec *c)
 {
@@ -23,6 +28,7 @@ void merge_fini(struct merge *m)
 {
     for (size_t i = 0; i < m->n; i++) mem_free(m->c[i].buf);
     mem_free(m->c);
+    mem_free(m->mix.buf);
     *m = (struct merge){0};
 }
 
@@ -150,8 +156,75 @@ static size_t run_length(const struct cursor *c, int64_t next)
     return lo - c->i;
 }
 
+/* ---- sources that alternate ---- */
+struct mixing {
+    struct cursor *c[MIX_CURSORS];
+    size_t n;
+    int64_t limit; /* what is not loaded may begin here */
+};
+
+static bool begin_mix(struct merge *m, struct mixing *x)
+{
+    *x = (struct mixing){.limit = INT64_MAX};
+    for (size_t i = 0; i < m->n; i++) {
+        struct cursor *c = &m->c[i];
+        if (!settle(m, c)) continue;
+        if (!c->loaded && time_of(m, c) < x->limit) x->limit = time_of(m, c);
+        if (c->loaded && x->n == MIX_CURSORS) return false;
+        if (c->loaded) x->c[x->n++] = c;
+    }
+    if (!m->mix.buf) m->mix.buf = mem_alloc(MIX * sizeof *m->mix.buf);
+    return m->mix.buf != NULL;
+}
+
+/* The next sample of those that are loaded; *ret_more: each has a further one. */
+static const struct sample *mix_one(struct merge *m, struct mixing *x, bool *ret_more)
+{
+    struct cursor *best = x->c[0];
+    for (size_t i = 1; i < x->n; i++) {
+        struct cursor *c = x->c[i];
+        int64_t t = c->buf[c->i].time_us, b = best->buf[best->i].time_us;
+        if (t < b || (t == b && c->s->prio > best->s->prio)) best = c;
+    }
+    const struct sample *s = &best->buf[best->i];
+    if (s->time_us >= x->limit) return NULL;
+    for (size_t i = 0; i < x->n; i++) {
+        struct cursor *c = x->c[i];
+        if (c->buf[c->i].time_us != s->time_us) continue;
+        m->dropped += c != best;
+        if (++c->i == c->n) *ret_more = false;
+    }
+    return s;
+}
+
+/* Up to MIX samples put together; how many. */
+static size_t mix(struct merge *m)
+{
+    struct mixing x;
+    bool more = true;
+    size_t n = 0;
+    if (!begin_mix(m, &x)) return 0;
+    while (more && n < MIX) {
+        const struct sample *s = mix_one(m, &x, &more);
+        if (!s) break;
+        m->mix.buf[n++] = *s;
+    }
+    m->mix.i = 0;
+    m->mix.n = n;
+    return n;
+}
+
+static int give_mix(struct merge *m, struct run *ret)
+{
+    struct cursor *c = &m->mix;
+    *ret = (struct run){.s = c->buf + c->i, .n = c->n - c->i, .cur = c};
+    c->i = c->n;
+    return 1;
+}
+
 int merge_next(struct merge *m, bool blocks, struct run *ret)
 {
+    if (m->mix.i < m->mix.n) return give_mix(m, ret); /* was taken back */
     for (;;) {
         struct pick p = pick(m);
         if (!p.c) return 0;
@@ -176,6 +249,7 @@ int merge_next(struct merge *m, bool blocks, struct run *ret)
             n = run_length(p.c, p.next);
             if (n == 0) n = 1; /* the last representable time */
         }
+        if (others && n < SHORT_RUN && mix(m) > 0) return give_mix(m, ret);
         *ret = (struct run){.s = p.c->buf + p.c->i, .n = n, .cur = p.c};
         p.c->i += n;
         return 1;
@@ -193,6 +267,7 @@ void merge_unread(struct run *r, size_t taken)
 void merge_skip(struct merge *m, int64_t t)
 {
     m->from = t;
+    while (m->mix.i < m->mix.n && m->mix.buf[m->mix.i].time_us < t) m->mix.i++;
     for (size_t i = 0; i < m->n; i++) {
         struct cursor *c = &m->c[i];
         while (c->loaded && c->i < c->n && c->buf[c->i].time_us < t) c->i++;

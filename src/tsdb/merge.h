@@ -42,8 +42,9 @@ struct merge {
     size_t n;
     int64_t from, to; /* [from, to] */
     struct codec *codec;
-    bool damaged;     /* a piece was skipped */
-    uint64_t dropped; /* older samples of a time that a newer one replaced */
+    struct cursor mix; /* samples of several cursors that alternate, put together */
+    bool damaged;      /* a piece was skipped */
+    uint64_t dropped;  /* older samples of a time that a newer one replaced */
 };
 struct run {
     const struct sample *s; /* NULL with `block` */

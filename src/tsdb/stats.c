@@ -1,6 +1,7 @@
 /* stats.c - see stats.h; summary.c says what the figures mean. */
 #include "tsdb/stats.h"
 #include <string.h>
+#include "tsdb/stats_wide.h"
 
 static double seconds(int64_t us)
 {
@@ -28,13 +29,6 @@ void stretch_add(struct stretch *st, const struct sample *a, const struct sample
         st->integral +=
             (on_line(a->time_us, v0, b->time_us, v1, lo) + on_line(a->time_us, v0, b->time_us, v1, hi)) / 2 * dt;
 }
-
-/* What is gathered while walking over a block; dt in microseconds, so that nothing is divided on the way. */
-struct figures {
-    double sum, step, line, usable_us, good_us;
-    size_t least, greatest; /* indexes; valid when usable > 0 */
-    double min, max;
-};
 
 /* Stretch from sample i to the next one. */
 static void add_step(struct figures *f, const struct sample *s, bool usable, double v, bool next_usable, double next)
@@ -79,33 +73,48 @@ static uint32_t meta_word(const struct sample *s)
     return m;
 }
 
-/* All samples are good, finite doubles: nearly every block is. */
-static bool plain(const struct sample *s, size_t n)
+/* s[from..n) are good, finite doubles: those of nearly every block are. */
+static bool plain(const struct sample *s, size_t from, size_t n)
 {
     uint32_t other = 0;
     uint64_t infinite = 0;
-    if (s->type != SAMPLE_DOUBLE || s->quality != QUALITY_GOOD) return false;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = from; i < n; i++) {
         other |= meta_word(&s[i]) ^ meta_word(&s[0]);
         infinite |= (s[i].v.u >> 52 & 0x7ff) == 0x7ff;
     }
     return !(other | infinite);
 }
 
-static void walk_plain(struct block_meta *m, struct figures *f, const struct sample *s, size_t n)
+/* What stats_wide left, from > 0. */
+static void walk_plain(struct figures *f, const struct sample *s, size_t from, size_t n)
 {
-    f->min = f->max = f->sum = s[0].v.d;
-    for (size_t i = 1; i < n; i++) {
+    for (size_t i = from; i < n; i++) {
         double v = s[i].v.d, before = s[i - 1].v.d, dt = (double)(s[i].time_us - s[i - 1].time_us);
+        double d = v - s[0].v.d;
         f->sum += v;
         f->step += before * dt;
         f->line += (before + v) * dt;
+        f->rest += d;
+        f->squares += d * d;
         if (v < f->min) f->min = v, f->least = i;
         if (v > f->max) f->max = v, f->greatest = i;
     }
+}
+
+/* All good, finite doubles: in one pass, figures about the first value. */
+static bool try_plain(struct block_meta *m, struct figures *f, const struct sample *s, size_t n)
+{
+    if (s->type != SAMPLE_DOUBLE || s->quality != QUALITY_GOOD) return false;
+    size_t done = stats_wide(f, s, n);
+    if (!plain(s, done, n)) return false;
+    if (done == 0) *f = (struct figures){.sum = s->v.d, .min = s->v.d, .max = s->v.d};
+    walk_plain(f, s, done ? done : 1, n);
     f->line /= 2;
     f->usable_us = f->good_us = (double)(s[n - 1].time_us - s[0].time_us);
     m->good = m->usable = (uint32_t)n;
+    double squares = f->squares - f->rest * f->rest / (double)n;
+    m->m2 = squares > 0 || isnan(squares) ? squares : 0;
+    return true;
 }
 
 /* Second pass: about the mean, with what rounding left of the sum of differences taken off again. */
@@ -130,14 +139,14 @@ void block_meta_fill(struct block_meta *m, const struct sample *s, size_t n)
     m->last = s[n - 1];
     m->first_us = s[0].time_us;
     m->last_us = s[n - 1].time_us;
-    if (plain(s, n))
-        walk_plain(m, &f, s, n);
-    else
+    if (!try_plain(m, &f, s, n)) {
+        f = (struct figures){0};
         walk(m, &f, s, n);
+        if (m->usable) m->m2 = about_mean(s, n, f.sum / m->usable, m->usable);
+    }
     if (m->usable) {
         m->min = s[f.least];
         m->max = s[f.greatest];
-        m->m2 = about_mean(s, n, f.sum / m->usable, m->usable);
     }
     m->sum = f.sum;
     m->step_integral = f.step / 1e6;
