@@ -1,6 +1,7 @@
 /* digest.c - see digest.h. */
 #include "modules/backup/digest.h"
 #include "base/mem.h"
+#include "model/ts_text.h"
 
 static int by_point(const void *a, const void *b)
 {
@@ -76,6 +77,7 @@ struct scan {
     bool (*cancelled)(void *ctx);
     void *ctx;
     char *text;
+    uint64_t blobs; /* bytes so far */
 };
 #define TEXT_MAX (1u << 20)
 
@@ -89,16 +91,32 @@ static int add_text(struct scan *s, uint64_t id)
     return rc;
 }
 
+/* What is damaged here must not keep the rest from being saved: it hashes to what it is not. */
+static int add_blob(struct scan *s, const struct sample *p)
+{
+    struct ts_blob b = {0};
+    struct buf bytes;
+    int rc = ts_blob_of(s->st, p, &b, NULL, NULL);
+    buf_init(&bytes, TS_BLOB_MAX);
+    hasher_add(s->h, b.type, sizeof b.type);
+    s->blobs += b.size;
+    if (!rc && s->blobs <= DIGEST_BLOBS) rc = ts_blob_of(s->st, p, &b, &bytes, NULL);
+    if (bytes.n) hasher_add(s->h, bytes.p, bytes.n);
+    buf_fini(&bytes);
+    return rc == ERR_NOT_FOUND || rc == ERR_CORRUPT ? 0 : rc;
+}
+
 static int add(void *ctx, const struct sample *p, size_t n)
 {
     struct scan *s = ctx;
     int rc = 0;
     s->n += n;
     for (size_t i = 0, from = 0; i < n && !rc; i++) {
-        if (p[i].type != SAMPLE_STRING && i + 1 < n) continue;
+        if (!sample_is_text(&p[i]) && i + 1 < n) continue;
         hasher_add(s->h, p + from, (i + 1 - from) * sizeof *p);
         from = i + 1;
         if (p[i].type == SAMPLE_STRING) rc = add_text(s, p[i].v.u);
+        if (p[i].type == SAMPLE_BLOB) rc = add_blob(s, &p[i]);
     }
     return rc ? rc : s->cancelled && s->cancelled(s->ctx) ? ERR_CANCELLED : 0;
 }

@@ -6,12 +6,14 @@
  * samples, else the latest stretch of time that holds about so many; the manifest tells the window and whether it was
  * all.
  *
- * SHA-256 of each sample's 24 bytes in time order; of a string sample the text is hashed behind it. One thread. */
+ * SHA-256 of each sample's 24 bytes in time order; of a string sample the text is hashed behind it, of a blob its type,
+ * and its bytes as long as those of the point are not more than DIGEST_BLOBS in all. One thread. */
 #pragma once
 #include "model/ts_admin.h"
 #include "modules/backup/target.h"
 
 #define DIGEST_SAMPLES 50000000u
+#define DIGEST_BLOBS (UINT64_C(256) << 20)
 
 struct digest_point {
     uint32_t point;

@@ -6,9 +6,11 @@
  * the step that it was in and does that one again, which gives the same. Only after the last step it is done.
  *
  * missing: a sample is written where the running store has none at that time. replace: what stands in the stretch is
- * removed and the backup's samples are written. Texts are interned again. */
+ * removed and the backup's samples are written. Texts are interned again, the bytes of blobs are put again; a blob
+ * whose bytes the backup has not (they had expired, or were damaged) comes back as a value that says so. */
 #include "base/mem.h"
 #include "base/time.h"
+#include "model/ts_text.h"
 #include "modules/backup/backup.h"
 #include "modules/backup/digest.h"
 
@@ -29,6 +31,7 @@ struct restore {
     int64_t *stands; /* times in the running store */
     size_t nstands, stands_cap;
     uint64_t read, written, kept, removed;
+    uint64_t lost;               /* blobs without bytes */
     uint64_t text_old, text_new; /* of the last text */
     bool text_known;
 };
@@ -53,10 +56,26 @@ static int gather_times(void *ctx, const struct sample *s, size_t n)
     return job_cancelled(r->j) ? ERR_CANCELLED : 0;
 }
 
+static int take_blob(struct restore *r, struct sample *s)
+{
+    struct ts_blob b;
+    struct buf bytes;
+    uint64_t id = 0;
+    buf_init(&bytes, TS_BLOB_MAX);
+    int rc = ts_blob_of(r->from, s, &b, &bytes, r->e);
+    if (!rc && r->to->ops->blob_put)
+        rc = r->to->ops->blob_put(r->to, s->point, s->time_us, b.type, buf_view(&bytes), &id, r->e);
+    if (rc == ERR_NOT_FOUND || rc == ERR_CORRUPT) r->lost++, rc = 0;
+    buf_fini(&bytes);
+    s->v.u = id; /* 0: no bytes */
+    return rc;
+}
+
 static int intern(struct restore *r, struct sample *s)
 {
     char text[4096];
     size_t n = 0;
+    if (s->type == SAMPLE_BLOB) return take_blob(r, s);
     if (s->type != SAMPLE_STRING) return 0;
     if (r->text_known && r->text_old == s->v.u) {
         s->v.u = r->text_new;
@@ -291,6 +310,9 @@ static int bring_back(struct restore *r, struct take *x)
     r->to = r->b->node->history;
     if (!rc) rc = pick_points(r);
     if (!rc) rc = restore_all(r);
+    if (r->lost)
+        job_log(r->j, "warn", "%llu blobs came back without bytes: the backup has none of them",
+                (unsigned long long)r->lost);
     return rc ? rc : give_result(r);
 }
 

@@ -8,6 +8,7 @@
 #include "modules/history/deliver.h"
 #include "modules/history/history.h"
 #include "modules/history/query.h"
+#include "modules/history/retention.h"
 
 #define LIST_BYTES ((uint64_t)48 << 20) /* of waveforms that one page is read from */
 #define LIST_MAX 1000
@@ -229,6 +230,22 @@ static int gone(struct api_call *c)
     return 1;
 }
 
+/* Whether nothing of this time is kept in the class of the point any more: its samples go with the bytes. */
+static bool too_old(struct api_call *c, int64_t t)
+{
+    struct retention_class table[TS_CLASSES];
+    struct resource p, cls;
+    struct error ignored;
+    if (api_find(c, "point", c->param[0], ACT_READ, &p, &ignored)) return false;
+    struct str id = json_str(json_get(p.spec, "archive_class"), STR_NULL);
+    if (!id.n || resource_get(c->kernel, c->a, "archive_class", id, &cls, &ignored)) return false;
+    size_t n = retention_classes(c->module, table);
+    int64_t age = clock_now_us(history_node(c->module)->clock) - t;
+    for (size_t i = 0; i < n; i++)
+        if (table[i].c.id == cls.num) return table[i].c.max_age_us && age > table[i].c.max_age_us;
+    return false;
+}
+
 int blob_open(struct api_call *c, struct blob_value *ret, struct error *e)
 {
     struct ts_store *st = store_of(c);
@@ -240,6 +257,7 @@ int blob_open(struct api_call *c, struct blob_value *ret, struct error *e)
     if (err) return err;
     err = st->ops->before(st, ret->point.num, t, &ret->sample);
     bool there = !err && ret->sample.time_us == t && ret->sample.type == SAMPLE_BLOB;
+    if ((err == ERR_NOT_FOUND || (!err && !there)) && too_old(c, t)) return gone(c);
     if (err == ERR_NOT_FOUND || (!err && !there))
         return error_set(e, ERR_NOT_FOUND, "t", "%.*s has no blob at %.*s", "%.*s 在 %.*s 没有数据块",
                          STR_ARG(ret->point.code), STR_ARG(str_sub(c->param[1], 0, 40)));
