@@ -22,13 +22,13 @@ struct tls_client {
     bool verify;
     char name[256];
 };
-struct stream {
+struct tls_stream {
     uv_loop_t *loop;
     uv_tcp_t tcp;
     uv_timer_t timer;
     uv_connect_t connect;
     uv_getaddrinfo_t resolve;
-    const struct stream_ops *ops;
+    const struct tls_stream_ops *ops;
     void *ctx;
     const struct tls_client *tls;
     struct addrinfo *found, *next; /* addresses; the one to try next */
@@ -45,7 +45,7 @@ struct stream {
 };
 struct pending {
     uv_write_t req;
-    struct stream *s;
+    struct tls_stream *s;
     size_t n;
     uint8_t bytes[];
 };
@@ -169,7 +169,7 @@ void tls_client_free(struct tls_client *t)
 
 /* ---- the end ---- */
 
-static void maybe_free(struct stream *s)
+static void maybe_free(struct tls_stream *s)
 {
     if (!s->closing || s->tcp_open || s->timer_open || s->resolving) return;
     void (*closed)(void *) = s->closed;
@@ -182,12 +182,12 @@ static void maybe_free(struct stream *s)
 
 static void on_tcp_closed(uv_handle_t *h)
 {
-    struct stream *s = h->data;
+    struct tls_stream *s = h->data;
     s->tcp_open = s->tcp_closing = false;
     maybe_free(s);
 }
 
-static void close_tcp(struct stream *s, uv_close_cb done)
+static void close_tcp(struct tls_stream *s, uv_close_cb done)
 {
     if (!s->tcp_open || s->tcp_closing) return;
     s->tcp_closing = true;
@@ -196,12 +196,12 @@ static void close_tcp(struct stream *s, uv_close_cb done)
 
 static void on_timer_closed(uv_handle_t *h)
 {
-    struct stream *s = h->data;
+    struct tls_stream *s = h->data;
     s->timer_open = false;
     maybe_free(s);
 }
 
-static void lose(struct stream *s, const struct error *why)
+static void lose(struct tls_stream *s, const struct error *why)
 {
     if (s->state == DEAD || s->closing) return;
     s->state = DEAD;
@@ -224,7 +224,7 @@ static const char *zh_of(int status)
     }
 }
 
-static void lose_uv(struct stream *s, int status)
+static void lose_uv(struct tls_stream *s, int status)
 {
     struct error e;
     const char *en = status == UV_EOF ? "the peer closed the connection" : uv_strerror(status);
@@ -233,7 +233,7 @@ static void lose_uv(struct stream *s, int status)
     lose(s, &e);
 }
 
-static void lose_tls(struct stream *s)
+static void lose_tls(struct tls_stream *s)
 {
     struct error e;
     char why[160] = "TLS";
@@ -261,7 +261,7 @@ static void on_written(uv_write_t *req, int status)
     mem_free(w);
 }
 
-static int send_raw(struct stream *s, const uint8_t *p, size_t n)
+static int send_raw(struct tls_stream *s, const uint8_t *p, size_t n)
 {
     uv_buf_t b = uv_buf_init((char *)(uintptr_t)p, (unsigned)n);
     int k = uv_try_write((uv_stream_t *)&s->tcp, &b, 1);
@@ -282,7 +282,7 @@ static int send_raw(struct stream *s, const uint8_t *p, size_t n)
     return 0;
 }
 
-static int flush_tls(struct stream *s)
+static int flush_tls(struct tls_stream *s)
 {
     uint8_t cipher[CHUNK];
     int n, rc = 0;
@@ -290,7 +290,7 @@ static int flush_tls(struct stream *s)
     return rc;
 }
 
-int stream_write(struct stream *s, const void *p, size_t n)
+int tls_stream_write(struct tls_stream *s, const void *p, size_t n)
 {
     if (s->state != UP) return ERR_CLOSED;
     if (n == 0) return 0;
@@ -304,21 +304,21 @@ int stream_write(struct stream *s, const void *p, size_t n)
     return flush_tls(s);
 }
 
-size_t stream_waiting(const struct stream *s)
+size_t tls_stream_waiting(const struct tls_stream *s)
 {
     return s->waiting;
 }
 
 /* ---- bytes from the socket ---- */
 
-static void come_up(struct stream *s)
+static void come_up(struct tls_stream *s)
 {
     s->state = UP;
     uv_timer_stop(&s->timer);
     s->ops->opened(s->ctx);
 }
 
-static bool shake_hands(struct stream *s)
+static bool shake_hands(struct tls_stream *s)
 {
     int n = SSL_do_handshake(s->ssl);
     int why = SSL_get_error(s->ssl, n);
@@ -330,9 +330,9 @@ static bool shake_hands(struct stream *s)
     return s->state == UP;
 }
 
-static void pump_tls(struct stream *s)
+static void pump_tls(struct tls_stream *s)
 {
-    if (s->pumping) return; /* stream_read(on) inside of data() */
+    if (s->pumping) return; /* tls_stream_read(on) inside of data() */
     s->pumping = true;
     bool up = s->state == UP || (s->state == HANDSHAKE && shake_hands(s));
     while (up && s->state == UP && !s->paused && !s->closing) {
@@ -354,13 +354,13 @@ static void pump_tls(struct stream *s)
 
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *b)
 {
-    struct stream *s = h->data;
+    struct tls_stream *s = h->data;
     *b = uv_buf_init((char *)s->buf, sizeof s->buf);
 }
 
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
 {
-    struct stream *s = h->data;
+    struct tls_stream *s = h->data;
     if (n == 0 || s->closing) return;
     if (n < 0) {
         lose_uv(s, (int)n);
@@ -374,7 +374,7 @@ static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
         lose_uv(s, UV_ENOMEM);
 }
 
-void stream_read(struct stream *s, bool on)
+void tls_stream_read(struct tls_stream *s, bool on)
 {
     if (s->paused == !on) return;
     s->paused = !on;
@@ -396,7 +396,7 @@ static bool is_address(const char *host)
     return uv_ip6_addr(host, 0, &a) == 0 || uv_ip4_addr(host, 0, (struct sockaddr_in *)&a) == 0;
 }
 
-static void name_peer(struct stream *s)
+static void name_peer(struct tls_stream *s)
 {
     const char *name = s->tls->name[0] ? s->tls->name : s->host;
     if (is_address(name)) {
@@ -407,7 +407,7 @@ static void name_peer(struct stream *s)
     SSL_set_tlsext_host_name(s->ssl, name);
 }
 
-static int start_tls(struct stream *s)
+static int start_tls(struct tls_stream *s)
 {
     s->ssl = SSL_new(s->tls->ctx);
     s->in = BIO_new(BIO_s_mem());
@@ -427,11 +427,11 @@ static int start_tls(struct stream *s)
     return 0;
 }
 
-static void try_next(struct stream *s);
+static void try_next(struct tls_stream *s);
 
 static void on_try_closed(uv_handle_t *h)
 {
-    struct stream *s = h->data;
+    struct tls_stream *s = h->data;
     s->tcp_open = s->tcp_closing = false;
     if (s->closing)
         maybe_free(s);
@@ -439,7 +439,7 @@ static void on_try_closed(uv_handle_t *h)
         try_next(s);
 }
 
-static void connected(struct stream *s)
+static void connected(struct tls_stream *s)
 {
     uv_tcp_nodelay(&s->tcp, 1);
     uv_tcp_keepalive(&s->tcp, 1, 30);
@@ -459,7 +459,7 @@ static void connected(struct stream *s)
 
 static void on_connect(uv_connect_t *req, int status)
 {
-    struct stream *s = req->data;
+    struct tls_stream *s = req->data;
     if (s->closing || s->state != CONNECTING || s->tcp_closing) return;
     if (status == 0)
         connected(s);
@@ -469,7 +469,7 @@ static void on_connect(uv_connect_t *req, int status)
         lose_uv(s, status);
 }
 
-static int connect_to(struct stream *s, const struct sockaddr *a)
+static int connect_to(struct tls_stream *s, const struct sockaddr *a)
 {
     int rc = uv_tcp_init(s->loop, &s->tcp);
     if (rc) return rc;
@@ -479,7 +479,7 @@ static int connect_to(struct stream *s, const struct sockaddr *a)
     return uv_tcp_connect(&s->connect, &s->tcp, a, on_connect);
 }
 
-static void try_next(struct stream *s)
+static void try_next(struct tls_stream *s)
 {
     struct addrinfo *a = s->next;
     s->next = a->ai_next;
@@ -489,7 +489,7 @@ static void try_next(struct stream *s)
 
 static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *found)
 {
-    struct stream *s = req->data;
+    struct tls_stream *s = req->data;
     s->resolving = false;
     s->found = s->next = found;
     if (s->closing)
@@ -502,7 +502,7 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *foun
         try_next(s);
 }
 
-static int begin(struct stream *s)
+static int begin(struct tls_stream *s)
 {
     union {
         struct sockaddr any;
@@ -524,10 +524,10 @@ static void on_timeout(uv_timer_t *t)
     lose_uv(t->data, UV_ETIMEDOUT);
 }
 
-int stream_open(uv_loop_t *loop, const struct stream_config *c, const struct stream_ops *ops, void *ctx,
-                struct stream **ret, struct error *e)
+int tls_stream_open(uv_loop_t *loop, const struct tls_stream_config *c, const struct tls_stream_ops *ops, void *ctx,
+                    struct tls_stream **ret, struct error *e)
 {
-    struct stream *s = mem_calloc(1, sizeof *s);
+    struct tls_stream *s = mem_calloc(1, sizeof *s);
     if (s == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     s->loop = loop;
     s->ops = ops;
@@ -543,7 +543,7 @@ int stream_open(uv_loop_t *loop, const struct stream_config *c, const struct str
     int rc = begin(s);
     if (rc) {
         s->state = DEAD;
-        stream_close(s, NULL, NULL);
+        tls_stream_close(s, NULL, NULL);
         return error_set(e, ERR_UNAVAILABLE, "", "%s:%u: %s%.0s", "%s:%u：%.0s%s", c->host, c->port, uv_strerror(rc),
                          zh_of(rc));
     }
@@ -551,7 +551,7 @@ int stream_open(uv_loop_t *loop, const struct stream_config *c, const struct str
     return 0;
 }
 
-void stream_close(struct stream *s, void (*closed)(void *arg), void *arg)
+void tls_stream_close(struct tls_stream *s, void (*closed)(void *arg), void *arg)
 {
     if (s->ssl && s->state == UP) {
         SSL_shutdown(s->ssl);

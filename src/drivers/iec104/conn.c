@@ -82,7 +82,7 @@ static void on_timer(uv_timer_t *t)
 {
     struct st_channel *ch = t->data;
     ch->wake_ns = 0;
-    channel_pump(ch);
+    st_pump(ch);
 }
 
 static void wake_at(struct st_channel *ch, uint64_t ns)
@@ -101,10 +101,10 @@ static void earlier(uint64_t *at, uint64_t other)
 
 static void plan_wake(struct st_channel *ch, uint64_t now)
 {
-    uint64_t at = job_deadline(ch);
+    uint64_t at = st_job_deadline(ch);
     if (ch->conn == CONN_UP && !ch->held) {
         earlier(&at, iec104_link_deadline(&ch->link));
-        earlier(&at, station_deadline(ch));
+        earlier(&at, st_proc_deadline(ch));
     }
     if (ch->held) earlier(&at, now + 5 * NS_MS);
     if (ch->conn == CONN_IDLE && wanted(ch)) earlier(&at, ch->retry_ns);
@@ -137,7 +137,7 @@ static void on_stream_closed(void *arg)
     if (ch->closing)
         maybe_free(ch);
     else
-        channel_pump(ch);
+        st_pump(ch);
 }
 
 static void close_stream(struct st_channel *ch)
@@ -145,7 +145,7 @@ static void close_stream(struct st_channel *ch)
     if (ch->conn != CONN_CONNECTING && ch->conn != CONN_UP) return;
     ch->conn = CONN_CLOSING;
     ch->rx_n = 0;
-    stream_close(TAKE(ch->stream), on_stream_closed, ch);
+    tls_stream_close(TAKE(ch->stream), on_stream_closed, ch);
 }
 
 /* To the other host at once, but once until a connection lasts; else after the back-off. */
@@ -176,8 +176,8 @@ static void lost(struct st_channel *ch, const struct error *why, bool was_up)
     st_state(ch, DRIVER_DOWN, &e);
     snprintf(kv, sizeof kv, "retry_ms=%llu err=\"%s\"", (unsigned long long)((ch->retry_ns - now) / NS_MS), e.text);
     h->log(h->ctx, DRIVER_LOG_WARN, "connection lost", kv);
-    data_tell_lost(ch);
-    job_lost(ch, &e);
+    st_data_tell_lost(ch);
+    st_job_lost(ch, &e);
 }
 
 void st_lose(struct st_channel *ch, const struct error *why)
@@ -197,7 +197,7 @@ static void transmit(struct st_channel *ch, const uint8_t *p, size_t n)
     for (size_t at = 0; ch->base.host->trace && iec104_apdu_next(p + at, n - at, &a, NULL) == 1; at += a.used)
         st_trace(ch, DRIVER_TX, p + at, a.used, NULL);
     ch->st.bytes_out += n;
-    if (stream_write(ch->stream, p, n) != ERR_LIMIT) return; /* a broken connection shows up at the next read */
+    if (tls_stream_write(ch->stream, p, n) != ERR_LIMIT) return; /* a broken connection shows up at the next read */
     error_set(&e, ERR_LIMIT, "", "%s:%u does not take what it is sent", "%s:%u 不接收发送的数据",
               ch->cfg.peer[ch->peer].host, ch->cfg.peer[ch->peer].port);
     st_lose(ch, &e);
@@ -228,7 +228,7 @@ static void started(struct st_channel *ch)
     const struct driver_host *h = ch->base.host;
     char kv[360];
     ch->why.code = 0;
-    station_connected(ch);
+    st_proc_connected(ch);
     st_state(ch, DRIVER_UP, NULL);
     snprintf(kv, sizeof kv, "host=%s port=%u", ch->cfg.peer[ch->peer].host, ch->cfg.peer[ch->peer].port);
     h->log(h->ctx, DRIVER_LOG_INFO, "connected", kv);
@@ -239,7 +239,7 @@ static void take_apdu(struct st_channel *ch, const struct iec104_apdu *a, enum i
     if (ch->base.host->trace) st_trace(ch, DRIVER_RX, p, a->used, NULL);
     send_control(ch);
     if (ev == IEC104_EVENT_STARTED) started(ch);
-    if (ev == IEC104_EVENT_ASDU) data_take(ch, a->asdu, a->asdu_n, p, a->used);
+    if (ev == IEC104_EVENT_ASDU) st_data_take(ch, a->asdu, a->asdu_n, p, a->used);
 }
 
 static void broken(struct st_channel *ch, const uint8_t *p, size_t n, const struct error *e)
@@ -290,7 +290,7 @@ static void on_data(void *ctx, const uint8_t *p, size_t n)
         receive(ch);
     }
     ch->pumping = pumping;
-    channel_pump(ch);
+    st_pump(ch);
 }
 
 /* ---- connecting ---- */
@@ -305,30 +305,30 @@ static void on_opened(void *ctx)
     iec104_link_init(&ch->link, &ch->cfg.link, ch->up_ns);
     iec104_link_start(&ch->link, ch->up_ns);
     send_control(ch);
-    if (ch->held) stream_read(ch->stream, false);
-    channel_pump(ch);
+    if (ch->held) tls_stream_read(ch->stream, false);
+    st_pump(ch);
 }
 
 static void on_lost(void *ctx, const struct error *why)
 {
     struct st_channel *ch = ctx;
     st_lose(ch, why);
-    channel_pump(ch);
+    st_pump(ch);
 }
 
 static void start_connect(struct st_channel *ch)
 {
-    static const struct stream_ops ops = {on_opened, on_data, on_lost};
-    struct stream_config c = {.host = ch->cfg.peer[ch->peer].host,
-                              .port = ch->cfg.peer[ch->peer].port,
-                              .connect_ms = ch->cfg.connect_ms,
-                              .tls = ch->cfg.tls,
-                              .out_max = OUT_MAX};
+    static const struct tls_stream_ops ops = {on_opened, on_data, on_lost};
+    struct tls_stream_config c = {.host = ch->cfg.peer[ch->peer].host,
+                                  .port = ch->cfg.peer[ch->peer].port,
+                                  .connect_ms = ch->cfg.connect_ms,
+                                  .tls = ch->cfg.tls,
+                                  .out_max = OUT_MAX};
     struct error e;
     ch->connect_now = false;
     if (ch->up_ns) ch->st.reconnects++;
     st_state(ch, DRIVER_CONNECTING, ch->why.code ? &ch->why : NULL);
-    if (stream_open(ch->timer.loop, &c, &ops, ch, &ch->stream, &e))
+    if (tls_stream_open(ch->timer.loop, &c, &ops, ch, &ch->stream, &e))
         lost(ch, &e, false);
     else
         ch->conn = CONN_CONNECTING;
@@ -361,17 +361,17 @@ static void link_time(struct st_channel *ch, uint64_t now)
 static void pump_once(struct st_channel *ch)
 {
     uint64_t now = st_now(ch);
-    bool free_sink = data_flush(ch);
+    bool free_sink = st_data_flush(ch);
     if (free_sink && ch->rx_n) receive(ch);
     link_time(ch, now);
     connection(ch, now);
-    job_pump(ch, now);
-    if (!ch->held) station_pump(ch, now);
+    st_job_pump(ch, now);
+    if (!ch->held) st_proc_pump(ch, now);
     send_control(ch);
 }
 
 /* Callbacks may ask for more while it runs: then once more, but not for ever. */
-void channel_pump(struct st_channel *ch)
+void st_pump(struct st_channel *ch)
 {
     ch->again = true;
     if (ch->pumping || ch->closing) return;
@@ -488,7 +488,7 @@ void st_close(struct driver_channel *base, driver_closed *closed, void *arg)
     ch->closed_arg = arg;
     ch->tell_lost = false;
     ch->nbatch = 0;
-    job_cancel_all(ch);
+    st_job_cancel_all(ch);
     close_stream(ch);
     ch->st.state = DRIVER_OFF;
     uv_close((uv_handle_t *)&ch->timer, on_timer_closed);

@@ -71,7 +71,7 @@ static void measure_clock(struct st_channel *ch, struct st_station *s, int64_t b
 
 /* ---- batches ---- */
 
-void data_tell(struct st_channel *ch, const struct sample *s)
+void st_data_tell(struct st_channel *ch, const struct sample *s)
 {
     void *items = ch->batch;
     if (!mem_grow(&items, &ch->batch_cap, ch->nbatch + 1, sizeof *s)) return;
@@ -85,7 +85,7 @@ static void tell_bad(struct st_channel *ch, struct st_point *p, enum quality_rea
     p->last.point = p->num;
     p->last.quality = QUALITY_BAD;
     p->last.flags = (uint16_t)why;
-    data_tell(ch, &p->last);
+    st_data_tell(ch, &p->last);
 }
 
 static bool is_bad(const struct st_point *p, enum quality_reason why)
@@ -116,7 +116,7 @@ static void hold(struct st_channel *ch)
     ch->held = true;
     ch->held_ns = st_now(ch);
     if (ch->stream && ch->conn == CONN_UP) {
-        stream_read(ch->stream, false);
+        tls_stream_read(ch->stream, false);
         iec104_link_pause(&ch->link);
     }
 }
@@ -125,14 +125,14 @@ static void go_on(struct st_channel *ch)
 {
     if (!ch->held) return;
     ch->held = false;
-    job_delayed(ch, st_now(ch) - ch->held_ns);
-    station_delayed(ch, st_now(ch) - ch->held_ns);
+    st_job_delayed(ch, st_now(ch) - ch->held_ns);
+    st_proc_delayed(ch, st_now(ch) - ch->held_ns);
     if (!ch->stream || ch->conn != CONN_UP) return;
     iec104_link_resume(&ch->link, st_now(ch));
-    stream_read(ch->stream, true);
+    tls_stream_read(ch->stream, true);
 }
 
-bool data_flush(struct st_channel *ch)
+bool st_data_flush(struct st_channel *ch)
 {
     const struct driver_host *h = ch->base.host;
     while (ch->nbatch || tell_some(ch)) {
@@ -147,17 +147,17 @@ bool data_flush(struct st_channel *ch)
     return true;
 }
 
-void data_tell_lost(struct st_channel *ch)
+void st_data_tell_lost(struct st_channel *ch)
 {
     for (size_t i = 0; i < ch->npoints; i++) ch->points[i].fresh = ch->points[i].told_missing = false;
     for (size_t i = 0; i < ch->objects_size; i++) ch->objects[i].fresh = false;
     ch->tell_lost = true;
     ch->tell_at = 0;
-    data_flush(ch);
+    st_data_flush(ch);
 }
 
 /* After an interrogation: what did not come in it. */
-void data_tell_missing(struct st_channel *ch, uint16_t ca)
+void st_data_tell_missing(struct st_channel *ch, uint16_t ca)
 {
     for (size_t i = 0; i < ch->npoints; i++) {
         struct st_point *p = &ch->points[i];
@@ -165,7 +165,7 @@ void data_tell_missing(struct st_channel *ch, uint16_t ca)
         p->told_missing = true;
         tell_bad(ch, p, REASON_NO_DATA);
     }
-    data_flush(ch);
+    st_data_flush(ch);
 }
 
 /* ---- objects ---- */
@@ -205,7 +205,7 @@ static void show(struct st_channel *ch, struct st_point *p, const struct iec104_
     p->told_missing = false;
     if (!(s.flags & SAMPLE_FLAG_BACKFILL)) p->last = s;
     ch->devices[p->device].last_ok_us = now;
-    data_tell(ch, &s);
+    st_data_tell(ch, &s);
 }
 
 static void remember(struct st_object *b, const struct iec104_asdu *a, const uint8_t *raw, int64_t now)
@@ -246,7 +246,7 @@ static void take_object(struct st_channel *ch, const struct iec104_asdu *a, unsi
         i = p->next;
         if (fits(p, a->type)) show(ch, p, a->type, &o, now, stamped ? &stamp : NULL, s);
     }
-    job_object(ch, a->ca, o.ioa);
+    st_job_object(ch, a->ca, o.ioa);
 }
 
 static void take_values(struct st_channel *ch, const struct iec104_asdu *a)
@@ -257,17 +257,17 @@ static void take_values(struct st_channel *ch, const struct iec104_asdu *a)
     if (s) s->last_ok_us = now;
     if (a->test) return; /* a test changes nothing */
     for (unsigned k = 0; k < a->count; k++) take_object(ch, a, k, s, now);
-    data_flush(ch);
+    st_data_flush(ch);
 }
 
 /* The station began anew: what it told before may be wrong by now. */
 static void take_restart(struct st_channel *ch, const struct iec104_asdu *a)
 {
     struct st_station *s = st_station_find(ch, a->ca);
-    if (s && s->wanted && s->proc[PROC_GENERAL].done) station_want(ch, s, PROC_GENERAL);
+    if (s && s->wanted && s->proc[PROC_GENERAL].done) st_proc_want(ch, s, PROC_GENERAL);
 }
 
-void data_take(struct st_channel *ch, const uint8_t *asdu, size_t n, const uint8_t *frame, size_t frame_n)
+void st_data_take(struct st_channel *ch, const uint8_t *asdu, size_t n, const uint8_t *frame, size_t frame_n)
 {
     struct iec104_asdu a;
     struct error e = {0};
@@ -284,11 +284,11 @@ void data_take(struct st_channel *ch, const uint8_t *asdu, size_t n, const uint8
         take_restart(ch, &a);
     else if (a.type->direction == IEC104_MONITOR && a.cause < IEC104_UNKNOWN_TYPE)
         take_values(ch, &a);
-    else if (!station_answer(ch, &a, &o))
-        job_answer(ch, &a, &o);
+    else if (!st_proc_answer(ch, &a, &o))
+        st_job_answer(ch, &a, &o);
 }
 
-void data_show(struct st_channel *ch, size_t point)
+void st_data_show(struct st_channel *ch, size_t point)
 {
     struct st_point *p = &ch->points[point];
     const struct st_object *b = p->object ? &ch->objects[p->object - 1] : NULL;

@@ -9,7 +9,7 @@
  *   data.c      ASDUs that come: values, quality, time; batches; what is told after a loss
  *   station.c   interrogations, counters and clock of each common address
  *   job.c       write, read, test, browse
- * Heart: channel_pump() does what can be done now and sets the one timer; after every event, at any time.
+ * Heart: st_pump() does what can be done now and sets the one timer; after every event, at any time.
  *
  * Object  one (common address, object address) that was seen or is wanted: its last element raw, and the points that
  *         show it. Objects that no point wants are kept up to ST_OBJECTS_MAX for browsing.
@@ -156,7 +156,7 @@ struct st_channel {
     struct st_config cfg;
     struct driver_status st;
     enum st_conn conn;
-    struct stream *stream;
+    struct tls_stream *stream;
     struct iec104_link link;
     unsigned peer; /* which host is tried or connected */
     uint64_t retry_ns, up_ns, wake_ns, used_ns;
@@ -213,7 +213,7 @@ struct st_station *st_station_add(struct st_channel *ch, uint16_t ca);
 uint64_t st_now(const struct st_channel *ch);
 void st_state(struct st_channel *ch, enum driver_state s, const struct error *why);
 void st_refresh_state(struct st_channel *ch);
-void channel_pump(struct st_channel *ch);
+void st_pump(struct st_channel *ch);
 void st_lose(struct st_channel *ch, const struct error *why);
 bool st_started(const struct st_channel *ch);
 /* One object, if the window is open; false: later. */
@@ -223,12 +223,12 @@ int st_open(const struct driver_host *host, const struct options *o, struct driv
 void st_close(struct driver_channel *base, driver_closed *closed, void *arg);
 
 /* data.c */
-void data_take(struct st_channel *ch, const uint8_t *asdu, size_t n, const uint8_t *frame, size_t frame_n);
-bool data_flush(struct st_channel *ch);                        /* false: the sink is full */
-void data_tell(struct st_channel *ch, const struct sample *s); /* into the batch */
-void data_tell_lost(struct st_channel *ch);
-void data_tell_missing(struct st_channel *ch, uint16_t ca);
-void data_show(struct st_channel *ch, size_t point); /* a point that was added: what is known of its object */
+void st_data_take(struct st_channel *ch, const uint8_t *asdu, size_t n, const uint8_t *frame, size_t frame_n);
+bool st_data_flush(struct st_channel *ch);                        /* false: the sink is full */
+void st_data_tell(struct st_channel *ch, const struct sample *s); /* into the batch */
+void st_data_tell_lost(struct st_channel *ch);
+void st_data_tell_missing(struct st_channel *ch, uint16_t ca);
+void st_data_show(struct st_channel *ch, size_t point); /* a point that was added: what is known of its object */
 void st_object_get(const struct st_object *b, struct iec104_object *ret);
 int64_t st_local_us(const struct st_channel *ch, int64_t utc_us);
 struct iec104_time st_time(const struct st_channel *ch);
@@ -236,22 +236,22 @@ struct iec104_time st_time(const struct st_channel *ch);
 int64_t st_clock_behind(const struct st_station *s);
 
 /* station.c */
-void station_connected(struct st_channel *ch);
-void station_want(struct st_channel *ch, struct st_station *s, enum st_procedure p);
-void station_pump(struct st_channel *ch, uint64_t now);
-uint64_t station_deadline(const struct st_channel *ch);
-void station_delayed(struct st_channel *ch, uint64_t ns);
+void st_proc_connected(struct st_channel *ch);
+void st_proc_want(struct st_channel *ch, struct st_station *s, enum st_procedure p);
+void st_proc_pump(struct st_channel *ch, uint64_t now);
+uint64_t st_proc_deadline(const struct st_channel *ch);
+void st_proc_delayed(struct st_channel *ch, uint64_t ns);
 /* An answer to an interrogation or a clock command; true: it was one of ours. */
-bool station_answer(struct st_channel *ch, const struct iec104_asdu *a, const struct iec104_object *o);
+bool st_proc_answer(struct st_channel *ch, const struct iec104_asdu *a, const struct iec104_object *o);
 
 /* job.c */
-void job_pump(struct st_channel *ch, uint64_t now);
-uint64_t job_deadline(const struct st_channel *ch);
-bool job_answer(struct st_channel *ch, const struct iec104_asdu *a, const struct iec104_object *o);
-void job_object(struct st_channel *ch, uint16_t ca, uint32_t ioa); /* a value came */
-void job_delayed(struct st_channel *ch, uint64_t ns); /* nothing was read for so long: answers are awaited longer */
-void job_lost(struct st_channel *ch, const struct error *e);
-void job_cancel_all(struct st_channel *ch);
+void st_job_pump(struct st_channel *ch, uint64_t now);
+uint64_t st_job_deadline(const struct st_channel *ch);
+bool st_job_answer(struct st_channel *ch, const struct iec104_asdu *a, const struct iec104_object *o);
+void st_job_object(struct st_channel *ch, uint16_t ca, uint32_t ioa); /* a value came */
+void st_job_delayed(struct st_channel *ch, uint64_t ns); /* nothing was read for so long: answers are awaited longer */
+void st_job_lost(struct st_channel *ch, const struct error *e);
+void st_job_cancel_all(struct st_channel *ch);
 void st_write(struct driver_channel *base, const struct driver_write *w);
 void st_read(struct driver_channel *base, const struct driver_device *device, const struct driver_point *points,
              size_t n, driver_read_done *done, void *arg);

@@ -52,7 +52,7 @@ static void push(struct st_channel *ch, struct st_job *j)
     while (*p) p = &(*p)->next;
     *p = j;
     if (ch->conn != CONN_UP) ch->connect_now = true;
-    channel_pump(ch);
+    st_pump(ch);
 }
 
 static void unlink_job(struct st_channel *ch, struct st_job *j)
@@ -78,7 +78,7 @@ static void end_write(struct st_channel *ch, struct st_job *j, enum driver_outco
             p->last.time_us = utc(ch);
             p->last.quality = QUALITY_GOOD;
             p->last.flags = REASON_NONE;
-            data_tell(ch, &p->last);
+            st_data_tell(ch, &p->last);
         } else if (p->fresh) {
             r.has_readback = true;
             r.readback = p->last;
@@ -88,7 +88,7 @@ static void end_write(struct st_channel *ch, struct st_job *j, enum driver_outco
     if (outcome == DRIVER_DONE) ch->st.writes++;
     j->done.write(j->arg, &r);
     job_free(j);
-    data_flush(ch);
+    st_data_flush(ch);
 }
 
 static void end_read(struct st_channel *ch, struct st_job *j, const struct error *e)
@@ -324,7 +324,7 @@ static bool interrogated(struct st_channel *ch, uint16_t ca)
     struct st_station *s = st_station_add(ch, ca);
     if (s == NULL) return true;
     if (s->proc[PROC_GENERAL].done && s->proc[PROC_GENERAL].step == STEP_IDLE) return true;
-    station_want(ch, s, PROC_GENERAL);
+    st_proc_want(ch, s, PROC_GENERAL);
     return false;
 }
 
@@ -591,7 +591,7 @@ static struct st_job *ripe(const struct st_channel *ch, uint64_t now)
 }
 
 /* Callbacks may change the list, so it is walked anew after each that went away. */
-void job_pump(struct st_channel *ch, uint64_t now)
+void st_job_pump(struct st_channel *ch, uint64_t now)
 {
     struct st_job *j, *next;
     while ((j = ripe(ch, now)) != NULL) {
@@ -610,7 +610,7 @@ void job_pump(struct st_channel *ch, uint64_t now)
     }
 }
 
-uint64_t job_deadline(const struct st_channel *ch)
+uint64_t st_job_deadline(const struct st_channel *ch)
 {
     uint64_t first = UINT64_MAX;
     for (const struct st_job *j = ch->jobs; j; j = j->next) {
@@ -620,13 +620,13 @@ uint64_t job_deadline(const struct st_channel *ch)
     return first;
 }
 
-void job_delayed(struct st_channel *ch, uint64_t ns)
+void st_job_delayed(struct st_channel *ch, uint64_t ns)
 {
     for (struct st_job *j = ch->jobs; j; j = j->next)
         if (j->answer_ns) j->answer_ns += ns;
 }
 
-bool job_answer(struct st_channel *ch, const struct iec104_asdu *a, const struct iec104_object *o)
+bool st_job_answer(struct st_channel *ch, const struct iec104_asdu *a, const struct iec104_object *o)
 {
     struct st_job *j = find_write(ch, a, o->ioa);
     if (j) {
@@ -643,14 +643,14 @@ bool job_answer(struct st_channel *ch, const struct iec104_asdu *a, const struct
     return false;
 }
 
-void job_object(struct st_channel *ch, uint16_t ca, uint32_t ioa)
+void st_job_object(struct st_channel *ch, uint16_t ca, uint32_t ioa)
 {
     for (struct st_job *j = ch->jobs; j; j = j->next)
         if (j->kind == JOB_READ && j->answer_ns && j->points[j->at].at.ca == ca && j->points[j->at].at.ioa == ioa)
             j->answer_ns = 0; /* the pump finds it */
 }
 
-void job_lost(struct st_channel *ch, const struct error *e)
+void st_job_lost(struct st_channel *ch, const struct error *e)
 {
     struct st_job *list = TAKE(ch->jobs), *j;
     while ((j = list) != NULL) {
@@ -659,9 +659,9 @@ void job_lost(struct st_channel *ch, const struct error *e)
     }
 }
 
-void job_cancel_all(struct st_channel *ch)
+void st_job_cancel_all(struct st_channel *ch)
 {
     struct error e;
     error_set(&e, ERR_CANCELLED, "", "the channel was closed", "通道已关闭");
-    job_lost(ch, &e);
+    st_job_lost(ch, &e);
 }

@@ -220,7 +220,7 @@ static void abandon(struct build *b)
 static void show_new(struct st_channel *ch, const bool *fresh)
 {
     for (size_t i = 0; i < ch->npoints; i++)
-        if (fresh[i]) data_show(ch, i);
+        if (fresh[i]) st_data_show(ch, i);
 }
 
 int st_set(struct st_channel *ch, const struct driver_device *devices, size_t nd, const struct driver_point *points,

@@ -20,7 +20,7 @@ static bool at_start(const struct st_channel *ch, enum st_procedure p)
     return p == PROC_GENERAL || (p == PROC_CLOCK ? ch->cfg.clock : ch->cfg.counters);
 }
 
-void station_connected(struct st_channel *ch)
+void st_proc_connected(struct st_channel *ch)
 {
     for (size_t i = 0; i < ch->nstations; i++) {
         struct st_station *s = &ch->stations[i];
@@ -29,7 +29,7 @@ void station_connected(struct st_channel *ch)
     }
 }
 
-void station_want(struct st_channel *ch, struct st_station *s, enum st_procedure p)
+void st_proc_want(struct st_channel *ch, struct st_station *s, enum st_procedure p)
 {
     if (s->proc[p].step == STEP_IDLE) s->proc[p].step = STEP_WANTED;
 }
@@ -56,7 +56,7 @@ static void finish(struct st_channel *ch, struct st_station *s, enum st_procedur
     s->trouble.code = 0;
     if (p != PROC_CLOCK) ch->st.polls++;
     if (p == PROC_CLOCK) s->nclock = 0; /* measured anew */
-    if (p == PROC_GENERAL) data_tell_missing(ch, s->ca);
+    if (p == PROC_GENERAL) st_data_tell_missing(ch, s->ca);
     st_refresh_state(ch);
 }
 
@@ -68,7 +68,7 @@ static void fail(struct st_channel *ch, struct st_station *s, enum st_procedure 
     error_set(&s->trouble, ERR_DEVICE, "", "common address %u: %s%.0s %s%.0s", "公共地址 %u：%.0s%s%.0s%s", ca,
               procs[p].en, procs[p].zh, en, zh);
     h->log(h->ctx, DRIVER_LOG_WARN, "a procedure of the station failed", s->trouble.text);
-    if (p == PROC_GENERAL) data_tell_missing(ch, ca);
+    if (p == PROC_GENERAL) st_data_tell_missing(ch, ca);
     st_refresh_state(ch);
 }
 
@@ -108,7 +108,7 @@ static void overdue(struct st_channel *ch, struct st_station *s, uint64_t now)
     }
 }
 
-void station_pump(struct st_channel *ch, uint64_t now)
+void st_proc_pump(struct st_channel *ch, uint64_t now)
 {
     for (size_t i = 0; i < ch->nstations && st_started(ch); i++) {
         struct st_station *s = &ch->stations[i];
@@ -119,7 +119,7 @@ void station_pump(struct st_channel *ch, uint64_t now)
     }
 }
 
-uint64_t station_deadline(const struct st_channel *ch)
+uint64_t st_proc_deadline(const struct st_channel *ch)
 {
     uint64_t first = UINT64_MAX;
     for (size_t i = 0; i < ch->nstations && st_started(ch); i++) {
@@ -158,7 +158,7 @@ static void refused(struct st_channel *ch, struct st_station *s, enum st_procedu
     fail(ch, s, p, en, zh);
 }
 
-bool station_answer(struct st_channel *ch, const struct iec104_asdu *a, const struct iec104_object *o)
+bool st_proc_answer(struct st_channel *ch, const struct iec104_asdu *a, const struct iec104_object *o)
 {
     struct st_station *s = st_station_find(ch, a->ca);
     int p = 0;
@@ -175,7 +175,7 @@ bool station_answer(struct st_channel *ch, const struct iec104_asdu *a, const st
     return true;
 }
 
-void station_delayed(struct st_channel *ch, uint64_t ns)
+void st_proc_delayed(struct st_channel *ch, uint64_t ns)
 {
     for (size_t i = 0; i < ch->nstations; i++)
         for (int p = 0; p < PROC_COUNT; p++)

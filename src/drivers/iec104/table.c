@@ -320,7 +320,7 @@ static int channel_set(struct driver_channel *base, const struct driver_device *
 {
     struct st_channel *ch = (struct st_channel *)base;
     int rc = st_set(ch, devices, nd, points, np, e);
-    if (rc == 0) channel_pump(ch);
+    if (rc == 0) st_pump(ch);
     return rc;
 }
 

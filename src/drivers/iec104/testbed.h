@@ -2,6 +2,7 @@
  * misbehave, and a host that keeps what is published. All in one thread, on a port that the system chose.
  * Functions are static: each test program includes this once. */
 #pragma once
+#include <signal.h>
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -348,6 +349,7 @@ BED void bed_state(void *ctx, enum driver_state s, const struct error *why)
 BED struct bed *bed_new(void)
 {
     struct bed *b = mem_calloc(1, sizeof *b);
+    signal(SIGPIPE, SIG_IGN); /* as the program does */
     uv_loop_init(&b->loop);
     arena_init(&b->arena, 16 << 20);
     b->cas[0] = 1, b->ncas = 1;
