@@ -357,6 +357,45 @@ TEST(moving_a_class)
     end(&b);
 }
 
+static void put_blob(struct bench *b, uint32_t point, int64_t t, uint64_t id)
+{
+    struct sample s = {.time_us = t, .point = point, .type = SAMPLE_BLOB, .v.u = id};
+    CHECK_INT(b->st->ops->append(b->st, &s, 1, &b->e), 0);
+}
+
+TEST(blobs_stay_here)
+{
+    struct bench b;
+    uint8_t slot = 0;
+    struct sample s;
+    REQUIRE(begin(&b));
+    CHECK_INT(b.st->ops->classify(b.st, (uint32_t[]){7, 8}, (uint8_t[]){1, 1}, 2), 0);
+    engines(&b, 1);
+    classes(&b, "0000-0", "", "");
+    CHECK_INT(ts_router_slot(b.st, "0000-0", &slot), 0);
+    CHECK_INT(ts_router_places(b.st, 7) & 1, 1); /* from before */
+    CHECK_INT(ts_router_switch(b.st, 1, slot, (uint32_t[]){7, 8}, 2, &b.e), 0);
+    CHECK_INT(ts_router_places(b.st, 7) & 1, 0);
+    put(&b, 7, 10, 1);
+    put_blob(&b, 7, 20, UINT64_C(5) << 32);
+    put(&b, 7, 30, 3);
+    settle(&b, "0000-0");
+    CHECK_INT(b.remote[0]->n, 2);
+    CHECK_INT(b.own->n, 1);
+    CHECK_INT(all(&b, 7).n, 3); /* in one order */
+    CHECK(b.st->ops->before(b.st, 7, 25, &s) == 0 && s.type == SAMPLE_BLOB && s.v.u == UINT64_C(5) << 32);
+    b.st->ops->close(b.st);
+    REQUIRE(up(&b) == 0); /* the map remembers */
+    engines(&b, 1);
+    CHECK_INT(all(&b, 7).n, 3);
+    CHECK_INT(ts_router_places(b.st, 8) & 1, 0);
+    CHECK_INT(ts_router_switch(b.st, 1, slot, (uint32_t[]){7, 8}, 2, &b.e), 0); /* moving the class leaves them */
+    CHECK_INT(ts_router_places(b.st, 7), 1 << slot | 1);
+    CHECK_INT(ts_router_places(b.st, 8), 1 << slot);
+    CHECK_INT(all(&b, 7).n, 3);
+    end(&b);
+}
+
 /* One model for all places: whatever is switched, fails or restarts, the same samples are read. */
 static void compare(struct bench *b, struct mem_store *model, uint32_t point, struct dice *d)
 {

@@ -144,7 +144,9 @@ static inline int mem_string_get(struct ts_store *st, uint64_t id, char *out, si
 
 static inline void mem_stats(struct ts_store *st, struct ts_stats *ret)
 {
-    *ret = (struct ts_stats){.samples_head = ((struct mem_store *)st)->n};
+    const struct mem_store *m = (const struct mem_store *)st;
+    *ret = (struct ts_stats){.samples_head = m->n};
+    for (size_t i = 0; i < m->n; i++) ret->bytes_blobs += m->s[i].type == SAMPLE_BLOB;
 }
 static inline int mem_summary(struct ts_store *st, uint32_t point, int64_t from, int64_t to, bool step,
                               struct ts_summary *ret, struct error *e)
