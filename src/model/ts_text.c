@@ -24,7 +24,8 @@ int ts_text(struct ts_store *st, const struct sample *s, char *out, size_t cap, 
     struct ts_blob b;
     if (s->type == SAMPLE_STRING) return st->ops->string_get(st, s->v.u, out, cap, ret_n);
     if (s->type != SAMPLE_BLOB) return ERR_NOT_FOUND;
-    int rc = ts_blob_of(st, s, &b, NULL, NULL);
+    /* a value that is held on has another time than its blob */
+    int rc = st->ops->blob_get ? st->ops->blob_get(st, s->v.u, &b, NULL, NULL) : ERR_NOT_FOUND;
     if (!rc) snprintf(text, sizeof text, "blob:%s:%llu", b.type, (unsigned long long)b.size);
     *ret_n = strlen(text);
     if (*ret_n > cap) return ERR_TOO_LARGE;
