@@ -1,10 +1,17 @@
-/* ua_custom.h - structures that only the server knows: decoded and encoded by their definition at run time
- * (DataTypeDefinition, OPC 10000-3, 8.48-8.52; encoding OPC 10000-6, 5.2.7: plain, with optional fields, unions).
+/* ua_custom.h - values as JSON and back, and structures that only the server knows: decoded and encoded by their
+ * definition at run time (DataTypeDefinition, OPC 10000-3, 8.48 to 8.52; encoding OPC 10000-6, 5.2.7: plain, with
+ * optional fields, unions, with subtyped values).
  *
  * The owner reads the DataTypeDefinition attribute of the types that it meets and hands them in as a catalogue.
- * Values become JSON: numbers, texts, {} and []. DateTime: RFC 3339; ByteString: base64; Int64 and UInt64: numbers
- * when exact in JSON, else texts; NodeId, Guid, QualifiedName: their text forms; LocalizedText: its text;
- * StatusCode: {"code", "name"}; non-finite floats: "NaN", "Infinity", "-Infinity". Pure; bounded by depth and arena. */
+ *   numbers                numbers; integers beyond 2^53 texts; "NaN", "Infinity", "-Infinity"
+ *   DateTime               RFC 3339 text, null for none;    ByteString: base64;    null texts: null
+ *   NodeId, Guid, names    their text forms;    LocalizedText: its text (in: also {"locale", "text"})
+ *   StatusCode             {"code", "name"} (in: also a number or a name)
+ *   DataValue              {"value", "status", "source_time", "server_time"}
+ *   structures             objects, members named as in the definition (standard ones: as in ua_service.h)
+ *   unknown extension      {"type": encoding id, "body": base64 or XML}
+ *   arrays                 arrays; dimensions nest
+ * Pure; bounded by depth (UA_DEPTH_MAX) and arena. */
 #pragma once
 #include "base/json.h"
 #include "proto/opcua/ua_service.h"
@@ -17,13 +24,16 @@ struct ua_catalogue {
     unsigned (*builtin)(void *ctx, const struct ua_nodeid *data_type);
     void *ctx;
 };
-/* Any variant as JSON; extension objects by the catalogue (may be NULL: then {"type", "body" in base64}). */
+/* ERR_TOO_LARGE: the arena's maximum. A body that does not fit its definition is shown as an unknown one. */
 MUST_CHECK int ua_variant_json(struct arena *a, const struct ua_variant *v, const struct ua_catalogue *c,
                                struct json **ret);
 MUST_CHECK int ua_value_json(struct arena *a, unsigned type, const void *value, const struct ua_catalogue *c,
                              struct json **ret);
-/* JSON -> a value of a built-in type (scalar or array, one dimension), or a structure by its definition. For writes. */
+
+/* JSON -> a value of a built-in type or a structure of ours (scalar or array of one dimension), for writes. The error
+ * names the place: "[2].low". */
 MUST_CHECK int ua_json_variant(struct arena *a, const struct json *j, unsigned type, struct ua_variant *ret,
                                struct error *e);
+/* JSON -> a structure by its definition: an extension object with the definition's default encoding. */
 MUST_CHECK int ua_json_structure(struct arena *a, const struct json *j, const struct ua_structure_definition *def,
                                  const struct ua_catalogue *c, struct ua_extension *ret, struct error *e);

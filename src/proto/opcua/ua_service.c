@@ -51,17 +51,39 @@ unsigned ua_type_of_binary(const struct ua_nodeid *id)
     return 0;
 }
 
+/* Simple types of the standard that are others by another name (OPC 10000-5, 12; OPC 10000-6 A.3). */
+static const uint16_t simple[][2] = {
+    {26, UA_VARIANT},       /* Number */
+    {27, UA_VARIANT},       /* Integer */
+    {28, UA_VARIANT},       /* UInteger */
+    {29, UA_INT32},         /* Enumeration */
+    {30, UA_BYTESTRING},    /* Image */
+    {288, UA_UINT32},       /* IntegerId */
+    {289, UA_UINT32},       /* Counter */
+    {290, UA_DOUBLE},       /* Duration */
+    {291, UA_STRING},       /* NumericRange */
+    {293, UA_DATETIME},     /* Date */
+    {294, UA_DATETIME},     /* UtcTime */
+    {295, UA_STRING},       /* LocaleId */
+    {256, UA_INT32},        /* IdType */
+    {257, UA_INT32},        /* NodeClass */
+    {852, UA_INT32},        /* ServerState */
+    {11737, UA_UINT64},     /* BitFieldMaskDataType */
+    {12077, UA_INT32},      /* AxisScaleEnumeration */
+    {12877, UA_STRING},     /* NormalizedString */
+    {12878, UA_STRING},     /* DecimalString */
+    {12879, UA_STRING},     /* DurationString */
+    {12880, UA_STRING},     /* TimeString */
+    {12881, UA_STRING},     /* DateString */
+    {16307, UA_BYTESTRING}, /* AudioDataType */
+};
 unsigned ua_type_of_data_type(const struct ua_nodeid *id)
 {
     if (id->ns != 0 || id->kind != UA_ID_NUMBER) return 0;
     if (id->i > 0 && id->i < UA_BUILTIN_COUNT) return id->i;
+    for (size_t i = 0; i < sizeof simple / sizeof *simple; i++)
+        if (simple[i][0] == id->i) return simple[i][1];
     switch (id->i) {
-    case 29: return UA_INT32;     /* Enumeration */
-    case 290: return UA_DOUBLE;   /* Duration */
-    case 294: return UA_DATETIME; /* UtcTime */
-    case 295: return UA_STRING;   /* LocaleId */
-    case 288: return UA_UINT32;   /* IntegerId */
-    case 289: return UA_UINT32;   /* Counter */
 #define X(id, text, type_id, binary_id) \
     case type_id: return UA_T_##id;
         UA_STRUCTURES(X)
