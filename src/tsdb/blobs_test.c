@@ -1,5 +1,7 @@
 /* Blobs: what is acknowledged comes back byte for byte, whatever happens to power, calls, memory and bits; files go by
  * age and by size; snapshots, disk use, previews and scrubs know of them. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "base/test.h"
@@ -646,5 +648,79 @@ TEST(a_snapshot_has_the_bytes_of_its_moment)
     CHECK_INT(damaged(&copy), 0);
     end(&copy);
     CHECK_INT(files_of(p.fs).n, 0); /* the last reader is gone */
+    end(&p);
+}
+
+/* ---- all at once ---- */
+enum { PUTTERS = 3, PUTS = 40 };
+struct putter {
+    struct plant *p;
+    pthread_t thread;
+    uint32_t point;
+    uint64_t id[PUTS];
+    atomic_uint n;
+    const uint8_t *bytes;
+};
+
+static size_t length_of(uint32_t point, uint32_t i)
+{
+    return 500 * point + i;
+}
+
+static void *put_many(void *arg)
+{
+    struct putter *x = arg;
+    for (uint32_t i = 0; i < PUTS; i++) {
+        struct error e;
+        struct str b = str_make((const char *)x->bytes + x->point, length_of(x->point, i));
+        CHECK_INT(x->p->st->ops->blob_put(x->p->st, x->point, T0 + i, "a/b", b, &x->id[i], &e), 0);
+        atomic_store(&x->n, i + 1);
+    }
+    return NULL;
+}
+
+static void read_back(struct putter *x)
+{
+    uint32_t n = atomic_load(&x->n);
+    for (uint32_t i = 0; i < n; i++) {
+        struct ts_blob b = {0};
+        struct buf out;
+        struct error e;
+        buf_init(&out, TS_BLOB_MAX);
+        CHECK_INT(x->p->st->ops->blob_get(x->p->st, x->id[i], &b, &out, &e), 0);
+        CHECK(b.point == x->point && b.time_us == T0 + i && out.n == length_of(x->point, i));
+        CHECK(out.n == 0 || memcmp(out.p, x->bytes + x->point, out.n) == 0);
+        buf_fini(&out);
+    }
+}
+
+TEST(threads)
+{
+    struct plant p;
+    static struct putter x[PUTTERS];
+    begin(&p);
+    const uint8_t *bytes = (const uint8_t *)make(1, 4000).p;
+    for (uint32_t k = 0; k < PUTTERS; k++) {
+        x[k] = (struct putter){.p = &p, .point = k + 1, .bytes = bytes};
+        CHECK_INT(pthread_create(&x[k].thread, NULL, put_many, &x[k]), 0);
+    }
+    for (bool busy = true; busy;) {
+        struct ts_snapshot *s = NULL;
+        struct ts_scrub scrub = {0};
+        struct used u = {0};
+        struct ts_stats stats;
+        busy = false;
+        for (int k = 0; k < PUTTERS; k++) busy |= atomic_load(&x[k].n) < PUTS;
+        for (int k = 0; k < PUTTERS; k++) read_back(&x[k]);
+        CHECK_INT(p.st->admin->usage(p.st, use, &u, &p.e), 0);
+        CHECK_INT(p.st->admin->scrub(p.st, &scrub, 1 << 20, &p.e), 0);
+        CHECK_INT(p.st->ops->enforce(p.st, &p.e), 0);
+        CHECK_INT(p.st->admin->snapshot(p.st, &s, &p.e), 0);
+        if (s) s->ops->end(s);
+        p.st->ops->stats(p.st, &stats);
+        CHECK_INT(stats.damaged_blocks, 0);
+    }
+    for (int k = 0; k < PUTTERS; k++) pthread_join(x[k].thread, NULL);
+    for (int k = 0; k < PUTTERS; k++) read_back(&x[k]);
     end(&p);
 }

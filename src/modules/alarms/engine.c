@@ -199,8 +199,7 @@ static void take_value(struct engine *g, struct watched *w, const struct sample 
 {
     double v = sample_number(s);
     w->arrived_us = g->mono_us;
-    w->has_value = !isnan(v);
-    w->value = v;
+    if (s->type != SAMPLE_BLOB) w->has_value = !isnan(v), w->value = v; /* a picture says nothing about limits */
     if (wanted(w, ALARM_BAD)) reading(g, w, ALARM_BAD, ALARM_INSIDE);
     if (alarm_active((enum alarm_state)w->c[ALARM_STALE].state)) {
         input(g, w, ALARM_STALE, ALARM_CLEAR);
