@@ -6,6 +6,7 @@
 #include "sim/sim.h"
 #include "base/mem.h"
 #include "io/clock.h"
+#include "sim/iec104.h"
 
 #define BEAT_MS 200
 #define BIG_BEAT_MS 20
@@ -19,6 +20,7 @@ struct sim {
     struct sim_plan *plan;
     struct sim_field field;
     struct net_listener control;
+    struct sim_iec104 *iec104;
     uint64_t last_ms;
     unsigned beats;
     char (*names)[16]; /* of a big field's ports */
@@ -38,6 +40,7 @@ static void on_beat(uv_timer_t *t)
     s->last_ms = now;
     sim_process_step(s->field.process, (dt > GAP_MAX_S ? GAP_MAX_S : dt) * s->field.speed);
     sim_demo_refresh(s->field.demo, s->beats++ % (1000 / BEAT_MS) != 0);
+    if (s->iec104) sim_iec104_beat(s->iec104);
 }
 
 static void on_big_beat(uv_timer_t *t)
@@ -94,6 +97,9 @@ static int open_all(struct sim *s, struct error *e)
     for (size_t i = 0; rc == 0 && i < f->nports; i++) rc = open_port(s, i, e);
     if (rc == 0 && s->cfg.control >= 0)
         rc = net_listen(&s->control, s->loop, "127.0.0.1", (unsigned)s->cfg.control, sim_control_answer, f, e);
+    if (rc == 0 && s->cfg.iec104_port && f->process)
+        rc = sim_iec104_new(s->loop, s->plan, f->process, s->cfg.bind,
+                            s->cfg.iec104_port < 0 ? 0 : (unsigned)s->cfg.iec104_port, &s->iec104, e);
     return rc;
 }
 
@@ -137,6 +143,11 @@ unsigned sim_control_port(const struct sim *s)
     return s->control.port;
 }
 
+unsigned sim_iec104_port_of(const struct sim *s)
+{
+    return s->iec104 ? sim_iec104_port(s->iec104) : 0;
+}
+
 static void free_timer(uv_handle_t *h)
 {
     mem_free(h);
@@ -147,6 +158,7 @@ void sim_close(struct sim *s)
     for (size_t i = 0; s->field.ports && i < s->field.nports; i++)
         if (s->field.ports[i].net.loop) net_close(&s->field.ports[i].net);
     if (s->control.loop) net_close(&s->control);
+    sim_iec104_close(s->iec104);
     if (s->timer) uv_close((uv_handle_t *)s->timer, free_timer);
     s->timer = NULL;
 }
@@ -154,6 +166,7 @@ void sim_close(struct sim *s)
 void sim_free(struct sim *s)
 {
     if (!s) return;
+    sim_iec104_free(s->iec104);
     sim_demo_free(s->field.demo);
     sim_process_free(s->field.process);
     sim_plan_free(s->plan);

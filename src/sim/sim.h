@@ -15,10 +15,12 @@ struct sim_config {
     double start_s; /* simulated start, local plant time; 0: now */
     size_t big;     /* points of a benchmark field instead of the demo; 0: demo */
     bool schedule;
+    int iec104_port; /* IEC 60870-5-104 stations of the electrical equipment; 0: none; -1: any port */
 };
 struct sim;
 MUST_CHECK int sim_new(uv_loop_t *loop, const struct sim_config *c, struct sim **ret, struct error *e);
 struct sim_field *sim_field(struct sim *s);
 unsigned sim_control_port(const struct sim *s);
+unsigned sim_iec104_port_of(const struct sim *s); /* 0: none */
 void sim_close(struct sim *s); /* asynchronous: run the loop until it is empty, then sim_free */
 void sim_free(struct sim *s);

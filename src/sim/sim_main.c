@@ -1,4 +1,5 @@
 /* sim_main.c - the command line of `bornite sim`: options as rows of a table. */
+#include "sim/iec104.h"
 #include "sim/resources.h"
 #include "sim/sim.h"
 #include <stdio.h>
@@ -13,7 +14,7 @@ struct fault_wish {
 };
 struct args {
     struct sim_config cfg;
-    bool list, help;
+    bool list, list_iec104, help;
     struct fault_wish fault[FAULTS_MAX];
     size_t nfaults;
 };
@@ -48,6 +49,18 @@ static int set_control(struct args *a, struct str v)
     int rc = number(v, 0, 65535, &d);
     a->cfg.control = (int)d;
     return rc;
+}
+static int set_iec104(struct args *a, struct str v)
+{
+    double d = 0;
+    int rc = number(v, 0, 65535, &d);
+    a->cfg.iec104_port = d > 0 ? (int)d : -1;
+    return rc;
+}
+static int set_list_iec104(struct args *a, struct str v)
+{
+    a->list_iec104 = true;
+    return 0;
 }
 static int set_seed(struct args *a, struct str v)
 {
@@ -106,6 +119,10 @@ static const struct option options[] = {
     {"--schedule", NULL, "one fault of each kind over 60 days", "按计划注入故障", set_schedule},
     {"--big", "N", "a field of N points for benchmarks instead of the demo", "性能测试点场", set_big},
     {"--control", "PORT", "line interface on 127.0.0.1 (0: any port)", "控制端口", set_control},
+    {"--iec104-port", "PORT", "electrical equipment as IEC 60870-5-104 stations (0: any port)", "IEC 104 被控站端口",
+     set_iec104},
+    {"--iec104-list", NULL, "print the objects of these stations as CSV and exit", "输出 IEC 104 点表",
+     set_list_iec104},
     {"--list", NULL, "print the tags as CSV and exit", "输出测点清单", set_list},
     {"--help", NULL, "this text", "帮助", set_help},
 };
@@ -115,7 +132,7 @@ static void usage(FILE *out)
 {
     fputs("bornite sim: the demo copper group as Modbus TCP servers / 以 Modbus TCP 演示铜业集团\n", out);
     for (size_t i = 0; i < NOPTIONS; i++)
-        fprintf(out, "  %-10s %-12s %s / %s\n", options[i].name, options[i].arg ? options[i].arg : "", options[i].en,
+        fprintf(out, "  %-13s %-12s %s / %s\n", options[i].name, options[i].arg ? options[i].arg : "", options[i].en,
                 options[i].zh);
 }
 
@@ -145,7 +162,7 @@ static int list_tags(const struct args *a)
     int rc = sim_plan_load(&plan, &e);
     if (rc < 0) return fprintf(stderr, "sim: %s\n", e.text), 1;
     buf_init(&b, 16 << 20);
-    rc = sim_write_tags_csv(plan, a->cfg.port, &b);
+    rc = a->list_iec104 ? sim_iec104_list(plan, &b) : sim_write_tags_csv(plan, a->cfg.port, &b);
     if (rc == 0) fwrite(b.p, 1, b.n, stdout);
     buf_fini(&b);
     sim_plan_free(plan);
@@ -183,6 +200,7 @@ static void say_ready(struct sim *s)
             f->ports[f->nports - 1].net.port, f->plan ? f->plan->ntags : sim_big_count(f->big).untouched,
             f->plan ? "tags" : "points");
     if (sim_control_port(s)) fprintf(stderr, ", control on 127.0.0.1:%u", sim_control_port(s));
+    if (sim_iec104_port_of(s)) fprintf(stderr, ", IEC 104 on port %u", sim_iec104_port_of(s));
     fputs("\n", stderr);
 }
 
@@ -213,7 +231,7 @@ int sim_main(int argc, char **argv)
     for (int at = 1; at < argc;)
         if (parse_one(&a, argc, argv, &at) < 0) return 2;
     if (a.help) return usage(stdout), 0;
-    if (a.list) return list_tags(&a);
+    if (a.list || a.list_iec104) return list_tags(&a);
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&loop);
     int rc = sim_new(&loop, &a.cfg, &s, &e);
