@@ -453,11 +453,16 @@ test('history that has moved to a cold store in S3 is read, backed up and drille
   const res = await admin.raw('GET', `/history/recorded?points=P1&from=${at(0)}&to=${at(20000)}&limit=1000000`);
   const text = await res.text();
   equal([res.status, /cold/.test(text)], [503, true], text.slice(0, 500));
+  const cut = (await admin.get('/storage')).places[2];
+  equal([cut.name, cut.at, cut.state, cut.files > 0, cut.away_files > 0], ['cold', cold.split('?')[0], 'away', true, true], JSON.stringify(cut));
+  ok(cut.why && cut.why_zh && cut.traffic.failures > 0, JSON.stringify(cut));
   equal((await admin.post('/samples', { samples: [{ point: 'P1', t: Date.now(), v: 1, q: 'good' }] })).stored, 1, 'collecting goes on:');
   const failed = await settled(await start('NIGHT', 'full'), 'failed');
   ok(failed.error.detail.length > 5, JSON.stringify(failed.error));
   gate.fault = () => null;
   for (const c of CODES) equal((await samplesOf(admin, c)).length, was[c].length + (c === 'P1' ? 5 : 0), c);
+  const back = await until(async () => (await admin.get('/storage')).places.find((p) => p.name === 'cold' && p.state === 'ok'), 'the cold place to be told back', 30000, 500);
+  ok(back.traffic.fetches > 0 && back.free === null && back.why === null, JSON.stringify(back));
 });
 
 // ---- to a point in time ----

@@ -1,17 +1,17 @@
 // Housekeeping of history from outside: what filters would save and what they do save, what uses the disk, previews,
 // scrubbing, and bulk import of tables: CSV in several forms and encodings, Parquet that DuckDB wrote, files that are
 // broken, an import that is killed.
-import { closeSync, openSync, readFileSync, readdirSync, statSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Device } from './browser/device.mjs';
 import { Api, equal, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
 
-const dir = tempDir();
+const dir = tempDir(), warm = tempDir();
 const golden = (name) => readFileSync(new URL(`../src/proto/golden/${name}`, import.meta.url));
 let serve, api, session;
 
 async function start() {
-  serve = await startServe(dir);
+  serve = await startServe(dir, ['--warm', warm]);
   if (session) api = new Api(serve.base, session);
   else api = await signIn(serve);
   session = api.headers;
@@ -254,7 +254,13 @@ test('what uses the disk: by point, class and place', async () => {
   const sum = (l) => l.items.reduce((n, i) => n + i.bytes, 0);
   equal(places.items.map((i) => i.key), ['hot', 'warm', 'cold']);
   equal([sum(classes), sum(places)], [sum(all), sum(all)]);
-  equal((await api.get('/storage')).places.map((p) => p.name), ['hot', 'warm', 'cold']);
+  const live = (await api.get('/storage')).places;
+  equal(live.map((p) => [p.name, p.at, p.state]), [['hot', dir, 'ok'], ['warm', warm, 'ok'], ['cold', null, 'none']]);
+  ok(live[0].files > 0 && live[0].bytes >= sum(all) && live[0].samples > 0 && live[0].total > live[0].free, JSON.stringify(live[0]));
+  equal([live[1].files, live[1].bytes, live[1].traffic, live[0].why], [0, 0, null, null]);
+  rmSync(join(warm, 'LOCK')); // as if another, empty disk were mounted there
+  const away = await until(async () => (await api.get('/storage')).places.find((p) => p.state === 'away'), 'the warm place to be told away', 30000, 500);
+  ok(away.name === 'warm' && away.why.includes(warm) && away.why_zh.includes(warm), JSON.stringify(away));
   await api.call('GET', '/storage/usage?by=colour', undefined, 400);
   await api.call('GET', '/storage/usage?sort=beauty', undefined, 400);
   const advised = await api.post('/history:advise', { points: ['BIG.0'], from: '2023-11-14T00:00:00Z', to: '2023-11-20T00:00:00Z' });

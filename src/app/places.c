@@ -46,6 +46,18 @@ static int open_objects(const struct config *c, struct app_places *p, struct err
     return rc ? rc : fs_object(&fc, &p->fs[TS_COLD], e);
 }
 
+/* "s3+https://user:key@host/bucket?region=x" → "s3+https://host/bucket": to be shown. */
+static void shown(const char *url, char *out, size_t cap)
+{
+    struct str options = str_of(url), s = str_cut(&options, '?');
+    const char *slashes = strstr(url, "://");
+    size_t scheme = slashes ? (size_t)(slashes - url) + 3 : 0;
+    struct str tail = str_sub(s, scheme, s.n), path = tail, host = str_cut(&path, '/');
+    (void)str_cut(&host, '@'); /* host is what follows, if there is one */
+    if (host.p) tail = str_sub(tail, (size_t)(host.p - tail.p), tail.n);
+    snprintf(out, cap, "%.*s%.*s", (int)scheme, url, STR_ARG(tail));
+}
+
 int app_places_open(const struct config *c, struct app_places *ret, struct error *e)
 {
     struct app_places p = {0};
@@ -56,6 +68,7 @@ int app_places_open(const struct config *c, struct app_places *ret, struct error
         rc = open_folder(c->cold + 4, "cold", &p.fs[TS_COLD], e);
     else if (!rc && c->cold)
         rc = open_objects(c, &p, e);
+    if (c->cold) shown(c->cold, p.cold_at, sizeof p.cold_at);
     if (rc)
         app_places_close(&p);
     else

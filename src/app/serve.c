@@ -29,6 +29,7 @@ struct server {
     struct http_server *http;
     struct files *files;
     struct app_places places;
+    struct node_place place[TS_PLACES];
     void *module_ctx[MODULES_MAX];
     struct system_routes *info;
 };
@@ -94,8 +95,18 @@ static void close_places(struct server *s)
     app_places_close(&s->places);
 }
 
+static void tell_places(struct server *s)
+{
+    s->place[TS_HOT] = (struct node_place){.at = s->cfg->data, .fs = s->node.data};
+    s->place[TS_WARM] = (struct node_place){.at = s->cfg->warm, .fs = s->places.fs[TS_WARM]};
+    s->place[TS_COLD] = (struct node_place){
+        .at = s->cfg->cold ? s->places.cold_at : NULL, .fs = s->places.fs[TS_COLD], .objects = s->places.store};
+    s->node.places = s->place;
+}
+
 static int open_history(struct server *s, struct error *e)
 {
+    tell_places(s);
     struct tsdb_config tc = {.fs = s->node.data, .clock = s->node.clock};
     for (size_t i = 0; i < TS_PLACES; i++) tc.places[i] = s->places.fs[i];
     int err = tsdb_open(&tc, &s->node.engine, e);
@@ -368,7 +379,8 @@ static void block_signals(void)
 static void init(struct server *s, const struct config *c)
 {
     *s = (struct server){.cfg = c};
-    s->node = (struct node){.drivers = app_drivers, .clock = clock_real(), .rng = rng_real(), .data_path = c->data};
+    s->node = (struct node){
+        .drivers = app_drivers, .clock = clock_real(), .rng = rng_real(), .data_path = c->data, .listen = c->listen};
 }
 
 /* Everything that makes tables has run once "modules" is open. */

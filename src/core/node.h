@@ -7,6 +7,12 @@
 struct driver;
 struct jobs;
 struct object_store;
+/* Where history lies: the data directory, and what the settings `warm` and `cold` name (model/ts_admin.h, TS_PLACES). */
+struct node_place {
+    const char *at;                     /* path, or URL without what is secret; NULL: not set */
+    struct fs *fs;
+    struct object_store *objects;       /* behind fs (store/fs_object.h); NULL: a directory */
+};
 struct node {
     const struct driver *const *drivers; /* southbound drivers, NULL-terminated (app/drivers.c) */
     const struct clock *clock;
@@ -19,8 +25,10 @@ struct node {
     /* Open a store of the embedded engine in other files (a backup that was fetched), records of its logs written after
      * until_us left out (INT64_MAX: none). fs is borrowed. */
     int (*history_open)(struct fs *fs, int64_t until_us, struct ts_store **ret, struct error *e);
+    const struct node_place *places;    /* TS_PLACES of them */
     struct fs *data;                    /* the data directory */
     const char *data_path;              /* its path */
     struct jobs *jobs;                  /* core/job.h */
+    const char *listen;                 /* address of the web server */
     struct object_store *objects;       /* store/object.h: attachments, exports, models */
 };

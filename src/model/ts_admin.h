@@ -71,6 +71,13 @@ struct ts_log {
     int64_t first_us, last_us; /* wall clock at which its first and last record were written */
 };
 
+/* What lies in a place. */
+struct ts_place_use {
+    uint64_t files, bytes, samples; /* samples: of segments */
+    uint64_t away;                  /* segments that did not answer when they were last read */
+    int err;                        /* of one of them: why */
+};
+
 struct ts_admin_ops {
     int (*usage)(struct ts_store *, ts_usage_fn *, void *ctx, struct error *);
     int (*preview)(struct ts_store *, const struct ts_class *c, size_t n, struct ts_preview ret[TS_CLASSES], struct error *);
@@ -82,4 +89,5 @@ struct ts_admin_ops {
     int (*logs)(struct ts_store *, int (*fn)(void *ctx, const struct ts_log *), void *ctx); /* also ends the current log when it holds something */
     int64_t (*log_read)(struct ts_store *, const char *name, void *p, size_t n, int64_t at);
     int (*log_drop)(struct ts_store *, uint64_t upto, struct error *); /* kept elsewhere: remove numbers <= upto */
+    void (*places)(struct ts_store *, struct ts_place_use ret[TS_PLACES]); /* quick; may be NULL */
 };

@@ -11,4 +11,5 @@ const struct ts_admin_ops tsdb_admin_ops = {
     .logs = db_logs,
     .log_read = db_log_read,
     .log_drop = db_log_drop,
+    .places = db_places,
 };

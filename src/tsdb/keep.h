@@ -83,6 +83,7 @@ int archive_sync(struct tsdb *db);
 int db_archive_logs(struct ts_store *st, uint64_t max_bytes, struct error *e);
 int db_logs(struct ts_store *st, int (*fn)(void *ctx, const struct ts_log *), void *ctx);
 int64_t db_log_read(struct ts_store *st, const char *name, void *p, size_t n, int64_t at);
+void db_places(struct ts_store *st, struct ts_place_use ret[TS_PLACES]); /* places.c */
 int db_log_drop(struct ts_store *st, uint64_t upto, struct error *e);
 
 /* delete.c */

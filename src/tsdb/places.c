@@ -13,6 +13,7 @@
  * Threads: rows are changed with `work` held. Ownership: the places' fs are borrowed. */
 #include "tsdb/places.h"
 #include "base/mem.h"
+#include "tsdb/blobs.h"
 #include "tsdb/damage.h"
 #include "tsdb/recover.h"
 #include "tsdb/small.h"
@@ -385,4 +386,32 @@ int places_error(struct tsdb *db, struct error *e, int rc)
     return error_set(e, ERR_UNAVAILABLE, name,
                      "the %s place, where older samples lie, does not answer (%s); make it reachable again",
                      "存放旧数据的位置 %s 没有响应（%s），请恢复其访问", name, error_title(err));
+}
+
+static void add_file(struct ts_place_use *u, int64_t bytes, uint64_t samples)
+{
+    u->files++;
+    u->bytes += (uint64_t)bytes;
+    u->samples += samples;
+}
+
+void db_places(struct ts_store *st, struct ts_place_use ret[TS_PLACES])
+{
+    struct tsdb *db = tsdb_of(st);
+    struct view *v = view_get(db);
+    struct blob_pick *blobs = NULL;
+    size_t n = 0;
+    memset(ret, 0, TS_PLACES * sizeof *ret);
+    for (size_t i = 0; i < v->nsegs; i++) {
+        const struct seg_info *s = seg_info(v->segs[i]);
+        struct ts_place_use *u = &ret[s->place % TS_PLACES];
+        int err = s->place == TS_HOT ? 0 : seg_away(v->segs[i]);
+        add_file(u, s->file_bytes, s->samples);
+        if (err && u->away++ == 0) u->err = err;
+    }
+    for (size_t i = 0; i < v->nrolls; i++) add_file(&ret[TS_HOT], roll_info(v->rolls[i])->file_bytes, 0);
+    view_put(v);
+    (void)!blobs_pick(db, &blobs, &n);
+    for (size_t i = 0; i < n; i++) add_file(&ret[TS_HOT], (int64_t)blobs[i].i.bytes, 0);
+    blobs_unpick(blobs, n);
 }

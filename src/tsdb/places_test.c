@@ -112,6 +112,13 @@ TEST(segments_move_as_they_age)
     CHECK_INT(t.bytes[TS_COLD], v[0].move_bytes[TS_COLD]);
     CHECK(t.bytes[TS_HOT] > 0 && t.bytes[TS_WARM] > 0 && t.bytes[TS_COLD] > 0);
     CHECK_INT(files(p.fs) + files(p.warm) + files(p.cold), 5);
+    struct ts_place_use u[TS_PLACES];
+    p.st->admin->places(p.st, u);
+    CHECK_INT(u[TS_WARM].files, files(p.warm));
+    CHECK_INT(u[TS_COLD].files, files(p.cold));
+    CHECK_INT(u[TS_WARM].bytes, t.bytes[TS_WARM]);
+    CHECK_INT(u[TS_HOT].samples + u[TS_WARM].samples + u[TS_COLD].samples, t.samples);
+    CHECK_INT(u[TS_COLD].away, 0);
     check(&p);
     p.st->ops->close(p.st);
     CHECK_INT(open_store(&p), 0);

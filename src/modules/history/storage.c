@@ -53,35 +53,12 @@ static void write_path(struct json_writer *w, const struct bus_stats *b)
     jw_end(w);
 }
 
-/* Bytes and samples by place, of the last picture. */
-static void write_places(struct json_writer *w, struct storage *s)
-{
-    char t[TIME_TEXT_MAX];
-    struct storage_state now;
-    struct usage_item *it = NULL;
-    size_t n = 0;
-    storage_look(s, false, 0, &now);
-    if (now.usage) (void)!usage_items(now.usage, USAGE_PLACE, &it, &n);
-    jw_key(w, STR("places"));
-    jw_array(w);
-    for (size_t i = 0; i < n; i++) {
-        jw_object(w);
-        jw_kz(w, "name", ts_place_name((enum ts_place)it[i].key));
-        jw_ki64(w, "bytes", (int64_t)it[i].bytes);
-        jw_ki64(w, "samples", (int64_t)it[i].samples);
-        jw_end(w);
-    }
-    jw_end(w);
-    jw_kz(w, "places_at", now.usage ? time_format(now.usage->at_us, t) : NULL);
-    mem_free(it);
-    usage_unref(now.usage);
-}
-
 static int get_storage(struct api_call *c, struct error *e)
 {
     struct node *n = history_node(c->module);
     struct ts_stats ts = {0};
     struct bus_stats bus;
+    struct place_seen seen[TS_PLACES];
     int64_t free_bytes = 0, total = 0;
     n->engine->ops->stats(n->engine, &ts);
     bus_stats(n->bus, &bus);
@@ -92,7 +69,8 @@ static int get_storage(struct api_call *c, struct error *e)
     write_path(&w, &bus);
     jw_ki64(&w, "disk_free", free_bytes);
     jw_ki64(&w, "disk_total", total);
-    write_places(&w, history_storage(c->module));
+    storage_places(history_storage(c->module), seen);
+    places_write(n, seen, &w);
     retention_write(c->module, &w);
     jw_end(&w);
     return 0;
@@ -426,7 +404,11 @@ static int post_preview(struct api_call *c, struct error *e)
     "oldest:time|null;newest:time|null;read_only:boolean;read_only_why:string|null};" \
     "path:{received:integer;refused:integer;filtered:integer;door:integer;passed:integer;stored:integer;" \
     "dropped:integer;journal_bytes:integer;journal_records:integer;lag_ms:integer};disk_free:integer;" \
-    "disk_total:integer;places:{name:string;bytes:integer;samples:integer}[];places_at:time|null;" \
+    "disk_total:integer;places:{name:string;at:string|null;state:'ok'|'away'|'none';why:string|null;why_zh:string|" \
+    "null;" \
+    "bytes:integer;files:integer;samples:integer;away_files:integer;free:integer|null;total:integer|null;" \
+    "seen_at:time|null;traffic:{cache_hits:integer;fetches:integer;fetched_bytes:integer;uploads:integer;" \
+    "uploaded_bytes:integer;failures:integer}|null}[];places_at:time|null;" \
     "classes:{code:string;name:string;max_age_s:integer;max_bytes:integer;bytes:integer;samples:integer;" \
     "oldest:time|null}[]}"
 static const struct api_route routes[] = {

@@ -1,10 +1,11 @@
 /* storage.h - housekeeping of the store for people: disk use, growth, damage, previews, scrubbing.
  *
- * storage_watch.c has the one thread: every minute it looks for new damage (event storage.damage), every hour it
- * notes the growth and gathers what each point uses, which is kept as a picture and read by pages; a request may ask
- * for a new one. storage.c has the routes, scrub.c the job. */
+ * storage_watch.c has the one thread: every minute it looks for new damage (event storage.damage) and whether the
+ * places of history answer, every hour it notes the growth and gathers what each point uses, which is kept as a picture
+ * and read by pages; a request may ask for a new one. storage.c has the routes, scrub.c the job. */
 #pragma once
 #include "core/node.h"
+#include "modules/history/places.h"
 #include "modules/history/usage.h"
 
 struct storage;
@@ -22,6 +23,8 @@ struct storage_state {
 };
 /* The picture as it is. refresh: ask for a new one; without any it is waited for, at most wait_ms. */
 void storage_look(struct storage *s, bool refresh, unsigned wait_ms, struct storage_state *ret);
+/* How the places were when they were last seen; asks for a new look when that was some seconds ago. */
+void storage_places(struct storage *s, struct place_seen ret[TS_PLACES]);
 double storage_bytes_per_sample(void *module, uint32_t point); /* NAN: not known */
 
 int storage_routes(struct node *n, void *module, struct error *e); /* from init */

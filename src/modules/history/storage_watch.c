@@ -11,6 +11,7 @@
 
 #define HOUR_US (3600 * TIME_US_PER_S)
 #define LOOK_S 60
+#define PLACES_US (5 * TIME_US_PER_S)
 
 METRIC(m_damage, METRIC_GAUGE, "bornite_history_damaged_places", "Broken places of the store that were found.");
 METRIC(m_points, METRIC_GAUGE, "bornite_history_points_stored", "Points of which something is on disk.");
@@ -26,6 +27,7 @@ struct storage {
     int err;             /* lock: of the last gathering */
     struct error why;    /* lock */
     int64_t noted_us, seen_us;
+    struct place_seen place[TS_PLACES]; /* lock */
 };
 
 /* ---- the picture ---- */
@@ -88,6 +90,29 @@ void storage_wake(struct storage *s)
     pthread_mutex_lock(&s->lock);
     s->woken = true;
     pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- places ---- */
+
+static void see_places(struct storage *s)
+{
+    struct place_seen seen[TS_PLACES];
+    if (!s->node->places) return;
+    places_see(s->node, seen);
+    pthread_mutex_lock(&s->lock);
+    memcpy(s->place, seen, sizeof seen);
+    pthread_cond_broadcast(&s->fresh);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void storage_places(struct storage *s, struct place_seen ret[TS_PLACES])
+{
+    pthread_mutex_lock(&s->lock);
+    memcpy(ret, s->place, sizeof s->place);
+    int64_t age = clock_now_us(s->node->clock) - ret[TS_HOT].at_us;
+    if (age >= PLACES_US || age < 0) s->woken = true;
+    if (s->woken) pthread_cond_signal(&s->wake);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -178,6 +203,7 @@ static void *storage_main(void *arg)
         if (old) s->refreshing = true;
         s->wanted = s->woken = false;
         pthread_mutex_unlock(&s->lock);
+        see_places(s);
         look_for_damage(s);
         note_growth(s, old);
         if (old) gather(s);

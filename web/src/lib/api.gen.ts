@@ -328,6 +328,30 @@ export interface ChannelSpec {
     interval?: string;
     reconnect_min?: string;
     reconnect_max?: string;
+    host_2?: string;
+    port_2?: number;
+    time_zone?: string;
+    interrogation?: string;
+    counter_interrogation?: string;
+    clock_sync?: string;
+    originator?: number;
+    k?: number;
+    w?: number;
+    t0?: string;
+    t1?: string;
+    t2?: string;
+    t3?: string;
+    answer_timeout?: string;
+    termination_timeout?: string;
+    tls?: boolean;
+    tls_verify?: boolean;
+    tls_name?: string;
+    tls_ca?: string;
+    tls_certificate?: string;
+    tls_key?: string;
+    bind?: string;
+    max_connections?: number;
+    idle_timeout?: string;
   };
 }
 
@@ -445,6 +469,29 @@ export interface DeviceSpec {
     zero_based?: boolean;
     mask_write?: boolean;
     write_multiple?: boolean;
+    common_address?: number;
+    time_source?: 'source' | 'arrival';
+    select_before_operate?: boolean;
+    wait_termination?: boolean;
+    command_time?: boolean;
+    base_yx?: number;
+    base_yc?: number;
+    base_yk?: number;
+    base_yt?: number;
+    base_ym?: number;
+    yk_type?: 'single' | 'double' | 'step';
+    yt_type?: 'float' | 'scaled' | 'normalized';
+    mn?: string;
+    password?: string;
+    st?: number;
+    version?: 'auto' | '2017' | '2005';
+    timeout?: string;
+    retries?: number;
+    set_clock?: boolean;
+    rtd_interval?: string;
+    minute_interval?: string;
+    recall?: boolean;
+    recall_max?: string;
   };
 }
 
@@ -1049,7 +1096,13 @@ export interface PointSpec {
   alarm_bad?: boolean;
   alarm_stale?: string;
   description?: string;
-  options?: { byte_order?: 'ABCD' | 'CDAB' | 'BADC' | 'DCBA'; length?: number };
+  options?: {
+    byte_order?: 'ABCD' | 'CDAB' | 'BADC' | 'DCBA';
+    length?: number;
+    command?: string;
+    select?: 'device' | 'direct' | 'select';
+    qualifier?: number;
+  };
 }
 
 export interface Problem {
@@ -2554,6 +2607,31 @@ export interface GetHistoryAlignedAnswer {
   series: { point: number; code: string; name: string; unit: string; v: (number | null)[]; q: number[] }[];
 }
 
+/* GET /api/v1/history/blobs */
+export interface GetHistoryBlobsAnswer {
+  items: {
+    point: number;
+    code: string;
+    t: string;
+    type: string | null;
+    size: number | null;
+    q: number;
+    gone: boolean;
+    waveform?: {
+      count: number;
+      dt_s: number;
+      unit: string;
+      min: number | null;
+      max: number | null;
+      mean: number | null;
+      rms: number | null;
+      peak: number | null;
+      crest: number | null;
+    };
+  }[];
+  next: string | null;
+}
+
 /* GET /api/v1/history/calc */
 export interface GetHistoryCalcAnswer {
   expr: string;
@@ -2688,7 +2766,22 @@ export interface GetHistorySettingsIdWhereUsedAnswer {
 export interface GetHistorySummaryAnswer {
   from: string;
   to: string;
-  series: {
+  points?: number;
+  overall?: {
+    count: number;
+    good: number;
+    min: number | null;
+    min_t: string | null;
+    min_point: string | null;
+    max: number | null;
+    max_t: string | null;
+    max_point: string | null;
+    mean: number | null;
+    twa: number | null;
+    integral: number;
+    percent_good: number;
+  };
+  series?: {
     point: number;
     code: string;
     name: string;
@@ -3204,6 +3297,13 @@ export interface GetPointsIdAttachmentsAnswer {
   }[];
 }
 
+/* GET /api/v1/points/{id}/blobs/{t}/spectrum */
+export interface GetPointsIdBlobsTSpectrumAnswer {
+  df_hz: number;
+  unit: string;
+  a: number[];
+}
+
 /* GET /api/v1/points/{id}/history */
 export interface GetPointsIdHistoryAnswer {
   items: {
@@ -3708,7 +3808,28 @@ export interface GetStorageAnswer {
   };
   disk_free: number;
   disk_total: number;
-  places: { name: string; bytes: number; samples: number }[];
+  places: {
+    name: string;
+    at: string | null;
+    state: 'ok' | 'away' | 'none';
+    why: string | null;
+    why_zh: string | null;
+    bytes: number;
+    files: number;
+    samples: number;
+    away_files: number;
+    free: number | null;
+    total: number | null;
+    seen_at: string | null;
+    traffic: {
+      cache_hits: number;
+      fetches: number;
+      fetched_bytes: number;
+      uploads: number;
+      uploaded_bytes: number;
+      failures: number;
+    } | null;
+  }[];
   places_at: string | null;
   classes: {
     code: string;
@@ -5908,7 +6029,22 @@ export interface PostHistorySettingsImportRunBody {
 export interface PostHistorySummaryAnswer {
   from: string;
   to: string;
-  series: {
+  points?: number;
+  overall?: {
+    count: number;
+    good: number;
+    min: number | null;
+    min_t: string | null;
+    min_point: string | null;
+    max: number | null;
+    max_t: string | null;
+    max_point: string | null;
+    mean: number | null;
+    twa: number | null;
+    integral: number;
+    percent_good: number;
+  };
+  series?: {
     point: number;
     code: string;
     name: string;
@@ -5935,11 +6071,12 @@ export interface PostHistorySummaryAnswer {
 
 /* POST /api/v1/history/summary */
 export interface PostHistorySummaryBody {
-  points: string | string[];
+  points?: string | string[];
   from?: string | number;
   to?: string | number;
   tz?: string;
-  format?: string;
+  filter?: string;
+  overall?: boolean;
   interval?: string | number;
   calendar?: string;
   shift_start?: string;
@@ -6782,6 +6919,14 @@ export interface PostPointsIdAttachmentsBody {
   field?: string;
 }
 
+/* POST /api/v1/points/{id}/blobs */
+export interface PostPointsIdBlobsAnswer {
+  point: string;
+  t: string;
+  type: string;
+  size: number;
+}
+
 /* POST /api/v1/points/{id}:copy */
 export type PostPointsIdCopyAnswer = Point;
 
@@ -6809,6 +6954,22 @@ export type PostPointsIdTransitionAnswer = Point;
 export interface PostPointsIdTransitionBody {
   transition: string;
   comment?: string;
+}
+
+/* POST /api/v1/points/{id}/waveforms */
+export interface PostPointsIdWaveformsAnswer {
+  point: string;
+  t: string;
+  type: string;
+  size: number;
+}
+
+/* POST /api/v1/points/{id}/waveforms */
+export interface PostPointsIdWaveformsBody {
+  t?: string | number;
+  dt_s: number;
+  unit?: string;
+  v: (number | null)[];
 }
 
 /* POST /api/v1/points/{id}:write */

@@ -1,5 +1,5 @@
 /* The figures at a glance, the growth with its forecast, places and classes. */
-import { Alert, Progress, Table } from 'antd';
+import { Alert, Progress, Table, Tag, Tooltip } from 'antd';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
@@ -41,15 +41,22 @@ function Figures({ s, growth }: { s: StorageAnswer; growth: GrowthAnswer | undef
   );
 }
 
+const STATE_TAG = { ok: 'success', away: 'error', none: 'default' } as const;
+
 function Places({ places, at }: { places: PlaceRow[]; at: string | null }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
+  const why = (p: PlaceRow) => (i18n.language.startsWith('zh') ? p.why_zh : p.why);
   return (
     <section className="panel">
       <div className="panel-head">{t('storage.places')}{at && <span className="muted small"> {t('storage.asOf', { at: formatTime(at) })}</span>}</div>
       <Table<PlaceRow> size="small" pagination={false} rowKey="name" dataSource={places} scroll={{ x: 'max-content' }} columns={[
         { title: t('storage.place'), dataIndex: 'name', render: (p: string) => t(`storage.placeOf.${p}`) },
+        { title: t('storage.state'), dataIndex: 'state', render: (_v, p) => <Tooltip title={why(p)}><Tag color={STATE_TAG[p.state]}>{t(`storage.placeState.${p.state}`)}</Tag></Tooltip> },
+        { title: t('storage.at'), dataIndex: 'at', render: (v: string | null, p) => <>{v ?? '—'}{p.state === 'away' && <div className="soft small">{why(p)}</div>}</> },
+        { title: t('storage.files'), dataIndex: 'files', align: 'right', render: formatCount },
         { title: t('storage.bytes'), dataIndex: 'bytes', align: 'right', render: formatBytes },
         { title: t('storage.samples'), dataIndex: 'samples', align: 'right', render: formatCount },
+        { title: t('storage.free'), dataIndex: 'free', align: 'right', render: (v: number | null) => (v === null ? '—' : formatBytes(v)) },
       ]} />
     </section>
   );
