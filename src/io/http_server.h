@@ -64,6 +64,7 @@ struct http_stream_ops {
     void (*message)(struct http_stream *s, bool text, struct str data);   /* WebSocket; text is valid UTF-8 */
     void (*drained)(struct http_stream *s);                               /* output fell below the low-water mark */
     void (*close)(struct http_stream *s);                                 /* last call; s is gone after it */
+    const char *protocol; /* WebSocket: the subprotocol that is chosen when the peer offers it; NULL: none */
 };
 /* A streamed upload: pieces arrive on the loop; return 0 go on, 1: pause until http_upload_resume,
  * negative error: answered with problem. `done` runs on the worker pool and writes the answer. */

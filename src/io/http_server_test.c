@@ -188,7 +188,7 @@ static void st_close(struct http_stream *s)
     pthread_mutex_unlock(&t.lock);
 }
 
-static const struct http_stream_ops stream_ops = {st_open, st_message, st_drained, st_close};
+static const struct http_stream_ops stream_ops = {st_open, st_message, st_drained, st_close, NULL};
 
 static const struct http_static page = {
     .data = {"<html>0123456789</html>", 23},

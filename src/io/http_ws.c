@@ -2,7 +2,8 @@
  *
  * A peer that has sent nothing for HTTP_WS_PING_S gets a ping, one silent for HTTP_WS_DEAD_S is dropped.
  * After our close frame the peer has HTTP_WS_CLOSE_S to answer with its own; after a protocol error we
- * do not wait for it. No extensions, no subprotocols; who may connect (Origin) is the route's decision. */
+ * do not wait for it. No extensions; the subprotocol that the route names, if the peer
+ * offers it; who may connect (Origin) is the route's decision. */
 #include "io/http_int.h"
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -33,6 +34,9 @@ static void set_accept(struct http_exchange *x)
     http_set_header(&x->r, "Upgrade", STR("websocket"));
     http_set_header(&x->r, "Connection", STR("Upgrade"));
     http_set_header(&x->r, "Sec-WebSocket-Accept", str_of(accept));
+    const char *protocol = x->route.stream->protocol;
+    if (protocol && http_has_token(http_header(&x->q, "sec-websocket-protocol"), protocol))
+        http_set_header(&x->r, "Sec-WebSocket-Protocol", str_of(protocol));
 }
 
 void ws_start(struct http_conn *c)

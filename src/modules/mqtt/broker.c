@@ -23,8 +23,8 @@ int mq_broker_new(const struct mq_limits *limits, const struct mq_ops *ops, void
     b->ops = ops;
     b->ctx = ctx;
     b->now_ns = 1;
-    if (trie_init(&b->trie)) {
-        trie_fini(&b->trie);
+    if (mq_trie_init(&b->trie)) {
+        mq_trie_fini(&b->trie);
         mem_free(b);
         return ERR_NOMEM;
     }
@@ -36,10 +36,10 @@ void mq_broker_free(struct mq_broker *b)
 {
     if (!b) return;
     for (size_t i = 0; i < b->nslots; i++)
-        while (b->slots[i]) session_free(b->slots[i]);
+        while (b->slots[i]) mq_session_free(b->slots[i]);
     mem_free(b->slots);
-    retained_fini(&b->retained);
-    trie_fini(&b->trie);
+    mq_retained_fini(&b->retained);
+    mq_trie_fini(&b->trie);
     mem_free(b->hits);
     mem_free(b);
 }
@@ -50,7 +50,7 @@ void mq_time(struct mq_broker *b, uint64_t mono_ns, int64_t now_us)
     b->now_us = now_us;
 }
 
-void broker_keep(struct mq_broker *b, struct mq_keep *k, uint64_t *ret_handle)
+void mq_broker_keep(struct mq_broker *b, struct mq_keep *k, uint64_t *ret_handle)
 {
     uint64_t handle = b->ops->keep(b->ctx, k);
     if (ret_handle) *ret_handle = handle;
@@ -61,7 +61,7 @@ void broker_keep(struct mq_broker *b, struct mq_keep *k, uint64_t *ret_handle)
 
 #define ME "v1/devices/me"
 
-struct str me_inside(const struct mq_who *w, struct str topic, char *out, size_t cap)
+struct str mq_me_inside(const struct mq_who *w, struct str topic, char *out, size_t cap)
 {
     struct str rest;
     if (w->role != MQ_DEVICE || !str_starts(topic, STR(ME "/"))) return topic;
@@ -70,7 +70,7 @@ struct str me_inside(const struct mq_who *w, struct str topic, char *out, size_t
     return n > 0 && (size_t)n < cap ? str_make(out, (size_t)n) : STR_NULL;
 }
 
-struct str me_outside(const struct mq_who *w, struct str topic, char *out, size_t cap)
+struct str mq_me_outside(const struct mq_who *w, struct str topic, char *out, size_t cap)
 {
     size_t head = 4 + strlen(w->id) + 1;
     if (!str_starts(topic, STR("$me/")) || topic.n < head) return topic;
@@ -117,48 +117,49 @@ static void on_met(void *ctx, struct mq_sub *sub)
     add_id(h, sub->number);
 }
 
-void broker_route(struct mq_broker *b, struct mq_message *m)
+void mq_broker_route(struct mq_broker *b, struct mq_message *m)
 {
     b->serial++;
     b->nhits = 0;
     b->routed = m;
-    trie_match(&b->trie, msg_topic(m), on_met, b);
-    for (size_t i = 0; i < b->nhits; i++) out_put(b->hits[i].s, m, &b->hits[i], b->hits[i].as_published && m->retain);
+    mq_trie_match(&b->trie, mq_msg_topic(m), on_met, b);
+    for (size_t i = 0; i < b->nhits; i++)
+        mq_out_put(b->hits[i].s, m, &b->hits[i], b->hits[i].as_published && m->retain);
     b->routed = NULL;
 }
 
-void broker_retain(struct mq_broker *b, struct mq_message *m)
+void mq_broker_retain(struct mq_broker *b, struct mq_message *m)
 {
     struct retained *r = &b->retained;
     if (!m->payload_n) {
-        struct mq_keep k = {.op = MQ_DROP_RETAINED, .filter = msg_topic(m)};
-        if (retained_drop(r, msg_topic(m))) broker_keep(b, &k, NULL);
+        struct mq_keep k = {.op = MQ_DROP_RETAINED, .filter = mq_msg_topic(m)};
+        if (mq_retained_drop(r, mq_msg_topic(m))) mq_broker_keep(b, &k, NULL);
         return;
     }
-    const struct mq_message *old = retained_get(r, msg_topic(m));
+    const struct mq_message *old = mq_retained_get(r, mq_msg_topic(m));
     bool full = (!old && r->n >= b->lim.retained) || r->bytes + m->payload_n > b->lim.retained_bytes;
-    if (full || retained_put(r, m)) {
+    if (full || mq_retained_put(r, m)) {
         b->stats.dropped++;
         return;
     }
-    broker_keep(b, &(struct mq_keep){.op = MQ_KEEP_RETAINED, .message = m}, NULL);
+    mq_broker_keep(b, &(struct mq_keep){.op = MQ_KEEP_RETAINED, .message = m}, NULL);
 }
 
 int mq_publish(struct mq_broker *b, struct str topic, struct str payload, uint8_t qos, bool retain)
 {
-    struct mq_message *m = msg_new(topic, STR(""), payload);
+    struct mq_message *m = mq_msg_new(topic, STR(""), payload);
     if (!m) return ERR_NOMEM;
     m->qos = qos;
     m->retain = retain;
-    broker_route(b, m);
-    if (retain) broker_retain(b, m);
-    msg_unref(m);
+    mq_broker_route(b, m);
+    if (retain) mq_broker_retain(b, m);
+    mq_msg_unref(m);
     return 0;
 }
 
 /* ---- wills and time ---- */
 
-void session_will(struct mq_session *s, bool at_once)
+void mq_session_will(struct mq_session *s, bool at_once)
 {
     struct mq_message *m = s->will;
     if (!m) return;
@@ -169,9 +170,9 @@ void session_will(struct mq_session *s, bool at_once)
     s->will = NULL;
     s->will_due_ns = 0;
     if (m->expires_ns) m->expires_ns += s->b->now_ns; /* counted from now on */
-    broker_route(s->b, m);
-    if (m->retain) broker_retain(s->b, m);
-    msg_unref(m);
+    mq_broker_route(s->b, m);
+    if (m->retain) mq_broker_retain(s->b, m);
+    mq_msg_unref(m);
 }
 
 static void check_link(struct mq_broker *b, struct mq_link *l)
@@ -188,8 +189,8 @@ static void check_session(struct mq_session *s)
 {
     struct mq_broker *b = s->b;
     if (s->link) return;
-    if (s->will_due_ns && s->will_due_ns <= b->now_ns) session_will(s, true);
-    if (s->expiry_s != UINT32_MAX && b->now_ns - s->gone_ns >= (uint64_t)s->expiry_s * 1000000000u) session_drop(s);
+    if (s->will_due_ns && s->will_due_ns <= b->now_ns) mq_session_will(s, true);
+    if (s->expiry_s != UINT32_MAX && b->now_ns - s->gone_ns >= (uint64_t)s->expiry_s * 1000000000u) mq_session_drop(s);
 }
 
 void mq_tick(struct mq_broker *b)
@@ -210,7 +211,7 @@ void mq_tick(struct mq_broker *b)
 int mq_load_session(struct mq_broker *b, struct str client_id, const struct mq_who *who, uint32_t expiry_s,
                     int64_t gone_us)
 {
-    struct mq_session *s = session_new(b, who, client_id);
+    struct mq_session *s = mq_session_new(b, who, client_id);
     if (!s) return ERR_NOMEM;
     uint64_t ago = gone_us && gone_us < b->now_us ? (uint64_t)(b->now_us - gone_us) * 1000 : 0;
     s->expiry_s = expiry_s;
@@ -220,19 +221,24 @@ int mq_load_session(struct mq_broker *b, struct str client_id, const struct mq_w
 
 int mq_load_sub(struct mq_broker *b, struct str key, struct str filter, uint32_t options, uint32_t number)
 {
-    struct mq_session *s = session_get(b, key);
+    struct mq_session *s = mq_session_get(b, key);
     struct mqtt_item i = {.filter = filter,
                           .qos = options & 3,
                           .no_local = options >> 2 & 1,
                           .as_published = options >> 3 & 1,
                           .retain_handling = options >> 4 & 3};
     bool fresh;
-    return s && session_subscribe(s, &i, number, &fresh) < 0 ? ERR_NOMEM : 0;
+    if (!s) return 0;
+    uint32_t expiry = s->expiry_s;
+    s->expiry_s = 0; /* the store has it already */
+    int rc = mq_session_subscribe(s, &i, number, &fresh);
+    s->expiry_s = expiry;
+    return rc < 0 ? ERR_NOMEM : 0;
 }
 
 int mq_load_received(struct mq_broker *b, struct str key, uint16_t id)
 {
-    struct mq_session *s = session_get(b, key);
+    struct mq_session *s = mq_session_get(b, key);
     if (!s) return 0;
     if (!mem_grow((void **)&s->got, &s->got_cap, s->ngot + 1u, sizeof *s->got)) return ERR_NOMEM;
     s->got[s->ngot++] = id;
@@ -241,14 +247,14 @@ int mq_load_received(struct mq_broker *b, struct str key, uint16_t id)
 
 int mq_load_retained(struct mq_broker *b, const struct mq_loaded *in)
 {
-    struct mq_message *m = msg_new(in->topic, in->props, in->payload);
+    struct mq_message *m = mq_msg_new(in->topic, in->props, in->payload);
     if (!m) return ERR_NOMEM;
     m->qos = in->qos;
     m->retain = true;
     if (in->expires_us)
         m->expires_ns = in->expires_us > b->now_us ? b->now_ns + (uint64_t)(in->expires_us - b->now_us) * 1000 : 1;
-    int rc = retained_put(&b->retained, m);
-    msg_unref(m);
+    int rc = mq_retained_put(&b->retained, m);
+    mq_msg_unref(m);
     return rc;
 }
 
@@ -257,14 +263,15 @@ int mq_load_retained(struct mq_broker *b, const struct mq_loaded *in)
 struct mq_message_view mq_message_view(struct mq_broker *b, const struct mq_message *m)
 {
     int64_t left = (int64_t)(m->expires_ns - b->now_ns) / 1000;
-    return (struct mq_message_view){msg_topic(m), msg_payload(m), msg_props(m), m->qos,
+    return (struct mq_message_view){mq_msg_topic(m), mq_msg_payload(m), mq_msg_props(m), m->qos,
                                     m->expires_ns ? b->now_us + left : 0};
 }
 
 void mq_session_view(const struct mq_session *s, struct mq_session_view *ret)
 {
-    *ret = (struct mq_session_view){.key = session_key(s),
-                                    .client_id = str_sub(session_key(s), s->owner_n + 1u, s->key_n),
+    *ret = (struct mq_session_view){.key = mq_session_key(s),
+                                    .client_id = str_sub(mq_session_key(s), s->owner_n + 1u, s->key_n),
+                                    .number = s->number,
                                     .who = &s->who,
                                     .link = s->link,
                                     .subscriptions = s->nsubs,
@@ -293,14 +300,14 @@ int mq_subs_each(const struct mq_session *s, int (*fn)(void *ctx, struct str fil
     int rc = 0;
     for (const struct mq_sub *sub = s->subs; sub && !rc; sub = sub->next_in_session) {
         char outside[1024];
-        rc = fn(ctx, me_outside(&s->who, str_of(sub->filter), outside, sizeof outside), sub->qos);
+        rc = fn(ctx, mq_me_outside(&s->who, str_of(sub->filter), outside, sizeof outside), sub->qos);
     }
     return rc;
 }
 
 struct mq_session *mq_session_find(struct mq_broker *b, struct str key)
 {
-    return session_get(b, key);
+    return mq_session_get(b, key);
 }
 
 void mq_session_end(struct mq_session *s, uint8_t reason)
@@ -309,7 +316,7 @@ void mq_session_end(struct mq_session *s, uint8_t reason)
     if (l)
         mq_end(l, reason, "ended by an administrator", "被管理员断开");
     else
-        session_drop(s);
+        mq_session_drop(s);
 }
 
 void mq_stats(const struct mq_broker *b, struct mq_stats *ret)

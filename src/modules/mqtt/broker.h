@@ -18,10 +18,11 @@ struct mq_session;
 
 enum mq_role { MQ_NOBODY, MQ_DEVICE, MQ_USER };
 struct mq_who {
-    uint8_t role;    /* enum mq_role */
-    char id[37];     /* of the device or user */
-    char name[68];   /* code or login */
-    uint8_t key[32]; /* digest of the token that he came with */
+    uint8_t role;                              /* enum mq_role */
+    char id[37];                               /* of the device or user */
+    char name[68];                             /* code or login */
+    uint8_t key[32];                           /* digest of the token that he came with */
+    bool by_token, may_publish, may_subscribe; /* the last two: of a user, everything */
 };
 
 struct mq_limits { /* 0: the default of mq_defaults */
@@ -104,6 +105,7 @@ void mq_broker_free(struct mq_broker *b);                            /* links mu
 void mq_time(struct mq_broker *b, uint64_t mono_ns, int64_t now_us); /* before each call into the broker */
 void mq_tick(struct mq_broker *b);                                   /* once a second: keep-alive, expiry, wills */
 
+struct mq_link *mq_links(const struct mq_broker *b); /* all, by next */
 void mq_link_open(struct mq_broker *b, struct mq_link *l);
 /* Take packets from p; *ret_used bytes were used, what is left must come again with more behind it. */
 void mq_input(struct mq_link *l, const uint8_t *p, size_t n, size_t *ret_used);
@@ -145,6 +147,7 @@ struct mq_message_view {
 struct mq_message_view mq_message_view(struct mq_broker *b, const struct mq_message *m);
 struct mq_session_view {
     struct str key, client_id;
+    uint64_t number; /* of this run */
     const struct mq_who *who;
     const struct mq_link *link; /* NULL: not connected */
     size_t subscriptions, queued, queued_bytes, inflight;

@@ -12,12 +12,12 @@ struct mq_message { /* counted; topic, props, payload follow */
     uint64_t from;       /* number of the session that sent it */
     char bytes[];
 };
-struct str msg_topic(const struct mq_message *m);
-struct str msg_props(const struct mq_message *m);
-struct str msg_payload(const struct mq_message *m);
-struct mq_message *msg_new(struct str topic, struct str props, struct str payload);
-struct mq_message *msg_ref(struct mq_message *m);
-void msg_unref(struct mq_message *m);
+struct str mq_msg_topic(const struct mq_message *m);
+struct str mq_msg_props(const struct mq_message *m);
+struct str mq_msg_payload(const struct mq_message *m);
+struct mq_message *mq_msg_new(struct str topic, struct str props, struct str payload);
+struct mq_message *mq_msg_ref(struct mq_message *m);
+void mq_msg_unref(struct mq_message *m);
 
 #define SUB_IDS 8
 struct out_entry { /* a message on its way to a session */
@@ -58,24 +58,24 @@ struct trie {
     struct trie_node **slots, *root;
     size_t nslots, nodes, subs;
 };
-int trie_init(struct trie *t);
-void trie_fini(struct trie *t);
+int mq_trie_init(struct trie *t);
+void mq_trie_fini(struct trie *t);
 /* filter without the $share part. */
-int trie_add(struct trie *t, struct str filter, struct str group, struct mq_sub *sub);
-void trie_remove(struct trie *t, struct mq_sub *sub);
+int mq_trie_add(struct trie *t, struct str filter, struct str group, struct mq_sub *sub);
+void mq_trie_remove(struct trie *t, struct mq_sub *sub);
 typedef void trie_fn(void *ctx, struct mq_sub *sub);
 /* Each subscription that is met; of a group: the one that `pick` prefers. */
-void trie_match(struct trie *t, struct str topic, trie_fn *fn, void *ctx);
+void mq_trie_match(struct trie *t, struct str topic, trie_fn *fn, void *ctx);
 
 /* ---- retained (mq_retain.c) ---- */
 struct retained {
     struct mq_message **slots; /* open addressing by topic */
     size_t nslots, n, bytes;
 };
-void retained_fini(struct retained *r);
-struct mq_message *retained_get(const struct retained *r, struct str topic);
-int retained_put(struct retained *r, struct mq_message *m); /* takes a reference; replaces */
-bool retained_drop(struct retained *r, struct str topic);
+void mq_retained_fini(struct retained *r);
+struct mq_message *mq_retained_get(const struct retained *r, struct str topic);
+int mq_retained_put(struct retained *r, struct mq_message *m); /* takes a reference; replaces */
+bool mq_retained_drop(struct retained *r, struct str topic);
 
 /* ---- sessions ---- */
 struct mq_session {
@@ -121,30 +121,30 @@ struct mq_broker {
     struct mq_stats stats;
 };
 
-struct mq_session *session_get(struct mq_broker *b, struct str key);
-struct mq_session *session_new(struct mq_broker *b, const struct mq_who *who, struct str client_id);
-void session_free(struct mq_session *s); /* nothing is told to the store */
-struct str session_key(const struct mq_session *s);
-void session_keep(struct mq_session *s);
-bool session_persists(const struct mq_session *s);
+struct mq_session *mq_session_get(struct mq_broker *b, struct str key);
+struct mq_session *mq_session_new(struct mq_broker *b, const struct mq_who *who, struct str client_id);
+void mq_session_free(struct mq_session *s); /* nothing is told to the store */
+struct str mq_session_key(const struct mq_session *s);
+void mq_session_keep(struct mq_session *s);
+bool mq_session_persists(const struct mq_session *s);
 /* Subscriptions: 0 granted QoS, or a reason. */
-struct mq_sub *session_sub(struct mq_session *s, struct str filter);
-int session_subscribe(struct mq_session *s, const struct mqtt_item *i, uint32_t number, bool *ret_new);
-bool session_unsubscribe(struct mq_session *s, struct str filter);
+struct mq_sub *mq_session_sub(struct mq_session *s, struct str filter);
+int mq_session_subscribe(struct mq_session *s, const struct mqtt_item *i, uint32_t number, bool *ret_new);
+bool mq_session_unsubscribe(struct mq_session *s, struct str filter);
 
 /* ---- a session's way out (mq_out.c) ---- */
-void out_put(struct mq_session *s, struct mq_message *m, const struct hit *h, bool retain);
-void out_pump(struct mq_session *s);
-void out_resend(struct mq_session *s); /* after a reconnect */
-void out_ack(struct mq_link *l, const struct mqtt_packet *p);
-void out_free(struct mq_session *s);
-void link_wake(struct mq_link *l);
+void mq_out_put(struct mq_session *s, struct mq_message *m, const struct hit *h, bool retain);
+void mq_out_pump(struct mq_session *s);
+void mq_out_resend(struct mq_session *s); /* after a reconnect */
+void mq_out_ack(struct mq_link *l, const struct mqtt_packet *p);
+void mq_out_free(struct mq_session *s);
+void mq_link_wake(struct mq_link *l);
 
 /* ---- messages through the broker (broker.c) ---- */
-void broker_route(struct mq_broker *b, struct mq_message *m);
-void broker_retain(struct mq_broker *b, struct mq_message *m);
-void broker_keep(struct mq_broker *b, struct mq_keep *k, uint64_t *ret_handle);
-void session_will(struct mq_session *s, bool at_once);
-void session_drop(struct mq_session *s); /* ends it: will, store, memory */
-struct str me_inside(const struct mq_who *w, struct str topic, char *out, size_t cap); /* {NULL,0}: too long */
-struct str me_outside(const struct mq_who *w, struct str topic, char *out, size_t cap);
+void mq_broker_route(struct mq_broker *b, struct mq_message *m);
+void mq_broker_retain(struct mq_broker *b, struct mq_message *m);
+void mq_broker_keep(struct mq_broker *b, struct mq_keep *k, uint64_t *ret_handle);
+void mq_session_will(struct mq_session *s, bool at_once);
+void mq_session_drop(struct mq_session *s); /* ends it: will, store, memory */
+struct str mq_me_inside(const struct mq_who *w, struct str topic, char *out, size_t cap); /* {NULL,0}: too long */
+struct str mq_me_outside(const struct mq_who *w, struct str topic, char *out, size_t cap);

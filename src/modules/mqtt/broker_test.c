@@ -57,7 +57,7 @@ static uint64_t keep(void *ctx, const struct mq_keep *k)
     struct world *w = ctx;
     if (w->nkept == 64) return 1;
     w->kept[w->nkept] = *k;
-    if (k->message) str_to_cstr(msg_topic(k->message), w->kept_topic[w->nkept], 64);
+    if (k->message) str_to_cstr(mq_msg_topic(k->message), w->kept_topic[w->nkept], 64);
     w->nkept++;
     return w->nkept;
 }

@@ -4,6 +4,11 @@
 
 /* ---- life ---- */
 
+struct mq_link *mq_links(const struct mq_broker *b)
+{
+    return b->links;
+}
+
 void mq_link_open(struct mq_broker *b, struct mq_link *l)
 {
     l->b = b;
@@ -36,14 +41,14 @@ static void let_go(struct mq_link *l)
     s->link = NULL;
     s->gone_ns = l->b->now_ns;
     if (l->polite) {
-        msg_unref(s->will);
+        mq_msg_unref(s->will);
         s->will = NULL;
     }
-    session_will(s, !session_persists(s));
-    if (session_persists(s))
-        session_keep(s);
+    mq_session_will(s, !mq_session_persists(s));
+    if (mq_session_persists(s))
+        mq_session_keep(s);
     else
-        session_drop(s);
+        mq_session_drop(s);
 }
 
 static void say_end(struct mq_link *l, uint8_t reason, const char *en)
@@ -63,7 +68,7 @@ void mq_end(struct mq_link *l, uint8_t reason, const char *en, const char *zh)
     l->end_en = en;
     l->end_zh = zh;
     let_go(l);
-    link_wake(l);
+    mq_link_wake(l);
 }
 
 void mq_link_lost(struct mq_link *l)
@@ -129,7 +134,7 @@ static int make_will(struct mq_link *l, const struct mqtt_packet *p, struct mq_m
 {
     char inside[1024];
     struct buf props;
-    struct str topic = me_inside(&l->who, p->will_topic, inside, sizeof inside);
+    struct str topic = mq_me_inside(&l->who, p->will_topic, inside, sizeof inside);
     bool closed = !topic.p || p->will_topic.p[0] == '$';
     *ret = NULL;
     if (!p->has_will) return 0;
@@ -143,7 +148,7 @@ static int make_will(struct mq_link *l, const struct mqtt_packet *p, struct mq_m
     struct mqtt_prop v;
     for (const char *from = forward.p; mqtt_prop_next(&forward, &v) == 1; from = forward.p)
         if (v.id != 0x18) buf_add(&kept, from, (size_t)(forward.p - from));
-    struct mq_message *m = kept.err || props.err ? NULL : msg_new(topic, buf_view(&kept), p->will_payload);
+    struct mq_message *m = kept.err || props.err ? NULL : mq_msg_new(topic, buf_view(&kept), p->will_payload);
     buf_fini(&kept);
     buf_fini(&props);
     if (!m) return -MQTT_UNSPECIFIED;
@@ -165,21 +170,21 @@ static struct mq_session *find_session(struct mq_link *l, const struct mqtt_pack
     struct mq_broker *b = l->b;
     char key[37 + 1 + 1024];
     int n = snprintf(key, sizeof key, "%s\n%.*s", l->who.id, STR_ARG(id));
-    struct mq_session *s = session_get(b, str_make(key, (size_t)n));
+    struct mq_session *s = mq_session_get(b, str_make(key, (size_t)n));
     if (s && s->link) mq_end(s->link, MQTT_TAKEN_OVER, "the client has connected again", "客户端已重新连接");
-    s = session_get(b, str_make(key, (size_t)n)); /* it may have ended with its connection */
+    s = mq_session_get(b, str_make(key, (size_t)n)); /* it may have ended with its connection */
     if (s && p->clean) {
-        session_drop(s);
+        mq_session_drop(s);
         s = NULL;
     }
     *present = s != NULL;
     if (s) {
         s->will_due_ns = 0;
-        msg_unref(s->will);
+        mq_msg_unref(s->will);
         s->will = NULL;
         return s;
     }
-    return b->nsessions < b->lim.sessions ? session_new(b, &l->who, id) : NULL;
+    return b->nsessions < b->lim.sessions ? mq_session_new(b, &l->who, id) : NULL;
 }
 
 static void answer_connect(struct mq_link *l, const struct mqtt_packet *p, const char *assigned, bool present)
@@ -195,7 +200,7 @@ static void answer_connect(struct mq_link *l, const struct mqtt_packet *p, const
         if (assigned) mqtt_text_set(&a.props, MQTT_T_ASSIGNED_ID, str_of(assigned));
     }
     mqtt_write(&l->out, l->version, &a);
-    link_wake(l);
+    mq_link_wake(l);
 }
 
 static void on_connect(struct mq_link *l, const struct mqtt_packet *p)
@@ -219,7 +224,7 @@ static void on_connect(struct mq_link *l, const struct mqtt_packet *p)
     if (!p->client_id.n) made_id(l, made);
     struct mq_session *s = find_session(l, p, p->client_id.n ? p->client_id : str_of(made), &present);
     if (!s) {
-        msg_unref(will);
+        mq_msg_unref(will);
         return refuse_connect(l, MQTT_QUOTA, "there are too many sessions", "会话过多");
     }
     s->link = l;
@@ -227,14 +232,14 @@ static void on_connect(struct mq_link *l, const struct mqtt_packet *p)
     s->who = l->who;
     s->will = will;
     s->will_delay_s = num_or(&p->will_props, MQTT_N_WILL_DELAY, 0);
-    bool persisted = session_persists(s);
+    bool persisted = mq_session_persists(s);
     s->expiry_s = session_expiry(l, p);
-    if (session_persists(s))
-        session_keep(s);
+    if (mq_session_persists(s))
+        mq_session_keep(s);
     else if (persisted)
-        broker_keep(l->b, &(struct mq_keep){.op = MQ_DROP_SESSION, .session = s}, NULL);
+        mq_broker_keep(l->b, &(struct mq_keep){.op = MQ_DROP_SESSION, .session = s}, NULL);
     answer_connect(l, p, p->client_id.n ? NULL : made, present);
-    out_resend(s);
+    mq_out_resend(s);
 }
 
 /* ---- PUBLISH ---- */
@@ -272,7 +277,7 @@ static bool has_got(const struct mq_session *s, uint16_t id)
 
 static void keep_got(struct mq_session *s, uint16_t id, enum mq_keep_op op)
 {
-    if (session_persists(s)) broker_keep(s->b, &(struct mq_keep){.op = op, .session = s, .number = id}, NULL);
+    if (mq_session_persists(s)) mq_broker_keep(s->b, &(struct mq_keep){.op = op, .session = s, .number = id}, NULL);
 }
 
 static bool add_got(struct mq_session *s, uint16_t id)
@@ -301,12 +306,12 @@ static uint8_t spread(struct mq_link *l, const struct mqtt_packet *p)
     char inside[1024];
     struct buf props;
     uint32_t expiry;
-    struct str topic = me_inside(&l->who, p->topic, inside, sizeof inside);
+    struct str topic = mq_me_inside(&l->who, p->topic, inside, sizeof inside);
     if (!topic.p) return MQTT_TOPIC;
     if (!b->trie.subs && !p->retain) return l->version == MQTT_5 && p->qos ? MQTT_NO_SUBSCRIBERS : 0;
     buf_init(&props, 1u << 20);
     if (l->version == MQTT_5) mqtt_props_forward(p->props.raw, &props);
-    struct mq_message *m = props.err ? NULL : msg_new(topic, buf_view(&props), p->payload);
+    struct mq_message *m = props.err ? NULL : mq_msg_new(topic, buf_view(&props), p->payload);
     buf_fini(&props);
     if (!m) return MQTT_UNSPECIFIED;
     m->qos = p->qos;
@@ -314,10 +319,10 @@ static uint8_t spread(struct mq_link *l, const struct mqtt_packet *p)
     m->from = l->s->number;
     if (l->version == MQTT_5 && mqtt_num_get(&p->props, MQTT_N_EXPIRY, &expiry))
         m->expires_ns = b->now_ns + (uint64_t)expiry * 1000000000u;
-    broker_route(b, m);
+    mq_broker_route(b, m);
     bool met = b->nhits > 0;
-    if (p->retain) broker_retain(b, m);
-    msg_unref(m);
+    if (p->retain) mq_broker_retain(b, m);
+    mq_msg_unref(m);
     return met || l->version != MQTT_5 || !p->qos ? 0 : MQTT_NO_SUBSCRIBERS;
 }
 
@@ -328,7 +333,7 @@ static void acknowledge(struct mq_link *l, uint8_t qos, uint16_t id, uint8_t cod
     if (l->version != MQTT_5) code = 0;
     if (durable && !l->pending) {
         mqtt_write_ack(&l->out, l->version, type, id, code);
-        link_wake(l);
+        mq_link_wake(l);
     } else {
         l->pending++;
         l->b->ops->later(l->b->ctx, l, type, id, code);
@@ -372,6 +377,7 @@ static void on_publish(struct mq_link *l, struct mqtt_packet *p)
         return;
     }
     int rc = take_publish(l, p);
+    if (l->ended) return;
     if (rc == MQ_PAUSED) {
         l->paused = true;
         return;
@@ -399,19 +405,19 @@ void mq_acked(struct mq_link *l, uint8_t type, uint16_t id, uint8_t code, bool o
         return;
     }
     mqtt_write_ack(&l->out, l->version, type, id, code);
-    link_wake(l);
+    mq_link_wake(l);
 }
 
 static void on_pubrel(struct mq_link *l, struct mqtt_packet *p)
 {
     bool known = drop_got(l->s, p->id);
     mqtt_write_ack(&l->out, l->version, MQTT_PUBCOMP, p->id, known ? 0 : MQTT_ID_NOT_FOUND);
-    link_wake(l);
+    mq_link_wake(l);
 }
 
 static void on_ack(struct mq_link *l, struct mqtt_packet *p)
 {
-    out_ack(l, p);
+    mq_out_ack(l, p);
 }
 
 /* ---- SUBSCRIBE ---- */
@@ -430,9 +436,9 @@ static uint8_t subscribe_one(struct mq_link *l, const struct mqtt_item *i, uint3
         l->b->stats.denied++;
         return MQTT_NOT_AUTHORIZED;
     }
-    in.filter = me_inside(&l->who, i->filter, inside, sizeof inside);
+    in.filter = mq_me_inside(&l->who, i->filter, inside, sizeof inside);
     if (!in.filter.p) return MQTT_FILTER;
-    int rc = session_subscribe(l->s, &in, number, ret_new);
+    int rc = mq_session_subscribe(l->s, &in, number, ret_new);
     return (uint8_t)(rc < 0 ? -rc : rc);
 }
 
@@ -441,14 +447,14 @@ static void send_retained(struct mq_link *l, const struct mqtt_item *i, uint32_t
     struct mq_broker *b = l->b;
     char inside[1024];
     struct hit h = {.s = l->s, .qos = i->qos, .nids = number != 0, .ids = {number}};
-    struct str filter = me_inside(&l->who, i->filter, inside, sizeof inside);
+    struct str filter = mq_me_inside(&l->who, i->filter, inside, sizeof inside);
     bool wild = memchr(filter.p, '+', filter.n) || memchr(filter.p, '#', filter.n);
-    struct mq_message *one = wild ? NULL : retained_get(&b->retained, filter);
-    if (one) out_put(l->s, one, &h, true);
+    struct mq_message *one = wild ? NULL : mq_retained_get(&b->retained, filter);
+    if (one) mq_out_put(l->s, one, &h, true);
     for (size_t k = 0; wild && k < b->retained.nslots; k++) {
         struct mq_message *m = b->retained.slots[k];
-        if (m && !(m->expires_ns && m->expires_ns <= b->now_ns) && mqtt_match(filter, msg_topic(m)))
-            out_put(l->s, m, &h, true);
+        if (m && !(m->expires_ns && m->expires_ns <= b->now_ns) && mqtt_match(filter, mq_msg_topic(m)))
+            mq_out_put(l->s, m, &h, true);
     }
 }
 
@@ -456,7 +462,7 @@ static void write_codes(struct mq_link *l, uint8_t type, uint16_t id, struct buf
 {
     struct mqtt_packet a = {.type = type, .id = id, .items = buf_view(codes)};
     mqtt_write(&l->out, l->version, &a);
-    link_wake(l);
+    mq_link_wake(l);
 }
 
 static void on_subscribe(struct mq_link *l, struct mqtt_packet *p)
@@ -497,9 +503,9 @@ static void on_unsubscribe(struct mq_link *l, struct mqtt_packet *p)
     buf_init(&codes, 65536);
     while (mqtt_item_next(MQTT_UNSUBSCRIBE, &rest, &i) == 1) {
         char inside[1024];
-        struct str filter = me_inside(&l->who, i.filter, inside, sizeof inside);
+        struct str filter = mq_me_inside(&l->who, i.filter, inside, sizeof inside);
         bool ok = mqtt_filter_ok(i.filter) && filter.p;
-        buf_u8(&codes, !ok ? MQTT_FILTER : session_unsubscribe(l->s, filter) ? 0 : MQTT_NO_SUBSCRIPTION);
+        buf_u8(&codes, !ok ? MQTT_FILTER : mq_session_unsubscribe(l->s, filter) ? 0 : MQTT_NO_SUBSCRIPTION);
     }
     if (codes.err)
         mq_end(l, MQTT_QUOTA, "too many filters in one packet", "单个报文的过滤器过多");
@@ -513,7 +519,7 @@ static void on_unsubscribe(struct mq_link *l, struct mqtt_packet *p)
 static void on_ping(struct mq_link *l, struct mqtt_packet *p)
 {
     mqtt_write(&l->out, l->version, &(struct mqtt_packet){.type = MQTT_PINGRESP});
-    link_wake(l);
+    mq_link_wake(l);
 }
 
 static void on_disconnect(struct mq_link *l, struct mqtt_packet *p)
@@ -523,8 +529,8 @@ static void on_disconnect(struct mq_link *l, struct mqtt_packet *p)
         if (expiry && !l->s->expiry_s)
             return mq_end(l, MQTT_PROTOCOL, "a session without expiry cannot get one at its end",
                           "会话断开时不能改为持久");
-        bool drop = !expiry && session_persists(l->s);
-        if (drop) broker_keep(l->b, &(struct mq_keep){.op = MQ_DROP_SESSION, .session = l->s}, NULL);
+        bool drop = !expiry && mq_session_persists(l->s);
+        if (drop) mq_broker_keep(l->b, &(struct mq_keep){.op = MQ_DROP_SESSION, .session = l->s}, NULL);
         l->s->expiry_s = expiry < l->b->lim.session_expiry_s ? expiry : l->b->lim.session_expiry_s;
     }
     l->polite = p->code != MQTT_WITH_WILL;
@@ -533,7 +539,7 @@ static void on_disconnect(struct mq_link *l, struct mqtt_packet *p)
     l->end_en = "the client has said goodbye";
     l->end_zh = "客户端主动断开";
     let_go(l);
-    link_wake(l);
+    mq_link_wake(l);
 }
 
 static void on_wrong(struct mq_link *l, struct mqtt_packet *p)
@@ -604,5 +610,5 @@ void mq_input(struct mq_link *l, const uint8_t *p, size_t n, size_t *ret_used)
 
 void mq_drained(struct mq_link *l)
 {
-    if (l->s) out_pump(l->s);
+    if (l->s) mq_out_pump(l->s);
 }

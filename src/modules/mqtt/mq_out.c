@@ -5,7 +5,7 @@
 
 #define OUT_HIGH (256u << 10) /* bytes that wait for a reader before more are held back */
 
-void link_wake(struct mq_link *l)
+void mq_link_wake(struct mq_link *l)
 {
     if (!l->woken) {
         l->woken = true;
@@ -22,9 +22,9 @@ static void dropped(struct mq_session *s)
 static void entry_done(struct mq_session *s, struct out_entry *e)
 {
     if (e->handle)
-        broker_keep(s->b, &(struct mq_keep){.op = MQ_DROP_MESSAGE, .session = s, .row = e->row, .handle = e->handle},
-                    NULL);
-    msg_unref(e->m);
+        mq_broker_keep(s->b, &(struct mq_keep){.op = MQ_DROP_MESSAGE, .session = s, .row = e->row, .handle = e->handle},
+                       NULL);
+    mq_msg_unref(e->m);
 }
 
 /* ---- writing ---- */
@@ -45,10 +45,10 @@ static bool write_entry(struct mq_link *l, const struct out_entry *e)
     p.retain = e->retain;
     p.qos = e->qos;
     p.id = e->id;
-    p.topic = me_outside(&l->who, msg_topic(e->m), outside, sizeof outside);
-    p.payload = msg_payload(e->m);
+    p.topic = mq_me_outside(&l->who, mq_msg_topic(e->m), outside, sizeof outside);
+    p.payload = mq_msg_payload(e->m);
     p.props.nums = p.props.texts = 0;
-    p.props.extra = msg_props(e->m);
+    p.props.extra = mq_msg_props(e->m);
     buf_init(&extra, p.props.extra.n + sizeof more);
     if (l->version == MQTT_5) {
         if (e->m->expires_ns)
@@ -70,7 +70,7 @@ static bool write_entry(struct mq_link *l, const struct out_entry *e)
     if (fits) {
         l->n_out++;
         l->b->stats.sent++;
-        link_wake(l);
+        mq_link_wake(l);
     }
     return fits;
 }
@@ -123,13 +123,13 @@ static struct out_entry dequeue(struct mq_session *s)
 static void keep_message(struct mq_session *s, struct out_entry *e)
 {
     e->row = ++s->next_row;
-    if (!session_persists(s)) return;
+    if (!mq_session_persists(s)) return;
     struct mq_keep k = {
         .op = MQ_KEEP_MESSAGE, .session = s, .row = e->row, .qos = e->qos, .retain = e->retain, .message = e->m};
-    broker_keep(s->b, &k, &e->handle);
+    mq_broker_keep(s->b, &k, &e->handle);
 }
 
-void out_put(struct mq_session *s, struct mq_message *m, const struct hit *h, bool retain)
+void mq_out_put(struct mq_session *s, struct mq_message *m, const struct hit *h, bool retain)
 {
     struct out_entry e = {.m = m, .qos = m->qos < h->qos ? m->qos : h->qos, .retain = retain};
     set_ids(&e, h);
@@ -137,14 +137,14 @@ void out_put(struct mq_session *s, struct mq_message *m, const struct hit *h, bo
         if (s->link && !s->link->ended && (s->link->out.n > OUT_HIGH || !write_entry(s->link, &e))) dropped(s);
         return;
     }
-    if (!s->link && !session_persists(s)) return;
+    if (!s->link && !mq_session_persists(s)) return;
     if (!enqueue(s, &e)) {
         dropped(s);
         return;
     }
-    msg_ref(m);
+    mq_msg_ref(m);
     keep_message(s, &s->queue[(s->queue_at + s->nqueue - 1) & (s->queue_cap - 1)]);
-    out_pump(s);
+    mq_out_pump(s);
 }
 
 /* ---- in flight ---- */
@@ -184,17 +184,17 @@ static void land(struct mq_session *s, struct out_entry *e)
 static void tell_sent(struct mq_session *s, const struct out_entry *e)
 {
     if (e->handle && e->qos == 2)
-        broker_keep(s->b,
-                    &(struct mq_keep){.op = MQ_SENT_MESSAGE,
-                                      .session = s,
-                                      .row = e->row,
-                                      .number = e->id,
-                                      .state = e->state,
-                                      .handle = e->handle},
-                    NULL);
+        mq_broker_keep(s->b,
+                       &(struct mq_keep){.op = MQ_SENT_MESSAGE,
+                                         .session = s,
+                                         .row = e->row,
+                                         .number = e->id,
+                                         .state = e->state,
+                                         .handle = e->handle},
+                       NULL);
 }
 
-void out_pump(struct mq_session *s)
+void mq_out_pump(struct mq_session *s)
 {
     struct mq_link *l = s->link;
     unsigned most = s->b->lim.inflight;
@@ -214,7 +214,7 @@ void out_pump(struct mq_session *s)
     }
 }
 
-void out_resend(struct mq_session *s)
+void mq_out_resend(struct mq_session *s)
 {
     for (unsigned i = 0; i < s->nflight; i++) {
         struct out_entry *e = &s->flight[i];
@@ -224,8 +224,8 @@ void out_resend(struct mq_session *s)
         else
             (void)write_entry(s->link, e);
     }
-    link_wake(s->link);
-    out_pump(s);
+    mq_link_wake(s->link);
+    mq_out_pump(s);
 }
 
 /* PUBREC: the peer has it; the message itself is needed no more, its id until PUBCOMP. */
@@ -240,23 +240,23 @@ static void received(struct mq_link *l, struct out_entry *e, const struct mqtt_p
         tell_sent(l->s, e);
         mqtt_write_ack(&l->out, l->version, MQTT_PUBREL, p->id, 0);
     }
-    link_wake(l);
+    mq_link_wake(l);
 }
 
-void out_ack(struct mq_link *l, const struct mqtt_packet *p)
+void mq_out_ack(struct mq_link *l, const struct mqtt_packet *p)
 {
     struct out_entry *e = in_flight(l->s, p->id);
     if (p->type == MQTT_PUBREC)
         received(l, e, p);
     else if (e && (p->type == MQTT_PUBACK ? e->qos == 1 : e->qos == 2 && e->state))
         land(l->s, e);
-    out_pump(l->s);
+    mq_out_pump(l->s);
 }
 
-void out_free(struct mq_session *s)
+void mq_out_free(struct mq_session *s)
 {
-    for (unsigned i = 0; i < s->nflight; i++) msg_unref(s->flight[i].m);
-    for (size_t i = 0; i < s->nqueue; i++) msg_unref(s->queue[(s->queue_at + i) & (s->queue_cap - 1)].m);
+    for (unsigned i = 0; i < s->nflight; i++) mq_msg_unref(s->flight[i].m);
+    for (size_t i = 0; i < s->nqueue; i++) mq_msg_unref(s->queue[(s->queue_at + i) & (s->queue_cap - 1)].m);
     mem_free(s->flight);
     mem_free(s->queue);
 }
@@ -265,8 +265,8 @@ void out_free(struct mq_session *s)
 
 int mq_load_message(struct mq_broker *b, struct str key, const struct mq_loaded *in)
 {
-    struct mq_session *s = session_get(b, key);
-    struct mq_message *m = s ? msg_new(in->topic, in->props, in->payload) : NULL;
+    struct mq_session *s = mq_session_get(b, key);
+    struct mq_message *m = s ? mq_msg_new(in->topic, in->props, in->payload) : NULL;
     if (!s) return 0;
     if (!m) return ERR_NOMEM;
     m->qos = in->qos;
@@ -284,7 +284,7 @@ int mq_load_message(struct mq_broker *b, struct str key, const struct mq_loaded 
                           .state = in->state};
     if (in->row > s->next_row) s->next_row = in->row;
     if (in->packet_id ? fly(s, &e) : enqueue(s, &e)) return 0;
-    entry_done(s, &e);
+    mq_msg_unref(m);
     dropped(s);
     return 0;
 }

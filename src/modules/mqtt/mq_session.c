@@ -4,20 +4,20 @@
 
 /* ---- messages ---- */
 
-struct str msg_topic(const struct mq_message *m)
+struct str mq_msg_topic(const struct mq_message *m)
 {
     return str_make(m->bytes, m->topic_n);
 }
-struct str msg_props(const struct mq_message *m)
+struct str mq_msg_props(const struct mq_message *m)
 {
     return str_make(m->bytes + m->topic_n, m->props_n);
 }
-struct str msg_payload(const struct mq_message *m)
+struct str mq_msg_payload(const struct mq_message *m)
 {
     return str_make(m->bytes + m->topic_n + m->props_n, m->payload_n);
 }
 
-struct mq_message *msg_new(struct str topic, struct str props, struct str payload)
+struct mq_message *mq_msg_new(struct str topic, struct str props, struct str payload)
 {
     struct mq_message *m = mem_alloc(sizeof *m + topic.n + props.n + payload.n);
     if (!m) return NULL;
@@ -30,34 +30,34 @@ struct mq_message *msg_new(struct str topic, struct str props, struct str payloa
     return m;
 }
 
-struct mq_message *msg_ref(struct mq_message *m)
+struct mq_message *mq_msg_ref(struct mq_message *m)
 {
     m->refs++;
     return m;
 }
 
-void msg_unref(struct mq_message *m)
+void mq_msg_unref(struct mq_message *m)
 {
     if (m && --m->refs == 0) mem_free(m);
 }
 
 /* ---- the table ---- */
 
-struct str session_key(const struct mq_session *s)
+struct str mq_session_key(const struct mq_session *s)
 {
     return str_make(s->key, s->key_n);
 }
 
-bool session_persists(const struct mq_session *s)
+bool mq_session_persists(const struct mq_session *s)
 {
     return s->expiry_s > 0;
 }
 
-struct mq_session *session_get(struct mq_broker *b, struct str key)
+struct mq_session *mq_session_get(struct mq_broker *b, struct str key)
 {
     uint64_t h = str_hash(key, hash_seed());
     for (struct mq_session *s = b->nslots ? b->slots[h & (b->nslots - 1)] : NULL; s; s = s->chain)
-        if (s->hash == h && str_eq(session_key(s), key)) return s;
+        if (s->hash == h && str_eq(mq_session_key(s), key)) return s;
     return NULL;
 }
 
@@ -78,7 +78,7 @@ static int grow(struct mq_broker *b)
     return 0;
 }
 
-struct mq_session *session_new(struct mq_broker *b, const struct mq_who *who, struct str client_id)
+struct mq_session *mq_session_new(struct mq_broker *b, const struct mq_who *who, struct str client_id)
 {
     size_t owner = strlen(who->id), n = owner + 1 + client_id.n;
     if (b->nsessions >= b->nslots && grow(b) && !b->nslots) return NULL;
@@ -92,7 +92,7 @@ struct mq_session *session_new(struct mq_broker *b, const struct mq_who *who, st
     memcpy(s->key, who->id, owner);
     s->key[owner] = '\n';
     if (client_id.n) memcpy(s->key + owner + 1, client_id.p, client_id.n);
-    s->hash = str_hash(session_key(s), hash_seed());
+    s->hash = str_hash(mq_session_key(s), hash_seed());
     s->chain = b->slots[s->hash & (b->nslots - 1)];
     b->slots[s->hash & (b->nslots - 1)] = s;
     b->nsessions++;
@@ -101,12 +101,12 @@ struct mq_session *session_new(struct mq_broker *b, const struct mq_who *who, st
 
 static void sub_free(struct mq_session *s, struct mq_sub *sub)
 {
-    trie_remove(&s->b->trie, sub);
+    mq_trie_remove(&s->b->trie, sub);
     s->nsubs--;
     mem_free(sub);
 }
 
-void session_free(struct mq_session *s)
+void mq_session_free(struct mq_session *s)
 {
     struct mq_broker *b = s->b;
     struct mq_session **at = &b->slots[s->hash & (b->nslots - 1)];
@@ -117,27 +117,27 @@ void session_free(struct mq_session *s)
         next = sub->next_in_session;
         sub_free(s, sub);
     }
-    out_free(s);
-    msg_unref(s->will);
+    mq_out_free(s);
+    mq_msg_unref(s->will);
     mem_free(s->got);
     mem_free(s);
 }
 
-void session_keep(struct mq_session *s)
+void mq_session_keep(struct mq_session *s)
 {
-    if (session_persists(s)) broker_keep(s->b, &(struct mq_keep){.op = MQ_KEEP_SESSION, .session = s}, NULL);
+    if (mq_session_persists(s)) mq_broker_keep(s->b, &(struct mq_keep){.op = MQ_KEEP_SESSION, .session = s}, NULL);
 }
 
-void session_drop(struct mq_session *s)
+void mq_session_drop(struct mq_session *s)
 {
-    session_will(s, true);
-    if (session_persists(s)) broker_keep(s->b, &(struct mq_keep){.op = MQ_DROP_SESSION, .session = s}, NULL);
-    session_free(s);
+    mq_session_will(s, true);
+    if (mq_session_persists(s)) mq_broker_keep(s->b, &(struct mq_keep){.op = MQ_DROP_SESSION, .session = s}, NULL);
+    mq_session_free(s);
 }
 
 /* ---- subscriptions ---- */
 
-struct mq_sub *session_sub(struct mq_session *s, struct str filter)
+struct mq_sub *mq_session_sub(struct mq_session *s, struct str filter)
 {
     for (struct mq_sub *sub = s->subs; sub; sub = sub->next_in_session)
         if (str_is(filter, sub->filter)) return sub;
@@ -156,21 +156,21 @@ static void set_options(struct mq_sub *sub, const struct mqtt_item *i, uint32_t 
 static void keep_sub(struct mq_session *s, const struct mq_sub *sub)
 {
     uint32_t options = sub->qos | sub->no_local << 2 | sub->as_published << 3 | (uint32_t)sub->retain_handling << 4;
-    if (session_persists(s))
-        broker_keep(s->b,
-                    &(struct mq_keep){.op = MQ_KEEP_SUB,
-                                      .session = s,
-                                      .filter = str_of(sub->filter),
-                                      .options = options,
-                                      .number = sub->number},
-                    NULL);
+    if (mq_session_persists(s))
+        mq_broker_keep(s->b,
+                       &(struct mq_keep){.op = MQ_KEEP_SUB,
+                                         .session = s,
+                                         .filter = str_of(sub->filter),
+                                         .options = options,
+                                         .number = sub->number},
+                       NULL);
 }
 
 /* The filter as inside. */
-int session_subscribe(struct mq_session *s, const struct mqtt_item *i, uint32_t number, bool *ret_new)
+int mq_session_subscribe(struct mq_session *s, const struct mqtt_item *i, uint32_t number, bool *ret_new)
 {
     struct str group = STR(""), filter = i->filter;
-    struct mq_sub *sub = session_sub(s, i->filter);
+    struct mq_sub *sub = mq_session_sub(s, i->filter);
     *ret_new = !sub;
     if (!sub) {
         if (s->nsubs >= s->b->lim.subscriptions) return -MQTT_QUOTA;
@@ -179,7 +179,7 @@ int session_subscribe(struct mq_session *s, const struct mqtt_item *i, uint32_t 
         memcpy(sub->filter, i->filter.p, i->filter.n);
         sub->s = s;
         (void)mqtt_share(i->filter, &group, &filter);
-        if (trie_add(&s->b->trie, filter, group, sub)) {
+        if (mq_trie_add(&s->b->trie, filter, group, sub)) {
             mem_free(sub);
             return -MQTT_UNSPECIFIED;
         }
@@ -192,15 +192,15 @@ int session_subscribe(struct mq_session *s, const struct mqtt_item *i, uint32_t 
     return i->qos;
 }
 
-bool session_unsubscribe(struct mq_session *s, struct str filter)
+bool mq_session_unsubscribe(struct mq_session *s, struct str filter)
 {
     struct mq_sub **at = &s->subs;
     while (*at && !str_is(filter, (*at)->filter)) at = &(*at)->next_in_session;
     struct mq_sub *sub = *at;
     if (!sub) return false;
     *at = sub->next_in_session;
-    if (session_persists(s))
-        broker_keep(s->b, &(struct mq_keep){.op = MQ_DROP_SUB, .session = s, .filter = filter}, NULL);
+    if (mq_session_persists(s))
+        mq_broker_keep(s->b, &(struct mq_keep){.op = MQ_DROP_SUB, .session = s, .filter = filter}, NULL);
     sub_free(s, sub);
     return true;
 }

@@ -8,7 +8,7 @@ static uint64_t node_hash(const struct trie_node *parent, struct str level)
     return str_hash(level, hash_seed() ^ (uint64_t)(uintptr_t)parent);
 }
 
-int trie_init(struct trie *t)
+int mq_trie_init(struct trie *t)
 {
     t->nslots = 64;
     t->slots = mem_calloc(t->nslots, sizeof *t->slots);
@@ -16,7 +16,7 @@ int trie_init(struct trie *t)
     return t->slots && t->root ? 0 : ERR_NOMEM;
 }
 
-void trie_fini(struct trie *t)
+void mq_trie_fini(struct trie *t)
 {
     for (size_t i = 0; t->slots && i < t->nslots; i++)
         for (struct trie_node *n = t->slots[i], *next; n; n = next) {
@@ -103,7 +103,7 @@ static struct sub_group *group_of(struct trie_node *n, struct str name)
     return g;
 }
 
-int trie_add(struct trie *t, struct str filter, struct str group, struct mq_sub *sub)
+int mq_trie_add(struct trie *t, struct str filter, struct str group, struct mq_sub *sub)
 {
     struct trie_node *n = t->root;
     struct str rest = filter;
@@ -135,7 +135,7 @@ static void drop_group(struct trie_node *n, struct sub_group *g)
     mem_free(g);
 }
 
-void trie_remove(struct trie *t, struct mq_sub *sub)
+void mq_trie_remove(struct trie *t, struct mq_sub *sub)
 {
     struct trie_node *n = sub->node;
     struct mq_sub **at = sub->group ? &sub->group->members : &n->subs;
@@ -188,7 +188,7 @@ static void walk(struct trie *t, struct trie_node *n, struct str rest, bool wild
     if (wild && (below = find(t, n, STR("+")))) walk(t, below, rest, true, fn, ctx);
 }
 
-void trie_match(struct trie *t, struct str topic, trie_fn *fn, void *ctx)
+void mq_trie_match(struct trie *t, struct str topic, trie_fn *fn, void *ctx)
 {
     if (t->subs) walk(t, t->root, topic, !(topic.n && topic.p[0] == '$'), fn, ctx);
 }

@@ -175,6 +175,7 @@ static int get_latest(struct api_call *c, struct error *e)
 
 #define LATEST \
     "{has_token:boolean;seen_at:time|null;messages:integer;samples:integer;unknown:integer;rejected:integer;" \
+    "refused:integer;refused_at:time|null;problem:string;" \
     "items:{key:string;point:string|null;value:string;t:time|null;count:integer;problem:string}[];" \
     "attributes:{key:string;value:any;at:time}[]}"
 #define OWN "{t?:time|number;values:{*:any}}|{t?:time|number;values:{*:any}}[]"
@@ -207,10 +208,18 @@ static const struct api_route routes[] = {
 
 /* ---- life ---- */
 
+static struct push *running; /* between init and fini */
+
+struct push *push_running(void)
+{
+    return running;
+}
+
 static void push_fini(void *ctx)
 {
     struct push *p = ctx;
     if (!p) return;
+    running = NULL;
     push_devices_free(p);
     backoff_fini(&p->backoff);
     pthread_mutex_destroy(&p->lock);
@@ -233,7 +242,7 @@ static int push_init(struct node *n, void **ret_ctx, struct error *e)
         push_fini(p);
         return rc;
     }
-    *ret_ctx = p;
+    *ret_ctx = running = p;
     return 0;
 }
 

@@ -127,6 +127,7 @@ static int put(struct push *p, const struct resource *r)
         p->devices[p->n++] = d;
     }
     configure(d, r);
+    p->changes++;
     return 0;
 }
 
@@ -176,6 +177,7 @@ static void remove_device(struct push *p, struct str id)
     for (size_t i = 0; i < p->n; i++) {
         if (!str_is(id, p->devices[i]->id)) continue;
         device_free(p->devices[i]);
+        p->changes++;
         p->devices[i] = p->devices[--p->n];
         if (map_all(p)) return;
         mem_free(p->slots); /* the old map would point past the list: no token is known until memory is there */
@@ -262,6 +264,7 @@ static int use_token(struct push *p, struct str id, const uint8_t digest[PUSH_DI
     if (d) {
         memcpy(d->digest, digest, PUSH_DIGEST);
         d->has_token = true;
+        p->changes++;
         if (!map_all(p)) rc = ERR_NOMEM;
     }
     pthread_mutex_unlock(&p->lock);

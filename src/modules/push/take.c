@@ -7,9 +7,6 @@
 #include "model/sample.h"
 #include "modules/push/push.h"
 
-#define EARLIEST_US 946684800000000LL     /* the year 2000 */
-#define AHEAD_US (3600 * TIME_US_PER_S)   /* clocks that are wrong by more are not believed */
-#define BUFFERED_US (300 * TIME_US_PER_S) /* older: came from a buffer */
 #define TEXT_MAX 65536
 #define ATTRIBUTES_MAX 200
 
@@ -39,7 +36,7 @@ struct taking {
 
 /* ---- token and rate ---- */
 
-static bool take_token(struct push_device *d, uint64_t now_ns, unsigned *wait_s)
+bool push_rate_take(struct push_device *d, uint64_t now_ns, unsigned *wait_s)
 {
     double per_ns = d->rate / 60e9;
     if (d->filled_ns) d->tokens = fmin(d->rate, d->tokens + (double)(now_ns - d->filled_ns) * per_ns);
@@ -52,18 +49,31 @@ static bool take_token(struct push_device *d, uint64_t now_ns, unsigned *wait_s)
     return false;
 }
 
-static int admit(struct push *p, struct arena *a, struct str token, struct push_device *ret, unsigned *wait_s,
-                 struct error *e)
+void push_count_limited(void)
+{
+    metric_add(&m_limited, 1);
+}
+
+void push_count(size_t samples, size_t unknown)
+{
+    metric_add(&m_messages, 1);
+    metric_add(&m_samples, (int64_t)samples);
+    if (unknown) metric_add(&m_unknown, (int64_t)unknown);
+}
+
+/* id NULL: by the token. */
+static int admit(struct push *p, struct arena *a, struct str token, const char *id, struct push_device *ret,
+                 unsigned *wait_s, struct error *e)
 {
     int rc = 0;
     pthread_mutex_lock(&p->lock);
-    struct push_device *d = push_by_token(p, token);
+    struct push_device *d = id ? push_locked_device(p, id) : push_by_token(p, token);
     if (!d) {
         rc = ERR_UNAUTHENTICATED;
-    } else if (!take_token(d, clock_mono_ns(p->node->clock), wait_s)) {
+    } else if (!push_rate_take(d, clock_mono_ns(p->node->clock), wait_s)) {
         rc = error_set(e, ERR_LIMIT, "", "device %s sends more than %g messages a minute",
                        "设备 %s 每分钟消息超过 %g 条", d->code, d->rate);
-        metric_add(&m_limited, 1);
+        push_count_limited();
     } else {
         *ret = *d;
         ret->keys = NULL;
@@ -105,7 +115,7 @@ static struct push_key *make_key(struct push_device *d, struct str key)
     if (!copy) return NULL;
     memcpy(copy, key.p, key.n);
     copy[key.n] = '\0';
-    d->keys[d->nkeys] = (struct push_key){.key = copy};
+    d->keys[d->nkeys] = (struct push_key){.key = copy, .key_n = key.n};
     return &d->keys[d->nkeys++];
 }
 
@@ -338,11 +348,11 @@ static bool set_time(struct taking *t, struct place *at, const struct pushed *v,
 {
     s->time_us = t->now_us;
     if (!v->has_time || t->d.server_clock) return true;
-    if (v->time_us < EARLIEST_US || v->time_us > t->now_us + AHEAD_US)
+    if (v->time_us < PUSH_EARLIEST_US || v->time_us > t->now_us + PUSH_AHEAD_US)
         return reject(at, "the time is before 2000 or more than an hour ahead", "时间早于 2000 年或超前一小时以上");
     s->time_us = v->time_us;
     s->flags |= SAMPLE_FLAG_SOURCE_TIME;
-    if (v->time_us < t->now_us - BUFFERED_US) s->flags |= SAMPLE_FLAG_BACKFILL;
+    if (v->time_us < t->now_us - PUSH_BUFFERED_US) s->flags |= SAMPLE_FLAG_BACKFILL;
     return true;
 }
 
@@ -399,10 +409,21 @@ static void count_all(struct taking *t, struct push_outcome *o)
         d->rejected += o->rejected;
     }
     pthread_mutex_unlock(&t->p->lock);
-    metric_add(&m_messages, 1);
-    metric_add(&m_samples, (int64_t)o->stored);
-    metric_add(&m_unknown, (int64_t)o->unknown);
+    push_count(o->stored, o->unknown);
     metric_add(&m_rejected, (int64_t)o->rejected);
+}
+
+static int take_values(struct taking *t, struct push_outcome *ret, struct error *e)
+{
+    t->at = arena_calloc(t->a, t->n + 1, sizeof *t->at);
+    t->out = arena_calloc(t->a, t->n + 1, sizeof *t->out);
+    if (!t->at || !t->out) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    int rc = find_points(t, e);
+    if (rc) return rc;
+    make_samples(t);
+    rc = t->nout ? bus_write(t->p->node->bus, t->out, t->nout, e) : 0;
+    if (!rc) count_all(t, ret);
+    return rc;
 }
 
 int push_take(struct push *p, struct arena *a, struct str token, enum push_form form, const struct json *body,
@@ -410,18 +431,18 @@ int push_take(struct push *p, struct arena *a, struct str token, enum push_form 
 {
     struct taking t = {.p = p, .a = a, .form = form, .now_us = clock_now_us(p->node->clock)};
     *ret = (struct push_outcome){0};
-    int rc = admit(p, a, token, &t.d, &ret->wait_s, e);
+    int rc = admit(p, a, token, NULL, &t.d, &ret->wait_s, e);
     if (!rc) rc = push_decode(a, form, body, &t.in, &t.n, e);
-    if (rc) return rc;
-    t.at = arena_calloc(a, t.n + 1, sizeof *t.at);
-    t.out = arena_calloc(a, t.n + 1, sizeof *t.out);
-    if (!t.at || !t.out) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
-    rc = find_points(&t, e);
-    if (rc) return rc;
-    make_samples(&t);
-    rc = t.nout ? bus_write(p->node->bus, t.out, t.nout, e) : 0;
-    if (!rc) count_all(&t, ret);
-    return rc;
+    return rc ? rc : take_values(&t, ret, e);
+}
+
+int push_take_values(struct push *p, struct arena *a, const char *id, enum push_form form, struct pushed *values,
+                     size_t n, struct push_outcome *ret, struct error *e)
+{
+    struct taking t = {.p = p, .a = a, .form = form, .in = values, .n = n, .now_us = clock_now_us(p->node->clock)};
+    *ret = (struct push_outcome){0};
+    int rc = admit(p, a, STR(""), id, &t.d, &ret->wait_s, e);
+    return rc ? rc : take_values(&t, ret, e);
 }
 
 /* ---- attributes ---- */
@@ -445,12 +466,12 @@ static int store_attributes(struct taking *t, const struct json *body, struct er
     return rc;
 }
 
-int push_attributes(struct push *p, struct arena *a, struct str token, const struct json *body,
-                    struct push_outcome *ret, struct error *e)
+static int take_attributes(struct push *p, struct arena *a, struct str token, const char *id, const struct json *body,
+                           struct push_outcome *ret, struct error *e)
 {
     struct taking t = {.p = p, .a = a, .now_us = clock_now_us(p->node->clock)};
     *ret = (struct push_outcome){0};
-    int rc = admit(p, a, token, &t.d, &ret->wait_s, e);
+    int rc = admit(p, a, token, id, &t.d, &ret->wait_s, e);
     if (rc) return rc;
     if (body->type != JSON_OBJECT || body->count > ATTRIBUTES_MAX)
         return error_set(e, ERR_INVALID, "", "attributes are an object of at most %d members",
@@ -458,6 +479,18 @@ int push_attributes(struct push *p, struct arena *a, struct str token, const str
     rc = store_attributes(&t, body, e);
     if (!rc) count_all(&t, ret);
     return rc;
+}
+
+int push_attributes(struct push *p, struct arena *a, struct str token, const struct json *body,
+                    struct push_outcome *ret, struct error *e)
+{
+    return take_attributes(p, a, token, NULL, body, ret, e);
+}
+
+int push_take_attributes(struct push *p, struct arena *a, const char *id, const struct json *body, struct error *e)
+{
+    struct push_outcome o;
+    return take_attributes(p, a, STR(""), id, body, &o, e);
 }
 
 /* ---- what it sent last ---- */
@@ -484,6 +517,9 @@ static void write_device(struct json_writer *w, const struct push_device *d, boo
     jw_ki64(w, "samples", (int64_t)d->samples);
     jw_ki64(w, "unknown", (int64_t)d->unknown);
     jw_ki64(w, "rejected", (int64_t)d->rejected);
+    jw_ki64(w, "refused", (int64_t)d->refused);
+    jw_kz(w, "refused_at", d->refused_us ? time_format(d->refused_us, at) : NULL);
+    jw_kz(w, "problem", zh && d->problem_zh[0] ? d->problem_zh : d->problem);
     jw_key(w, STR("items"));
     jw_array(w);
     for (size_t i = 0; i < d->nkeys; i++) write_key(w, &d->keys[i], zh);
