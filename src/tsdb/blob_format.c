@@ -257,6 +257,14 @@ void blob_encode(const struct blob_info *i, int64_t at, const struct ts_blob *wh
     mem_free(t.shuffled);
 }
 
+bool blob_type_ok(const char *type)
+{
+    size_t n = strlen(type);
+    for (size_t i = 0; i < n; i++)
+        if (type[i] <= ' ' || type[i] > 126) return false;
+    return n > 0 && n < TS_BLOB_TYPE;
+}
+
 static bool sound(const struct blob_rec *r)
 {
     if (r->blob.size > TS_BLOB_MAX || r->blob.point == 0 || r->codec > BLOB_SHUFFLED) return false;
@@ -279,7 +287,7 @@ int blob_rec_decode(const struct blob_info *i, int64_t at, const uint8_t *p, siz
         .skip = p[34],
         .head = (uint8_t)head_bytes(p)};
     memcpy(r.blob.type, p + BLOB_HEAD, p[35]);
-    if (!sound(&r)) return ERR_CORRUPT;
+    if (!sound(&r) || strlen(r.blob.type) != p[35] || !blob_type_ok(r.blob.type)) return ERR_CORRUPT;
     *ret = r;
     return 0;
 }

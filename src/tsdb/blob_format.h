@@ -29,6 +29,7 @@ struct blob_rec {
     uint8_t codec, width, skip, head; /* head: bytes before the body */
 };
 
+bool blob_type_ok(const char *type); /* printable, without blanks, 1 to TS_BLOB_TYPE - 1 */
 void blob_path(uint32_t number, char out[BLOB_PATH_MAX]);
 bool blob_name_parse(const char *name, uint32_t *ret);
 static inline uint64_t blob_id(uint32_t number, int64_t at)

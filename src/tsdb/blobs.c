@@ -279,13 +279,10 @@ static int put(struct tsdb *db, uint8_t class_id, const struct ts_blob *what, st
 /* ---- the interface ---- */
 static int check(uint32_t point, int64_t time_us, const char *type, size_t n, struct error *e)
 {
-    size_t len = type ? strlen(type) : 0;
-    bool plain = len > 0 && len < TS_BLOB_TYPE;
-    for (size_t i = 0; i < len && plain; i++) plain = type[i] > ' ' && type[i] < 127;
     if (n > TS_BLOB_MAX)
         return error_set(e, ERR_TOO_LARGE, "", "a blob has at most %u bytes; this one has %zu",
                          "数据块最多 %u 字节，现有 %zu 字节", TS_BLOB_MAX, n);
-    if (!plain)
+    if (!type || !blob_type_ok(type))
         return error_set(e, ERR_INVALID, "type", "the type of a blob is a media type of 1 to %d characters",
                          "数据块的类型应为 1 至 %d 个字符的媒体类型", TS_BLOB_TYPE - 1);
     if (point == 0 || point > LIMIT_POINTS || time_us < TIME_MIN_US || time_us > TIME_MAX_US)
