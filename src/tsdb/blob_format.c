@@ -345,8 +345,8 @@ static int look(struct walk *w, int64_t at, const uint8_t **ret_p, size_t *ret_n
 
 static int rec_at(struct walk *w, int64_t at, struct blob_rec *ret)
 {
-    const uint8_t *p;
-    size_t n;
+    const uint8_t *p = NULL;
+    size_t n = 0;
     int rc = look(w, at, &p, &n);
     if (!rc) rc = blob_rec_decode(w->i, at, p, n, ret);
     if (!rc && blob_rec_bytes(ret) > w->end - at) rc = ERR_CORRUPT;
