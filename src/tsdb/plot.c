@@ -7,7 +7,12 @@
 #include "tsdb/stats.h"
 
 #define OUT_MAX 512
+#define FEW 12 /* samples of an interval that are looked at one by one */
 
+struct pixel {
+    struct sample first, last, min, max, bad; /* of point 0: there is none */
+    double lo, hi;
+};
 struct plot {
     int64_t from;
     uint64_t span;
@@ -15,13 +20,21 @@ struct plot {
     int64_t grid;   /* pixels end at multiples of this; 0: anywhere */
     unsigned level; /* that it comes from */
     bool any;
-    uint64_t pixel; /* of what is gathered in m */
-    struct block_meta m;
+    struct pixel m; /* what is gathered of one */
+    int64_t end;    /* where it ends */
     struct sample out[OUT_MAX];
     size_t n;
     ts_scan_fn *fn;
     void *ctx;
 };
+
+/* a * b / c, rounded down. */
+static uint64_t scale(uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t x;
+    if (!__builtin_mul_overflow(a, b, &x)) return x / c;
+    return (uint64_t)((unsigned __int128)a * b / c);
+}
 
 /* With long pixels the one in which the sample's cell begins. */
 static uint64_t pixel_of(const struct plot *p, int64_t t)
@@ -30,7 +43,7 @@ static uint64_t pixel_of(const struct plot *p, int64_t t)
         t = roll_start(p->level, t);
     else if (p->grid)
         t = p->from;
-    return (uint64_t)((unsigned __int128)((uint64_t)t - (uint64_t)p->from) * p->pixels / p->span);
+    return scale((uint64_t)t - (uint64_t)p->from, p->pixels, p->span);
 }
 
 static int emit(struct plot *p)
@@ -41,20 +54,20 @@ static int emit(struct plot *p)
     return p->fn(p->ctx, p->out, n);
 }
 
-static void add_sorted(struct sample *five, size_t *n, const struct sample *s)
+static void add_sorted(const struct sample **five, size_t *n, const struct sample *s)
 {
     size_t at = *n;
     if (!s->point) return;
-    while (at > 0 && five[at - 1].time_us > s->time_us) at--;
-    if (at > 0 && five[at - 1].time_us == s->time_us) return;
-    memmove(&five[at + 1], &five[at], (*n - at) * sizeof *five);
-    five[at] = *s;
+    while (at > 0 && five[at - 1]->time_us > s->time_us) at--;
+    if (at > 0 && five[at - 1]->time_us == s->time_us) return;
+    for (size_t i = *n; i > at; i--) five[i] = five[i - 1];
+    five[at] = s;
     ++*n;
 }
 
 static int flush_pixel(struct plot *p)
 {
-    struct sample five[5];
+    const struct sample *five[5];
     size_t n = 0;
     if (!p->any) return 0;
     p->any = false;
@@ -64,26 +77,35 @@ static int flush_pixel(struct plot *p)
     add_sorted(five, &n, &p->m.max);
     add_sorted(five, &n, &p->m.bad);
     int rc = p->n + n > OUT_MAX ? emit(p) : 0;
-    memcpy(p->out + p->n, five, n * sizeof *five);
-    p->n += n;
+    for (size_t i = 0; i < n; i++) p->out[p->n++] = *five[i];
     return rc;
 }
 
-static void keep_extreme(struct sample *best, const struct sample *s, bool greatest)
+/* Where the pixel ends: the first time that belongs to a later one. */
+static int64_t end_of(const struct plot *p, uint64_t pixel)
 {
-    double a, b = 0;
-    if (!s->point || !sample_usable(s, &a)) return;
-    if (!best->point || !sample_usable(best, &b) || (greatest ? a > b : a < b)) *best = *s;
+    uint64_t offset = scale(pixel + 1, p->span, p->pixels);
+    if (scale(offset, p->pixels, p->span) <= pixel) offset++;
+    int64_t t = (int64_t)((uint64_t)p->from + offset), start = p->grid ? roll_start(p->level, t) : t;
+    if (start == t) return t;
+    return start > INT64_MAX - p->grid ? INT64_MAX : start + p->grid;
 }
 
 static int into_pixel(struct plot *p, int64_t t)
 {
-    uint64_t pixel = pixel_of(p, t);
-    if (p->any && pixel == p->pixel) return 0;
+    if (p->any && t < p->end) return 0;
     int rc = flush_pixel(p);
-    p->pixel = pixel;
-    p->m = (struct block_meta){0};
+    p->end = end_of(p, pixel_of(p, t));
+    p->m.min.point = p->m.max.point = p->m.bad.point = 0;
     return rc;
+}
+
+static void keep_extremes(struct pixel *m, const struct sample *lo, const struct sample *hi)
+{
+    double a, b;
+    if (!sample_usable(lo, &a) || !sample_usable(hi, &b)) return;
+    if (!m->min.point || a < m->lo) m->min = *lo, m->lo = a;
+    if (!m->max.point || b > m->hi) m->max = *hi, m->hi = b;
 }
 
 static int take_part(struct plot *p, const struct block_meta *b)
@@ -92,21 +114,21 @@ static int take_part(struct plot *p, const struct block_meta *b)
     if (!p->any) p->m.first = b->first;
     p->any = true;
     p->m.last = b->last;
-    keep_extreme(&p->m.min, &b->min, false);
-    keep_extreme(&p->m.max, &b->max, true);
+    if (b->min.point) keep_extremes(&p->m, &b->min, &b->max);
     if (!p->m.bad.point) p->m.bad = b->bad;
     return rc;
 }
 
-/* How many of s[0..n) lie in the pixel of the first. */
+/* How many of s[0..n) lie in the pixel of the first, which is the one that is gathered. */
 static size_t in_pixel(const struct plot *p, const struct sample *s, size_t n)
 {
-    uint64_t pixel = pixel_of(p, s->time_us);
     size_t lo = 1, hi = n;
-    if (pixel_of(p, s[n - 1].time_us) == pixel) return n;
+    while (lo < FEW && lo < n && s[lo].time_us < p->end) lo++;
+    if (lo < FEW || lo == n) return lo;
+    if (s[n - 1].time_us < p->end) return n;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (pixel_of(p, s[mid].time_us) == pixel)
+        if (s[mid].time_us < p->end)
             lo = mid + 1;
         else
             hi = mid;
@@ -114,14 +136,31 @@ static size_t in_pixel(const struct plot *p, const struct sample *s, size_t n)
     return lo;
 }
 
+static void take_few(struct plot *p, const struct sample *s, size_t n)
+{
+    struct pixel *m = &p->m;
+    if (!p->any) m->first = s[0];
+    p->any = true;
+    m->last = s[n - 1];
+    for (size_t i = 0; i < n; i++) {
+        keep_extremes(m, &s[i], &s[i]);
+        if (s[i].quality != QUALITY_GOOD && !m->bad.point) m->bad = s[i];
+    }
+}
+
 static int take_samples(struct plot *p, const struct sample *s, size_t n)
 {
     int rc = 0;
     for (size_t len; n && !rc; s += len, n -= len) {
-        struct block_meta part = {0};
+        rc = into_pixel(p, s->time_us);
         len = in_pixel(p, s, n);
-        block_meta_fill(&part, s, len);
-        rc = take_part(p, &part);
+        if (len < FEW) {
+            take_few(p, s, len);
+        } else {
+            struct block_meta part = {0};
+            block_meta_fill(&part, s, len);
+            (void)take_part(p, &part); /* is in its pixel */
+        }
     }
     return rc;
 }

@@ -69,10 +69,11 @@ static size_t before_edge(const struct sample *s, size_t n, int64_t edge)
 static int take_samples(struct windows *w, const struct sample *s, size_t n)
 {
     for (size_t k = 0, len; k < n; k += len) {
-        struct block_meta part = {0};
+        struct block_meta part;
         int rc = close_until(w, s[k].time_us, &s[k]);
         if (rc || w->i == w->n) return rc;
         len = before_edge(s + k, n - k, w->edges[w->i + 1]);
+        part.offset = part.len = 0;
         block_meta_fill(&part, s + k, len);
         take_part(w, &part);
     }
