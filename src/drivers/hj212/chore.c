@@ -48,6 +48,7 @@ void hj_chores_begin(struct hj_channel *ch, struct hj_device *d)
 {
     d->chores = 0;
     d->chore = 0;
+    d->chore_token = 0; /* of the connection before: it ends there, unseen */
     if (d->set_clock) d->chores |= CHORE_CLOCK;
     if (d->rtd_us) d->chores |= CHORE_RTD;
     if (d->minute_us) d->chores |= CHORE_MINUTE;

@@ -168,6 +168,26 @@ TEST(a_second_connection_takes_over)
     stop(b, &k);
 }
 
+TEST(a_chore_of_the_old_connection_ends_with_it)
+{
+    struct inst i, k;
+    struct bed *b = bed_new();
+    bed_open(b, "");
+    bed_set(b, rows, NROWS, ",\"recall\":true");
+    inst_connect(b, &i);
+    i.exertn = 0; /* it never tells the result */
+    CHECK(inst_upload(&i, MN1, "123456", 2011, RTD("1")));
+    UNTIL(b, i.requests == 1);
+    inst_connect(b, &k);
+    CHECK(inst_upload(&k, MN1, "123456", 2011, RTD("2")));
+    UNTIL(b, k.requests == 2); /* both recalls, on the new one */
+    bed_write(b, 7, 1, NULL);
+    UNTIL(b, b->results == 1);
+    CHECK_INT(b->result.outcome, DRIVER_DONE);
+    inst_close(b, &i);
+    stop(b, &k);
+}
+
 TEST(stale)
 {
     struct inst i;
