@@ -609,7 +609,7 @@ static bool get(struct ua_decoder *d, unsigned type, void *ret)
 
 struct ua_decoder ua_decoder(struct arena *a, struct str bytes, const struct ua_limits *limits)
 {
-    return (struct ua_decoder){rd_make(bytes.p, bytes.n), a, limits ? limits : &ua_limits_default, 0, 0};
+    return (struct ua_decoder){rd_make(bytes.p ? bytes.p : "", bytes.n), a, limits ? limits : &ua_limits_default, 0, 0};
 }
 bool ua_decode(struct ua_decoder *d, unsigned type, void *ret)
 {
