@@ -412,9 +412,8 @@ static void list_one(const struct sim_plan *p, const struct object *o, struct bu
         buf_printf(out, ",%.*s.CB,%.*s breaker,%.*s断路器,\n", STR_ARG(q->code), STR_ARG(q->name_en),
                    STR_ARG(q->name_zh));
     else
-        buf_printf(out, ",%.*s,%.*s %.*s,%.*s%.*s,%.*s\n", STR_ARG(p->tags[o->tag].code), STR_ARG(q->name_en),
-                   STR_ARG(p->tags[o->tag].name_en), STR_ARG(q->name_zh), STR_ARG(p->tags[o->tag].name_zh),
-                   STR_ARG(p->tags[o->tag].unit));
+        buf_printf(out, ",%.*s,%.*s,%.*s,%.*s\n", STR_ARG(p->tags[o->tag].code), STR_ARG(p->tags[o->tag].name_en),
+                   STR_ARG(p->tags[o->tag].name_zh), STR_ARG(p->tags[o->tag].unit));
 }
 
 int sim_iec104_list(const struct sim_plan *plan, struct buf *out)
