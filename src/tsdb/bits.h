@@ -113,6 +113,7 @@ static inline uint64_t in_u64(struct in *in)
 static inline uint64_t in_varint(struct in *in)
 {
     uint64_t v = 0;
+    if (in->p < in->end && *in->p < 0x80) return *in->p++; /* most are */
     for (unsigned shift = 0; shift < 64; shift += 7) {
         if (in->p >= in->end) break;
         uint8_t b = *in->p++;

@@ -330,6 +330,12 @@ void seg_page_encode(struct buf *b, const struct index_entry *e, size_t n, struc
 }
 
 /* ---- decoding ---- */
+/* Column by column as they come; c is the first column at one's entry. */
+static inline int64_t at(const int64_t *c, size_t column)
+{
+    return c[column * PAGE_ENTRIES];
+}
+
 static bool in_range(int64_t v, int64_t lo, int64_t hi)
 {
     return v >= lo && v <= hi;
@@ -337,38 +343,38 @@ static bool in_range(int64_t v, int64_t lo, int64_t hi)
 
 static bool key_from(const int64_t *c, uint64_t next, int64_t unit, struct index_entry *e)
 {
-    if (!in_range(c[POINT], 1, UINT32_MAX) || !in_range(c[GROUP], 0, UINT32_MAX) ||
-        !in_range(c[COUNT], 1, c[LEN] ? SEG_BLOCK_MAX : UINT32_MAX) /* without a frame: a rollup cell */ ||
-        !in_range(c[LEN], 0, FRAME_MAX + FRAME_HEAD) || !in_range(c[SPAN], 0, INT64_MAX / unit) ||
-        !in_range(c[STATS], 0, 1))
+    if (!in_range(at(c, POINT), 1, UINT32_MAX) || !in_range(at(c, GROUP), 0, UINT32_MAX) ||
+        !in_range(at(c, COUNT), 1, at(c, LEN) ? SEG_BLOCK_MAX : UINT32_MAX) /* without a frame: a rollup cell */ ||
+        !in_range(at(c, LEN), 0, FRAME_MAX + FRAME_HEAD) || !in_range(at(c, SPAN), 0, INT64_MAX / unit) ||
+        !in_range(at(c, STATS), 0, 1))
         return false;
-    *e = (struct index_entry){.group = (uint32_t)c[GROUP]};
+    *e = (struct index_entry){.group = (uint32_t)at(c, GROUP)};
     struct block_meta *m = &e->meta;
-    m->point = (uint32_t)c[POINT];
-    m->count = (uint32_t)c[COUNT];
-    m->offset = next + (uint64_t)c[OFFSET];
-    m->len = (uint32_t)c[LEN];
-    m->first_us = c[FIRST_US];
-    m->last_us = plus(m->first_us, c[SPAN] * unit);
-    m->has_stats = c[STATS] != 0;
+    m->point = (uint32_t)at(c, POINT);
+    m->count = (uint32_t)at(c, COUNT);
+    m->offset = next + (uint64_t)at(c, OFFSET);
+    m->len = (uint32_t)at(c, LEN);
+    m->first_us = at(c, FIRST_US);
+    m->last_us = plus(m->first_us, at(c, SPAN) * unit);
+    m->has_stats = at(c, STATS) != 0;
     return m->last_us >= m->first_us;
 }
 
 static bool samples_from(const int64_t *c, struct row *r)
 {
     struct block_meta *m = r->m;
-    const int64_t times[] = {0, span_us(m), c[TIME], c[TIME + 1], c[TIME + 2]};
+    const int64_t times[] = {0, span_us(m), at(c, TIME), at(c, TIME + 1), at(c, TIME + 2)};
     const bool there[] = {true, true, m->usable > 0, m->usable > 0, m->good < m->count};
     for (int i = 0; i < 5; i++) {
         struct sample *s = five(m, i);
         if (!there[i]) continue;
         if (i > 1 && !in_range(times[i], 0, span_us(m) / r->unit)) return false;
-        uint64_t meta = (uint64_t)c[META + i] ^ (i ? meta_of(&m->first) : 0);
+        uint64_t meta = (uint64_t)at(c, META + i) ^ (i ? meta_of(&m->first) : 0);
         if (meta > UINT32_MAX) return false;
         s->point = m->point;
         s->time_us = plus(m->first_us, i > 1 ? times[i] * r->unit : times[i]);
         meta_to(s, (uint32_t)meta);
-        value_set(r, s, i ? plus(c[VALUE + i], r->first) : r->first);
+        value_set(r, s, i ? plus(at(c, VALUE + i), r->first) : r->first);
     }
     return true;
 }
@@ -376,26 +382,23 @@ static bool samples_from(const int64_t *c, struct row *r)
 static bool figures_from(const int64_t *c, struct row *r)
 {
     struct block_meta *m = r->m;
-    if (!in_range(c[FORM], 0, 0x3f) || !in_range(c[NOT_GOOD], 0, m->count) || !in_range(c[NOT_USABLE], 0, m->count))
+    if (!in_range(at(c, FORM), 0, 0x3f) || !in_range(at(c, NOT_GOOD), 0, m->count) ||
+        !in_range(at(c, NOT_USABLE), 0, m->count))
         return false;
-    r->mode = (unsigned)c[FORM] >> 4;
-    r->k = (unsigned)c[FORM] & 15;
-    r->first = c[VALUE];
-    m->good = m->count - (uint32_t)c[NOT_GOOD];
-    m->usable = m->count - (uint32_t)c[NOT_USABLE];
-    m->usable_s = (double)diff(span_us(m), c[UNUSABLE_US]) / 1e6;
-    m->good_s = (double)diff(span_us(m), c[UNGOOD_US]) / 1e6;
-    m->m2 = uncut_double(c[SQUARES]);
+    r->mode = (unsigned)at(c, FORM) >> 4;
+    r->k = (unsigned)at(c, FORM) & 15;
+    r->first = at(c, VALUE);
+    m->good = m->count - (uint32_t)at(c, NOT_GOOD);
+    m->usable = m->count - (uint32_t)at(c, NOT_USABLE);
+    m->usable_s = (double)diff(span_us(m), at(c, UNUSABLE_US)) / 1e6;
+    m->good_s = (double)diff(span_us(m), at(c, UNGOOD_US)) / 1e6;
+    m->m2 = uncut_double(at(c, SQUARES));
     return samples_from(c, r);
 }
 
 static bool get_columns(struct in *in, int64_t *cells, size_t columns, size_t n, struct codec *c)
 {
-    int64_t col[PAGE_ENTRIES];
-    for (size_t k = 0; k < columns && !in->bad; k++) {
-        intcol_decode(in, col, n, c);
-        for (size_t i = 0; i < n && !in->bad; i++) cells[i * columns + k] = col[i];
-    }
+    for (size_t k = 0; k < columns && !in->bad; k++) intcol_decode(in, cells + k * PAGE_ENTRIES, n, c);
     return !in->bad;
 }
 
@@ -411,24 +414,24 @@ static bool get_figures(struct in *in, struct index_entry *e, size_t n, size_t w
                         struct codec *c)
 {
     int64_t words[PAGE_ENTRIES * 3];
-    size_t nwords = 0, at = 0;
+    size_t nwords = 0, taken = 0;
     if (!get_columns(in, cells, FIGURES, with, c) || !get_words(in, words, &nwords, c)) return false;
     const int64_t *cell = cells;
     for (size_t i = 0; i < n; i++) {
         if (!e[i].meta.has_stats) continue;
         struct row r = {.m = &e[i].meta, .unit = unit};
-        if (!in_range(cell[RAW], 0, 7)) return false;
-        r.raw = (unsigned)cell[RAW];
+        if (!in_range(at(cell, RAW), 0, 7)) return false;
+        r.raw = (unsigned)at(cell, RAW);
         for (unsigned k = 0; k < 3; k++) {
             if (!(r.raw >> k & 1)) continue;
-            if (at == nwords) return false;
-            r.words[k] = (uint64_t)words[at++];
+            if (taken == nwords) return false;
+            r.words[k] = (uint64_t)words[taken++];
         }
         if (!figures_from(cell, &r)) return false;
-        sums_from_ints(&r, cell[SUM], cell[STEP], cell[LINE]);
-        cell += FIGURES;
+        sums_from_ints(&r, at(cell, SUM), at(cell, STEP), at(cell, LINE));
+        cell++;
     }
-    return at == nwords;
+    return taken == nwords;
 }
 
 static bool get_page(struct in *in, struct index_entry *e, size_t n, int64_t unit, int64_t *cells, struct codec *c)
@@ -437,7 +440,7 @@ static bool get_page(struct in *in, struct index_entry *e, size_t n, int64_t uni
     size_t with = 0;
     if (!get_columns(in, cells, KEYS, n, c)) return false;
     for (size_t i = 0; i < n; i++) {
-        if (!key_from(cells + i * KEYS, next, unit, &e[i])) return false;
+        if (!key_from(cells + i, next, unit, &e[i])) return false;
         if (i && e[i].meta.point < e[i - 1].meta.point) return false;
         next = e[i].meta.offset + e[i].meta.len;
         with += e[i].meta.has_stats;
@@ -452,7 +455,7 @@ int seg_page_decode(struct in *in, struct codec *c, struct index_entry **ret, si
     unsigned u = in_u8(in);
     if (in->bad || n == 0 || u > 2) return ERR_CORRUPT;
     struct index_entry *e = mem_alloc(n * sizeof *e);
-    int64_t *cells = mem_alloc(n * FIGURES * sizeof *cells);
+    int64_t *cells = mem_alloc((size_t)PAGE_ENTRIES * FIGURES * sizeof *cells);
     int rc = e && cells ? 0 : ERR_NOMEM;
     if (!rc && !get_page(in, e, n, units[u], cells, c)) rc = ERR_CORRUPT;
     mem_free(cells);
