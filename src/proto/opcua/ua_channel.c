@@ -525,6 +525,8 @@ static void answer_open(struct ua_channel *ch, const struct ua_open_secure_chann
         breach(ch, UA_BAD_INTERNAL_ERROR, "the secure channel cannot be opened: randomness or our key failed");
         return;
     }
+    /* Who renews again has the token of the last time, used or not: the one before that is given up. */
+    if (renew && ch->tokens[1 - ch->sending].id > ch->tokens[ch->sending].id) ch->sending = 1 - ch->sending;
     new_token(ch, id, lifetime, r.server_nonce, q->client_nonce, now_ns);
     ua_wipe(nonce, sizeof nonce);
     ch->counts.renewals += renew;

@@ -130,6 +130,27 @@ TEST(tokens_are_renewed_and_the_old_one_lives_on_for_a_while)
     pair_fini(&p);
 }
 
+TEST(an_idle_client_may_renew_again_and_again)
+{
+    struct pair p;
+    struct ua_read_request q = read_request(1);
+    uint32_t id;
+    pair_make(&p, UA_POLICY_BASIC256SHA256, UA_MODE_SIGN);
+    REQUIRE(pair_open(&p));
+    for (int round = 0; round < 3; round++) {
+        p.now = ua_channel_tick(p.client, p.now);
+        ua_channel_tick(p.client, p.now);
+        CHECK_INT(carry(&p, p.client, p.server).kind, UA_EVENT_RENEWED);
+        /* before the answer is there the token of the last time is used */
+        if (round == 2) REQUIRE(ua_channel_send(p.client, UA_T_read_request, &q, &id) == 0);
+        if (round == 2) CHECK_INT(carry(&p, p.client, p.server).type, UA_T_read_request);
+        CHECK_INT(carry(&p, p.server, p.client).kind, UA_EVENT_RENEWED);
+    }
+    exchange(&p, 2);
+    CHECK_INT(ua_channel_info(p.server).token_id, 4);
+    pair_fini(&p);
+}
+
 TEST(a_token_that_is_not_renewed_ends_the_channel)
 {
     struct pair p;
