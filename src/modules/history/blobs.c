@@ -166,6 +166,14 @@ static int start_at(struct listing *l, struct str page, size_t *ret_point, int64
     return 0;
 }
 
+/* Blobs are never numbers: what has nothing but numbers need not be read. */
+static bool may_have(struct listing *l, int64_t from)
+{
+    struct ts_store *st = store_of(l->c);
+    struct ts_summary s;
+    return st->ops->summary(st, l->at->num, from, l->q.to, true, &s, NULL) || s.usable < s.count;
+}
+
 static int find_blobs(struct listing *l, struct str page, struct error *e)
 {
     size_t i;
@@ -174,7 +182,7 @@ static int find_blobs(struct listing *l, struct str page, struct error *e)
     for (; i < l->q.npoints && !err && l->n <= l->limit; i++) {
         struct ts_store *st = store_of(l->c);
         l->at = &l->q.point[i];
-        err = st->ops->scan(st, l->at->num, from, l->q.to, take_blobs, l, e);
+        if (may_have(l, from)) err = st->ops->scan(st, l->at->num, from, l->q.to, take_blobs, l, e);
         if (err == 1) err = 0;
         from = l->q.from;
     }
@@ -338,7 +346,7 @@ static const struct api_route routes[] = {
            .body_max = TS_BLOB_MAX, .lane = LANE_PUSH, .answer_schema = KEPT),
     API_DO("POST", "/api/v1/points/{id}/waveforms", "point", ACT_WRITE, AUDIT_CHANGE, waveform_post,
            .summary_en = "Keep values at a fixed interval as one waveform", .summary_zh = "保存等间隔波形",
-           .body_max = 64 << 20, .lane = LANE_PUSH,
+           .body_max = 24 << 20, .lane = LANE_PUSH,
            .body_schema = "{t?:(time|number);dt_s:number;unit?:string;v:(number|null)[]}", .answer_schema = KEPT),
     API_GET("/api/v1/history/blobs", "point", AUDIT_NONE, get_list,
             .summary_en = "Values that are no numbers, oldest first, point by point",

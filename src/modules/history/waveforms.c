@@ -6,7 +6,8 @@
 #include "modules/history/params.h"
 
 #define PX_MAX 10000
-#define LINES 8192 /* of a spectrum that is not asked for in full */
+#define JSON_VALUES 1000000 /* in a request; more as bytes */
+#define LINES 8192          /* of a spectrum that is not asked for in full */
 #define SPECTRUM_MAX ((1u << 19) + 1)
 
 /* ------------------------------------------------------------------ taking */
@@ -14,9 +15,10 @@
 static int read_values(const struct json *list, double **ret, uint32_t *ret_n, struct error *e)
 {
     size_t n = list && list->type == JSON_ARRAY ? json_count(list) : 0, i = 0;
-    if (n == 0 || n > WAVEFORM_MAX)
-        return error_set(e, ERR_INVALID, "v", "must be an array of 1 to %d numbers", "必须是 1 到 %d 个数的数组",
-                         WAVEFORM_MAX);
+    if (n == 0 || n > JSON_VALUES)
+        return error_set(e, ERR_INVALID, "v",
+                         "must be an array of 1 to %d numbers; longer waveforms are sent as bytes to …/blobs",
+                         "必须是 1 到 %d 个数的数组；更长的波形请以字节形式发送到 …/blobs", JSON_VALUES);
     double *v = mem_alloc(n * sizeof *v);
     if (!v) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     for
