@@ -1,8 +1,9 @@
 // HJ 212: instruments written here from the standard (own frames, own CRC) report to the platform: real-time, minute,
 // hour and day data of several at once, both versions, everything that goes wrong on the way, writes and recalls, and
 // kill -9 while they send: what was answered with 9014 is in history, value by value.
+import { execFileSync } from 'node:child_process';
 import net from 'node:net';
-import { equal, freePort, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
+import { BIN, equal, freePort, ok, run, signIn, startServe, startSim, stop, tempDir, test, until } from './lib.mjs';
 
 // ---- an instrument ----
 function crc(bytes) {
@@ -376,6 +377,20 @@ test('kill -9 while they send: everything that was answered is there, value by v
     const missing = [...acked[i]].filter((t) => have.get(t) !== sent[i].get(t));
     equal(missing.length, 0, `${code}: answered and not in history, of ${acked[i].size}:`);
   }
+});
+
+test('the outlets of the demo enterprise report here, with the units of the standard', async () => {
+  const list = execFileSync(BIN, ['sim', '--hj212-list'], { encoding: 'utf8' }).trim().split('\n').map((l) => l.split(','));
+  ok(list.length >= 8, `outlets: ${list.length}`);
+  const [mn, code] = list.find((l) => l[1].includes('WW01'));
+  await api.post('/devices', { code, name: code, spec: { channel: 'EP', options: { mn, password: '123456' } } });
+  await points([['WW.COD', code, 'w01018'], ['WW.Q', code, 'w00000'], ['WW.CD', code, 'w20115'], ['WW.SET', code, 'set/RtdInterval', 'auto', 'true']]);
+  await startSim(['--hj212', `127.0.0.1:${port}`, '--hj212-interval', '1']);
+  await until(async () => (await current(['WW.COD', 'WW.Q', 'WW.CD'])).every((i) => i.q === 'good'), 'values');
+  const [cod, flow, cd] = await current(['WW.COD', 'WW.Q', 'WW.CD']);
+  ok(cod.v > 10 && cod.v < 100 && flow.v > 30 && flow.v < 100 && cd.v > 1 && cd.v < 20, JSON.stringify([cod, flow, cd]));
+  const w = await api.post('/points/WW.SET:write', { value: 5, confirm: true });
+  equal([w.outcome, w.readback], ['done', 5]);
 });
 
 test('diagnostics in words, a capture of the frames', async () => {

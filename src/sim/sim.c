@@ -21,6 +21,7 @@ struct sim {
     struct sim_field field;
     struct net_listener control;
     struct sim_iec104 *iec104;
+    struct sim_hj212 *hj212;
     uint64_t last_ms;
     unsigned beats;
     char (*names)[16]; /* of a big field's ports */
@@ -97,6 +98,8 @@ static int open_all(struct sim *s, struct error *e)
     for (size_t i = 0; rc == 0 && i < f->nports; i++) rc = open_port(s, i, e);
     if (rc == 0 && s->cfg.control >= 0)
         rc = net_listen(&s->control, s->loop, "127.0.0.1", (unsigned)s->cfg.control, sim_control_answer, f, e);
+    if (rc == 0 && s->cfg.hj212.host && f->process)
+        rc = sim_hj212_new(s->loop, s->plan, f->process, &s->cfg.hj212, &s->hj212, e);
     if (rc == 0 && s->cfg.iec104_port && f->process)
         rc = sim_iec104_new(s->loop, s->plan, f->process, s->cfg.bind,
                             s->cfg.iec104_port < 0 ? 0 : (unsigned)s->cfg.iec104_port, &s->iec104, e);
@@ -159,6 +162,7 @@ void sim_close(struct sim *s)
         if (s->field.ports[i].net.loop) net_close(&s->field.ports[i].net);
     if (s->control.loop) net_close(&s->control);
     sim_iec104_close(s->iec104);
+    sim_hj212_close(s->hj212);
     if (s->timer) uv_close((uv_handle_t *)s->timer, free_timer);
     s->timer = NULL;
 }
@@ -167,6 +171,7 @@ void sim_free(struct sim *s)
 {
     if (!s) return;
     sim_iec104_free(s->iec104);
+    sim_hj212_free(s->hj212);
     sim_demo_free(s->field.demo);
     sim_process_free(s->field.process);
     sim_plan_free(s->plan);

@@ -1,6 +1,7 @@
 /* sim.h - `bornite sim`: the demo enterprise, or a benchmark field, over Modbus TCP. */
 #pragma once
 #include "sim/control.h"
+#include "sim/hj212.h"
 
 /* The command. Runs until SIGINT or SIGTERM; 0, 1 (could not start) or 2 (wrong options). */
 int sim_main(int argc, char **argv);
@@ -15,6 +16,7 @@ struct sim_config {
     double start_s; /* simulated start, local plant time; 0: now */
     size_t big;     /* points of a benchmark field instead of the demo; 0: demo */
     bool schedule;
+    struct sim_hj212_config hj212; /* outlets as HJ 212 instruments; host NULL: none */
     int iec104_port; /* IEC 60870-5-104 stations of the electrical equipment; 0: none; -1: any port */
 };
 struct sim;

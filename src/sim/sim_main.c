@@ -14,7 +14,8 @@ struct fault_wish {
 };
 struct args {
     struct sim_config cfg;
-    bool list, list_iec104, help;
+    bool list, list_iec104, list_hj212, help;
+    char hj212[64];
     struct fault_wish fault[FAULTS_MAX];
     size_t nfaults;
 };
@@ -60,6 +61,28 @@ static int set_iec104(struct args *a, struct str v)
 static int set_list_iec104(struct args *a, struct str v)
 {
     a->list_iec104 = true;
+    return 0;
+}
+/* 127.0.0.1:9000 */
+static int set_hj212(struct args *a, struct str v)
+{
+    struct str port = v, host = str_cut(&port, ':');
+    double d = 0;
+    if (!str_to_cstr(host, a->hj212, sizeof a->hj212) || number(port, 1, 65535, &d) < 0) return ERR_INVALID;
+    a->cfg.hj212.host = a->hj212;
+    a->cfg.hj212.port = (unsigned)d;
+    return 0;
+}
+static int set_hj212_interval(struct args *a, struct str v)
+{
+    double d = 0;
+    int rc = number(v, 1, 3600, &d);
+    a->cfg.hj212.interval_s = (unsigned)d;
+    return rc;
+}
+static int set_list_hj212(struct args *a, struct str v)
+{
+    a->list_hj212 = true;
     return 0;
 }
 static int set_seed(struct args *a, struct str v)
@@ -119,6 +142,9 @@ static const struct option options[] = {
     {"--schedule", NULL, "one fault of each kind over 60 days", "按计划注入故障", set_schedule},
     {"--big", "N", "a field of N points for benchmarks instead of the demo", "性能测试点场", set_big},
     {"--control", "PORT", "line interface on 127.0.0.1 (0: any port)", "控制端口", set_control},
+    {"--hj212", "HOST:PORT", "outlets report to this HJ 212 platform too", "各排口以 HJ 212 向该上位机上报", set_hj212},
+    {"--hj212-interval", "S", "seconds between real-time data (30)", "实时数据间隔（秒）", set_hj212_interval},
+    {"--hj212-list", NULL, "print MN, equipment and name of the outlets and exit", "输出各排口的 MN", set_list_hj212},
     {"--iec104-port", "PORT", "electrical equipment as IEC 60870-5-104 stations (0: any port)", "IEC 104 被控站端口",
      set_iec104},
     {"--iec104-list", NULL, "print the objects of these stations as CSV and exit", "输出 IEC 104 点表",
@@ -162,7 +188,10 @@ static int list_tags(const struct args *a)
     int rc = sim_plan_load(&plan, &e);
     if (rc < 0) return fprintf(stderr, "sim: %s\n", e.text), 1;
     buf_init(&b, 16 << 20);
-    rc = a->list_iec104 ? sim_iec104_list(plan, &b) : sim_write_tags_csv(plan, a->cfg.port, &b);
+    if (a->list_hj212)
+        rc = sim_hj212_list(plan, &b);
+    else
+        rc = a->list_iec104 ? sim_iec104_list(plan, &b) : sim_write_tags_csv(plan, a->cfg.port, &b);
     if (rc == 0) fwrite(b.p, 1, b.n, stdout);
     buf_fini(&b);
     sim_plan_free(plan);
@@ -231,7 +260,7 @@ int sim_main(int argc, char **argv)
     for (int at = 1; at < argc;)
         if (parse_one(&a, argc, argv, &at) < 0) return 2;
     if (a.help) return usage(stdout), 0;
-    if (a.list || a.list_iec104) return list_tags(&a);
+    if (a.list || a.list_iec104 || a.list_hj212) return list_tags(&a);
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&loop);
     int rc = sim_new(&loop, &a.cfg, &s, &e);
