@@ -34,6 +34,7 @@ struct hj212_frame {
 /* The next frame in a stream. 1: a whole one; 0: more bytes are needed; ERR_PROTOCOL: the first ret->used bytes are
  * rubbish, or a frame that is broken (*e says what). Never more than HJ212_FRAME_MAX bytes are waited for. */
 int hj212_frame_next(const void *p, size_t n, struct hj212_frame *ret, struct error *e);
+/* A segment that is too long, or has a CR, sets out->err. */
 void hj212_frame_put(struct buf *out, struct str segment);
 
 /* ---- segments ---- */

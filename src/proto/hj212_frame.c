@@ -111,6 +111,10 @@ void hj212_frame_put(struct buf *out, struct str segment)
         out->err = ERR_TOO_LARGE;
         return;
     }
+    if (segment.n && memchr(segment.p, '\r', segment.n)) { /* would end the frame */
+        out->err = ERR_INVALID;
+        return;
+    }
     buf_printf(out, "##%04zu", segment.n);
     buf_str(out, segment);
     buf_printf(out, "%04X\r\n", hj212_crc(segment.p, segment.n));

@@ -7,12 +7,10 @@
 #define NS_PER_MS 1000000ull
 #define OUT_MAX (512u << 10)
 
-int hj212_link_init(struct hj212_link *l, const struct hj212_link_ops *ops, void *ctx, bool platform, int tz_minutes)
+void hj212_link_init(struct hj212_link *l, const struct hj212_link_ops *ops, void *ctx, bool platform, int tz_minutes)
 {
     *l = (struct hj212_link){.ops = ops, .ctx = ctx, .platform = platform, .tz_minutes = tz_minutes};
-    l->rx = mem_alloc(RX_MAX);
     buf_init(&l->whole, HJ212_PARTS_BYTES + HJ212_PARTS_MAX);
-    return l->rx ? 0 : ERR_NOMEM;
 }
 
 static void free_open(struct hj212_open *o)
@@ -41,6 +39,7 @@ static void end(struct hj212_link *l, struct hj212_open *o, enum hj212_end how, 
                             .tries = o->tries,
                             .rtt_us = o->rtt_us};
     free_open(o);
+    l->nopen--;
     l->ops->ended(l->ctx, &e);
 }
 
@@ -100,6 +99,7 @@ static uint64_t start(struct hj212_link *l, const struct hj212_call *c, bool upl
         return 0;
     }
     o->token = ++l->token;
+    l->nopen++;
     o->cn = c->cn;
     o->upload = upload;
     o->notice = cmd && cmd->kind == HJ212_NOTICE;
@@ -169,7 +169,7 @@ void hj212_link_result(struct hj212_link *l, const struct hj212_message *request
 
 static struct hj212_open *find(struct hj212_link *l, struct str qn, struct str mn)
 {
-    for (int i = 0; i < HJ212_OPEN_MAX && qn.n; i++) {
+    for (int i = 0; i < HJ212_OPEN_MAX && qn.n && l->nopen; i++) {
         struct hj212_open *o = &l->open[i];
         if (o->token && str_is(qn, o->qn) && (mn.n == 0 || str_is(mn, o->mn))) return o;
     }
@@ -327,11 +327,25 @@ static size_t take_bytes(struct hj212_link *l, uint64_t now_ns)
     return at;
 }
 
+/* Room for more behind what is there; false: out of memory. A frame is never longer than RX_MAX. */
+static bool make_room(struct hj212_link *l, size_t n)
+{
+    size_t want = l->rx_n + n < RX_MAX ? l->rx_n + n : RX_MAX;
+    void *rx = l->rx;
+    bool ok = mem_grow(&rx, &l->rx_cap, want, 1);
+    l->rx = rx;
+    return ok;
+}
+
 void hj212_link_receive(struct hj212_link *l, const void *p, size_t n, uint64_t now_ns)
 {
     const uint8_t *from = p;
     while (n) {
-        size_t k = RX_MAX - l->rx_n < n ? RX_MAX - l->rx_n : n;
+        if (!make_room(l, n)) { /* what came is lost; it will come again */
+            l->rx_n = 0;
+            return;
+        }
+        size_t k = l->rx_cap - l->rx_n < n ? l->rx_cap - l->rx_n : n;
         memcpy(l->rx + l->rx_n, from, k);
         l->rx_n += k;
         from += k;
@@ -360,14 +374,14 @@ static void late(struct hj212_link *l, struct hj212_open *o, uint64_t now_ns)
 
 void hj212_link_tick(struct hj212_link *l, uint64_t now_ns)
 {
-    for (int i = 0; i < HJ212_OPEN_MAX; i++)
+    for (int i = 0; i < HJ212_OPEN_MAX && l->nopen; i++)
         if (l->open[i].token && l->open[i].deadline_ns <= now_ns) late(l, &l->open[i], now_ns);
 }
 
 uint64_t hj212_link_next(const struct hj212_link *l)
 {
     uint64_t first = UINT64_MAX;
-    for (int i = 0; i < HJ212_OPEN_MAX; i++)
+    for (int i = 0; i < HJ212_OPEN_MAX && l->nopen; i++)
         if (l->open[i].token && l->open[i].deadline_ns < first) first = l->open[i].deadline_ns;
     return first;
 }

@@ -21,11 +21,11 @@
 #define HJ212_RECENT 16 /* requests that an instrument remembers */
 
 enum hj212_end {
-    HJ212_END_DONE,     /* 9012 with ExeRtn 1, 9013, 9014 */
-    HJ212_END_REFUSED,  /* QnRtn or ExeRtn says no: code */
-    HJ212_END_SILENT,   /* no 9011, 9013, 9014 after all tries */
-    HJ212_END_NO_RESULT,/* 9011 came, 9012 did not */
-    HJ212_END_CLOSED,   /* the connection is gone; sent may be or may not be carried out */
+    HJ212_END_DONE,      /* 9012 with ExeRtn 1, 9013, 9014 */
+    HJ212_END_REFUSED,   /* QnRtn or ExeRtn says no: code */
+    HJ212_END_SILENT,    /* no 9011, 9013, 9014 after all tries */
+    HJ212_END_NO_RESULT, /* 9011 came, 9012 did not */
+    HJ212_END_CLOSED,    /* the connection is gone; sent may be or may not be carried out */
 };
 struct hj212_ended {
     uint64_t token;
@@ -73,6 +73,7 @@ struct hj212_link {
     bool platform;
     int tz_minutes;
     struct hj212_open open[HJ212_OPEN_MAX];
+    unsigned nopen;
     uint64_t token;
     int64_t last_qn_ms;
     struct {
@@ -83,15 +84,14 @@ struct hj212_link {
     unsigned recent_at;
     struct hj212_parts parts;
     struct buf whole;
-    uint8_t *rx;
-    size_t rx_n;
+    uint8_t *rx; /* half a frame; grows to what comes */
+    size_t rx_n, rx_cap;
     uint64_t frames, broken, rubbish; /* good frames; broken ones; bytes that were none */
     uint64_t repeats, silent;
 };
 
-/* ERR_NOMEM or 0. `platform`: which side we are. */
-MUST_CHECK int hj212_link_init(struct hj212_link *l, const struct hj212_link_ops *ops, void *ctx, bool platform,
-                               int tz_minutes);
+/* `platform`: which side we are. Memory is taken when something comes. */
+void hj212_link_init(struct hj212_link *l, const struct hj212_link_ops *ops, void *ctx, bool platform, int tz_minutes);
 /* Frees; nothing is called back. */
 void hj212_link_fini(struct hj212_link *l);
 /* The connection is gone: everything open ends as CLOSED, half frames and parts are forgotten. */
@@ -107,10 +107,10 @@ struct hj212_call {
     struct hj212_peer to;
     unsigned cn;
     struct str cp;
-    struct str qn;         /* empty: a new one from now_us; a resent upload keeps its own */
-    uint32_t timeout_ms;   /* of 9011, 9013, 9014 */
-    uint32_t result_ms;    /* of 9012, after 9011 or data came; 0: as timeout_ms */
-    unsigned tries;        /* at least 1 */
+    struct str qn;       /* empty: a new one from now_us; a resent upload keeps its own */
+    uint32_t timeout_ms; /* of 9011, 9013, 9014 */
+    uint32_t result_ms;  /* of 9012, after 9011 or data came; 0: as timeout_ms */
+    unsigned tries;      /* at least 1 */
     uint64_t now_ns;
     int64_t now_us;
 };

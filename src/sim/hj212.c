@@ -437,7 +437,7 @@ static void on_second(uv_timer_t *t)
 
 /* ---- life ---- */
 
-static int make(struct sim_hj212 *h, const struct sim_plan *plan, size_t equip, unsigned interval_s)
+static void make(struct sim_hj212 *h, const struct sim_plan *plan, size_t equip, unsigned interval_s)
 {
     struct inst *x = &h->inst[h->n++];
     *x = (struct inst){.h = h, .pw = "123456", .interval_s = interval_s, .reports = true};
@@ -446,7 +446,7 @@ static int make(struct sim_hj212 *h, const struct sim_plan *plan, size_t equip, 
     x->series[1].cn = 2061, x->series[1].period_s = 3600;
     name_mn(equip, x->mn);
     find_fields(plan, equip, x);
-    return hj212_link_init(&x->link, &ops, x, false, TZ);
+    hj212_link_init(&x->link, &ops, x, false, TZ);
 }
 
 int sim_hj212_new(uv_loop_t *loop, const struct sim_plan *plan, const struct sim_process *process,
@@ -460,7 +460,7 @@ int sim_hj212_new(uv_loop_t *loop, const struct sim_plan *plan, const struct sim
     if (rc == 0 && uv_ip4_addr(c->host, (int)c->port, &h->to))
         rc = error_set(e, ERR_INVALID, "hj212", "'%s' is no IP address", "“%s”不是 IP 地址", c->host);
     for (size_t i = 0; rc == 0 && i < plan->nequips; i++)
-        if (is_outlet(&plan->equips[i])) rc = make(h, plan, i, c->interval_s ? c->interval_s : 30);
+        if (is_outlet(&plan->equips[i])) make(h, plan, i, c->interval_s ? c->interval_s : 30);
     if (rc) {
         if (h) mem_free(TAKE(h->timer));
         sim_hj212_free(h);

@@ -63,7 +63,7 @@ static void on_connection(uv_stream_t *st, int status)
     s->p = p;
     uv_tcp_init(&p->loop, &s->tcp);
     s->tcp.data = s;
-    CHECK_INT(hj212_link_init(&s->link, &ops, s, true, 480), 0);
+    hj212_link_init(&s->link, &ops, s, true, 480);
     CHECK_INT(uv_accept(st, (uv_stream_t *)&s->tcp), 0);
     uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
 }

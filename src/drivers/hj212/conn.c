@@ -244,7 +244,8 @@ static void on_connection(uv_stream_t *s, int status)
         turn_away(ch, s);
         return;
     }
-    if (hj212_link_init(&c->link, &link_ops, c, true, ch->cfg.tz_minutes) || uv_tcp_init(s->loop, &c->tcp)) {
+    hj212_link_init(&c->link, &link_ops, c, true, ch->cfg.tz_minutes);
+    if (uv_tcp_init(s->loop, &c->tcp)) {
         hj212_link_fini(&c->link);
         mem_free(c);
         turn_away(ch, s);

@@ -328,7 +328,7 @@ BED void inst_connect(struct bed *b, struct inst *i)
     *i = (struct inst){.bed = b, .answer = 1, .exertn = 1, .opened = true};
     uv_tcp_init(&b->loop, &i->tcp);
     i->tcp.data = i->req.data = i;
-    CHECK_INT(hj212_link_init(&i->link, &inst_ops, i, false, 480), 0);
+    hj212_link_init(&i->link, &inst_ops, i, false, 480);
     uv_ip4_addr("127.0.0.1", (int)b->port, &a);
     CHECK_INT(uv_tcp_connect(&i->req, &i->tcp, (struct sockaddr *)&a, inst_connected), 0);
     UNTIL(b, i->up || i->closed);
