@@ -1,6 +1,7 @@
 /* What node-opcua's client and server said to each other (src/proto/golden/ua_*, made by tests/golden/ua_record.mjs),
  * read by our client and our server: each channel is given the nonce that the recorded one drew, and its private key.
  */
+#include "base/encode.h"
 #include "proto/opcua/ua_channel_int.h"
 #include "proto/opcua/ua_custom.h"
 #include "proto/opcua/ua_test.h"
@@ -311,4 +312,36 @@ TEST(our_server_reads_what_their_client_said)
         }
         talk_fini(&t);
     }
+}
+
+/* The tables against node-opcua's classes: golden/ua_structures.txt. */
+TEST(every_structure_is_encoded_as_by_node_opcua)
+{
+    struct arena a;
+    unsigned known = 0;
+    arena_init(&a, 64 << 20);
+    struct str text = load(&a, "structures.txt");
+    while (text.n > 0) {
+        struct str line = str_cut(&text, '\n'), name = str_cut(&line, ' ');
+        uint64_t binary = 0;
+        struct buf bytes, again;
+        REQUIRE(str_to_u64(str_cut(&line, ' '), &binary) == 0);
+        struct ua_nodeid id = ua_id(0, (uint32_t)binary);
+        unsigned type = ua_type_of_binary(&id);
+        if (type == 0 || !str_is(name, ua_type_name(type)))
+            test_fail(__FILE__, __LINE__, "%.*s has another number", STR_ARG(name));
+        buf_init(&bytes, 1 << 16);
+        buf_init(&again, 1 << 16);
+        void *value = type ? arena_calloc(&a, 1, ua_size_of(type)) : NULL;
+        REQUIRE(value != NULL && hex_decode(&bytes, line) == 0);
+        struct ua_decoder d = ua_decoder(&a, buf_view(&bytes), NULL);
+        bool ok = ua_decode(&d, type, value) && rd_left(&d.rd) == 0;
+        ua_encode(&again, type, value);
+        if (!ok || !str_eq(buf_view(&bytes), buf_view(&again))) test_fail(__FILE__, __LINE__, "%.*s", STR_ARG(name));
+        buf_fini(&bytes);
+        buf_fini(&again);
+        known++;
+    }
+    CHECK_INT(known, UA_T_END - UA_T_FIRST - 1);
+    arena_fini(&a);
 }
