@@ -26,7 +26,7 @@
 #define HTTP_IN_WHILE_BUSY 16384    /* pipelined bytes kept while an exchange runs */
 #define HTTP_DISCARD_MAX 65536      /* body of a refused request that is read to keep the connection */
 #define HTTP_WRITE_MAX (256 * 1024) /* bytes given to the kernel in one write */
-#define HTTP_PULL_PIECE 65536
+#define HTTP_PULL_PIECE (256 * 1024)
 #define HTTP_QUICK_US 1000 /* a handler that takes less runs on the loop's thread */
 #define HTTP_PULL_AHEAD (256 * 1024)
 #define HTTP_BUCKETS 1024

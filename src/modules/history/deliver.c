@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "modules/history/history.h"
 
-#define PIECE (64u << 10) /* a body up to about this goes in one */
+#define PIECE (256u << 10) /* a body up to about this goes in one */
 #define PULL_MOST (256u << 10)
 
 struct pulling {
