@@ -26,6 +26,7 @@ void st_device_init(struct st_device *d, const struct driver_device *dd, const s
     *d = (struct st_device){
         .num = dd ? dd->num : 0,
         .ca = (uint16_t)opt_i64(o, "common_address", 1),
+        .group = (uint8_t)opt_i64(o, "group", 0),
         .yk_type = yk_types[opt_enum(o, "yk_type", 0)],
         .yt_type = yt_types[opt_enum(o, "yt_type", 0)],
         .select = opt_bool(o, "select_before_operate", false),

@@ -300,5 +300,11 @@ void st_data_show(struct st_channel *ch, size_t point)
         show(ch, p, iec104_type(b->type), &o, b->time_us, NULL, NULL);
     } else if (monitors(p) && ch->conn != CONN_UP && ch->why.code) {
         tell_bad(ch, p, REASON_NOT_CONNECTED);
+    } else if (monitors(p) && !p->at.counter && st_started(ch)) {
+        const struct st_station *s = st_station_find(ch, p->at.ca);
+        if (s == NULL || !s->proc[PROC_GENERAL].done || s->proc[PROC_GENERAL].step != STEP_IDLE)
+            return; /* it will come */
+        p->told_missing = true;
+        tell_bad(ch, p, REASON_NO_DATA);
     }
 }

@@ -71,6 +71,7 @@ struct st_device {
     uint16_t ca;
     uint32_t base[5]; /* enum st_base */
     uint8_t yk_type, yt_type;
+    uint8_t group; /* of interrogations; 0: the whole station */
     bool select, stamp, wait_term, source_time;
     uint32_t points, bad_config;
     int64_t last_ok_us;
@@ -87,7 +88,9 @@ struct st_proc {
 };
 struct st_station {
     uint16_t ca;
-    bool wanted; /* by the set; else by a job only */
+    bool wanted;     /* by the set; else by a job only */
+    uint32_t groups; /* bit g: group g is interrogated; bit 0: the whole station, then no other counts */
+    uint8_t group;   /* the one that is under way */
     struct st_proc proc[PROC_COUNT];
     struct error trouble;
     int64_t last_ok_us;

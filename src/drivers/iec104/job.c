@@ -60,6 +60,7 @@ static void unlink_job(struct st_channel *ch, struct st_job *j)
     for (struct st_job **p = &ch->jobs; *p; p = &(*p)->next) {
         if (*p != j) continue;
         *p = j->next;
+        ch->again = true; /* without jobs and points the connection goes */
         return;
     }
 }

@@ -202,6 +202,70 @@ TEST(what_does_not_come_is_told_once)
     bed_free(b);
 }
 
+TEST(groups_are_interrogated_instead_of_the_station)
+{
+    struct bed *b = bed_new();
+    electrical(b);
+    struct driver_point p[] = {bed_point(1, "M_SP:1", VALUE_AUTO), bed_point(2, "16387", VALUE_AUTO)};
+    struct driver_device d[] = {{.num = 1, .code = "A"}, {.num = 2, .code = "B"}};
+    d[0].options = bed_options(b, iec104_driver.device_options, "{\"group\":16}");
+    d[1].options = bed_options(b, iec104_driver.device_options, "{\"group\":3}");
+    p[1].device = 1;
+    bed_open(b, "");
+    CHECK_INT(iec104_driver.channel_set(b->ch, d, 2, p, 2, NULL), 0);
+    UNTIL(b, bed_status(b).polls == 1);
+    CHECK_INT(b->interrogations, 2);
+    CHECK_INT(b->groups, 1u << 3 | 1u << 16);
+    CHECK_DBL(bed_value(b, 2), 10.5, 0);
+    bed_free(b);
+}
+
+TEST(summer_time_tells_the_two_hours_apart)
+{
+    struct bed *b = bed_new();
+    bed_item(b, 1, IEC104_M_ME_NC, (struct iec104_object){.ioa = 1, .d = 1});
+    struct driver_point p = bed_point(1, "1", VALUE_AUTO);
+    bed_open(b, ",\"time_zone\":\"Europe/Berlin\"");
+    bed_set(b, NULL, &p, 1);
+    UNTIL(b, bed_status(b).polls == 1);
+    int64_t switch_us = 1698541200LL * 1000000; /* 2023-10-29T01:00Z: 03:00 summer becomes 02:00 */
+    struct iec104_item it = event(1, 2, switch_us - 1800000000LL, 2); /* 02:30 summer */
+    it.o.time.summer = true;
+    bed_event(b, it);
+    UNTIL(b, b->count[1] == 2);
+    CHECK_INT(b->samples[1].time_us, switch_us - 1800000000LL);
+    it = event(1, 3, switch_us + 1800000000LL, 1); /* 02:30 again */
+    bed_event(b, it);
+    UNTIL(b, b->count[1] == 3);
+    CHECK_INT(b->samples[1].time_us, switch_us + 1800000000LL);
+    bed_free(b);
+}
+
+TEST(out_of_memory_leaves_the_old_set)
+{
+    struct bed *b = bed_new();
+    electrical(b);
+    struct driver_point p[] = {bed_point(1, "M_SP:1", VALUE_AUTO), bed_point(2, "9!16387", VALUE_AUTO)};
+    struct driver_device d = {.num = 1, .code = "RTU1"};
+    bed_open(b, "");
+    bed_set(b, NULL, p, 1);
+    UNTIL(b, bed_status(b).polls == 1);
+    int rc = ERR_NOMEM;
+    unsigned nth = 1;
+    for (; rc == ERR_NOMEM && nth < 50; nth++) {
+        struct error e = {0};
+        mem_fail_at(nth, true);
+        rc = iec104_driver.channel_set(b->ch, &d, 1, p, 2, &e);
+        mem_fail_at(0, false);
+        if (rc) CHECK_INT(bed_status(b).points, 1);
+    }
+    CHECK_INT(rc, 0);
+    CHECK(nth > 5);
+    CHECK_INT(bed_status(b).points, 2);
+    CHECK_INT(b->count[1], 1);
+    bed_free(b);
+}
+
 TEST(a_point_that_is_added_shows_at_once)
 {
     struct bed *b = bed_new();
@@ -217,6 +281,9 @@ TEST(a_point_that_is_added_shows_at_once)
     p[1].scale = 10;
     bed_set(b, NULL, p, 2);
     CHECK_DBL(bed_value(b, 2), 105, 0);
+    p[1].address = "4711"; /* known not to be there */
+    bed_set(b, NULL, p, 2);
+    CHECK_INT(bed_reason(b, 2), REASON_NO_DATA);
     CHECK_INT(b->accepted, 1);
     CHECK_INT(b->interrogations, 1);
     bed_set(b, NULL, p, 0);
@@ -295,14 +362,14 @@ TEST(a_full_sink_stops_reading_and_nothing_is_lost)
     bed_free(b);
 }
 
-TEST(clock_is_set_and_period_kept)
+TEST(the_clock_is_set)
 {
     struct bed *b = bed_new();
     electrical(b);
     struct driver_point p = bed_point(1, "M_SP:1", VALUE_AUTO);
-    bed_open(b, ",\"clock_sync\":\"1s\",\"time_zone\":\"Asia/Shanghai\"");
+    bed_open(b, ",\"clock_sync\":\"1h\",\"time_zone\":\"Asia/Shanghai\"");
     bed_set(b, NULL, &p, 1);
-    UNTIL(b, b->clocks == 2);
+    UNTIL(b, b->clocks == 1 && bed_status(b).polls == 1);
     int64_t us;
     CHECK_INT(iec104_time_local(&b->clock, 0, &us), 0);
     CHECK(llabs(us - 8 * 3600000000LL - bed_now(NULL)) < 2000000);

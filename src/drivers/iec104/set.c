@@ -165,26 +165,28 @@ static int take_values(struct st_channel *ch, struct build *b, bool *fresh)
     return 0;
 }
 
-static bool wants(const struct build *b, uint16_t ca)
+static struct st_station *wanted_station(const struct build *b, uint16_t ca)
 {
     for (size_t i = 0; i < b->nstations; i++)
-        if (b->stations[i].ca == ca) return true;
-    return false;
+        if (b->stations[i].ca == ca) return &b->stations[i];
+    return NULL;
 }
 
 static int build_stations(struct st_channel *ch, struct build *b)
 {
-    uint16_t last = 0;
     for (size_t i = 0; i < b->np; i++) {
         const struct st_point *p = &b->points[i];
-        if (p->config_error || (p->at.ca == last && last) || wants(b, p->at.ca)) continue;
+        uint32_t group = 1u << b->devices[p->device].group;
+        struct st_station *known = p->config_error ? NULL : wanted_station(b, p->at.ca);
+        if (known) known->groups |= group;
+        if (p->config_error || known) continue;
         struct st_station *s = mem_realloc(b->stations, (b->nstations + 1) * sizeof *s);
         if (s == NULL) return ERR_NOMEM;
         b->stations = s;
         const struct st_station *old = st_station_find(ch, p->at.ca);
         s[b->nstations] = old ? *old : (struct st_station){.ca = p->at.ca};
+        s[b->nstations].groups = group;
         s[b->nstations++].wanted = true;
-        last = p->at.ca;
     }
     return 0;
 }

@@ -29,11 +29,6 @@ void st_proc_connected(struct st_channel *ch)
     }
 }
 
-void st_proc_want(struct st_channel *ch, struct st_station *s, enum st_procedure p)
-{
-    if (s->proc[p].step == STEP_IDLE) s->proc[p].step = STEP_WANTED;
-}
-
 static bool busy(const struct st_station *s)
 {
     for (int p = 0; p < PROC_COUNT; p++)
@@ -48,6 +43,20 @@ static void schedule(struct st_channel *ch, struct st_proc *r, enum st_procedure
     r->done = true;
     r->due_ns = period ? now + period : 0;
     if (!well && (period == 0 || period > RETRY_NS)) r->due_ns = now + RETRY_NS;
+}
+
+/* The group after g, or 0: none. Group 0 is the whole station. */
+static uint8_t next_group(const struct st_station *s, uint8_t g)
+{
+    if (s->groups & 1 || s->groups == 0) return 0;
+    for (g++; g <= 16; g++)
+        if (s->groups >> g & 1) return g;
+    return 0;
+}
+
+static uint8_t qualifier_of(const struct st_station *s, enum st_procedure p)
+{
+    return (uint8_t)(procs[p].qualifier + (p == PROC_GENERAL ? s->group : 0));
 }
 
 static void finish(struct st_channel *ch, struct st_station *s, enum st_procedure p, uint64_t now)
@@ -77,7 +86,7 @@ static void fail(struct st_channel *ch, struct st_station *s, enum st_procedure 
 static bool send_proc(struct st_channel *ch, struct st_station *s, enum st_procedure p, uint64_t now)
 {
     struct iec104_asdu head = {.type = iec104_type(procs[p].type), .cause = IEC104_ACT, .ca = s->ca};
-    struct iec104_object o = {.i = procs[p].qualifier};
+    struct iec104_object o = {.i = qualifier_of(s, p)};
     if (p == PROC_CLOCK) o.time = st_time(ch);
     if (!st_send(ch, &head, &o)) return false;
     s->proc[p].step = STEP_SENT;
@@ -86,12 +95,24 @@ static bool send_proc(struct st_channel *ch, struct st_station *s, enum st_proce
     return true;
 }
 
+static void want(struct st_station *s, enum st_procedure p)
+{
+    s->proc[p].step = STEP_WANTED;
+    if (p == PROC_GENERAL) s->group = next_group(s, 0);
+}
+
+void st_proc_want(struct st_channel *ch, struct st_station *s, enum st_procedure p)
+{
+    if (s->proc[p].step == STEP_IDLE) want(s, p);
+}
+
 static void wish(struct st_channel *ch, struct st_station *s, uint64_t now)
 {
     for (int p = 0; p < PROC_COUNT; p++) {
         struct st_proc *r = &s->proc[p];
         if (r->step != STEP_IDLE || !s->wanted) continue;
-        if (!r->done ? at_start(ch, (enum st_procedure)p) : r->due_ns && now >= r->due_ns) r->step = STEP_WANTED;
+        if (!r->done ? at_start(ch, (enum st_procedure)p) : r->due_ns && now >= r->due_ns)
+            want(s, (enum st_procedure)p);
     }
 }
 
@@ -158,20 +179,32 @@ static void refused(struct st_channel *ch, struct st_station *s, enum st_procedu
     fail(ch, s, p, en, zh);
 }
 
+static void terminated(struct st_channel *ch, struct st_station *s, enum st_procedure p, uint64_t now)
+{
+    uint8_t next = p == PROC_GENERAL && s->group ? next_group(s, s->group) : 0;
+    if (next == 0) {
+        finish(ch, s, p, now);
+        return;
+    }
+    s->group = next;
+    s->proc[p].step = STEP_WANTED;
+}
+
 bool st_proc_answer(struct st_channel *ch, const struct iec104_asdu *a, const struct iec104_object *o)
 {
     struct st_station *s = st_station_find(ch, a->ca);
     int p = 0;
     while (p < PROC_COUNT && procs[p].type != a->type->id) p++;
     if (p == PROC_COUNT) return false;
-    if (s == NULL || s->proc[p].step < STEP_SENT || (p != PROC_CLOCK && o->i != procs[p].qualifier)) return true;
+    if (s == NULL || s->proc[p].step < STEP_SENT || (p != PROC_CLOCK && o->i != qualifier_of(s, (enum st_procedure)p)))
+        return true;
     uint64_t now = st_now(ch);
     if (a->negative || a->cause >= IEC104_UNKNOWN_TYPE)
         refused(ch, s, (enum st_procedure)p, a);
     else if (a->cause == IEC104_ACTCON && s->proc[p].step == STEP_SENT)
         confirmed(ch, s, (enum st_procedure)p, now);
     else if (a->cause == IEC104_ACTTERM)
-        finish(ch, s, (enum st_procedure)p, now);
+        terminated(ch, s, (enum st_procedure)p, now);
     return true;
 }
 

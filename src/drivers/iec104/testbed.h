@@ -58,7 +58,7 @@ struct bed {
     uint8_t command_type;
     unsigned clocks;
     struct iec104_time clock;
-    unsigned interrogations, counter_interrogations;
+    unsigned interrogations, counter_interrogations, groups;
     /* the host */
     struct driver_host host;
     struct driver_channel *ch;
@@ -75,7 +75,7 @@ struct bed {
 BED bool bed_next(void *ctx, uint16_t ca, bool counters, unsigned group, uint64_t *cursor, struct iec104_item *ret)
 {
     struct bed *b = ctx;
-    if (*cursor == 0) b->interrogations += !counters, b->counter_interrogations += counters;
+    if (*cursor == 0) b->interrogations += !counters, b->counter_interrogations += counters, b->groups |= 1u << group;
     if (counters) {
         *ret = b->counter;
         return b->counter.type && b->counter.ca == ca && (*cursor)++ == 0;
