@@ -4,6 +4,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import WebSocket from 'ws';
 import { Api, cleanup, equal, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
 
 const dir = tempDir(), target = tempDir();
@@ -165,6 +166,31 @@ test('lists in pages; other answers show what a value is; figures leave it out',
   equal([c.v, c.q], ['blob:text/html:25', 'good']);
   const arrow = await fetch(`${serve.base}/api/v1/history/recorded?points=LAB&${range}&format=arrow`, { headers });
   ok(Buffer.from(await arrow.arrayBuffer()).includes('blob:text/html:25'));
+});
+
+test('the live stream and the stream of queries say the same', async () => {
+  const open = (path) => new Promise((resolve, reject) => {
+    const ws = new WebSocket(`${serve.base.replace('http', 'ws')}/api/v1/${path}`, { headers: { ...headers, Origin: serve.base } });
+    Object.assign(ws, { texts: {}, rows: [], got: [] });
+    ws.on('message', (data, binary) => {
+      const m = binary ? null : JSON.parse(data);
+      if (m?.op === 'strings') Object.assign(ws.texts, m.items);
+      if (m?.op === 'rows') ws.rows.push(...m.v);
+      for (let at = 16; binary && at + 24 <= data.length; at += 24) ws.got.push({ type: data[at + 12], id: String(data.readBigUInt64LE(at + 16)) });
+    });
+    ws.on('open', () => resolve(ws)).on('error', reject);
+  });
+  const live = await open('stream'), queries = await open('history/stream');
+  const { num } = await api.get('/points/LAB');
+  live.send(JSON.stringify({ op: 'set', points: [num], interval_ms: 100 }));
+  const seen = await until(() => live.got[0], 'a live value');
+  equal([seen.type, live.texts[seen.id]], [4, 'blob:text/html:25']);
+  ok(Number.isSafeInteger(Number(seen.id)), `${seen.id} is a number that JavaScript keeps`);
+  queries.send(JSON.stringify({ op: 'query', id: 1, kind: 'recorded', points: ['LAB'], from: hour(0), to: hour(5) }));
+  await until(() => queries.rows.length === 2, 'rows');
+  equal(queries.rows, ['blob:application/octet-stream:300000', 'blob:text/html:25']);
+  live.close();
+  queries.close();
 });
 
 test('kill -9 after the answer: bytes and samples are there', async () => {
