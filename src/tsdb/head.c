@@ -123,7 +123,7 @@ static bool times_close(struct head *h, struct group *g)
     size_t len = intcol_encode(g->open, CHUNK, tmp, NULL);
     uint8_t *data = mem_dup(tmp, len);
     if (!data) return false;
-    g->closed[g->nclosed++] = (struct times){data, (uint16_t)len};
+    g->closed[g->nclosed++] = (struct times){g->open[0], data, (uint16_t)len};
     h->counts.bytes += len + 16;
     g->nopen = 0;
     return true;
@@ -188,6 +188,58 @@ static bool leave_rows(struct head *h, struct slot *s)
     return true;
 }
 
+/* Row at or in front of which t stands, if it stands anywhere: the first of its block. */
+static uint32_t near_row(const struct group *g, int64_t t)
+{
+    uint32_t lo = 0, hi = g->nclosed;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (g->closed[mid].t0 <= t)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    bool open = g->nopen && g->open[0] <= t;
+    return (open ? g->nclosed : lo ? lo - 1 : 0) * CHUNK;
+}
+
+/* The rows of times that the group has passed: how many of t[0..k) these are; k + 1: one is missing. */
+static uint8_t known_rows(const struct group *g, const int64_t *t, uint8_t k, uint32_t *rows)
+{
+    struct row_times x = {.g = g, .block = UINT32_MAX};
+    uint32_t row = near_row(g, t[0]), end = g->nclosed * CHUNK + g->nopen;
+    uint8_t i = 0;
+    for (; i < k && end && t[i] <= g->last; i++, row++) {
+        int64_t at = time_of_row(&x, row);
+        while (at < t[i] && row + 1 < end) at = time_of_row(&x, ++row);
+        if (at != t[i]) return (uint8_t)(k + 1);
+        rows[i] = row;
+    }
+    return i;
+}
+
+/* Rows for the first k times of the open chunk, in the end of the group new ones: what all its points have got, in
+ * whatever order, is kept once. false: they do not go together. */
+static bool find_rows(struct head *h, struct slot *s, uint8_t k, uint32_t rows[CHUNK])
+{
+    struct group *g = &h->groups[s->group[s->which]];
+    const int64_t *t = s->lane.times;
+    uint8_t i = known_rows(g, t, k, rows);
+    for (; i < k; i++)
+        if (!group_row(h, g, t[i], &rows[i])) return false;
+    return i == k;
+}
+
+/* Close the first k of an own lane. */
+static bool close_own(struct head *h, struct slot *s, uint8_t k)
+{
+    struct lane *l = &s->lane;
+    uint32_t rows[CHUNK];
+    bool found = find_rows(h, s, k, rows);
+    l->which = s->which;
+    return lane_close(l, k, l->times[k - 1], found ? rows : NULL, &h->counts.bytes);
+}
+
 /* Into the open chunk, which has or gets times of its own; what is not later than the closed ones is late. */
 static bool put_own(struct head *h, struct slot *s, const struct sample *in)
 {
@@ -197,8 +249,7 @@ static bool put_own(struct head *h, struct slot *s, const struct sample *in)
     if (l->n == CHUNK) {
         uint8_t passes = (uint8_t)(l->n - lane_find(l, in->time_us));
         if (passes > l->moved) l->moved = passes;
-        uint8_t k = lane_ready(l);
-        if (!lane_close(l, k, l->times[k - 1], &h->counts.bytes)) return false;
+        if (!close_own(h, s, lane_ready(l))) return false;
         if (in->time_us <= l->closed_last) return late_put(h, s, in);
     }
     if (!lane_insert(l, in, &h->counts.bytes, &replaced)) return false;
@@ -249,7 +300,7 @@ static bool return_to_rows(struct head *h, struct slot *s)
 {
     struct lane *l = &s->lane;
     if (l->n < CHUNK || l->moved) return true;
-    if (!lane_close(l, CHUNK, l->times[CHUNK - 1], &h->counts.bytes)) return false;
+    if (!close_own(h, s, CHUNK)) return false;
     lane_disown(l, &h->counts.bytes);
     return true;
 }

@@ -60,7 +60,8 @@ struct slot {
     uint8_t misfits;
     struct late *late;
 };
-struct times {     /* CHUNK rows */
+struct times { /* CHUNK rows */
+    int64_t t0;
     uint8_t *data; /* integer column */
     uint16_t len;
 };
@@ -112,8 +113,9 @@ uint8_t lane_find(const struct lane *l, int64_t t);
 bool lane_insert(struct lane *l, const struct sample *in, size_t *bytes, bool *ret_replaced);
 /* The last one of the open chunk has the time of this one, which replaces it. */
 bool lane_replace(struct lane *l, uint8_t at, const struct sample *in, size_t *bytes);
-/* Close the first k of the open chunk; `last` is the time of the last of them. */
-bool lane_close(struct lane *l, uint8_t k, int64_t last, size_t *bytes);
+/* Close the first k of the open chunk; `last` is the time of the last of them. An own lane's may have got rows of the
+ * group l->which (else NULL), which the chunk then keeps instead of their times. */
+bool lane_close(struct lane *l, uint8_t k, int64_t last, const uint32_t *rows, size_t *bytes);
 /* How many of an own lane's open chunk to close: all when they came in order, else some stay for what comes late. */
 uint8_t lane_ready(const struct lane *l);
 

@@ -45,12 +45,27 @@ static bool bridge_gaps(const struct lane *l, uint32_t k, uint64_t *out)
     return doubles;
 }
 
-static uint8_t *put_places(uint8_t *o, const struct lane *l, uint32_t k)
+/* Where the times of a chunk that is closed stand. */
+struct places {
+    enum chunk_times how;
+    const uint32_t *rows; /* when listed */
+    uint32_t first, last;
+};
+
+static struct places places_of(const struct lane *l, uint32_t k, const uint32_t *rows)
+{
+    if (l->own && !rows) return (struct places){.how = TIMES_IN_CHUNK};
+    if (!l->own) return (struct places){l->dense ? TIMES_IN_ROW : TIMES_LISTED, l->rows, l->row0, l->row_last};
+    bool dense = rows[k - 1] - rows[0] == k - 1;
+    return (struct places){dense ? TIMES_IN_ROW : TIMES_LISTED, rows, rows[0], rows[k - 1]};
+}
+
+static uint8_t *put_places(uint8_t *o, const struct lane *l, const struct places *x, uint32_t k)
 {
     int64_t ints[CHUNK];
-    if (l->own) return o + intcol_encode(l->times, k, o, NULL);
-    if (l->dense) return o;
-    for (uint32_t i = 0; i < k; i++) ints[i] = l->rows[i];
+    if (x->how == TIMES_IN_CHUNK) return o + intcol_encode(l->times, k, o, NULL);
+    if (x->how == TIMES_IN_ROW) return o;
+    for (uint32_t i = 0; i < k; i++) ints[i] = x->rows[i];
     return o + intcol_encode(ints, k, o, NULL);
 }
 
@@ -62,12 +77,12 @@ static uint8_t *put_one_meta(uint8_t *o, uint32_t m)
     return o;
 }
 
-static size_t encode_chunk(struct lane *l, uint32_t k, bool one_meta, uint8_t *out)
+static size_t encode_chunk(struct lane *l, const struct places *x, uint32_t k, bool one_meta, uint8_t *out)
 {
     int64_t ints[CHUNK + 1];
     uint64_t values[CHUNK];
     uint32_t meta = l->one_meta ? l->meta : l->metas[0];
-    uint8_t *p = put_places(out, l, k);
+    uint8_t *p = put_places(out, l, x, k);
     p = one_meta ? put_one_meta(p, meta) : p + metacol_encode(l->metas, k, p);
     bool doubles = one_meta ? (meta & 0xff) == SAMPLE_DOUBLE : bridge_gaps(l, k, values);
     return (size_t)(p - out) + valcol_encode(one_meta ? l->v : values, k, doubles, &l->hint, ints, p, NULL);
@@ -95,7 +110,7 @@ size_t chunk_size(const struct chunk *c)
     return offsetof(struct chunk, data) + c->len;
 }
 
-bool lane_close(struct lane *l, uint8_t k, int64_t last, size_t *bytes)
+bool lane_close(struct lane *l, uint8_t k, int64_t last, const uint32_t *rows, size_t *bytes)
 {
     uint8_t tmp[CHUNK_BYTES];
     size_t cap = l->cap;
@@ -104,16 +119,17 @@ bool lane_close(struct lane *l, uint8_t k, int64_t last, size_t *bytes)
     *bytes += (cap - l->cap) * sizeof *l->closed;
     l->cap = (uint32_t)cap;
     bool one_meta = all_the_same(l, k);
-    size_t len = encode_chunk(l, k, one_meta, tmp);
+    struct places x = places_of(l, k, rows);
+    size_t len = encode_chunk(l, &x, k, one_meta, tmp);
     struct chunk *c = mem_alloc(offsetof(struct chunk, data) + len);
     if (!c) return false;
     c->t0 = l->t0;
-    c->row0 = l->row0;
-    c->row_last = l->row_last;
+    c->row0 = x.first;
+    c->row_last = x.last;
     c->len = (uint16_t)len;
     c->n = k;
     c->which = l->which;
-    c->times = l->own ? TIMES_IN_CHUNK : l->dense ? TIMES_IN_ROW : TIMES_LISTED;
+    c->times = (uint8_t)x.how;
     c->one_meta = one_meta;
     memcpy(c->data, tmp, len);
     l->closed[l->nclosed++] = c;
@@ -187,7 +203,7 @@ static void begin_chunk(struct lane *l, uint32_t meta)
 bool lane_append(struct lane *l, const struct sample *in, uint8_t which, uint32_t row, int64_t last, size_t *bytes)
 {
     uint32_t meta = meta_of(in);
-    if (l->n && (l->which != which || l->n == CHUNK) && !lane_close(l, l->n, last, bytes)) return false;
+    if (l->n && (l->which != which || l->n == CHUNK) && !lane_close(l, l->n, last, NULL, bytes)) return false;
     if (!open_room(l, bytes)) return false;
     if (l->n == 0) {
         begin_chunk(l, meta);

@@ -51,7 +51,7 @@ static struct sample sample_at(const struct reader *r)
 static bool put(struct lane *out, const struct sample *s, size_t *bytes)
 {
     bool replaced;
-    if (out->n == CHUNK && !lane_close(out, CHUNK, out->times[CHUNK - 1], bytes)) return false;
+    if (out->n == CHUNK && !lane_close(out, CHUNK, out->times[CHUNK - 1], NULL, bytes)) return false;
     return lane_insert(out, s, bytes, &replaced);
 }
 
@@ -69,7 +69,7 @@ static bool merge_into(struct lane *out, const struct late_run *a, const struct 
         ++*(newer ? &y.i : &x.i);
         ok = put(out, &s, bytes);
     }
-    return ok && !x.bad && !y.bad && lane_close(out, out->n, out->n ? out->times[out->n - 1] : 0, bytes);
+    return ok && !x.bad && !y.bad && lane_close(out, out->n, out->n ? out->times[out->n - 1] : 0, NULL, bytes);
 }
 
 static size_t run_bytes(const struct late_run *r)
@@ -141,7 +141,7 @@ static bool make_room(struct head *h, struct late *x, int64_t t)
     if (passes > l->moved) l->moved = passes;
     if (l->times[0] <= l->closed_last && !begin_run(h, x)) return false;
     uint8_t k = lane_ready(l);
-    return lane_close(l, k, l->times[k - 1], &h->counts.bytes);
+    return lane_close(l, k, l->times[k - 1], NULL, &h->counts.bytes);
 }
 
 static struct late *late_new(struct head *h)

@@ -251,6 +251,6 @@ TEST(what_comes_late_is_compressed)
 {
     double in_order = bytes_a_sample(0);
     CHECK(in_order > 0.5 && in_order < 3);
-    CHECK(bytes_a_sample(10) < in_order + 3);
+    CHECK(bytes_a_sample(10) < in_order + 1.5); /* rows are shared all the same */
     CHECK(bytes_a_sample(500) < in_order + 3);
 }
