@@ -334,6 +334,10 @@ static const struct hj212_flag flags[] = {
     {'T', QUALITY_UNCERTAIN, REASON_OUT_OF_RANGE, "above the range", "超测上限"},
     {'B', QUALITY_BAD, REASON_COMM_FAILURE, "no communication with the instrument", "通讯异常"},
     {'P', QUALITY_BAD, REASON_DEVICE_FAILURE, "power failure (2005)", "电源故障（2005）"},
+    {'0', QUALITY_BAD, REASON_OUT_OF_SERVICE, "calibration (2005, air)", "校准数据（2005 空气）"},
+    {'1', QUALITY_GOOD, REASON_NONE, "weather (2005, air)", "气象参数（2005 空气）"},
+    {'2', QUALITY_UNCERTAIN, REASON_DEVICE_EXCEPTION, "abnormal (2005, air)", "异常数据（2005 空气）"},
+    {'3', QUALITY_GOOD, REASON_NONE, "normal (2005, air)", "正常数据（2005 空气）"},
 };
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))

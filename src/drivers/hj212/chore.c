@@ -7,6 +7,7 @@
 #include "drivers/hj212/hj212_int.h"
 
 #define CLOCK_TOLERANCE_US (2 * TIME_US_PER_S)
+#define AGAIN_NS (60 * NS_S)
 
 uint64_t hj_request(struct hj_channel *ch, struct hj_device *d, unsigned cn, const char *cp, unsigned tries)
 {
@@ -44,17 +45,21 @@ static int64_t gap_begin(struct hj_channel *ch, const struct hj_device *d, unsig
     return now - from > interval ? from : 0; /* a period that is not over yet will come by itself */
 }
 
-void hj_chores_begin(struct hj_channel *ch, struct hj_device *d)
+void hj_chores_begin(struct hj_channel *ch, struct hj_device *d, bool takes_over)
 {
-    d->chores = 0;
+    uint64_t now = hj_now(ch);
+    bool again = takes_over && now - d->chores_ns < AGAIN_NS; /* connections that take turns are not asked each time */
+    d->chores = again ? d->chores | d->chore : 0;
     d->chore = 0;
     d->chore_token = 0; /* of the connection before: it ends there, unseen */
+    if (again) return;
+    d->chores_ns = now;
     if (d->set_clock) d->chores |= CHORE_CLOCK;
     if (d->rtd_us) d->chores |= CHORE_RTD;
     if (d->minute_us) d->chores |= CHORE_MINUTE;
     if (d->recall && hj_has_points(ch, d, 2051)) d->chores |= CHORE_RECALL_MINUTE;
     if (d->recall && hj_has_points(ch, d, 2061)) d->chores |= CHORE_RECALL_HOUR;
-    d->clock_due_ns = hj_now(ch) + 86400 * NS_S;
+    d->clock_due_ns = now + 86400 * NS_S;
 }
 
 static uint64_t ask_clock(struct hj_channel *ch, struct hj_device *d)

@@ -255,7 +255,7 @@ static void on_connection(uv_stream_t *s, int status)
     c->tcp.data = c;
     c->held_tail = &c->held;
     c->acks_tail = &c->acks;
-    c->number = ++ch->next_number;
+    c->number = ++ch->next_number ? ch->next_number : ++ch->next_number;
     c->opened_ns = c->rx_ns = hj_now(ch);
     c->next = ch->conns;
     ch->conns = c;

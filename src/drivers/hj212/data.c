@@ -328,13 +328,14 @@ static bool password_right(const struct hj_device *d, struct str pw)
 static void attach(struct hj_conn *c, struct hj_device *d)
 {
     struct hj_channel *ch = c->ch;
+    bool takes_over = d->conn != NULL;
     if (d->conn == c) return;
     if (d->ever) ch->st.reconnects++;
     d->conn = c;
     d->up_us = hj_utc(ch);
     d->ever = true;
     hj_log(ch, DRIVER_LOG_INFO, "instrument connected", d->code);
-    hj_chores_begin(ch, d);
+    hj_chores_begin(ch, d, takes_over);
 }
 
 static void refuse(struct hj_conn *c, struct hj_device *d, const char *en, const char *zh)
@@ -380,12 +381,18 @@ int hj_message(struct hj_conn *c, const struct hj212_message *m, uint64_t token)
 
 /* ---- bad values ---- */
 
+/* What is true only while it keeps coming; settings, texts and values of a period outlive a connection. */
+static bool is_live(const struct hj_point *p)
+{
+    return p->a.kind == HJ_CLOCK || (p->a.kind == HJ_DATA && (p->a.cn == 2011 || p->a.cn == 2021));
+}
+
 void hj_owe(struct hj_channel *ch, struct hj_device *d, unsigned cn, enum quality_reason why)
 {
     for (uint32_t i = 0; i < d->n; i++) {
         struct hj_point *p = &ch->points[d->first + i];
         if (p->wrong || p->told == why || p->a.kind == HJ_COMMAND || p->a.kind == HJ_RECALL) continue;
-        if (cn ? p->a.cn != cn || p->a.kind != HJ_DATA : is_period(p->a.cn)) continue;
+        if (cn ? p->a.cn != cn || p->a.kind != HJ_DATA : !is_live(p)) continue;
         p->owe = (uint8_t)why;
         ch->owing = true;
     }

@@ -99,8 +99,8 @@ struct hj_device {
     struct hj_stream streams[HJ_STREAMS];
     unsigned chores;
     enum hj_chore chore;
-    uint64_t chore_token, clock_due_ns;
-    uint64_t retell_ns; /* tell again what was told at the start, 0: no */
+    uint64_t chore_token, chores_ns, clock_due_ns; /* chores_ns: when they began last */
+    uint64_t retell_ns;                            /* tell again what was told at the start, 0: no */
 };
 
 struct hj_ack {
@@ -257,7 +257,7 @@ void hj_conn_forget(struct hj_conn *c); /* what waits for it */
 int64_t hj_stream_interval(const struct hj_device *d, unsigned cn);
 
 /* chore.c */
-void hj_chores_begin(struct hj_channel *ch, struct hj_device *d);
+void hj_chores_begin(struct hj_channel *ch, struct hj_device *d, bool takes_over);
 void hj_chores_next(struct hj_channel *ch, struct hj_device *d);
 bool hj_chore_ended(struct hj_channel *ch, struct hj_conn *c, const struct hj212_ended *e);
 uint64_t hj_request(struct hj_channel *ch, struct hj_device *d, unsigned cn, const char *cp, unsigned tries);

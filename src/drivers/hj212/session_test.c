@@ -188,6 +188,28 @@ TEST(a_chore_of_the_old_connection_ends_with_it)
     stop(b, &k);
 }
 
+TEST(two_devices_with_one_mn)
+{
+    struct inst i;
+    struct bed *b = bed_new();
+    struct driver_device d[2];
+    struct driver_device_status st[2];
+    struct driver_point p[2] = {{.num = 1, .device = 0, .address = "w01018", .scale = 1, .lo = NAN, .hi = NAN},
+                                {.num = 2, .device = 1, .address = "w01018", .scale = 1, .lo = NAN, .hi = NAN}};
+    bed_open(b, "");
+    for (uint32_t k = 0; k < 2; k++)
+        d[k] = (struct driver_device){k + 1, k ? "D2" : "D1",
+                                      bed_options(b, hj212_driver.device_options, "{\"mn\":\"" MN1 "\"}")};
+    CHECK_INT(hj212_driver.channel_set(b->ch, d, 2, p, 2, NULL), 0);
+    inst_connect(b, &i);
+    CHECK(inst_upload(&i, MN1, "123456", 2011, RTD("1")));
+    UNTIL(b, i.acked == 1);
+    CHECK_INT(hj212_driver.devices(b->ch, st, 2), 2);
+    CHECK_INT(st[0].state, DRIVER_UP);
+    CHECK(strstr(st[1].reason, "also that of device D1") != NULL);
+    stop(b, &i);
+}
+
 TEST(stale)
 {
     struct inst i;

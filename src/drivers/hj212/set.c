@@ -70,6 +70,7 @@ static void take_device(struct hj_channel *ch, struct hj_device *d)
     d->chores = old->chores;
     d->chore = old->chore;
     d->chore_token = old->chore_token;
+    d->chores_ns = old->chores_ns;
     d->clock_due_ns = old->clock_due_ns;
     d->retell_ns = old->retell_ns;
     if (strcmp(d->pw, old->pw) == 0) memcpy(d->pw_next, old->pw_next, sizeof d->pw_next);
@@ -100,6 +101,16 @@ static void take_points(struct hj_channel *ch, struct hj_point *points, size_t n
         points[i].owe = (*found)->owe;
     }
     mem_free(old);
+}
+
+/* Two devices with one MN: the first one gets the data, the other says why it gets none. */
+static void check_twins(struct hj_device **d, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = i + 1; k < n; k++)
+            if (d[i]->mn[0] && d[k]->config.code == 0 && strcmp(d[i]->mn, d[k]->mn) == 0)
+                error_set(&d[k]->config, ERR_EXISTS, "mn", "its MN is also that of device %s, which gets the data",
+                          "其 MN 与设备 %s 相同，数据归后者", d[i]->code);
 }
 
 /* ---- the change ---- */
@@ -147,6 +158,7 @@ int hj_set(struct hj_channel *ch, const struct driver_device *devices, size_t nd
     for (size_t i = 0; i < np; i++)
         if (points[i].device < nd) p[n++] = point_new(d[points[i].device], &points[i]);
     if (n) qsort(p, n, sizeof *p, by_key);
+    check_twins(d, nd);
     for (size_t i = 0; i < nd; i++) take_device(ch, d[i]);
     take_points(ch, p, n);
     free_devices(ch->devices, ch->ndevices);

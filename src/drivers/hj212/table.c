@@ -153,7 +153,7 @@ static enum driver_state device_state(const struct hj_channel *ch, const struct 
     if (d->config.code) *why = d->config;
     if (d->trouble.code) *why = d->trouble;
     if (d->conn == NULL) {
-        if (!d->trouble.code) error_set(why, ERR_UNAVAILABLE, "", "has not connected yet", "尚未连接");
+        if (!why->code) error_set(why, ERR_UNAVAILABLE, "", "has not connected yet", "尚未连接");
         return d->ever || d->trouble.code ? DRIVER_DOWN : DRIVER_CONNECTING;
     }
     if (why->code) return DRIVER_DEGRADED;
