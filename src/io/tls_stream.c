@@ -61,10 +61,40 @@ static int bad_pem(const char *where, const char *en, const char *zh, struct err
                      why);
 }
 
+/* A PEM text that lost its line ends, as when it is pasted into one line, gets them back. The rest of a text with line
+ * ends stays as it is. */
+static void add_block(BIO *out, const char *p, const char *body, const char *end, const char *after)
+{
+    size_t column = 0;
+    BIO_write(out, p, (int)(body - p));
+    for (const char *c = body; c < end; c++) {
+        if (*c == ' ' || *c == '\t' || *c == '\r') continue;
+        if (column++ % 64 == 0) BIO_write(out, "\n", 1);
+        BIO_write(out, c, 1);
+    }
+    BIO_write(out, "\n", 1);
+    BIO_write(out, end, (int)(after - end));
+    BIO_write(out, "\n", 1);
+}
+
+static BIO *pem_bio(const char *pem)
+{
+    if (strchr(pem, '\n')) return BIO_new_mem_buf(pem, -1);
+    BIO *out = BIO_new(BIO_s_mem());
+    for (const char *p = pem; out && (p = strstr(p, "-----BEGIN ")) != NULL;) {
+        const char *body = strstr(p + 11, "-----"), *end = strstr(p, "-----END ");
+        const char *after = end ? strstr(end + 9, "-----") : NULL;
+        if (!body || !after || body + 5 > end) break;
+        add_block(out, p, body + 5, end, after + 5);
+        p = after + 5;
+    }
+    return out;
+}
+
 static int load_ca(SSL_CTX *ctx, const char *pem, struct error *e)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-    BIO *b = BIO_new_mem_buf(pem, -1);
+    BIO *b = pem_bio(pem);
     X509 *x;
     unsigned n = 0;
     if (b == NULL) return error_set(e, ERR_NOMEM, "ca", "out of memory", "内存不足");
@@ -80,7 +110,7 @@ static int load_ca(SSL_CTX *ctx, const char *pem, struct error *e)
 
 static int load_chain(SSL_CTX *ctx, const char *pem, struct error *e)
 {
-    BIO *b = BIO_new_mem_buf(pem, -1);
+    BIO *b = pem_bio(pem);
     X509 *x = b ? PEM_read_bio_X509(b, NULL, NULL, NULL) : NULL;
     int ok = x && SSL_CTX_use_certificate(ctx, x) == 1;
     X509_free(x);
@@ -95,7 +125,7 @@ static int load_chain(SSL_CTX *ctx, const char *pem, struct error *e)
 static int load_key(SSL_CTX *ctx, const char *pem, struct error *e)
 {
     static char no_password[] = "";
-    BIO *b = BIO_new_mem_buf(pem, -1);
+    BIO *b = pem_bio(pem);
     EVP_PKEY *k = b ? PEM_read_bio_PrivateKey(b, NULL, NULL, no_password) : NULL;
     int ok = k && SSL_CTX_use_PrivateKey(ctx, k) == 1;
     EVP_PKEY_free(k);

@@ -17,7 +17,7 @@
 
 struct tls_client;
 struct tls_client_config {
-    const char *ca_pem;             /* PEM texts; NULL or "": the system's authorities */
+    const char *ca_pem;             /* PEM texts, also in one line; NULL or "": the system's authorities */
     const char *cert_pem, *key_pem; /* our own, both or none */
     bool verify;                    /* false: any certificate will do */
     const char *server_name;        /* the name that the certificate must have; NULL or "": the host connected to */
