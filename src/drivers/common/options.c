@@ -333,6 +333,13 @@ static void put_show_if(struct json_writer *w, const char *rule)
     jw_end(w);
 }
 
+/* Certificates and the like are many lines. */
+static bool is_long_text(const struct option *o)
+{
+    int64_t max;
+    return o->type == OPTION_STRING && o->max && str_to_i64(str_of(o->max), &max) == 0 && max >= 4096;
+}
+
 static void put_row(struct json_writer *w, const struct option *o)
 {
     jw_object(w);
@@ -341,6 +348,7 @@ static void put_row(struct json_writer *w, const struct option *o)
     put_texts(w, "title", o->en, o->zh);
     put_texts(w, "help", o->help_en, o->help_zh);
     if (o->required) jw_kbool(w, "required", true);
+    if (is_long_text(o)) jw_kz(w, "format", "multiline");
     put_text_value(w, "default", o, o->def, false);
     put_text_value(w, "min", o, o->min, true);
     put_text_value(w, "max", o, o->max, true);
