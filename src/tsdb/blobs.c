@@ -10,7 +10,6 @@
 
 #define FILE_BYTES ((int64_t)64 << 20)
 #define FILE_SPAN_US (INT64_C(86400) * 1000000)
-#define FILE_LEAST ((int64_t)1 << 20) /* a shorter file takes any time */
 #define REC_MAX (TS_BLOB_MAX + ((size_t)1 << 16))
 
 /* ---- files ---- */
@@ -100,7 +99,7 @@ void blobs_close(struct tsdb *db)
 {
     struct blobs *b = db->blobs;
     if (!b) return;
-    blobs_end(db);
+    blobs_end(db, 0);
     for (size_t i = 0; i < b->n; i++) blob_file_unref(b->files[i]);
     mem_free(b->files);
     pthread_mutex_destroy(&b->put);
@@ -133,11 +132,13 @@ static void finish(struct blobs *b, struct blob_current *c)
     let_go(c);
 }
 
-void blobs_end(struct tsdb *db)
+void blobs_end(struct tsdb *db, int64_t least)
 {
-    pthread_mutex_lock(&db->blobs->put);
-    for (int i = 0; i < TS_CLASSES; i++) finish(db->blobs, &db->blobs->current[i]);
-    pthread_mutex_unlock(&db->blobs->put);
+    struct blobs *b = db->blobs;
+    pthread_mutex_lock(&b->put);
+    for (int i = 0; i < TS_CLASSES; i++)
+        if (b->current[i].file && b->current[i].file->i.end >= least) finish(b, &b->current[i]);
+    pthread_mutex_unlock(&b->put);
 }
 
 static int make_dir(struct tsdb *db)
@@ -220,9 +221,9 @@ static bool takes(struct tsdb *db, const struct blob_info *i, int64_t bytes, int
     int64_t most = FILE_BYTES, span = FILE_SPAN_US;
     int64_t from = time_us < i->min_us ? time_us : i->min_us, to = time_us > i->max_us ? time_us : i->max_us;
     if (c.max_bytes && (int64_t)(c.max_bytes / 8) < most) most = (int64_t)(c.max_bytes / 8);
-    if (most < FILE_LEAST) most = FILE_LEAST;
+    if (most < BLOB_FILE_LEAST) most = BLOB_FILE_LEAST;
     if (c.max_age_us && c.max_age_us / 8 < span) span = c.max_age_us / 8;
-    return i->end + bytes <= most && (to - from <= span || i->end < FILE_LEAST);
+    return i->end + bytes <= most && (to - from <= span || i->end < BLOB_FILE_LEAST);
 }
 
 static bool unlist(struct blobs *b, struct blob_file *f)

@@ -1,11 +1,10 @@
 /* blobs.h - the files of blobs of a store, under "ts/blobs".
  *
  * A file belongs to one archive class and is only added to by the process that began it; when it is long enough, spans
- * enough time, when a snapshot is taken and at the next start it gets its footer and stays as it is. The id of a blob
- * is its file's number and its place; numbers are never used twice, also not by a store restored from a backup: they
- * are seconds of the clock, or the next one.
- * Locks: `put` one writer at a time; `lock` the list and what it says, held for moments. Both come before tsdb->lock,
- * `put` before `lock`, both after `work`. */
+ * enough time, for a snapshot (unless it is short) and at the next start it gets its footer and stays as it is. The id
+ * of a blob is its file's number and its place; numbers are never used twice, also not by a store restored from a
+ * backup: they are seconds of the clock, or the next one. Locks: `put` one writer at a time; `lock` the list and what
+ * it says, held for moments. Both come before tsdb->lock, `put` before `lock`, both after `work`. */
 #pragma once
 #include "tsdb/blob_format.h"
 #include "tsdb/engine.h"
@@ -47,7 +46,9 @@ void blobs_unpick(struct blob_pick *p, size_t n);
 int blob_file_open(const struct blob_file *f, struct fs_file **ret);
 void blob_file_unref(struct blob_file *f);
 uint64_t blobs_bytes(struct tsdb *db, int class_id); /* of the files of a class, -1: of all */
-void blobs_end(struct tsdb *db);                     /* nothing is added any more to the files that there are */
+/* Nothing is added any more to the files that have so many bytes. */
+void blobs_end(struct tsdb *db, int64_t least);
+#define BLOB_FILE_LEAST ((int64_t)1 << 20) /* a shorter file takes any time, and is not ended for a snapshot */
 /* Take a file out; it is removed when nobody reads it. */
 void blobs_drop(struct tsdb *db, struct blob_file *f);
 void blobs_expire(struct tsdb *db, uint8_t class_id, int64_t floor); /* files that end before `floor` */

@@ -7,7 +7,7 @@
 #include "base/test.h"
 #include "io/sim_fs.h"
 #include "model/waveform.h"
-#include "tsdb/blob_format.h"
+#include "tsdb/blobs.h"
 #include "tsdb/restore.h"
 #include "tsdb/tsdb.h"
 
@@ -218,11 +218,10 @@ static int run(struct plant *p, struct script *s)
 {
     int failed = 0;
     for (uint32_t i = 0; i < BLOBS; i++) {
-        struct ts_snapshot *snap = NULL;
         int rc = put(p, 1 + i % 2, T0 + i * SEC, i, 40 * i, &s->b[i].id);
         s->b[i].done = rc == 0;
         failed += rc != 0;
-        if (i % 6 == 5 && p->st->admin->snapshot(p->st, &snap, &p->e) == 0) snap->ops->end(snap); /* ends the files */
+        if (i % 6 == 5) blobs_end(tsdb_of(p->st), 0); /* four files a class */
     }
     return failed;
 }
@@ -608,12 +607,26 @@ static const struct ts_snapshot_file *file_of(const struct ts_snapshot *s, const
     return NULL;
 }
 
+/* The file stands in both; what the first has of it is the beginning of what the second has. */
+static void check_prefix(struct ts_snapshot *a, struct ts_snapshot *b, uint32_t number)
+{
+    static uint8_t x[2000], y[2000];
+    char path[BLOB_PATH_MAX];
+    blob_path(number, path);
+    const struct ts_snapshot_file *f = file_of(a, path), *g = file_of(b, path);
+    REQUIRE(f && g);
+    CHECK(f->bytes < g->bytes && strcmp(f->id, g->id) != 0);
+    CHECK_INT(a->ops->read(a, (size_t)(f - a->files), x, sizeof x, 0), f->bytes);
+    CHECK(b->ops->read(b, (size_t)(g - b->files), y, sizeof y, 0) >= f->bytes);
+    CHECK(memcmp(x, y, (size_t)f->bytes) == 0);
+}
+
 TEST(a_snapshot_has_the_bytes_of_its_moment)
 {
     struct plant p, copy;
-    struct ts_snapshot *a = NULL, *b = NULL;
+    struct ts_snapshot *a = NULL, *b = NULL, *c = NULL;
     struct script s = {0};
-    uint64_t late;
+    uint64_t late, later;
     begin(&p);
     CHECK_INT(run(&p, &s), 0);
     REQUIRE(p.st->admin->snapshot(p.st, &a, &p.e) == 0);
@@ -628,10 +641,16 @@ TEST(a_snapshot_has_the_bytes_of_its_moment)
     }
     CHECK_INT(blobs, 8);
     CHECK_INT(b->nfiles, a->nfiles + 1);
+    CHECK_INT(put(&p, 1, T0, 1, 300, &later), 0);
+    REQUIRE(p.st->admin->snapshot(p.st, &c, &p.e) == 0);
+    CHECK_INT(c->nfiles, b->nfiles); /* a short file grows on, under another identity */
+    CHECK_INT(later >> 32, late >> 32);
+    check_prefix(b, c, (uint32_t)(late >> 32));
+    c->ops->end(c);
     b->ops->end(b);
-    struct ts_class c[2] = {{.id = 0, .max_age_us = DAY}, {.id = 1, .max_age_us = DAY}};
+    struct ts_class table[2] = {{.id = 0, .max_age_us = DAY}, {.id = 1, .max_age_us = DAY}};
     sim_clock_advance(&p.clock, 2 * DAY); /* everything expires while it is read */
-    CHECK_INT(p.st->ops->classes(p.st, c, 2), 0);
+    CHECK_INT(p.st->ops->classes(p.st, table, 2), 0);
     CHECK_INT(p.st->ops->enforce(p.st, &p.e), 0);
     sim_clock_advance(&p.clock, 2 * DAY);
     CHECK_INT(p.st->ops->enforce(p.st, &p.e), 0);

@@ -3,7 +3,8 @@
  * What is in memory is sealed first; then the view is held, and with it the open files of its segments,
  * which stay readable when a merge removes their names. The strings file only grows: its prefix of this
  * moment is part of the picture. Files of blobs that are being added to are ended first, so that each is what it will
- * always be; one that expires meanwhile stays until the picture has been read. A small file that is replaced as a whole
+ * always be, but for short ones, of which there would be too many: of these, too, the prefix of this moment counts. One
+ * that expires meanwhile stays until the picture has been read. A small file that is replaced as a whole
  * stays readable as it was, too. The identity of a file is what its content hangs on: the random uid and the size of a
  * segment or a file of rollups or blobs, the size and the checksum of the others. Threads: any; `work` is held while
  * the picture is taken, not while it is read. */
@@ -163,7 +164,7 @@ static int add_blobs(struct tsdb *db, struct snap *s)
 {
     struct blob_pick *p = NULL;
     size_t n = 0;
-    blobs_end(db);
+    blobs_end(db, BLOB_FILE_LEAST);
     int rc = blobs_pick(db, &p, &n);
     for (size_t i = 0; i < n && !rc; i++) {
         const struct blob_info *b = &p[i].i;
