@@ -13,51 +13,6 @@
 #include "proto/opcua/ua_ids.h"
 #include "proto/opcua/ua_status.h"
 
-#define PROTOCOL_VERSION 0
-#define URL_MAX 4096
-#define EARLY_CHUNK_MAX 8192u /* before the sizes are agreed on */
-#define OUT_MAX (256u << 20)
-#define MS 1000000ull
-#define OPEN_WITHIN (10000 * MS)
-#define SEQUENCE_WRAP (UINT32_MAX - 1024u)
-#define NONCE_MAX 64
-
-enum state { IDLE, HELLO, OPENING, OPEN, OVER };
-
-struct token {
-    uint32_t id;
-    bool alive;
-    uint64_t expires_ns, renew_ns;
-    struct ua_keys ours, theirs;
-};
-struct partial {
-    struct partial *next;
-    uint32_t request, chunks;
-    struct buf body;
-};
-struct ua_channel {
-    struct ua_channel_config c;
-    struct str url;
-    enum state state;
-    bool renewing, told;
-    struct ua_event last; /* given out before the end */
-    char reason[256];
-    uint64_t began_ns;
-    struct buf in, out;
-    struct ua_suite suite;
-    struct ua_cert *peer_own; /* server: of the client, ours to free */
-    const struct ua_cert *peer;
-    uint32_t channel_id, token_ids, sent, received, requests, lifetime_ms;
-    bool any_received;
-    struct token tokens[2];
-    unsigned sending;         /* slot */
-    uint8_t nonce[NONCE_MAX]; /* client: of the opening under way */
-    uint32_t receive, send, peer_message, peer_chunks;
-    struct partial *partials;
-    size_t partial_bytes, partial_n;
-    struct ua_channel_info counts;
-};
-
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
 static int bad_config(struct error *e, const char *en, const char *zh)
@@ -129,9 +84,9 @@ int ua_channel_new(const struct ua_channel_config *c, struct ua_channel **ret, s
     *ret = ch;
     return 0;
 }
-static void drop_partial(struct ua_channel *ch, struct partial **at)
+static void drop_partial(struct ua_channel *ch, struct ua_partial **at)
 {
-    struct partial *p = *at;
+    struct ua_partial *p = *at;
     *at = p->next;
     ch->partial_bytes -= p->body.n;
     ch->partial_n--;
@@ -152,7 +107,7 @@ void ua_channel_free(struct ua_channel *ch)
 
 /* ---- ends --------------------------------------------------------------------------------------------------- */
 
-static void put_string(struct buf *out, struct str s)
+void ua_ch_put_string(struct buf *out, struct str s)
 {
     buf_u32le(out, s.p == NULL ? UINT32_MAX : (uint32_t)s.n);
     buf_str(out, s);
@@ -161,11 +116,11 @@ static void put_err(struct ua_channel *ch, uint32_t status, struct str reason)
 {
     size_t at = ua_chunk_begin(&ch->out, UA_CHUNK_ERR, 'F');
     buf_u32le(&ch->out, status);
-    put_string(&ch->out, str_sub(reason, 0, 4096));
+    ua_ch_put_string(&ch->out, str_sub(reason, 0, 4096));
     ua_chunk_end(&ch->out, at);
 }
 /* The end by our decision. `tell`: what the peer is told; 0: nothing. */
-static void end(struct ua_channel *ch, uint32_t status, const char *reason, uint32_t tell)
+void ua_ch_end(struct ua_channel *ch, uint32_t status, const char *reason, uint32_t tell)
 {
     if (ch->state == OVER) return;
     snprintf(ch->reason, sizeof ch->reason, "%s", reason);
@@ -173,24 +128,24 @@ static void end(struct ua_channel *ch, uint32_t status, const char *reason, uint
     if (tell != 0 && ch->c.server) put_err(ch, tell, tell == status ? str_of(ch->reason) : STR_NULL);
     ch->state = OVER;
 }
-static void breach(struct ua_channel *ch, uint32_t status, const char *reason)
+void ua_ch_breach(struct ua_channel *ch, uint32_t status, const char *reason)
 {
-    end(ch, status, reason, status);
+    ua_ch_end(ch, status, reason, status);
 }
-static void insecure(struct ua_channel *ch, uint32_t status, const char *reason)
+void ua_ch_insecure(struct ua_channel *ch, uint32_t status, const char *reason)
 {
-    end(ch, status, reason, UA_BAD_SECURITY_CHECKS_FAILED);
+    ua_ch_end(ch, status, reason, UA_BAD_SECURITY_CHECKS_FAILED);
 }
 
 /* ---- sending ------------------------------------------------------------------------------------------------ */
 
-static uint32_t next_sequence(struct ua_channel *ch)
+uint32_t ua_ch_next_sequence(struct ua_channel *ch)
 {
     ch->sent = ch->sent >= SEQUENCE_WRAP ? 1 : ch->sent + 1;
     return ch->sent;
 }
 
-static int64_t now_us(const struct ua_channel *ch)
+int64_t ua_ch_now_us(const struct ua_channel *ch)
 {
     return ch->c.now_us ? ch->c.now_us(ch->c.ctx) : UA_TIME_NONE;
 }
@@ -198,11 +153,11 @@ static int64_t now_us(const struct ua_channel *ch)
 /* One chunk of MSG or CLO with its piece of the body. */
 static int put_chunk(struct ua_channel *ch, enum ua_chunk_type type, char kind, uint32_t request, struct str part)
 {
-    struct token *t = &ch->tokens[ch->sending];
+    struct ua_token *t = &ch->tokens[ch->sending];
     size_t at = ua_chunk_begin(&ch->out, type, kind);
     buf_u32le(&ch->out, ch->channel_id);
     buf_u32le(&ch->out, t->id);
-    buf_u32le(&ch->out, next_sequence(ch));
+    buf_u32le(&ch->out, ua_ch_next_sequence(ch));
     buf_u32le(&ch->out, request);
     buf_str(&ch->out, part);
     int rc = ua_sym_seal(&ch->suite, &t->ours, &ch->out, at);
@@ -219,7 +174,7 @@ static int put_body(struct ua_channel *ch, enum ua_chunk_type type, uint32_t req
     int rc = 0;
     for (size_t i = 0; i < chunks && rc == 0; i++)
         rc = put_chunk(ch, type, i + 1 == chunks ? 'F' : 'C', request, str_sub(body, i * room, room));
-    if (rc != 0) end(ch, UA_BAD_INTERNAL_ERROR, "a message could not be secured", 0);
+    if (rc != 0) ua_ch_end(ch, UA_BAD_INTERNAL_ERROR, "a message could not be secured", 0);
     return rc;
 }
 static int send_message(struct ua_channel *ch, enum ua_chunk_type type, uint32_t request, unsigned message,
@@ -251,396 +206,29 @@ int ua_channel_fault(struct ua_channel *ch, uint32_t request_id, uint32_t handle
     return ua_channel_answer(ch, request_id, UA_T_service_fault, &f);
 }
 
-/* An OPN with request or answer; the nonce is drawn into `nonce`. */
-static int send_open(struct ua_channel *ch, uint32_t request, unsigned type, const void *value)
-{
-    struct buf body;
-    size_t before = ch->out.n;
-    buf_init(&body, 64 << 10);
-    ua_message_encode(&body, type, value);
-    int rc = body.err;
-    if (rc == 0)
-        rc = ua_asym_seal(ch->suite.policy, ch->c.cert, ch->c.key, ch->peer, ch->channel_id, next_sequence(ch), request,
-                          buf_view(&body), &ch->out);
-    buf_fini(&body);
-    ch->counts.chunks_out++;
-    ch->counts.bytes_out += ch->out.n - before;
-    return rc;
-}
-static struct str draw_nonce(struct ua_channel *ch, uint8_t *nonce)
-{
-    size_t n = ch->suite.policy->nonce;
-    if (n == 0) return STR("");
-    return ch->c.random.fill(ch->c.random.ctx, nonce, n) == 0 ? str_make((const char *)nonce, n) : STR_NULL;
-}
-static void ask_open(struct ua_channel *ch)
-{
-    struct ua_open_secure_channel_request q = {
-        .header = {.timestamp = now_us(ch)},
-        .client_protocol_version = PROTOCOL_VERSION,
-        .request_type = ch->state == OPEN ? 1 : 0,
-        .security_mode = (int32_t)ch->suite.mode,
-        .client_nonce = draw_nonce(ch, ch->nonce),
-        .requested_lifetime = ch->c.lifetime_ms,
-    };
-    ch->renewing = true;
-    if (q.client_nonce.p == NULL || send_open(ch, ++ch->requests, UA_T_open_secure_channel_request, &q) != 0)
-        end(ch, UA_BAD_INTERNAL_ERROR, "the secure channel cannot be asked for: randomness or our key failed", 0);
-}
-
-/* ---- hello -------------------------------------------------------------------------------------------------- */
-
-static void put_hello(struct ua_channel *ch)
-{
-    size_t at = ua_chunk_begin(&ch->out, UA_CHUNK_HEL, 'F');
-    buf_u32le(&ch->out, PROTOCOL_VERSION);
-    buf_u32le(&ch->out, ch->c.receive_buffer);
-    buf_u32le(&ch->out, ch->c.send_buffer);
-    buf_u32le(&ch->out, ch->c.limits.message);
-    buf_u32le(&ch->out, ch->c.limits.chunks);
-    put_string(&ch->out, ch->url);
-    ua_chunk_end(&ch->out, at);
-}
-void ua_channel_start(struct ua_channel *ch, uint64_t now_ns)
-{
-    if (ch->state != IDLE || ch->c.server) return;
-    put_hello(ch);
-    ch->state = HELLO;
-    ch->began_ns = now_ns;
-}
-void ua_channel_accept(struct ua_channel *ch, uint64_t now_ns)
-{
-    ua_channel_start(ch, now_ns);
-}
-void ua_channel_call(struct ua_channel *ch, struct str server_uri, struct str endpoint_url)
-{
-    if (ch->state != IDLE || !ch->c.server) return;
-    size_t at = ua_chunk_begin(&ch->out, UA_CHUNK_RHE, 'F');
-    put_string(&ch->out, str_sub(server_uri, 0, URL_MAX));
-    put_string(&ch->out, str_sub(endpoint_url, 0, URL_MAX));
-    ua_chunk_end(&ch->out, at);
-}
-
-struct sizes {
-    uint32_t version, receive, send, message, chunks;
-};
-static struct sizes get_sizes(struct rd *r)
-{
-    struct sizes s;
-    s.version = rd_u32le(r);
-    s.receive = rd_u32le(r);
-    s.send = rd_u32le(r);
-    s.message = rd_u32le(r);
-    s.chunks = rd_u32le(r);
-    return s;
-}
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-static void agree(struct ua_channel *ch, const struct sizes *peer)
-{
-    ch->receive = least(ch->c.receive_buffer, peer->send);
-    ch->send = least(ch->c.send_buffer, peer->receive);
-    ch->peer_message = peer->message;
-    ch->peer_chunks = peer->chunks;
-    ch->state = OPENING;
-}
-/* A String as text of its own in `a`; over `max` bytes: false. */
-static bool get_text(struct rd *r, uint32_t max, struct arena *a, struct str *ret)
-{
-    struct ua_limits l = {.string = max};
-    struct ua_decoder d = ua_decoder(a, str_make((const char *)r->p, rd_left(r)), &l);
-    struct str s;
-    *ret = STR_NULL;
-    if (r->err || !ua_decode(&d, UA_STRING, &s)) return false;
-    *r = d.rd;
-    if (s.p == NULL) return true;
-    *ret = arena_str(a, s.n ? s : STR(""));
-    return ret->p != NULL;
-}
-
-static void on_hello(struct ua_channel *ch, struct rd r, struct arena *a, struct ua_event *ev)
-{
-    struct sizes s = get_sizes(&r);
-    struct str url;
-    if (!get_text(&r, URL_MAX, a, &url)) {
-        breach(ch, UA_BAD_TCP_ENDPOINT_URL_INVALID, "the hello is cut short, or its URL is over 4096 bytes");
-        return;
-    }
-    if (s.receive < UA_BUFFER_MIN || s.send < UA_BUFFER_MIN) {
-        breach(ch, UA_BAD_TCP_NOT_ENOUGH_RESOURCES, "buffers are at least 8192 bytes");
-        return;
-    }
-    uint32_t status = ch->c.check_url ? ch->c.check_url(ch->c.ctx, url) : 0;
-    if (status != 0) {
-        breach(ch, status, "the endpoint URL is not known here");
-        return;
-    }
-    agree(ch, &s);
-    size_t at = ua_chunk_begin(&ch->out, UA_CHUNK_ACK, 'F');
-    buf_u32le(&ch->out, PROTOCOL_VERSION);
-    buf_u32le(&ch->out, ch->receive);
-    buf_u32le(&ch->out, ch->send);
-    buf_u32le(&ch->out, ch->c.limits.message);
-    buf_u32le(&ch->out, ch->c.limits.chunks);
-    ua_chunk_end(&ch->out, at);
-    *ev = (struct ua_event){.kind = UA_EVENT_ACK, .text = url};
-}
-static void on_ack(struct ua_channel *ch, struct rd r, struct arena *a, struct ua_event *ev)
-{
-    struct sizes s = get_sizes(&r);
-    (void)a;
-    if (r.err || s.receive < UA_BUFFER_MIN || s.send < UA_BUFFER_MIN) {
-        breach(ch, UA_BAD_TCP_NOT_ENOUGH_RESOURCES,
-               "the server's acknowledge is cut short or names buffers below 8192 bytes");
-        return;
-    }
-    agree(ch, &s);
-    *ev = (struct ua_event){.kind = UA_EVENT_ACK};
-    ask_open(ch);
-}
-static void on_error(struct ua_channel *ch, struct rd r, struct arena *a, struct ua_event *ev)
-{
-    uint32_t status = rd_u32le(&r);
-    struct str text = STR_NULL;
-    if (!get_text(&r, 4096, a, &text)) text = STR_NULL;
-    *ev = (struct ua_event){.kind = UA_EVENT_ERROR, .remote = true, .text = text};
-    ev->status = ua_bad(status) ? status : UA_BAD_COMMUNICATION_ERROR;
-    ch->state = OVER;
-    ch->told = true;
-}
-static void on_reverse(struct ua_channel *ch, struct rd r, struct arena *a, struct ua_event *ev)
-{
-    struct ua_event x = {.kind = UA_EVENT_REVERSE};
-    if (get_text(&r, URL_MAX, a, &x.text) && get_text(&r, URL_MAX, a, &x.text2))
-        *ev = x;
-    else
-        breach(ch, UA_BAD_TCP_ENDPOINT_URL_INVALID, "the reverse hello is cut short, or a URL is over 4096 bytes");
-}
-
 /* ---- sequence numbers and tokens ------------------------------------------------------------------------------ */
 
-static bool take_sequence(struct ua_channel *ch, uint32_t n)
+bool ua_ch_take_sequence(struct ua_channel *ch, uint32_t n)
 {
     bool follows = !ch->any_received || n == ch->received + 1 || (ch->received >= SEQUENCE_WRAP && n < 1024);
     ch->any_received = true;
     ch->received = n;
-    if (!follows) breach(ch, UA_BAD_SEQUENCE_NUMBER_INVALID, "a sequence number does not follow its predecessor");
+    if (!follows) ua_ch_breach(ch, UA_BAD_SEQUENCE_NUMBER_INVALID, "a sequence number does not follow its predecessor");
     return follows;
 }
 
-/* A new token into the slot that is not sent with. `ours`: our nonce. */
-static struct token *new_token(struct ua_channel *ch, uint32_t id, uint32_t lifetime_ms, struct str ours,
-                               struct str theirs, uint64_t now_ns)
-{
-    struct token *t = &ch->tokens[ch->state == OPEN ? 1 - ch->sending : ch->sending];
-    *t = (struct token){.id = id, .alive = true};
-    t->renew_ns = now_ns + lifetime_ms * MS * 3 / 4;
-    t->expires_ns = now_ns + lifetime_ms * MS * 5 / 4;
-    ua_keys_derive(ch->suite.policy, theirs, ours, &t->ours); /* keys of what we send: secret theirs, seed ours */
-    ua_keys_derive(ch->suite.policy, ours, theirs, &t->theirs);
-    ch->lifetime_ms = lifetime_ms;
-    return t;
-}
-static struct token *find_token(struct ua_channel *ch, uint32_t id)
+static struct ua_token *find_token(struct ua_channel *ch, uint32_t id)
 {
     for (unsigned i = 0; i < 2; i++)
         if (ch->tokens[i].alive && ch->tokens[i].id == id) return &ch->tokens[i];
     return NULL;
 }
 
-/* ---- opening, server ------------------------------------------------------------------------------------------ */
-
-/* The client's certificate: parsed and trusted at the first opening, the same at each renewal. */
-static bool take_peer(struct ua_channel *ch, const struct ua_policy *p, const struct ua_asym_head *h)
-{
-    if (ch->state == OPEN) {
-        bool same = p == ch->suite.policy &&
-                    (p->id == UA_POLICY_NONE ||
-                     (str_eq(h->cert, ua_cert_info(ch->peer)->chain) || str_eq(h->cert, ua_cert_info(ch->peer)->der)));
-        if (!same) insecure(ch, UA_BAD_SECURITY_CHECKS_FAILED, "a renewal must keep policy and certificate");
-        return same;
-    }
-    ch->suite.policy = p;
-    if (p->id == UA_POLICY_NONE) return true;
-    if (h->cert.n == 0 || ua_cert_parse(h->cert, &ch->peer_own, NULL) != 0) {
-        insecure(ch, UA_BAD_CERTIFICATE_INVALID, "the client's certificate cannot be read");
-        return false;
-    }
-    ch->peer = ch->peer_own;
-    uint32_t status = ch->c.check_peer(ch->c.ctx, ch->peer);
-    if (status != 0) {
-        insecure(ch, status, "the client's certificate is not accepted");
-        return false;
-    }
-    unsigned bits = ua_cert_info(ch->peer)->key_bits;
-    if (bits >= p->key_bits_min && bits <= p->key_bits_max) return true;
-    insecure(ch, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED, "the key of the client's certificate does not fit the policy");
-    return false;
-}
-static bool for_us(const struct ua_channel *ch, const struct ua_policy *p, const struct ua_asym_head *h)
-{
-    if (p->id == UA_POLICY_NONE) return h->thumbprint.n == 0;
-    return ch->c.cert != NULL && h->thumbprint.n == 20 &&
-           ua_same(h->thumbprint.p, ua_cert_info(ch->c.cert)->thumbprint, 20);
-}
-
-static bool allowed(struct ua_channel *ch, const struct ua_open_secure_channel_request *q)
-{
-    const struct ua_policy *p = ch->suite.policy;
-    bool renew = q->request_type == 1;
-    if (q->security_mode < UA_MODE_NONE || q->security_mode > UA_MODE_SIGN_ENCRYPT ||
-        !(ch->c.modes[p->id] >> q->security_mode & 1) ||
-        (ch->state == OPEN && q->security_mode != (int32_t)ch->suite.mode)) {
-        breach(ch, UA_BAD_SECURITY_MODE_REJECTED, "the security mode is not allowed with this policy");
-        return false;
-    }
-    if (renew != (ch->state == OPEN) || q->request_type > 1) {
-        breach(ch, renew ? UA_BAD_SECURE_CHANNEL_ID_INVALID : 0x80530000u,
-               "issue comes first and once, renew afterwards");
-        return false;
-    }
-    if (p->nonce == 0 || q->client_nonce.n == p->nonce) return true;
-    breach(ch, UA_BAD_NONCE_INVALID, "the client's nonce has not the length of the policy");
-    return false;
-}
-static void answer_open(struct ua_channel *ch, const struct ua_open_secure_channel_request *q, uint32_t request,
-                        uint64_t now_ns, struct ua_event *ev)
-{
-    uint8_t nonce[NONCE_MAX];
-    bool renew = ch->state == OPEN;
-    uint32_t lifetime = q->requested_lifetime ? q->requested_lifetime : ch->c.lifetime_max_ms;
-    if (lifetime < ch->c.lifetime_min_ms) lifetime = ch->c.lifetime_min_ms;
-    if (lifetime > ch->c.lifetime_max_ms) lifetime = ch->c.lifetime_max_ms;
-    ch->suite.mode = (enum ua_mode)q->security_mode;
-    struct ua_open_secure_channel_response r = {
-        .header = {.timestamp = now_us(ch), .request_handle = q->header.request_handle},
-        .server_protocol_version = PROTOCOL_VERSION,
-        .security_token = {.channel_id = ch->channel_id, .created_at = now_us(ch), .revised_lifetime = lifetime},
-        .server_nonce = draw_nonce(ch, nonce),
-    };
-    uint32_t id = r.security_token.token_id = ++ch->token_ids;
-    if (r.server_nonce.p == NULL || send_open(ch, request, UA_T_open_secure_channel_response, &r) != 0) {
-        breach(ch, UA_BAD_INTERNAL_ERROR, "the secure channel cannot be opened: randomness or our key failed");
-        return;
-    }
-    /* Who renews again has the token of the last time, used or not: the one before that is given up. */
-    if (renew && ch->tokens[1 - ch->sending].id > ch->tokens[ch->sending].id) ch->sending = 1 - ch->sending;
-    new_token(ch, id, lifetime, r.server_nonce, q->client_nonce, now_ns);
-    ua_wipe(nonce, sizeof nonce);
-    ch->counts.renewals += renew;
-    ch->state = OPEN;
-    *ev = (struct ua_event){.kind = renew ? UA_EVENT_RENEWED : UA_EVENT_OPENED};
-}
-
-/* ---- opening, client ------------------------------------------------------------------------------------------ */
-
-static bool take_server(struct ua_channel *ch, const struct ua_policy *p, const struct ua_asym_head *h)
-{
-    struct ua_cert *sent = NULL;
-    if (p != ch->suite.policy || !ch->renewing) {
-        insecure(ch, UA_BAD_SECURITY_POLICY_REJECTED,
-                 "the server answers an opening that was not asked for, or by another policy");
-        return false;
-    }
-    if (p->id == UA_POLICY_NONE) return true;
-    bool same =
-        ua_cert_parse(h->cert, &sent, NULL) == 0 && str_eq(ua_cert_info(sent)->der, ua_cert_info(ch->peer)->der);
-    ua_cert_free(sent);
-    if (!same) insecure(ch, UA_BAD_CERTIFICATE_INVALID, "the server has another certificate than its endpoint");
-    return same;
-}
-static void take_answer(struct ua_channel *ch, const struct ua_open_secure_channel_response *r, uint64_t now_ns,
-                        struct ua_event *ev)
-{
-    const struct ua_policy *p = ch->suite.policy;
-    bool renew = ch->state == OPEN;
-    struct str ours = str_make((const char *)ch->nonce, p->nonce);
-    if (p->nonce != 0 && (r->server_nonce.n != p->nonce || str_eq(r->server_nonce, ours))) {
-        breach(ch, UA_BAD_NONCE_INVALID, "the server's nonce has not the length of the policy, or is ours");
-        return;
-    }
-    if (r->security_token.channel_id == 0 || (renew && r->security_token.channel_id != ch->channel_id)) {
-        breach(ch, UA_BAD_SECURE_CHANNEL_ID_INVALID, "the server named another channel");
-        return;
-    }
-    ch->channel_id = r->security_token.channel_id;
-    uint32_t lifetime = r->security_token.revised_lifetime ? r->security_token.revised_lifetime : ch->c.lifetime_ms;
-    struct token *t = new_token(ch, r->security_token.token_id, lifetime, ours, r->server_nonce, now_ns);
-    ch->sending = (unsigned)(t - ch->tokens);
-    ch->renewing = false;
-    ua_wipe(ch->nonce, sizeof ch->nonce);
-    ch->counts.renewals += renew;
-    ch->state = OPEN;
-    *ev = (struct ua_event){.kind = renew ? UA_EVENT_RENEWED : UA_EVENT_OPENED};
-}
-
-/* ---- an OPN chunk --------------------------------------------------------------------------------------------- */
-
-static void on_open_body(struct ua_channel *ch, struct str plain, struct arena *a, uint64_t now_ns, struct ua_event *ev)
-{
-    struct rd r = rd_make(plain.p, plain.n);
-    uint32_t sequence = rd_u32le(&r), request = rd_u32le(&r), handle = 0;
-    unsigned type = 0, want = ch->c.server ? UA_T_open_secure_channel_request : UA_T_open_secure_channel_response;
-    void *value = NULL;
-    if (!take_sequence(ch, sequence)) return;
-    struct str body = arena_str(a, str_sub(plain, UA_SEQUENCE, plain.n));
-    uint32_t status = body.p ? ua_message_decode(a, body, &ch->c.limits, &type, &value, &handle) : UA_BAD_OUT_OF_MEMORY;
-    if (status == 0 && type == UA_T_service_fault && !ch->c.server) {
-        uint32_t why = ((struct ua_service_fault *)value)->header.service_result;
-        end(ch, ua_bad(why) ? why : UA_BAD_COMMUNICATION_ERROR, "the server refused to open the secure channel", 0);
-        ch->last.remote = true;
-        return;
-    }
-    if (status != 0 || type != want) {
-        breach(ch, status ? status : UA_BAD_TCP_MESSAGE_TYPE_INVALID, "an opening without its request or answer");
-        return;
-    }
-    if (!ch->c.server) {
-        struct ua_open_secure_channel_response *answer = value;
-        if (ua_bad(answer->header.service_result)) {
-            end(ch, answer->header.service_result, "the server refused to open the secure channel", 0);
-            ch->last.remote = true;
-            return;
-        }
-        take_answer(ch, answer, now_ns, ev);
-    } else if (allowed(ch, value)) {
-        answer_open(ch, value, request, now_ns, ev);
-    }
-}
-static void on_open(struct ua_channel *ch, struct str chunk, struct arena *a, uint64_t now_ns, struct ua_event *ev)
-{
-    struct ua_asym_head h;
-    struct buf plain;
-    const struct ua_policy *p = ua_asym_head(chunk, &h) ? ua_policy_find(h.policy) : NULL;
-    if (p == NULL || !str_is(h.policy, p->uri) || (ch->c.server && ch->c.modes[p->id] == 0)) {
-        breach(ch, UA_BAD_SECURITY_POLICY_REJECTED, "the security policy is unknown or not allowed here");
-        return;
-    }
-    if (h.channel != (ch->state == OPEN ? ch->channel_id : h.channel)) {
-        breach(ch, UA_BAD_TCP_SECURE_CHANNEL_UNKNOWN, "a renewal of another channel");
-        return;
-    }
-    if (!for_us(ch, p, &h)) {
-        insecure(ch, UA_BAD_SECURITY_CHECKS_FAILED, "the opening was encrypted for another certificate than ours");
-        return;
-    }
-    if (!(ch->c.server ? take_peer(ch, p, &h) : take_server(ch, p, &h))) return;
-    buf_init(&plain, 1 << 20);
-    if (ua_asym_open(p, ch->c.key, ch->peer, chunk, &h, &plain))
-        on_open_body(ch, buf_view(&plain), a, now_ns, ev);
-    else
-        insecure(ch, UA_BAD_SECURITY_CHECKS_FAILED, "the opening cannot be decrypted, or its signature is wrong");
-    ua_wipe(plain.p, plain.n);
-    buf_fini(&plain);
-}
-
 /* ---- messages --------------------------------------------------------------------------------------------------- */
 
-static struct partial **find_partial(struct ua_channel *ch, uint32_t request)
+static struct ua_partial **find_partial(struct ua_channel *ch, uint32_t request)
 {
-    struct partial **at = &ch->partials;
+    struct ua_partial **at = &ch->partials;
     while (*at != NULL && (*at)->request != request) at = &(*at)->next;
     return at;
 }
@@ -652,14 +240,14 @@ static void decode(struct ua_channel *ch, struct str body, uint32_t request, str
                                    : ua_message_decode(a, ev->raw, &ch->c.limits, &ev->type, &ev->value, &ev->handle);
 }
 /* A part of a message of which more follows. */
-static void keep(struct ua_channel *ch, struct partial **at, uint32_t request, struct str body)
+static void keep(struct ua_channel *ch, struct ua_partial **at, uint32_t request, struct str body)
 {
     const struct ua_limits *l = &ch->c.limits;
-    struct partial *p = *at;
+    struct ua_partial *p = *at;
     if (p == NULL) {
         p = ch->partial_n < l->partial ? mem_calloc(1, sizeof *p) : NULL;
         if (p == NULL) {
-            breach(ch, UA_BAD_TCP_NOT_ENOUGH_RESOURCES, "too many messages are unfinished at a time");
+            ua_ch_breach(ch, UA_BAD_TCP_NOT_ENOUGH_RESOURCES, "too many messages are unfinished at a time");
             return;
         }
         p->request = request;
@@ -669,57 +257,57 @@ static void keep(struct ua_channel *ch, struct partial **at, uint32_t request, s
     }
     p->chunks++;
     if ((l->chunks != 0 && p->chunks >= l->chunks) || ch->partial_bytes + body.n > l->message) {
-        breach(ch, UA_BAD_TCP_MESSAGE_TOO_LARGE, "a message has more chunks or bytes than were agreed on");
+        ua_ch_breach(ch, UA_BAD_TCP_MESSAGE_TOO_LARGE, "a message has more chunks or bytes than were agreed on");
         return;
     }
     buf_str(&p->body, body);
     if (p->body.err != 0)
-        breach(ch, UA_BAD_TCP_NOT_ENOUGH_RESOURCES, "out of memory for an unfinished message");
+        ua_ch_breach(ch, UA_BAD_TCP_NOT_ENOUGH_RESOURCES, "out of memory for an unfinished message");
     else
         ch->partial_bytes += body.n;
 }
-static void finish(struct ua_channel *ch, struct partial **at, uint32_t request, struct str body, struct arena *a,
+static void finish(struct ua_channel *ch, struct ua_partial **at, uint32_t request, struct str body, struct arena *a,
                    struct ua_event *ev)
 {
-    struct partial *p = *at;
+    struct ua_partial *p = *at;
     if (p == NULL && body.n <= ch->c.limits.message) {
         decode(ch, body, request, a, ev);
         return;
     }
     if (p == NULL || ch->partial_bytes + body.n > ch->c.limits.message) {
-        breach(ch, UA_BAD_TCP_MESSAGE_TOO_LARGE, "a message has more bytes than were agreed on");
+        ua_ch_breach(ch, UA_BAD_TCP_MESSAGE_TOO_LARGE, "a message has more bytes than were agreed on");
         return;
     }
     buf_str(&p->body, body);
     ch->partial_bytes += body.n;
     if (p->body.err != 0)
-        breach(ch, UA_BAD_TCP_NOT_ENOUGH_RESOURCES, "out of memory for a message");
+        ua_ch_breach(ch, UA_BAD_TCP_NOT_ENOUGH_RESOURCES, "out of memory for a message");
     else
         decode(ch, buf_view(&p->body), request, a, ev);
     if (ch->state != OVER) drop_partial(ch, at);
 }
-static void give_up(struct ua_channel *ch, struct partial **at, uint32_t request, struct str body, struct arena *a,
+static void give_up(struct ua_channel *ch, struct ua_partial **at, uint32_t request, struct str body, struct arena *a,
                     struct ua_event *ev)
 {
     struct rd r = rd_make(body.p, body.n);
     *ev = (struct ua_event){.kind = UA_EVENT_ABORTED, .request_id = request, .status = rd_u32le(&r)};
-    if (!get_text(&r, 4096, a, &ev->text)) ev->text = STR_NULL;
+    if (!ua_ch_text(&r, 4096, a, &ev->text)) ev->text = STR_NULL;
     if (!ua_bad(ev->status)) ev->status = UA_BAD_COMMUNICATION_ERROR;
     if (*at != NULL) drop_partial(ch, at);
 }
 
 /* The token of a chunk: alive, and for a server the sign that the client has changed over to it. */
-static struct token *take_token(struct ua_channel *ch, const uint8_t *chunk, uint64_t now_ns)
+static struct ua_token *take_token(struct ua_channel *ch, const uint8_t *chunk, uint64_t now_ns)
 {
     struct rd r = rd_make(chunk + UA_HEAD, 8);
     uint32_t channel = rd_u32le(&r), id = rd_u32le(&r);
     if (channel != ch->channel_id) {
-        breach(ch, UA_BAD_TCP_SECURE_CHANNEL_UNKNOWN, "a message of another channel");
+        ua_ch_breach(ch, UA_BAD_TCP_SECURE_CHANNEL_UNKNOWN, "a message of another channel");
         return NULL;
     }
-    struct token *t = find_token(ch, id);
+    struct ua_token *t = find_token(ch, id);
     if (t == NULL || now_ns > t->expires_ns) {
-        breach(ch, UA_BAD_SECURE_CHANNEL_TOKEN_UNKNOWN, "the token of a message is unknown or has expired");
+        ua_ch_breach(ch, UA_BAD_SECURE_CHANNEL_TOKEN_UNKNOWN, "the token of a message is unknown or has expired");
         return NULL;
     }
     return t;
@@ -728,19 +316,19 @@ static void on_message(struct ua_channel *ch, const struct ua_chunk_head *h, uin
                        uint64_t now_ns, struct ua_event *ev)
 {
     struct str plain;
-    struct token *t = h->size >= UA_SYM_HEAD + UA_SEQUENCE ? take_token(ch, chunk, now_ns) : NULL;
+    struct ua_token *t = h->size >= UA_SYM_HEAD + UA_SEQUENCE ? take_token(ch, chunk, now_ns) : NULL;
     if (t == NULL) {
-        breach(ch, UA_BAD_TCP_MESSAGE_TYPE_INVALID, "a message without its heads");
+        ua_ch_breach(ch, UA_BAD_TCP_MESSAGE_TYPE_INVALID, "a message without its heads");
         return;
     }
     if (!ua_sym_open(&ch->suite, &t->theirs, chunk, h->size, &plain)) {
-        insecure(ch, UA_BAD_SECURITY_CHECKS_FAILED, "the signature of a message is wrong");
+        ua_ch_insecure(ch, UA_BAD_SECURITY_CHECKS_FAILED, "the signature of a message is wrong");
         return;
     }
     if (ch->c.server) ch->sending = (unsigned)(t - ch->tokens); /* the client has it */
     struct rd r = rd_make(plain.p, plain.n);
     uint32_t sequence = rd_u32le(&r), request = rd_u32le(&r);
-    if (!take_sequence(ch, sequence)) return;
+    if (!ua_ch_take_sequence(ch, sequence)) return;
     struct str body = str_sub(plain, UA_SEQUENCE, plain.n);
     if (h->type == UA_CHUNK_CLO) {
         *ev = (struct ua_event){.kind = UA_EVENT_CLOSED};
@@ -748,7 +336,7 @@ static void on_message(struct ua_channel *ch, const struct ua_chunk_head *h, uin
         ch->told = true;
         return;
     }
-    struct partial **at = find_partial(ch, request);
+    struct ua_partial **at = find_partial(ch, request);
     if (h->kind == 'C')
         keep(ch, at, request, body);
     else if (h->kind == 'A')
@@ -777,7 +365,7 @@ static const uint8_t expected[2][OVER + 1] = {
     {[IDLE] = BIT(HEL) | BIT(ERR), [OPENING] = BIT(OPN), [OPEN] = BIT(OPN) | BIT(MSG) | BIT(CLO)},
 };
 typedef void small_fn(struct ua_channel *ch, struct rd r, struct arena *a, struct ua_event *ev);
-static small_fn *const small[UA_CHUNK_OPN] = {on_hello, on_ack, on_error, on_reverse};
+static small_fn *const small[UA_CHUNK_OPN] = {ua_ch_on_hello, ua_ch_on_ack, ua_ch_on_error, ua_ch_on_reverse};
 
 static void take_chunk(struct ua_channel *ch, const struct ua_chunk_head *h, struct arena *a, uint64_t now_ns,
                        struct ua_event *ev)
@@ -785,11 +373,11 @@ static void take_chunk(struct ua_channel *ch, const struct ua_chunk_head *h, str
     uint8_t *p = ch->in.p;
     ch->counts.chunks_in++;
     if (!(expected[ch->c.server][ch->state] >> h->type & 1))
-        breach(ch, UA_BAD_TCP_MESSAGE_TYPE_INVALID, "a message of this type may not come now");
+        ua_ch_breach(ch, UA_BAD_TCP_MESSAGE_TYPE_INVALID, "a message of this type may not come now");
     else if (h->type < UA_CHUNK_OPN)
         small[h->type](ch, rd_make(p + UA_HEAD, h->size - UA_HEAD), a, ev);
     else if (h->type == UA_CHUNK_OPN)
-        on_open(ch, str_make((const char *)p, h->size), a, now_ns, ev);
+        ua_ch_on_open(ch, str_make((const char *)p, h->size), a, now_ns, ev);
     else
         on_message(ch, h, p, a, now_ns, ev);
 }
@@ -800,11 +388,11 @@ static bool step(struct ua_channel *ch, struct arena *a, uint64_t now_ns, struct
     int rc = ua_chunk_head(ch->in.p, ch->in.n, &h);
     if (rc == 0) return false;
     if (rc < 0) {
-        breach(ch, UA_BAD_TCP_MESSAGE_TYPE_INVALID, "what came is no OPC UA message");
+        ua_ch_breach(ch, UA_BAD_TCP_MESSAGE_TYPE_INVALID, "what came is no OPC UA message");
         return true;
     }
     if (h.size > ch->receive) {
-        breach(ch, UA_BAD_TCP_MESSAGE_TOO_LARGE, "a chunk is larger than was agreed on");
+        ua_ch_breach(ch, UA_BAD_TCP_MESSAGE_TOO_LARGE, "a chunk is larger than was agreed on");
         return true;
     }
     if (ch->in.n < h.size) return false;
@@ -833,25 +421,25 @@ uint64_t ua_channel_tick(struct ua_channel *ch, uint64_t now_ns)
     if (ch->began_ns == 0) ch->began_ns = now_ns ? now_ns : 1;
     if (ch->state != OPEN) {
         if (now_ns < ch->began_ns + OPEN_WITHIN) return ch->began_ns + OPEN_WITHIN;
-        breach(ch, UA_BAD_TIMEOUT, "the secure channel was not opened within 10 seconds");
+        ua_ch_breach(ch, UA_BAD_TIMEOUT, "the secure channel was not opened within 10 seconds");
         return UINT64_MAX;
     }
-    struct token *t = &ch->tokens[ch->sending], *other = &ch->tokens[1 - ch->sending];
-    if (other->alive && now_ns > other->expires_ns) *other = (struct token){0};
+    struct ua_token *t = &ch->tokens[ch->sending], *other = &ch->tokens[1 - ch->sending];
+    if (other->alive && now_ns > other->expires_ns) *other = (struct ua_token){0};
     if (now_ns > t->expires_ns && other->alive) { /* server: the client has not used the new one yet */
         ch->sending = 1 - ch->sending;
         t = other;
     }
     if (now_ns > t->expires_ns) {
-        breach(ch, UA_BAD_SECURE_CHANNEL_CLOSED, "the token was not renewed before it expired");
+        ua_ch_breach(ch, UA_BAD_SECURE_CHANNEL_CLOSED, "the token was not renewed before it expired");
         return UINT64_MAX;
     }
-    if (!ch->c.server && !ch->renewing && now_ns >= t->renew_ns) ask_open(ch);
+    if (!ch->c.server && !ch->renewing && now_ns >= t->renew_ns) ua_ch_ask_open(ch);
     return !ch->c.server && !ch->renewing ? t->renew_ns : t->expires_ns + 1;
 }
 void ua_channel_close(struct ua_channel *ch)
 {
-    struct ua_close_secure_channel_request q = {.header = {.timestamp = now_us(ch)}};
+    struct ua_close_secure_channel_request q = {.header = {.timestamp = ua_ch_now_us(ch)}};
     if (ch->state == OPEN && !ch->c.server &&
         send_message(ch, UA_CHUNK_CLO, ++ch->requests, UA_T_close_secure_channel_request, &q) != 0)
         ch->out.n = 0;
