@@ -130,15 +130,26 @@ static double about_mean(const struct sample *s, size_t n, double mean, double u
     return squares > 0 || isnan(squares) ? squares : 0;
 }
 
-void block_meta_fill(struct block_meta *m, const struct sample *s, size_t n)
+/* Member by member: it is done for every few samples, and clearing the whole of it would take as long as the rest. */
+static void begin(struct block_meta *m, const struct sample *s, size_t n)
 {
-    struct figures f = {0};
-    *m = (struct block_meta){
-        .point = s[0].point, .count = (uint32_t)n, .has_stats = true, .offset = m->offset, .len = m->len};
-    m->first = s[0];
-    m->last = s[n - 1];
+    static const struct sample none;
+    m->point = s[0].point;
+    m->count = (uint32_t)n;
+    m->has_stats = true;
     m->first_us = s[0].time_us;
     m->last_us = s[n - 1].time_us;
+    m->first = s[0];
+    m->last = s[n - 1];
+    m->min = m->max = m->bad = none;
+    m->good = m->usable = 0;
+    m->m2 = 0;
+}
+
+void block_meta_fill(struct block_meta *m, const struct sample *s, size_t n)
+{
+    struct figures f;
+    begin(m, s, n);
     if (!try_plain(m, &f, s, n)) {
         f = (struct figures){0};
         walk(m, &f, s, n);

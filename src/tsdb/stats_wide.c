@@ -39,7 +39,7 @@ AVX2_INLINE __m256i shifted(__m256i before, __m256i x)
 
 struct wide {
     __m256d sum, step, line, squares, rest, min, max;
-    __m256i least, greatest, other, long_dt;
+    __m256i least, greatest, other;
 };
 
 AVX2_INLINE void take_four(struct wide *w, struct four x, struct four before, __m256d first, __m256i index)
@@ -50,7 +50,7 @@ AVX2_INLINE void take_four(struct wide *w, struct four x, struct four before, __
     __m256d v = _mm256_castsi256_pd(x.v), p = _mm256_castsi256_pd(shifted(before.v, x.v));
     __m256d dt = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(gap, _mm256_castpd_si256(magic))), magic);
     __m256d d = _mm256_sub_pd(v, first);
-    w->long_dt = _mm256_or_si256(w->long_dt, gap);
+    w->other = _mm256_or_si256(w->other, _mm256_srli_epi64(gap, 52));
     w->other = _mm256_or_si256(w->other, _mm256_cmpeq_epi64(_mm256_and_si256(x.v, exponent), exponent));
     w->other = _mm256_or_si256(w->other, _mm256_xor_si256(x.m, before.m));
     w->sum = _mm256_add_pd(w->sum, v);
@@ -72,25 +72,33 @@ AVX2_INLINE double total(__m256d x)
     return (v[0] + v[1]) + (v[2] + v[3]);
 }
 
-/* Of four extremes the greatest (by sign -1: the least), of equal ones the first. */
-AVX2_INLINE size_t best_of(__m256d x, __m256i index, double sign, double *ret)
+/* Where the first of those stands that equal `best`. */
+AVX2_INLINE size_t first_of(__m256d x, double best, __m256i index)
 {
-    double v[4];
     int64_t i[4];
-    size_t best = 0;
-    _mm256_storeu_pd(v, x);
-    _mm256_storeu_si256((__m256i *)i, index);
-    for (size_t k = 1; k < 4; k++)
-        if (v[k] * sign > v[best] * sign || (v[k] == v[best] && i[k] < i[best])) best = k;
-    *ret = v[best];
-    return (size_t)i[best];
+    __m256d same = _mm256_cmp_pd(x, _mm256_set1_pd(best), _CMP_NEQ_UQ);
+    _mm256_storeu_si256((__m256i *)i, _mm256_or_si256(index, _mm256_srli_epi64(_mm256_castpd_si256(same), 1)));
+    int64_t a = i[0] < i[1] ? i[0] : i[1], b = i[2] < i[3] ? i[2] : i[3];
+    return (size_t)(a < b ? a : b);
+}
+
+AVX2_INLINE double least_of(__m256d x)
+{
+    __m256d two = _mm256_min_pd(x, _mm256_permute2f128_pd(x, x, 1));
+    return _mm256_cvtsd_f64(_mm256_min_pd(two, _mm256_permute_pd(two, 5)));
+}
+
+AVX2_INLINE double greatest_of(__m256d x)
+{
+    __m256d two = _mm256_max_pd(x, _mm256_permute2f128_pd(x, x, 1));
+    return _mm256_cvtsd_f64(_mm256_max_pd(two, _mm256_permute_pd(two, 5)));
 }
 
 AVX2 static size_t walk(struct figures *f, const struct sample *s, size_t n)
 {
     const __m256i zero = _mm256_setzero_si256(), four = _mm256_set1_epi64x(4);
     const __m256d none = _mm256_setzero_pd(), first = _mm256_set1_pd(s->v.d);
-    struct wide w = {none, none, none, none, none, first, first, zero, zero, zero, zero};
+    struct wide w = {none, none, none, none, none, first, first, zero, zero, zero};
     struct four before = {_mm256_set1_epi64x(s->time_us), zero, _mm256_castpd_si256(first)};
     __m256i index = _mm256_setr_epi64x(0, 1, 2, 3);
     uint64_t meta;
@@ -102,13 +110,16 @@ AVX2 static size_t walk(struct figures *f, const struct sample *s, size_t n)
         take_four(&w, x, before, first, index);
         before = (struct four){x.t, before.m, x.v};
     }
-    w.other = _mm256_or_si256(w.other, _mm256_srli_epi64(w.long_dt, 52));
     if (!_mm256_testz_si256(w.other, w.other)) return 0;
-    *f = (struct figures){.sum = total(w.sum), .step = total(w.step), .line = total(w.line)};
+    f->sum = total(w.sum);
+    f->step = total(w.step);
+    f->line = total(w.line);
     f->squares = total(w.squares);
     f->rest = total(w.rest);
-    f->least = best_of(w.min, w.least, -1, &f->min);
-    f->greatest = best_of(w.max, w.greatest, 1, &f->max);
+    f->min = least_of(w.min);
+    f->max = greatest_of(w.max);
+    f->least = first_of(w.min, f->min, w.least);
+    f->greatest = first_of(w.max, f->max, w.greatest);
     return i;
 }
 

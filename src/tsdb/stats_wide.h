@@ -12,6 +12,6 @@ struct figures {
     double min, max;
 };
 /* The first samples of s[0..n), as long as all are doubles, finite and of the same quality as the first: how many
- * were taken, 0 when any of those looked at is something else (*f is as it was then). Sums of stretches up to the last
- * of them. The usual order of two numbers decides: the first of equal ones is the least and the greatest. */
+ * were taken, 0 when any of those looked at is something else (*f is as it was then). usable_us and good_us are left
+ * out; sums of stretches are those up to the last sample taken. Of equal values the first is the least or greatest. */
 size_t stats_wide(struct figures *f, const struct sample *s, size_t n);
