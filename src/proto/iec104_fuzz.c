@@ -72,11 +72,34 @@ static void station(const uint8_t *p, size_t n)
     }
 }
 
+/* What a station sends to a controlling station. */
+static void controlling(const uint8_t *p, size_t n)
+{
+    const struct iec104_link_config c = {
+        .controlling = true, .k = 12, .w = 8, .t1_ms = 15000, .t2_ms = 10000, .t3_ms = 20000};
+    struct iec104_link l;
+    struct iec104_apdu a;
+    enum iec104_link_event ev;
+    uint8_t out[IEC104_APDU_MAX];
+    uint64_t now = 1;
+    iec104_link_init(&l, &c, now);
+    iec104_link_start(&l, now);
+    while (n > 0 && iec104_link_input(&l, now, p, n, &a, &ev, NULL) == 1) {
+        iec104_link_output(&l, now, out);
+        if (iec104_link_free(&l)) iec104_link_send(&l, now, p, a.used < 100 ? a.used : 100, out);
+        assert(iec104_link_in_flight(&l) <= 12);
+        if (p[2] & 0x80 && iec104_link_deadline(&l) != UINT64_MAX) now = iec104_link_deadline(&l);
+        if (iec104_link_time(&l, now, NULL)) break;
+        p += a.used, n -= a.used;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     char words[160];
     station(p, n);
+    controlling(p, n);
     objects(p, n);
     while (n > 0) {
         struct iec104_apdu a;
