@@ -8,7 +8,9 @@
  *   conn.c      connecting, bytes, losing, reconnecting, the timer, closing
  *   data.c      ASDUs that come: values, quality, time; batches; what is told after a loss
  *   station.c   interrogations, counters and clock of each common address
- *   job.c       write, read, test, browse
+ *   job.c       what was asked for and waits; how it ends; tests of the connection
+ *   command.c   commands and set-points
+ *   read.c      test reads, browsing
  * Heart: st_pump() does what can be done now and sets the one timer; after every event, at any time.
  *
  * Object  one (common address, object address) that was seen or is wanted: its last element raw, and the points that
@@ -248,6 +250,16 @@ void st_proc_delayed(struct st_channel *ch, uint64_t ns);
 bool st_proc_answer(struct st_channel *ch, const struct iec104_asdu *a, const struct iec104_object *o);
 
 /* job.c */
+struct st_job *st_job_new(struct st_channel *ch, enum st_job_kind kind, void *arg); /* NULL: no memory */
+void st_job_push(struct st_channel *ch, struct st_job *j);
+void st_job_unlink(struct st_channel *ch, struct st_job *j);
+void st_job_free(struct st_job *j);
+/* These tell how it ended and free it; it must be off the list. */
+void st_job_end_write(struct st_channel *ch, struct st_job *j, enum driver_outcome outcome, const struct error *e);
+void st_job_end_read(struct st_channel *ch, struct st_job *j, const struct error *e);
+void st_job_end_failed(struct st_channel *ch, struct st_job *j, enum driver_outcome outcome, const struct error *e);
+uint32_t st_ms_since(const struct st_channel *ch, uint64_t from);
+int64_t st_utc(const struct st_channel *ch);
 void st_job_pump(struct st_channel *ch, uint64_t now);
 uint64_t st_job_deadline(const struct st_channel *ch);
 bool st_job_answer(struct st_channel *ch, const struct iec104_asdu *a, const struct iec104_object *o);
@@ -255,9 +267,22 @@ void st_job_object(struct st_channel *ch, uint16_t ca, uint32_t ioa); /* a value
 void st_job_delayed(struct st_channel *ch, uint64_t ns); /* nothing was read for so long: answers are awaited longer */
 void st_job_lost(struct st_channel *ch, const struct error *e);
 void st_job_cancel_all(struct st_channel *ch);
+void st_test(struct driver_channel *base, driver_test_done *done, void *arg);
+
+/* command.c */
+void st_command_go(struct st_channel *ch, struct st_job *j, uint64_t now);
+bool st_command_past(const struct st_job *j, uint64_t now); /* its deadline, before anything was sent */
+void st_command_expired(struct st_channel *ch, struct st_job *j);
+void st_command_overdue(struct st_channel *ch, struct st_job *j);
+struct st_job *st_command_find(const struct st_channel *ch, const struct iec104_asdu *a, uint32_t ioa);
+void st_command_answer(struct st_channel *ch, struct st_job *j, const struct iec104_asdu *a);
 void st_write(struct driver_channel *base, const struct driver_write *w);
+
+/* read.c */
+void st_read_go(struct st_channel *ch, struct st_job *j, uint64_t now);
+void st_read_failed(struct st_channel *ch, struct st_job *j, const char *en, const char *zh);
+void st_browse_go(struct st_channel *ch, struct st_job *j);
 void st_read(struct driver_channel *base, const struct driver_device *device, const struct driver_point *points,
              size_t n, driver_read_done *done, void *arg);
-void st_test(struct driver_channel *base, driver_test_done *done, void *arg);
 void st_browse(struct driver_channel *base, const struct driver_device *device, const char *node, const char *cursor,
                size_t max, driver_browse_done *done, void *arg);
