@@ -345,3 +345,89 @@ TEST(every_structure_is_encoded_as_by_node_opcua)
     CHECK_INT(known, UA_T_END - UA_T_FIRST - 1);
     arena_fini(&a);
 }
+
+/* ---- structures of a companion specification: golden/ua_custom.txt ------------------------------------------------
+ */
+
+struct shelf { /* the definitions of the file */
+    struct ua_nodeid type[16], encoding[16];
+    struct ua_structure_definition *def[16];
+    size_t n;
+};
+static const struct ua_structure_definition *shelf_find(void *ctx, const struct ua_nodeid *id, bool encoding)
+{
+    const struct shelf *s = ctx;
+    for (size_t i = 0; i < s->n; i++)
+        if (ua_nodeid_eq(encoding ? &s->encoding[i] : &s->type[i], id)) return s->def[i];
+    return NULL;
+}
+static unsigned shelf_simple(void *ctx, const struct ua_nodeid *id)
+{
+    (void)ctx;
+    if (id->ns != 3) return 0;
+    return id->i == 3009 ? UA_INT32 : id->i == 3031 ? UA_STRING : 0; /* LocationTypeEnumeration, CodeTypeDataType */
+}
+static void *from_hex(struct arena *a, unsigned type, struct str hex)
+{
+    struct buf b;
+    void *v = arena_calloc(a, 1, ua_size_of(type));
+    buf_init(&b, 1 << 20);
+    bool ok = hex_decode(&b, hex) == 0;
+    struct ua_decoder d = ua_decoder(a, arena_str(a, buf_view(&b)), NULL);
+    buf_fini(&b);
+    return ok && v != NULL && ua_decode(&d, type, v) && rd_left(&d.rd) == 0 ? v : NULL;
+}
+static struct ua_nodeid nodeid_of(struct arena *a, struct str text)
+{
+    struct ua_expanded x = {0};
+    if (ua_nodeid_parse(a, text, &x, NULL) != 0) test_fail(__FILE__, __LINE__, "%.*s", STR_ARG(text));
+    return x.id;
+}
+static void check_custom(struct arena *a, struct shelf *shelf, struct str hex, const char *want)
+{
+    const struct ua_catalogue c = {shelf_find, shelf_simple, shelf};
+    struct ua_variant *v = from_hex(a, UA_VARIANT, hex);
+    struct json *j = NULL;
+    struct ua_extension again = {0};
+    struct error e = {0};
+    REQUIRE(v != NULL && v->type == UA_EXTENSION && ua_variant_json(a, v, &c, &j) == 0);
+    CHECK_STR(json_text(a, j), want);
+    const struct ua_extension *x = v->u.items; /* and back to the same bytes */
+    const struct ua_structure_definition *def = shelf_find(shelf, &x->type, true);
+    REQUIRE(def != NULL);
+    if (ua_json_structure(a, j, def, &c, &again, &e) != 0)
+        test_fail(__FILE__, __LINE__, "%s: %s %s", want, e.where, e.text);
+    CHECK(str_eq(again.body, x->body) && ua_nodeid_eq(&again.type, &x->type));
+}
+TEST(structures_of_a_companion_specification_by_their_definitions)
+{
+    static const char *const want[] = {
+        "{\"Duration\":1500,\"Cycles\":3,\"DataAvailable\":true}",
+        "{\"Duration\":0,\"Cycles\":0,\"DataAvailable\":false,\"LocationType\":1}",
+        "{\"String\":\"E200-1\"}",
+        "{\"ByteString\":\"AQI=\"}",
+        "{\"Epc\":{\"PC\":0,\"UId\":\"4g==\",\"XPC_W1\":0,\"XPC_W2\":0}}",
+        "{\"Antenna\":2,\"Strength\":-40,\"Timestamp\":\"2026-11-23T05:00:00Z\",\"CurrentPowerLevel\":30}",
+        "{\"CodeType\":\"EPC\",\"ScanData\":{\"String\":\"tag\"},\"Timestamp\":\"2026-11-23T05:00:00Z\",\"Sighting\":"
+        "[{\"Antenna\":1,\"Strength\":-50,\"Timestamp\":\"2026-11-23T05:00:00Z\",\"CurrentPowerLevel\":27}]}",
+    };
+    struct arena a;
+    struct shelf shelf = {0};
+    size_t values_n = 0;
+    arena_init(&a, 16 << 20);
+    struct str text = load(&a, "custom.txt");
+    while (text.n > 0) {
+        struct str line = str_cut(&text, '\n'), kind = str_cut(&line, ' ');
+        if (str_is(kind, "def") && shelf.n < 16) {
+            shelf.type[shelf.n] = nodeid_of(&a, str_cut(&line, ' '));
+            shelf.encoding[shelf.n] = nodeid_of(&a, str_cut(&line, ' '));
+            shelf.def[shelf.n] = from_hex(&a, UA_T_structure_definition, line);
+            REQUIRE(shelf.def[shelf.n] != NULL);
+            shelf.n++;
+        } else if (str_is(kind, "value") && values_n < sizeof want / sizeof *want) {
+            check_custom(&a, &shelf, str_cut(&line, ' '), want[values_n++]);
+        }
+    }
+    CHECK_INT(values_n, sizeof want / sizeof *want);
+    arena_fini(&a);
+}
