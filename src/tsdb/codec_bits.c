@@ -117,28 +117,39 @@ __attribute__((constructor(101))) static void bits_start(void)
     has_avx2 = __builtin_cpu_supports("avx2");
 }
 
+struct narrow {
+    __m256i shuffle, shift, mask, add;
+};
+
+AVX2 static inline void unpack_eight(const struct narrow *x, const uint8_t *p, uint64_t *v)
+{
+    __m256i w = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p));
+    w = _mm256_and_si256(_mm256_srlv_epi32(_mm256_shuffle_epi8(w, x->shuffle), x->shift), x->mask);
+    __m256i lo = _mm256_cvtepu32_epi64(_mm256_castsi256_si128(w));
+    __m256i hi = _mm256_cvtepu32_epi64(_mm256_extracti128_si256(w, 1));
+    _mm256_storeu_si256((__m256i *)v, _mm256_add_epi64(lo, x->add));
+    _mm256_storeu_si256((__m256i *)(v + 4), _mm256_add_epi64(hi, x->add));
+}
+
 AVX2 static size_t unpack_narrow(const uint8_t *p, const uint8_t *end, uint64_t *v, size_t n, unsigned width,
                                  uint64_t least)
 {
-    const __m256i shuffle = _mm256_loadu_si256((const __m256i *)shuffles[width]);
-    const __m256i shift = _mm256_loadu_si256((const __m256i *)shifts[width]);
-    const __m256i mask = _mm256_set1_epi32((1 << width) - 1), add = _mm256_set1_epi64x((long long)least);
+    const struct narrow x = {_mm256_loadu_si256((const __m256i *)shuffles[width]),
+                             _mm256_loadu_si256((const __m256i *)shifts[width]), _mm256_set1_epi32((1 << width) - 1),
+                             _mm256_set1_epi64x((long long)least)};
     size_t i = 0;
-    for (; i + 8 <= n && end - p >= 16; i += 8, p += width) {
-        __m256i x = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p));
-        x = _mm256_and_si256(_mm256_srlv_epi32(_mm256_shuffle_epi8(x, shuffle), shift), mask);
-        __m256i lo = _mm256_cvtepu32_epi64(_mm256_castsi256_si128(x));
-        __m256i hi = _mm256_cvtepu32_epi64(_mm256_extracti128_si256(x, 1));
-        _mm256_storeu_si256((__m256i *)(v + i), _mm256_add_epi64(lo, add));
-        _mm256_storeu_si256((__m256i *)(v + i + 4), _mm256_add_epi64(hi, add));
-    }
-    return i;
+    for (; i + 8 <= n && end - p >= 16; i += 8, p += width) unpack_eight(&x, p, v + i);
+    if (i == n || n - i > 8 || end - p < 16) return i;
+    uint64_t last[8];
+    unpack_eight(&x, p, last);
+    memcpy(v + i, last, (n - i) * sizeof *v);
+    return n;
 }
 
 void bits_unpack(const uint8_t *p, const uint8_t *end, uint64_t *v, size_t n, unsigned width, uint64_t least)
 {
     size_t done = has_avx2 && width && width <= NARROW ? unpack_narrow(p, end, v, n, width, least) : 0;
-    bits_unpack_plain(p + done / 8 * width, end, v + done, n - done, width, least);
+    if (done < n) bits_unpack_plain(p + done / 8 * width, end, v + done, n - done, width, least);
 }
 
 /* Sums within a register first, so that from one to the next there is only one addition to wait for. */
