@@ -1,6 +1,6 @@
 // mqtt.mjs BINARY LOAD [messages] [rounds] - see bench/mqtt.sh. Reads back what it stored before it reports.
 import { execFile, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -115,6 +115,7 @@ async function idle(pid, p, more) {
   await new Promise((r) => c.on('exit', r));
   return { mb: after - before, each: ((after - before) * 1024) / n };
 }
+if (process.env.THREADS) { for (const t of readdirSync(`/proc/${serve.pid}/task`)) { const f = readFileSync(`/proc/${serve.pid}/task/${t}/stat`, "utf8"); const g = f.replace(/.*\) /, "").split(" "); if (Number(g[11]) + Number(g[12]) > 10) console.log(f.match(/\((.*)\)/)[1], Number(g[11]) / 100, Number(g[12]) / 100); } }
 const a = await idle(serve.pid, port, ['-u', users]);
 console.log(`${n.toLocaleString('en')} idle connections: bornite +${a.mb.toFixed(1)} MB RSS, ${a.each.toFixed(2)} KiB each (goal 20 MB)`);
 if (peer) {

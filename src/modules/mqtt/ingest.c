@@ -3,7 +3,8 @@
  * Group commit: what the connections bring gathers in one batch (samples, changes for the store, acknowledgements that
  * wait). When the loop has finished a turn and no batch is on its way, the batch goes to the committer, which writes
  * the samples through the bus and the changes into the store, and posts back; then all its acknowledgements are sent.
- * So the window is as long as one write takes, and a single message waits for nobody.
+ * So the window is as long as one write takes, and a single message waits for nobody; when many come, batches leave
+ * GATHER_NS apart, as fewer and larger ones cost less.
  *
  * Most messages are read on the loop (push_fast). One that wants SQL (an unknown key, a text, another form) is copied
  * to a worker and its link is paused, so that its order and its acknowledgement's order stay. */
@@ -16,6 +17,8 @@
 #define GATHER_SAMPLES (1u << 18) /* then connections are held back */
 #define GATHER_ACKS (1u << 18)
 #define GATHER_BYTES (64u << 20)
+#define GATHER_NS 2000000u
+#define MANY 64 /* messages in a batch */
 #define WORKERS 2
 #define WORK_QUEUE 20000
 #define ARENA_MAX (64u << 20)
@@ -47,7 +50,9 @@ struct ingest {
     struct batch *handed;  /* under lock: the committer's next */
     bool stopping, result; /* under lock; result: of the batch that has come back */
     struct pool *pool;
-    size_t working; /* messages at workers; the loop's */
+    uint64_t left_ns; /* when the last batch left */
+    size_t last;      /* how many acknowledgements it had */
+    size_t working;   /* messages at workers; the loop's */
     struct mqtt_ingest_stats stats;
 };
 
@@ -106,16 +111,21 @@ static void *committer(void *arg)
     return NULL;
 }
 
-void mqtt_ingest_submit(struct ingest *in)
+bool mqtt_ingest_submit(struct ingest *in)
 {
     struct batch *b = in->gather;
-    if (in->flying || (!b->n && !b->nacks && !mqtt_store_ops_count(b->ops))) return;
+    if (in->flying || (!b->n && !b->nacks && !mqtt_store_ops_count(b->ops))) return false;
+    uint64_t now = clock_mono_ns(in->m->node->clock);
+    if (in->last >= MANY && now - in->left_ns < GATHER_NS && !mqtt_ingest_full(in)) return true;
+    in->left_ns = now;
+    in->last = b->nacks;
     in->flying = b;
     in->gather = b == &in->a ? &in->b : &in->a;
     pthread_mutex_lock(&in->lock);
     in->handed = b;
     pthread_cond_signal(&in->wake);
     pthread_mutex_unlock(&in->lock);
+    return false;
 }
 
 bool mqtt_ingest_full(const struct ingest *in)
@@ -381,7 +391,8 @@ struct idle {
 static void look(void *arg)
 {
     struct idle *i = arg;
-    mqtt_ingest_submit(i->in);
+    i->in->last = 0;
+    (void)mqtt_ingest_submit(i->in);
     i->yes = !i->in->flying && !i->in->working;
 }
 

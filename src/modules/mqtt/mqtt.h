@@ -20,7 +20,8 @@ void mqtt_ingest_close(struct ingest *in); /* waits for what is on its way; the 
 int mqtt_ingest_publish(void *ctx, struct mq_link *l, const struct mqtt_packet *p);
 void mqtt_ingest_later(void *ctx, struct mq_link *l, uint8_t type, uint16_t id, uint8_t code);
 uint64_t mqtt_ingest_keep(void *ctx, const struct mq_keep *k);
-void mqtt_ingest_submit(struct ingest *in); /* once a turn of the loop: hand over what has gathered */
+/* Once a turn of the loop: hand over what has gathered; true: not yet, again in a millisecond. */
+bool mqtt_ingest_submit(struct ingest *in);
 bool mqtt_ingest_full(const struct ingest *in);
 struct mqtt_ingest_stats {
     uint64_t batches, messages, samples, kept, failed, slow, rejected;

@@ -31,7 +31,8 @@ struct listener {
     struct net *net;
     struct listener_config cfg;
     struct listener *next;
-    bool open; /* the handle lives */
+    bool open;            /* the handle lives */
+    bool failed, dropped; /* failed: it is being closed, to be tried again; dropped: and then freed */
     unsigned port;
     uint64_t retry_ns, accepted, refused;
     size_t connections;
@@ -57,7 +58,7 @@ struct conn {
 };
 struct net {
     struct mqtt *m;
-    uv_timer_t tick;
+    uv_timer_t tick, gather;
     uv_check_t turn;
     struct listener *listeners;
     struct conn *woken, *held;
@@ -242,11 +243,23 @@ static void flush_all(struct net *n)
     }
 }
 
+static void on_gather(uv_timer_t *t);
+
+static void submit(struct net *n)
+{
+    if (n->m->ingest && mqtt_ingest_submit(n->m->ingest) && !uv_is_active((uv_handle_t *)&n->gather))
+        uv_timer_start(&n->gather, on_gather, 1, 0);
+}
+
+static void on_gather(uv_timer_t *t)
+{
+    submit(t->data);
+}
+
 static void on_turn(uv_check_t *h)
 {
-    struct net *n = h->data;
-    if (n->m->ingest) mqtt_ingest_submit(n->m->ingest);
-    flush_all(n);
+    submit(h->data);
+    flush_all(h->data);
 }
 
 /* ---- reading ---- */
@@ -523,7 +536,9 @@ static void on_listener_closed(uv_handle_t *h)
 
 static void listener_close(struct listener *l)
 {
-    if (l->open)
+    if (l->failed)
+        l->dropped = true;
+    else if (l->open)
         uv_close((uv_handle_t *)&l->tcp, on_listener_closed);
     else
         listener_free(l);
@@ -558,7 +573,8 @@ static void on_unbound(uv_handle_t *h)
 {
     struct listener *l = h->data;
     l->net->handles--;
-    l->open = false;
+    l->open = l->failed = false;
+    if (l->dropped) listener_free(l);
 }
 
 static void listener_open(struct listener *l)
@@ -579,6 +595,7 @@ static void listener_open(struct listener *l)
     snprintf(zh, sizeof zh, "无法监听 %s 端口 %u：%s", l->cfg.address, l->cfg.port, uv_strerror(rc));
     say_fault(l, en, zh);
     l->retry_ns = clock_mono_ns(l->net->m->node->clock) + RETRY_NS;
+    l->failed = true;
     uv_close((uv_handle_t *)&l->tcp, on_unbound);
 }
 
@@ -634,16 +651,24 @@ static bool wanted(const struct setting *s, const struct listener *l)
     return false;
 }
 
-static void orphan(struct net *n, const struct listener *l);
+static void orphan(struct net *n, const struct listener *l, bool replaced);
+
+static bool replaced(const struct setting *s, const struct listener *l)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->list[i].enabled && strcmp(s->list[i].id, l->cfg.id) == 0) return true;
+    return false;
+}
 
 static void set_listeners(void *arg)
 {
     struct setting *s = arg;
     struct net *n = s->m->net;
+    mqtt_now(s->m);
     for (struct listener *l = n->listeners, *next; l; l = next) {
         next = l->next;
         if (wanted(s, l)) continue;
-        orphan(n, l);
+        orphan(n, l, replaced(s, l));
         drop_listener(n, l);
     }
     for (size_t i = 0; i < s->n; i++) {
@@ -671,8 +696,8 @@ void mqtt_net_listeners_set(struct mqtt *m, struct listener_config *list, size_t
 void mqtt_net_listeners_each(struct mqtt *m, void (*fn)(void *ctx, const struct listener_view *v), void *ctx)
 {
     for (struct listener *l = m->net->listeners; l; l = l->next) {
-        struct listener_view v = {&l->cfg,        l->open ? l->port : 0, l->cfg.tls != NULL,
-                                  l->connections, l->accepted,           l->refused};
+        struct listener_view v = {
+            &l->cfg, l->open && !l->failed ? l->port : 0, l->cfg.tls != NULL, l->connections, l->accepted, l->refused};
         fn(ctx, &v);
     }
 }
@@ -684,10 +709,15 @@ static struct mq_link *links_of(struct net *n)
     return mq_links(n->m->broker);
 }
 
-static void orphan(struct net *n, const struct listener *l)
+/* Its connections stay when it is only replaced. */
+static void orphan(struct net *n, const struct listener *l, bool replaced)
 {
-    for (struct mq_link *k = links_of(n); k; k = k->next)
-        if (conn_of(k)->listener == l) conn_of(k)->listener = NULL;
+    for (struct mq_link *k = links_of(n), *next; k; k = next) {
+        next = k->next;
+        if (conn_of(k)->listener != l) continue;
+        conn_of(k)->listener = NULL;
+        if (!replaced) mq_end(k, MQTT_SHUTTING_DOWN, "the listener is switched off", "监听已关闭");
+    }
 }
 
 static void sweep_one(struct conn *c, uint64_t now)
@@ -718,7 +748,7 @@ static void on_tick(uv_timer_t *t)
         sweep_one(conn_of(l), now);
     }
     try_again(n, now);
-    mqtt_ingest_submit(m->ingest);
+    submit(n);
     flush_all(n);
 }
 
@@ -739,10 +769,11 @@ static void start_on_loop(void *arg)
     struct net *n = arg;
     uv_timer_init(loop_uv(n->m->loop), &n->tick);
     uv_check_init(loop_uv(n->m->loop), &n->turn);
-    n->tick.data = n->turn.data = n;
+    uv_timer_init(loop_uv(n->m->loop), &n->gather);
+    n->tick.data = n->turn.data = n->gather.data = n;
     uv_timer_start(&n->tick, on_tick, 1000, 1000);
     uv_check_start(&n->turn, on_turn);
-    n->handles = 2;
+    n->handles = 3;
 }
 
 int mqtt_net_open(struct mqtt *m, struct error *e)
@@ -770,7 +801,7 @@ static void say_goodbye(void *arg)
     n->closing = true;
     mqtt_now(n->m);
     while (n->listeners) {
-        orphan(n, n->listeners);
+        orphan(n, n->listeners, true);
         drop_listener(n, n->listeners);
     }
     for (struct mq_link *l = links_of(n), *next; l; l = next) {
@@ -790,6 +821,7 @@ static void close_all(void *arg)
     }
     uv_close((uv_handle_t *)&n->tick, on_part_closed);
     uv_close((uv_handle_t *)&n->turn, on_part_closed);
+    uv_close((uv_handle_t *)&n->gather, on_part_closed);
 }
 
 struct gone {
