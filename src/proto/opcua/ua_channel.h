@@ -39,8 +39,10 @@ struct ua_channel_config {
     uint32_t channel_id;                       /* != 0, unique among the server's channels */
     uint8_t modes[UA_POLICY_COUNT];            /* 1 << enum ua_mode, of each policy; None must be there for discovery */
     uint32_t lifetime_min_ms, lifetime_max_ms; /* 0: 10 s, one hour */
-    uint32_t (*check_url)(void *ctx, struct str endpoint_url);     /* may be NULL; 0 or a status */
-    uint32_t (*check_peer)(void *ctx, const struct ua_cert *peer); /* trust; required when a policy is not None */
+    uint32_t (*check_url)(void *ctx, struct str endpoint_url); /* may be NULL; 0 or a status */
+    /* Trust; required when a policy is not None. Asked before the peer has proven that it holds the key: keep a bound
+     * on what is remembered of those refused. */
+    uint32_t (*check_peer)(void *ctx, const struct ua_cert *peer);
     void *ctx;
 };
 

@@ -71,6 +71,7 @@ MUST_CHECK bool ua_asym_open(const struct ua_policy *p, const struct ua_key *key
 #define OPEN_WITHIN (10000 * MS)
 #define SEQUENCE_WRAP (UINT32_MAX - 1024u)
 #define NONCE_MAX 64
+#define LIFETIME_LEAST_MS 1000
 
 enum ua_state { IDLE, HELLO, OPENING, OPEN, OVER };
 

@@ -173,6 +173,7 @@ static void take_answer(struct ua_channel *ch, const struct ua_open_secure_chann
     }
     ch->channel_id = r->security_token.channel_id;
     uint32_t lifetime = r->security_token.revised_lifetime ? r->security_token.revised_lifetime : ch->c.lifetime_ms;
+    if (lifetime < LIFETIME_LEAST_MS) lifetime = LIFETIME_LEAST_MS; /* a server cannot make us renew without end */
     struct ua_token *t = new_token(ch, r->security_token.token_id, lifetime, ours, r->server_nonce, now_ns);
     ch->sending = (unsigned)(t - ch->tokens);
     ch->renewing = false;
