@@ -2,7 +2,9 @@
 // hour and day data of several at once, both versions, everything that goes wrong on the way, writes and recalls, and
 // kill -9 while they send: what was answered with 9014 is in history, value by value.
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import net from 'node:net';
+import { join } from 'node:path';
 import { BIN, equal, freePort, ok, run, signIn, startServe, startSim, stop, tempDir, test, until } from './lib.mjs';
 
 // ---- an instrument ----
@@ -131,7 +133,7 @@ test('a platform in three steps: a port, instruments by MN, points by code', asy
     ['INFO', 'S1', '3020/i11001-Info', 'string'],
     ['INTERVAL', 'S1', 'set/RtdInterval', 'auto', 'true'], ['CAL', 'S1', 'cmd/3011/w01018', 'bool', 'true'], ['RECALL', 'S1', 'recall/2051', 'auto', 'true'],
     ['SO2', 'S2', 'a21026-Rtd'], ['SO2.MIN', 'S2', '2051/a21026-Avg'], ['OLD', 'S3', '2011/011-Rtd']]);
-  await until(async () => (await api.get('/channels:status')).items[0].state === 'connecting', 'it listens');
+  await until(async () => { const s = (await api.get('/channels:status')).items[0]; return s.state === 'connecting' && s.points === 15; }, 'it listens, with all points');
   equal((await value('COD')).q, 'bad', 'nothing pretends');
   const wrong = await api.post('/points', { code: 'X', name: 'x', spec: { device: 'S1', address: 'w01018/x/y' } }, 400);
   ok(JSON.stringify(wrong).includes('2051/a21026-Avg'), 'a wrong address is told with examples');
@@ -400,6 +402,18 @@ test('diagnostics in words, a capture of the frames', async () => {
   const d = await until(async () => { const x = await api.get('/channels/EP/diagnostics'); return x.frames.some((f) => f.words.zh.includes('二氧化硫')) && x; }, 'frames');
   ok(d.frames.some((f) => f.words.en.includes('calibration') && f.words.zh.includes('校准')), 'flags in words');
   ok(d.frames.some((f) => f.words.en.startsWith('9014 answer to data')), 'our answer');
+  await api.post('/channels/EP:capture', { seconds: 60 });
+  await until(() => dev[0].connect(port).then(() => true, () => false), 'the port');
+  await Promise.all(dev.slice(0, 2).map((x, k) => x.acked(x.upload(2011, `DataTime=${stamp(second())};${k ? 'a21026' : 'w01018'}-Rtd=1,w01018-Flag=N`))));
+  const rec = await api.post('/channels/EP:capture', { seconds: 0 });
+  const file = join(tempDir(), 'a.pcap');
+  writeFileSync(file, Buffer.from(await (await api.raw('GET', '/channels/EP/capture')).arrayBuffer()));
+  const out = execFileSync('tshark', ['-r', file, '-T', 'fields', '-e', 'tcp.stream', '-e', 'tcp.payload', '-e', 'tcp.analysis.flags'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const lines = out.trimEnd().split('\n').map((l) => l.split('\t'));
+  ok(rec.frames >= 4 && lines.length >= rec.frames, `frames ${rec.frames}, packets ${lines.length}`);
+  ok(new Set(lines.map((l) => l[0])).size === 2, 'two instruments are two streams');
+  ok(lines.every((l) => !l[2]), 'TCP as it should be');
+  ok(lines.some((l) => Buffer.from(l[1] ?? '', 'hex').toString().includes('CN=9014')), 'our answer in it');
   await stop(serve);
 });
 

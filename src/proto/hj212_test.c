@@ -19,6 +19,10 @@
     "w21003-Rtd=53.131,w21003-Flag=N;w01018-SampleTime=20210320013400,w01018-Rtd=194.200,w01018-Flag=N;" \
     "w01001-SampleTime=20210320013406,w01001-Rtd=7.496,w01001-Flag=N&&6E80\r\n"
 
+#define RECALL_2005 \
+    "##0124QN=20180519013039400;ST=32;CN=2061;PW=123456;MN=88888880000020;Flag=3;" \
+    "CP=&&BeginTime=20180518070000,EndTime=20180518070000&&D581\r\n"
+
 static int take(const char *p, size_t n, struct hj212_frame *f)
 {
     struct error e = {0};
@@ -27,7 +31,7 @@ static int take(const char *p, size_t n, struct hj212_frame *f)
 
 TEST(vectors)
 {
-    static const char *const good[] = {SET_INTERVAL, ANSWER, DATA_ANSWER, REAL_TIME};
+    static const char *const good[] = {SET_INTERVAL, ANSWER, DATA_ANSWER, REAL_TIME, RECALL_2005};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct hj212_frame f;
         struct hj212_message m;
@@ -68,6 +72,8 @@ TEST(published_samples_that_are_wrong)
         "##0101QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=31&&"
         "1C80\r\n",
         "##0136ST=32;CN=2011;PW=123456;MN=88888880000001;CP=&&DataTime=20040506010101;101-Rtd=1.1,101-Flag=N&&4980\r\n",
+        "##0077QN=20170516010101001;ST=22;CN=1011;PW=123456;MN=ABCDEFG1234567;Flag=3;CP=&&&&8411\r\n",
+        "##0086QN=20170516010101001;ST=22;CN=1072;PW=123456;MN=ABCDEFG1234567;Flag=3;CP=&&PW=654321&&E476\r\n",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct hj212_frame f;

@@ -1,7 +1,8 @@
 /* browse.c - what has been heard of each MN, configured or not: to pick points from, to add a device, to read.
  *
  * Nodes of a device: "" its commands, "2011" the fields of one. Beside its commands stand the MNs that nobody has
- * configured ("mn:…"), each with its fields below. Bounded: HJ_UNKNOWN_MAX strangers, HJ_SEEN_MAX fields each. */
+ * configured ("mn:…"), each with its fields below. Bounded: HJ_UNKNOWN_MAX strangers of HJ_STRANGE_MAX
+ * fields, and as much of one message. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "drivers/hj212/hj212_int.h"
@@ -47,7 +48,7 @@ static struct hj_seen_field *field_add(struct hj_seen *s, unsigned cn, struct st
 static void set_flag(struct hj_seen *s, unsigned cn, const struct hj212_field *flag, size_t at,
                      const struct hj212_field *all)
 {
-    for (size_t i = at; i-- > 0 && all[i].item == flag->item;) { /* of the fields before it */
+    for (size_t i = at; i-- > 0 && at - i < HJ_ITEM_MAX && all[i].item == flag->item;) { /* of the fields before it */
         struct hj_seen_field *f = str_eq(all[i].code, flag->code) ? field_of(s, cn, all[i].name, SIZE_MAX) : NULL;
         if (f) str_to_cstr(flag->value, f->flag, sizeof f->flag);
     }
@@ -73,7 +74,7 @@ void hj_seen_message(struct hj_channel *ch, const struct hj_conn *c, const struc
     s->last_us = hj_utc(ch);
     if (m->st != 91) s->st = m->st;
     str_to_cstr(str_of(c->peer), s->peer, sizeof s->peer);
-    for (size_t i = 0; i < ch->nfields; i++) {
+    for (size_t i = 0; i < ch->nfields && i < (known ? HJ_SEEN_MAX : HJ_STRANGE_MAX); i++) {
         const struct hj212_field *f = &ch->fields[i];
         if (is_head(f->name)) continue;
         struct hj_seen_field *to = field_of(s, m->cn, f->name, hint);

@@ -178,12 +178,12 @@ static int cp_parameter(const struct hj_job *j, const struct hj_point *p, const 
         if (s.n == 0 || s.n > 200 || !plain(s))
             return wrong_value(e, "a text of 1 to 200 characters is wanted", "应为 1 到 200 个字符的文本");
         bool quote = str_find(s, ',') >= 0 || str_find(s, ';') >= 0;
-        snprintf(cp, cap, "PolId=%s;InfoId=%.*s;%s=%s%.*s%s", j->a.pol, id, j->a.name, j->a.name, quote ? "//" : "",
+        snprintf(cp, cap, "PolId=%s,InfoId=%.*s,%s=%s%.*s%s", j->a.pol, id, j->a.name, j->a.name, quote ? "//" : "",
                  STR_ARG(s), quote ? "//" : "");
         return 0;
     }
     int rc = number_of(p, w, &x, e);
-    if (rc == 0) snprintf(cp, cap, "PolId=%s;InfoId=%.*s;%s=%.10g", j->a.pol, id, j->a.name, j->a.name, x);
+    if (rc == 0) snprintf(cp, cap, "PolId=%s,InfoId=%.*s,%s=%.10g", j->a.pol, id, j->a.name, j->a.name, x);
     return rc;
 }
 

@@ -200,13 +200,14 @@ static bool take_fields(struct hj_channel *ch, struct str cp)
     return true;
 }
 
-/* The data flag that stands with a field: of the same item, and of the same code. */
+/* The data flag that stands with a field: of the same item, and of the same code; no farther than a real item is long.
+ */
 static struct str flag_of(const struct hj_channel *ch, size_t at)
 {
     const struct hj212_field *f = ch->fields;
     size_t from = at, to = at;
-    while (from && f[from - 1].item == f[at].item) from--;
-    while (to + 1 < ch->nfields && f[to + 1].item == f[at].item) to++;
+    while (from && at - from < HJ_ITEM_MAX && f[from - 1].item == f[at].item) from--;
+    while (to + 1 < ch->nfields && to - at < HJ_ITEM_MAX && f[to + 1].item == f[at].item) to++;
     for (size_t i = from; i <= to; i++)
         if (str_is(f[i].attr, "Flag") && str_eq(f[i].code, f[at].code)) return f[i].value;
     return STR_NULL;

@@ -24,9 +24,11 @@
 #define NS_MS 1000000ull
 #define NS_S 1000000000ull
 #define HJ_NAME_MAX 40
-#define HJ_ACKS_MAX 256   /* unanswered uploads of a connection, then it is not read */
-#define HJ_UNKNOWN_MAX 64 /* MNs that nobody configured */
-#define HJ_SEEN_MAX 1000  /* fields remembered of a device */
+#define HJ_ACKS_MAX 256    /* unanswered uploads of a connection, then it is not read */
+#define HJ_UNKNOWN_MAX 64  /* MNs that nobody configured */
+#define HJ_SEEN_MAX 1000   /* fields remembered of a device */
+#define HJ_STRANGE_MAX 200 /* of an MN that nobody configured */
+#define HJ_ITEM_MAX 24     /* fields of an item that are looked at for its flag */
 
 enum hj_kind { HJ_DATA, HJ_SET, HJ_COMMAND, HJ_RECALL, HJ_CLOCK };
 

@@ -210,6 +210,35 @@ TEST(two_devices_with_one_mn)
     stop(b, &i);
 }
 
+/* As many fields as fit, all alike, in one item: what is done with one must not grow with all of them. */
+TEST(a_message_made_to_be_slow)
+{
+    struct inst i;
+    struct bed *b = start(&i, "");
+    struct buf cp;
+    buf_init(&cp, 300000);
+    buf_z(&cp, "DataTime=20160801085857;w01018-Rtd=1");
+    while (cp.n < 9700) buf_z(&cp, ",w01018-Flag=N,w01018-Rtd=1");
+    struct hj212_message m = {.qn = STR("20160801085857223"),
+                              .pw = STR("123456"),
+                              .mn = STR(MN1),
+                              .st = 32,
+                              .cn = 2011,
+                              .flag = 7,
+                              .pnum = 24};
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    for (m.pno = 1; m.pno <= m.pnum; m.pno++) m.cp = buf_view(&cp), hj212_message_put(&out, &m);
+    uv_buf_t buf = uv_buf_init((char *)out.p, (unsigned)out.n);
+    uv_write_t req;
+    uint64_t from = uv_hrtime();
+    CHECK_INT(uv_write(&req, (uv_stream_t *)&i.tcp, &buf, 1, NULL), 0);
+    UNTIL(b, b->last[1].quality == QUALITY_GOOD);
+    CHECK(uv_hrtime() - from < 2000000000u);
+    buf_fini(&cp), buf_fini(&out);
+    stop(b, &i);
+}
+
 TEST(stale)
 {
     struct inst i;
@@ -265,7 +294,7 @@ TEST(writes)
     i.exertn = 1;
     bed_write(b, 14, 168.5, NULL);
     UNTIL(b, b->results == 8);
-    CHECK_Z(i.cp, "PolId=w01018;InfoId=i13004;i13004-Info=168.5");
+    CHECK_Z(i.cp, "PolId=w01018,InfoId=i13004,i13004-Info=168.5");
     bed_write(b, 15, 1, NULL); /* a notice */
     UNTIL(b, b->results == 9);
     CHECK_INT(b->result.outcome, DRIVER_DONE);
