@@ -89,8 +89,22 @@ static void add_escape(struct buf *b, unsigned char c)
     buf_add(b, e, shorts[c] ? 2 : 6);
 }
 
+/* Nearly all texts need no escape. */
+static bool add_plain(struct buf *b, struct str s)
+{
+    if (plain_run(s.p, 0, s.n) != s.n) return false;
+    uint8_t *to = buf_space(b, s.n + 2);
+    if (!to) return true; /* the error stays in b */
+    *to++ = '"';
+    if (s.n) memcpy(to, s.p, s.n);
+    to[s.n] = '"';
+    b->n += s.n + 2;
+    return true;
+}
+
 static void add_string(struct buf *b, struct str s)
 {
+    if (add_plain(b, s)) return;
     buf_u8(b, '"');
     for (size_t i = 0; i < s.n && !b->err;) {
         size_t run = plain_run(s.p, i, s.n);
