@@ -1,11 +1,12 @@
 // Values that are no numbers, from outside: pictures and documents byte for byte, waveforms with figures, outline and
 // spectrum of a signal that is known, the text that other answers show, kill -9 after the answer, what has expired,
 // damage on the disk, and the way through a backup.
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, copyFileSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import WebSocket from 'ws';
-import { Api, cleanup, equal, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
+import { Api, BIN, cleanup, equal, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
 
 const dir = tempDir(), target = tempDir();
 const WAVE = 'application/vnd.bornite.waveform';
@@ -228,6 +229,20 @@ test('through a backup: the drill passes, removed values come back with their by
   const r = await settled((await api.post(`/backups/${b.id}:restore`, { from: hour(0), to: hour(6), points: ['CAM', 'LAB'] })).job);
   equal(r.result.written, kept.length, JSON.stringify(r.result));
   await check();
+  // And on another machine, without a server.
+  const own = serve, other = tempDir();
+  execFileSync(BIN, ['restore', '--from', `dir:${target}`, '--data', other], { stdio: 'ignore' });
+  copyFileSync(join(dir, 'secret.key'), join(other, 'secret.key'));
+  serve = await startServe(other);
+  try {
+    await check();
+    const again = randomBytes(100);
+    await put('CAM', again, 'image/jpeg', hour(7));
+    ok((await bytes('CAM', hour(7))).body.equals(again));
+  } finally {
+    await stop(serve);
+    serve = own;
+  }
 });
 
 const blobFiles = () => readdirSync(join(dir, 'ts/blobs')).filter((f) => /^[0-9a-f]{8}$/.test(f)).map((f) => join(dir, 'ts/blobs', f));
