@@ -342,6 +342,29 @@ test('200 instruments, some that read nothing, some that send nothing', async ()
   for (const d of [...many, quiet]) d.destroy();
 });
 
+test('a thousand connections that come and go, in the middle of whatever they say', async () => {
+  const bits = [Buffer.from('##'), Buffer.from('##0100QN=20160801085857223;ST=32;CN=2011;'), Buffer.alloc(3000, 35), Buffer.from('\r\n\r\n##99990000'),
+    frame(dev[0].segment(2011, `DataTime=${stamp(second())};a=1`, { mn: MN(7) })), frame(dev[0].segment(1013, '', { mn: MN(8) })),
+    frame('CN=2011;CP=&&&&'), frame(`QN=1;ST=32;CN=9014;PW=123456;MN=${MN(1)};Flag=255;CP=&&QN=;CN=&&`),
+    frame(`QN=20160801085857223;ST=32;CN=2011;PW=123456;MN=${MN(2)};Flag=7;PNUM=9999;PNO=1;CP=&&DataTime=20160801085857&&`),
+    frame(`QN=20160801085857223;ST=32;CN=2011;PW=123456;MN=${MN(2)};Flag=5;CP=&&DataTime=99999999999999;a21026-Rtd=1&&`),
+    frame(`QN=20160801085857223;ST=32;CN=2011;PW=123456;MN=${MN(2)};Flag=5;CP=&&,;=,;-=-;;a21026-Rtd=,a21026-Rtd=1e999,a21026-Flag=\0&&`)];
+  const flap = (k) => new Promise((resolve) => {
+    const s = net.connect(port, '127.0.0.1', () => {
+      s.write(bits[k % bits.length], () => (k % 3 ? s.destroy() : s.end()));
+    });
+    s.on('error', () => {});
+    s.on('close', resolve);
+    s.resume();
+  });
+  for (let k = 0; k < 1000; k += 100) await Promise.all(Array.from({ length: 100 }, (_, i) => flap(k + i)));
+  if (dev[0].closed) await dev[0].connect(port);
+  const q = dev[0].upload(2011, `DataTime=${stamp(second() + 60000)};w01018-Rtd=92,w01018-Flag=N`);
+  await dev[0].acked(q);
+  await until(async () => (await api.get('/channels:status')).items[0].connections <= 3, 'all of them are gone');
+  equal((await value('COD')).v, 92);
+});
+
 test('kill -9 while they send: everything that was answered is there, value by value', async () => {
   const codes = ['COD', 'SO2', 'OLD'], fields = ['w01018', 'a21026', '011'];
   const sent = codes.map(() => new Map()), acked = codes.map(() => new Set());
