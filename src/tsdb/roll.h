@@ -1,9 +1,11 @@
-/* roll.h - rollups: what the samples of a point amount to in each minute, hour and third of a day (UTC).
+/* roll.h - rollups: what the samples of a point amount to in each minute, half hour, hour and third of a
+ * day (UTC).
  *
  * A cell is a block_meta over the samples of one point in one such interval; neighbouring cells compose exactly as
  * neighbouring blocks do, so that queries take cells like blocks. Thirds of a day and not days, because the days of
  * time zones at whole eight hours (China's) and the shifts of a plant are made of them; days, weeks and months of
- * UTC are anyway. A cell is kept where it stands for ROLL_MIN samples: reading fewer is no work, and so rollups add
+ * UTC are anyway. Halves of hours, because at half hours the days of India, Iran or South Australia begin. A cell is
+ * kept where it stands for ROLL_MIN samples: reading fewer is no work, and so rollups add
  * no more than a few per cent (at 1 Hz an hour of 3,600 samples has one cell of some 20 bytes).
  *
  * Cells stand in files of their own (roll_file.h), each written once by a step (roll_step.c). A step takes segments

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "tsdb/seg_page.h"
 
-#define ROLL_VERSION 1
+#define ROLL_VERSION 2
 #define ROLL_HEAD 32
 #define ROLL_FOOT 256
 #define FOOT_WORDS 11
@@ -60,8 +60,12 @@ static void put_begin(uint8_t *p, const char *magic, const struct roll_info *i)
 static int check_begin(const uint8_t *p, size_t n, const char *magic)
 {
     if (memcmp(p, magic, 8) != 0 || load_u32(p + n - 4) != crc32c(0, p, n - 4)) return ERR_CORRUPT;
-    return load_u32(p + 8) == ROLL_VERSION ? 0 : ERR_UNSUPPORTED;
+    uint32_t version = load_u32(p + 8); /* the first had no halves of hours */
+    return version >= 1 && version <= ROLL_VERSION ? 0 : ERR_UNSUPPORTED;
 }
+
+/* How a level is called in a directory; halves came later. */
+static const uint8_t level_names[ROLL_LEVELS] = {[ROLL_MINUTE] = 0, [ROLL_HOUR] = 1, [ROLL_THIRD] = 2, [ROLL_HALF] = 3};
 
 struct place {
     uint64_t at;
@@ -125,7 +129,7 @@ static void put_dir(struct buf *b, const struct roll_dir *d, size_t n)
     if (!o) return;
     o = put_varint(o, n);
     for (size_t i = 0; i < n; i++) {
-        o = put_varint(o, d[i].level);
+        o = put_varint(o, level_names[d[i].level]);
         o = put_varint(o, d[i].pg.first);
         o = put_varint(o, d[i].pg.last);
         o = put_varint(o, d[i].pg.at);
@@ -138,7 +142,8 @@ static void put_dir(struct buf *b, const struct roll_dir *d, size_t n)
 
 static bool get_dir_row(struct in *in, uint64_t file_bytes, struct roll_dir *d)
 {
-    d->level = (unsigned)in_count(in, ROLL_LEVELS - 1);
+    size_t name = in_count(in, ROLL_LEVELS - 1);
+    for (d->level = 0; level_names[d->level] != name;) d->level++;
     d->pg.first = (uint32_t)in_count(in, UINT32_MAX);
     d->pg.last = (uint32_t)in_count(in, UINT32_MAX);
     d->pg.at = in_varint(in);
@@ -304,12 +309,31 @@ static size_t first_entry(const struct codec_page *k, uint32_t point, int64_t fr
     return lo;
 }
 
+/* The first page from i on that does not hold only cells of the point that begin before `from`. */
+static size_t skip_before(const struct roll *r, unsigned level, size_t i, uint32_t point, int64_t from)
+{
+    size_t hi = r->at[level + 1];
+    while (i < hi) {
+        size_t mid = i + (hi - i) / 2;
+        const struct index_page *pg = &r->dir[mid].pg;
+        if (pg->first == point && pg->last == point && pg->max_us < from)
+            i = mid + 1;
+        else
+            hi = mid;
+    }
+    return i;
+}
+
 int roll_cells(struct roll *r, unsigned level, uint32_t point, int64_t from, int64_t to, struct codec *c,
                roll_cell_fn *fn, void *ctx)
 {
-    for (size_t i = first_page(r, level, point); i < r->at[level + 1] && r->dir[i].pg.first <= point; i++) {
+    size_t end = r->at[level + 1], i = first_page(r, level, point);
+    if (i < end && r->dir[i].pg.first == point) i = skip_before(r, level, i, point, from);
+    for (size_t next; i < end && r->dir[i].pg.first <= point; i = next) {
         const struct index_page *pg = &r->dir[i].pg;
         const struct codec_page *k = NULL;
+        if (pg->first == point && pg->last == point && pg->min_us >= to) break;
+        next = pg->first < point ? skip_before(r, level, i + 1, point, from) : i + 1;
         if (pg->max_us < from || pg->min_us >= to) continue;
         int rc = kept_page(r, &r->dir[i], c, &k);
         for (size_t e = rc ? 0 : first_entry(k, point, from); !rc && e < k->n; e++) {

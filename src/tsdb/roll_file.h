@@ -5,11 +5,12 @@
 #include "model/tsstore.h"
 #include "tsdb/seg_format.h"
 
-enum roll_level { ROLL_MINUTE, ROLL_HOUR, ROLL_THIRD, ROLL_LEVELS };
+enum roll_level { ROLL_MINUTE, ROLL_HALF, ROLL_HOUR, ROLL_THIRD, ROLL_LEVELS };
 /* Microseconds of a cell. */
 static inline int64_t roll_span(unsigned level)
 {
-    static const int64_t spans[ROLL_LEVELS] = {INT64_C(60000000), INT64_C(3600000000), INT64_C(28800000000)};
+    static const int64_t spans[ROLL_LEVELS] = {INT64_C(60000000), INT64_C(1800000000), INT64_C(3600000000),
+                                               INT64_C(28800000000)};
     return spans[level];
 }
 /* Begin of the cell that holds t. */

@@ -39,7 +39,7 @@ struct point {
     struct arena arena;
     struct source *sources;
     size_t nsources;
-    bool minutes;
+    unsigned finest; /* level that the samples of a range may be dense enough for */
 };
 
 int roll_note_touch(struct roll_touches *t, uint32_t point, int64_t t0, int64_t t1)
@@ -158,11 +158,11 @@ static int look_up(struct point *p)
 /* ---- which cells to compute ---- */
 static bool wanted(const struct point *p, unsigned level, int64_t t0)
 {
-    unsigned by = level == ROLL_MINUTE ? ROLL_HOUR : level;
+    unsigned by = level < ROLL_HOUR ? ROLL_HOUR : level;
     int64_t begin = roll_start(by, t0), end = begin + roll_span(by);
     bool there = is_there(&p->there[level], t0);
     if (!in_spans(&p->touched[by], begin)) return false;
-    if (p->j->save) return !there && end <= p->j->floor && level != ROLL_MINUTE;
+    if (p->j->save) return !there && end <= p->j->floor && level >= ROLL_HOUR;
     return end <= p->cutoff || there || (by != level && is_there(&p->there[by], begin));
 }
 
@@ -241,24 +241,25 @@ static size_t first_piece(const struct source *s, int64_t t)
     return lo;
 }
 
-/* Many samples in little more than a few minutes. */
-static bool dense(const struct point *p, const struct piece *x)
+/* The finest cells that so many samples in so much time may come to, below the hour. */
+static unsigned level_of(const struct point *p, const struct piece *x)
 {
-    uint64_t span = (uint64_t)x->t1 - (uint64_t)x->t0;
-    return x->n >= p->j->db->roll_min && span / x->n < (uint64_t)roll_span(ROLL_MINUTE) / p->j->db->roll_min * 2;
+    uint64_t each = ((uint64_t)x->t1 - (uint64_t)x->t0) / x->n, least = p->j->db->roll_min;
+    if (x->n >= least && each < (uint64_t)roll_span(ROLL_MINUTE) / least * 2) return ROLL_MINUTE;
+    return each < (uint64_t)roll_span(ROLL_HALF) / least * 2 ? ROLL_HALF : ROLL_HOUR;
 }
 
-/* Can this range come to a cell at all? Also: are there pieces dense enough for cells of a minute? */
+/* Can this range come to a cell at all? Also: how fine may cells be? */
 static bool enough(struct point *p, const struct span_us *r)
 {
     uint64_t n = 0;
-    p->minutes = false;
+    p->finest = ROLL_HOUR;
     for (size_t i = 0; i < p->nsources; i++) {
         const struct source *s = &p->sources[i];
         for (size_t k = first_piece(s, r->t0); k < s->n && s->pieces[k].t0 < r->t1; k++) {
             const struct piece *x = &s->pieces[k];
             n += x->n;
-            p->minutes |= dense(p, x);
+            if (x->n && level_of(p, x) < p->finest) p->finest = level_of(p, x);
         }
     }
     return n >= p->j->db->roll_min || (p->j->save && n);
@@ -282,7 +283,7 @@ static int close_cell(struct point *p, unsigned level)
 
 static int take_part(struct point *p, const struct block_meta *m)
 {
-    for (unsigned level = p->minutes ? ROLL_MINUTE : ROLL_HOUR; level < ROLL_LEVELS; level++) {
+    for (unsigned level = p->finest; level < ROLL_LEVELS; level++) {
         struct block_meta *to = &p->part[level];
         int rc =
             to->count && roll_start(level, to->first_us) != roll_start(level, m->first_us) ? close_cell(p, level) : 0;
@@ -294,7 +295,7 @@ static int take_part(struct point *p, const struct block_meta *m)
 
 static int take_samples(struct point *p, const struct sample *s, size_t n)
 {
-    unsigned finest = p->minutes ? ROLL_MINUTE : ROLL_HOUR;
+    unsigned finest = p->finest;
     for (size_t i = 0, k; i < n; i += k) {
         struct block_meta part = {0};
         int64_t end = roll_start(finest, s[i].time_us) + roll_span(finest);
@@ -318,7 +319,7 @@ static int read_range(struct point *p, const struct span_us *range)
 {
     struct merge m;
     struct run r;
-    unsigned finest = p->minutes ? ROLL_MINUTE : ROLL_HOUR;
+    unsigned finest = p->finest;
     int rc = merge_init(&m, p->sources, p->nsources, range->t0, range->t1 - 1, p->j->db->work_codec);
     while (!rc && (rc = merge_next(&m, true, &r)) == 1) {
         if (!r.block)
@@ -401,7 +402,8 @@ static int touch_all(struct point *p, const struct roll_touch *t, size_t n)
         for (unsigned level = ROLL_HOUR; level < ROLL_LEVELS && !rc; level++) rc = touch_level(p, level, t0, t[i].t1);
     }
     for (size_t i = 0; i < p->touched[ROLL_HOUR].n && !rc; i++)
-        rc = add_span(&p->touched[ROLL_MINUTE], p->touched[ROLL_HOUR].s[i].t0, p->touched[ROLL_HOUR].s[i].t1);
+        for (unsigned level = 0; level < ROLL_HOUR && !rc; level++)
+            rc = add_span(&p->touched[level], p->touched[ROLL_HOUR].s[i].t0, p->touched[ROLL_HOUR].s[i].t1);
     p->cutoff = p->j->newest > INT64_MIN + GRACE_US ? p->j->newest - GRACE_US : INT64_MIN;
     if (last > p->cutoff) p->cutoff = last;
     return rc;

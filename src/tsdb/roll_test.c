@@ -125,6 +125,7 @@ static void check_rig(struct rig *r, int n)
         int64_t length = lengths[rnd(&r->m, 7)], from = T0 - DAY;
         if (rnd(&r->m, 2)) from = T0 + (int64_t)rnd(&r->m, (uint64_t)(r->now - T0) / SEC + 1) * SEC;
         if (rnd(&r->m, 3) == 0) from += (int64_t)rnd(&r->m, 3600) * SEC + 7;
+        if (rnd(&r->m, 3) == 0) from = T0 + (int64_t)rnd(&r->m, 200) * HOUR - HOUR / 2; /* days of half-hour zones */
         check_range(r, p, from, length, 1 + rnd(&r->m, 100), rnd(&r->m, 2));
         check_scan(r->st, &r->m, p, from, from + length);
     }

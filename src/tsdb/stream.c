@@ -10,6 +10,7 @@
 #include "tsdb/roll.h"
 
 #define CHUNK_CELLS 8192
+#define NEAR_FETCH 8  /* fewer cells between two openings: both are looked at together */
 #define NEAR_CELLS 64 /* fewer cells between two gaps: one merge reads both */
 #define PLAN_ARENA_MAX ((size_t)256 << 20)
 
@@ -162,7 +163,7 @@ static int fetch_cells(struct stream *s, unsigned level, size_t coarser, int64_t
 static int fetch_level(struct stream *s, unsigned level, int64_t from, int64_t to)
 {
     size_t coarser = s->ncells;
-    int64_t lo = from, hi = from, pos = from, near = NEAR_CELLS * roll_span(level);
+    int64_t lo = from, hi = from, pos = from, near = NEAR_FETCH * roll_span(level);
     int rc = 0;
     for (size_t i = 0; i <= coarser && !rc; i++) {
         int64_t end = i < coarser ? s->cells[i].t0 : to;

@@ -329,9 +329,9 @@ static bool wanted_of_pixel(const struct sample *s, size_t n, const struct sampl
 /* Pixels longer than a rollup cell hold whole cells. */
 static int64_t pixel_at(int64_t t, int64_t from, int64_t to, uint32_t px)
 {
-    static const int64_t spans[] = {60 * SEC, 3600 * SEC, 8 * 3600 * SEC};
+    static const int64_t spans[] = {60 * SEC, 1800 * SEC, 3600 * SEC, 8 * 3600 * SEC};
     int64_t grid = 0;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (((uint64_t)to - (uint64_t)from) / px >= (uint64_t)spans[i]) grid = spans[i];
     if (grid) t -= (t % grid + grid) % grid;
     if (t < from) t = from;

@@ -181,9 +181,11 @@ static bool fits(void *ctx, int64_t t0, int64_t t1)
     return lo > 0 && t1 <= w->edges[lo];
 }
 
-/* Levels whose cells are no longer than the longest window. */
+/* Levels whose cells are no longer than the longest window; halves of hours where windows begin at them: elsewhere they
+ * would only cut blocks that can be taken whole. */
 static unsigned levels_of(const struct windows *w)
 {
+    int64_t edge = w->edges[w->n / 2]; /* the first one may be any time */
     uint64_t longest = 0;
     unsigned levels = 0;
     for (size_t i = 0; i < w->n; i++) {
@@ -192,6 +194,7 @@ static unsigned levels_of(const struct windows *w)
     }
     for (unsigned level = 0; level < ROLL_LEVELS; level++)
         if (longest >= (uint64_t)roll_span(level)) levels |= 1u << level;
+    if (edge % roll_span(ROLL_HALF)) levels &= ~(1u << ROLL_HALF);
     return levels;
 }
 
