@@ -123,7 +123,7 @@ static void on_data(void *ctx, const uint8_t *p, size_t n)
     struct client *c = ctx;
     for (size_t i = 0; i < n; i++) {
         if (c->head < 4) { /* until the blank line */
-            c->head = p[i] == "\r\n\r\n"[c->head] ? c->head + 1 : p[i] == '\r';
+            c->head = (char)p[i] == "\r\n\r\n"[c->head] ? c->head + 1 : p[i] == '\r';
             continue;
         }
         c->wrong += p[i] != (uint8_t)(c->n * 13 + c->n / 251);
