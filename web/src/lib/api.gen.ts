@@ -470,6 +470,7 @@ export interface DeviceSpec {
     mask_write?: boolean;
     write_multiple?: boolean;
     common_address?: number;
+    group?: number;
     time_source?: 'source' | 'arrival';
     select_before_operate?: boolean;
     wait_termination?: boolean;
@@ -901,6 +902,62 @@ export interface MessageChannelSpec {
   tries?: number;
   retry_after?: string;
   per_minute?: number;
+}
+
+export interface MqttListener {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: MqttListenerSpec;
+}
+
+export interface MqttListenerInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: MqttListenerSpec;
+}
+
+export interface MqttListenerList {
+  items: MqttListener[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface MqttListenerPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface MqttListenerSpec {
+  enabled?: boolean;
+  address?: string;
+  port?: number;
+  tls?: boolean;
+  certificate?: string;
+  key?: string;
+  client_certificate?: 'none' | 'optional' | 'required';
+  client_ca?: string;
 }
 
 export interface OidcProvider {
@@ -3066,6 +3123,126 @@ export interface GetMessageChannelsIdWhereUsedAnswer {
   total: number;
 }
 
+/* GET /api/v1/mqtt/clients */
+export interface GetMqttClientsAnswer {
+  items: {
+    id: string;
+    client_id: string;
+    role: 'device' | 'user';
+    name: string;
+    owner: string;
+    connected: boolean;
+    address: string | null;
+    protocol: string | null;
+    tls: boolean;
+    since: string | null;
+    keep_alive: number;
+    received: number;
+    sent: number;
+    away_since: string | null;
+    session_expiry_s: number;
+    queued: number;
+    in_flight: number;
+    dropped: number;
+    subscriptions: { filter: string; qos: number }[];
+  }[];
+  total: number;
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/mqtt-listeners */
+export type GetMqttListenersAnswer = MqttListenerList;
+
+/* GET /api/v1/mqtt-listeners/{id} */
+export type GetMqttListenersIdAnswer = MqttListener;
+
+/* GET /api/v1/mqtt-listeners/{id}/attachments */
+export interface GetMqttListenersIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
+/* GET /api/v1/mqtt-listeners/{id}/history */
+export interface GetMqttListenersIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/mqtt-listeners/{id}/history/{rev} */
+export type GetMqttListenersIdHistoryRevAnswer = MqttListener;
+
+/* GET /api/v1/mqtt-listeners/{id}/transitions */
+export interface GetMqttListenersIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/mqtt-listeners/{id}/where-used */
+export interface GetMqttListenersIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/mqtt/status */
+export interface GetMqttStatusAnswer {
+  listeners: {
+    id: string;
+    code: string;
+    enabled: boolean;
+    address: string;
+    port: number;
+    tls: boolean;
+    connections: number;
+    accepted: number;
+    refused: number;
+    problem: string;
+  }[];
+  connections: number;
+  sessions: number;
+  subscriptions: number;
+  retained: number;
+  retained_bytes: number;
+  received: number;
+  sent: number;
+  dropped: number;
+  denied: number;
+  refused: number;
+  expired: number;
+  ingested: number;
+  ingested_slowly: number;
+  samples: number;
+  commits: number;
+  commits_failed: number;
+  login_failed: number;
+}
+
 /* GET /api/v1/notices */
 export interface GetNoticesAnswer {
   items: {
@@ -3464,6 +3641,9 @@ export interface GetPushDevicesIdLatestAnswer {
   samples: number;
   unknown: number;
   rejected: number;
+  refused: number;
+  refused_at: string | null;
+  problem: string;
   items: { key: string; point: string | null; value: string; t: string | null; count: number; problem: string }[];
   attributes: { key: string; value: unknown; at: string }[];
 }
@@ -4346,6 +4526,12 @@ export type PatchMessageChannelsIdAnswer = MessageChannel;
 
 /* PATCH /api/v1/message-channels/{id} */
 export type PatchMessageChannelsIdBody = MessageChannelPatch;
+
+/* PATCH /api/v1/mqtt-listeners/{id} */
+export type PatchMqttListenersIdAnswer = MqttListener;
+
+/* PATCH /api/v1/mqtt-listeners/{id} */
+export type PatchMqttListenersIdBody = MqttListenerPatch;
 
 /* PATCH /api/v1/oidc-providers/{id} */
 export type PatchOidcProvidersIdAnswer = OidcProvider;
@@ -6510,6 +6696,117 @@ export interface PostMessageChannelsImportRunBody {
   tz?: number;
 }
 
+/* POST /api/v1/mqtt-listeners */
+export type PostMqttListenersAnswer = MqttListener;
+
+/* POST /api/v1/mqtt-listeners */
+export type PostMqttListenersBody = MqttListenerInput;
+
+/* POST /api/v1/mqtt-listeners:bulk */
+export type PostMqttListenersBulkAnswer = Report;
+
+/* POST /api/v1/mqtt-listeners:bulk */
+export interface PostMqttListenersBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/mqtt-listeners/{id}/attachments */
+export interface PostMqttListenersIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/mqtt-listeners/{id}/attachments */
+export interface PostMqttListenersIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
+/* POST /api/v1/mqtt-listeners/{id}:copy */
+export type PostMqttListenersIdCopyAnswer = MqttListener;
+
+/* POST /api/v1/mqtt-listeners/{id}:copy */
+export interface PostMqttListenersIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/mqtt-listeners/{id}:restore */
+export type PostMqttListenersIdRestoreAnswer = MqttListener;
+
+/* POST /api/v1/mqtt-listeners/{id}:rollback */
+export type PostMqttListenersIdRollbackAnswer = MqttListener;
+
+/* POST /api/v1/mqtt-listeners/{id}:rollback */
+export interface PostMqttListenersIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/mqtt-listeners/{id}:transition */
+export type PostMqttListenersIdTransitionAnswer = MqttListener;
+
+/* POST /api/v1/mqtt-listeners/{id}:transition */
+export interface PostMqttListenersIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/mqtt-listeners:import */
+export type PostMqttListenersImportAnswer = Report;
+
+/* POST /api/v1/mqtt-listeners:import-preview */
+export interface PostMqttListenersImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/mqtt-listeners:import-preview */
+export interface PostMqttListenersImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/mqtt-listeners:import-run */
+export interface PostMqttListenersImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/mqtt-listeners:import-run */
+export interface PostMqttListenersImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
 /* POST /api/v1/notices:read */
 export interface PostNoticesReadAnswer {
   unread: number;
@@ -8541,6 +8838,12 @@ export type PutMessageChannelsIdAnswer = MessageChannel;
 
 /* PUT /api/v1/message-channels/{id} */
 export type PutMessageChannelsIdBody = MessageChannelInput;
+
+/* PUT /api/v1/mqtt-listeners/{id} */
+export type PutMqttListenersIdAnswer = MqttListener;
+
+/* PUT /api/v1/mqtt-listeners/{id} */
+export type PutMqttListenersIdBody = MqttListenerInput;
 
 /* PUT /api/v1/oidc-providers/{id} */
 export type PutOidcProvidersIdAnswer = OidcProvider;

@@ -42,7 +42,7 @@ export type Query = Record<string, string | number | boolean | null | undefined>
 export interface CallOptions {
   query?: Query;
   body?: unknown;
-  text?: string;          /* a body of another type than JSON */
+  text?: string | Blob;   /* a body of another type than JSON */
   contentType?: string;
   ifMatch?: number;
   signal?: AbortSignal;

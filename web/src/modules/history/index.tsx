@@ -4,6 +4,7 @@ import { lazy } from 'react';
 import { lazyPage } from '@/app/lazyPage';
 import type { WebModule } from '@/app/module';
 
+const BlobsTab = lazy(async () => ({ default: (await import('./blobs/BlobsTab')).BlobsTab }));
 const FilterAdvisor = lazy(async () => ({ default: (await import('./advisor/FilterAdvisor')).FilterAdvisor }));
 const RetentionPreview = lazy(async () => ({ default: (await import('./storage/RetentionPreview')).RetentionPreview }));
 
@@ -22,6 +23,7 @@ export const history: WebModule = {
   ],
   open: { trend: (id) => `/trends?trend=${encodeURIComponent(id)}` },
   tabs: [
+    { kind: 'point', key: 'blobs', title: 'blobs.tab', component: BlobsTab },
     { kind: 'point', key: 'advice', title: 'advice.tab', component: FilterAdvisor },
     { kind: 'archive_class', key: 'preview', title: 'storage.previewTab', component: RetentionPreview },
   ],
