@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "tsdb/head_int.h"
 
-#define ADD_SLICE 1024 /* samples added under one hold of the lock */
+#define ADD_SLICE 256 /* samples added under one hold of the lock */
 
 struct head *head_new(uint64_t number)
 {
@@ -246,7 +246,7 @@ static bool put_own(struct head *h, struct slot *s, const struct sample *in)
     struct lane *l = &s->lane;
     bool replaced;
     if (!l->own && !leave_rows(h, s)) return false;
-    if (l->n == CHUNK) {
+    if (lane_full(l, head_scarce(h))) {
         uint8_t passes = (uint8_t)(l->n - lane_find(l, in->time_us));
         if (passes > l->moved) l->moved = passes;
         if (!close_own(h, s, lane_ready(l))) return false;
@@ -299,8 +299,8 @@ static bool add_misfit(struct head *h, struct slot *s, const struct sample *in, 
 static bool return_to_rows(struct head *h, struct slot *s)
 {
     struct lane *l = &s->lane;
-    if (l->n < CHUNK || l->moved) return true;
-    if (!close_own(h, s, CHUNK)) return false;
+    if (l->moved || !lane_full(l, head_scarce(h))) return true;
+    if (!close_own(h, s, l->n)) return false;
     lane_disown(l, &h->counts.bytes);
     return true;
 }

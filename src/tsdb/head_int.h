@@ -116,6 +116,9 @@ bool lane_replace(struct lane *l, uint8_t at, const struct sample *in, size_t *b
 /* Close the first k of the open chunk; `last` is the time of the last of them. An own lane's may have got rows of the
  * group l->which (else NULL), which the chunk then keeps instead of their times. */
 bool lane_close(struct lane *l, uint8_t k, int64_t last, const uint32_t *rows, size_t *bytes);
+/* It is time to close some of an own lane's open chunk before another sample: it has no more room, or half of it is
+ * used, no more is needed, and memory is `scarce`. */
+bool lane_full(const struct lane *l, bool scarce);
 /* How many of an own lane's open chunk to close: all when they came in order, else some stay for what comes late. */
 uint8_t lane_ready(const struct lane *l);
 
@@ -129,6 +132,13 @@ struct columns {
 bool chunk_decode(const struct chunk *c, struct columns *out);
 bool times_decode_rows(const struct times *x, int64_t out[CHUNK]);
 size_t chunk_size(const struct chunk *c);
+
+/* With many points the open chunks are most of what is in memory. */
+#define SCARCE ((size_t)24 << 20)
+static inline bool head_scarce(const struct head *h)
+{
+    return h->counts.bytes > SCARCE;
+}
 
 /* ---- head_late.c ---- */
 /* h->lock held; it is let go of for moments, in which readers see all that was late so far. */

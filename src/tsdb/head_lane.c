@@ -146,11 +146,18 @@ uint8_t lane_ready(const struct lane *l)
     return l->moved == 0 ? l->n : l->n > keep ? (uint8_t)(l->n - keep) : 1;
 }
 
+bool lane_full(const struct lane *l, bool scarce)
+{
+    if (l->n == CHUNK) return true;
+    return scarce && l->n == CHUNK / 2 && l->n == l->room && lane_ready(l) >= l->n / 2;
+}
+
 /* ---- the open chunk ---- */
 static bool open_room(struct lane *l, size_t *bytes)
 {
     if (l->n < l->room) return true;
-    uint8_t room = l->room ? (uint8_t)(l->room * 4) : 4;
+    uint8_t room = l->room == 0 ? 4 : l->own && l->room > 4 ? (uint8_t)(l->room * 2) : (uint8_t)(l->room * 4);
+    if (room > CHUNK) room = CHUNK;
     uint64_t *v = mem_realloc(l->v, room * sizeof *v);
     if (!v) return false;
     *bytes += (l->v ? 0 : 16);

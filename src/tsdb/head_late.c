@@ -159,7 +159,7 @@ bool late_put(struct head *h, struct slot *s, const struct sample *in)
     bool replaced;
     if (!s->late && !(s->late = late_new(h))) return false;
     struct lane *l = &s->late->lane;
-    if (l->n == CHUNK && !make_room(h, s->late, in->time_us)) return false;
+    if (lane_full(l, head_scarce(h)) && !make_room(h, s->late, in->time_us)) return false;
     if (!lane_insert(l, in, &h->counts.bytes, &replaced)) return false;
     h->counts.rewritten += replaced;
     return true;

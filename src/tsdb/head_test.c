@@ -2,7 +2,7 @@
  * of a group that drift apart, late singles, old stretches in any order, rewrites), snapshots at any moment, and
  * memory that runs out anywhere. */
 #include "base/mem.h"
-#include "tsdb/head.h"
+#include "tsdb/head_int.h"
 #include "tsdb/test_model.h"
 
 struct bed {
@@ -10,7 +10,7 @@ struct bed {
     struct model m;
     struct codec *codec;
     uint64_t dropped, faults; /* by the last look; of all */
-    size_t most;              /* sources at once */
+    size_t most, other;       /* sources at once; bytes that the head is told it uses for other points */
     int64_t now;
 };
 
@@ -90,6 +90,7 @@ static void check_all(struct bed *b)
     head_counts(b->h, &c);
     CHECK_INT(c.samples, distinct + dropped + c.rewritten);
     CHECK(c.late <= c.samples);
+    CHECK(c.bytes - b->other < c.samples * 64 + (1 << 20));
 }
 
 /* ---- ways to come ---- */
@@ -176,11 +177,12 @@ static size_t any_way(struct bed *b, uint32_t i, struct sample *out)
 }
 
 /* fail: now and then the k-th allocation does not succeed, k below it. */
-static void run_way(arrive_fn *way, uint64_t seed, uint32_t steps, uint64_t fail)
+static void run_among(arrive_fn *way, uint64_t seed, uint32_t steps, uint64_t fail, size_t other)
 {
     static struct sample batch[1024];
     struct bed b;
     bed_open(&b, seed);
+    b.h->counts.bytes = b.other = other;
     for (uint32_t i = 0; i < steps; i++) {
         size_t n = way(&b, i, batch);
         if (fail) mem_fail_at(1 + rnd(&b.m, fail), false);
@@ -191,6 +193,11 @@ static void run_way(arrive_fn *way, uint64_t seed, uint32_t steps, uint64_t fail
     CHECK(!fail || b.faults > steps / 20);
     CHECK(way != all_over || b.most > 3);
     bed_close(&b);
+}
+
+static void run_way(arrive_fn *way, uint64_t seed, uint32_t steps, uint64_t fail)
+{
+    run_among(way, seed, steps, fail, 0);
 }
 
 TEST(feeders_that_lag)
@@ -219,6 +226,16 @@ TEST(late_in_many_runs)
 TEST(any_way_at_all)
 {
     for (uint64_t seed = 20; seed < 26; seed++) run_way(any_way, seed, 400, 0);
+}
+
+/* As among very many other points: open chunks are kept short. */
+TEST(any_way_when_memory_is_scarce)
+{
+    for (uint64_t seed = 50; seed < 53; seed++) {
+        run_among(any_way, seed, 400, 0, SCARCE);
+        run_among(lag_of_4, seed, 300, 0, SCARCE);
+        run_among(lag_of_400, seed, 900, 0, SCARCE);
+    }
 }
 
 TEST(memory_runs_out_anywhere)
