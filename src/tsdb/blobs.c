@@ -317,7 +317,8 @@ int db_blob_put(struct ts_store *st, uint32_t point, int64_t time_us, const char
 static int read_head(struct fs_file *f, const struct blob_info *i, int64_t at, struct blob_rec *ret)
 {
     uint8_t head[BLOB_HEAD_MAX];
-    if (at < BLOB_FILE_HEAD || at >= i->end) return ERR_CORRUPT; /* the file is there, and was longer */
+    /* behind the end: of a file that went on after the backup that this store comes from */
+    if (at < BLOB_FILE_HEAD || at >= i->end) return ERR_NOT_FOUND;
     int64_t left = i->end - at, got = fs_pread(f, head, left < BLOB_HEAD_MAX ? (size_t)left : BLOB_HEAD_MAX, at);
     if (got < 0) return (int)got;
     int rc = blob_rec_decode(i, at, head, (size_t)got, ret);

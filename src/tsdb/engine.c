@@ -184,6 +184,7 @@ static int db_open(struct tsdb *db, const struct tsdb_config *cfg, struct error 
     if (!rc) rc = strings_open(db->fs, &db->strings, &broken);
     db->stats.damaged_blocks += broken;
     if (broken) damage_file(db, "ts/strings");
+    if (!rc && cfg->replay_until_us) strings_beyond(db->strings, db->string_max);
     if (!rc) rc = blobs_open(db, e);
     if (!rc && !cfg->no_thread) rc = worker_start(db);
     return rc;

@@ -69,6 +69,7 @@ struct tsdb {
 
     struct strings *strings;
     struct blobs *blobs;
+    uint64_t string_max; /* greatest id of a text in the logs that were replayed */
     struct keep keep;
     bool no_rollups;
     uint32_t roll_min;

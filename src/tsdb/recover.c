@@ -129,7 +129,10 @@ static int into_head(void *ctx, const struct wal_op *op)
     in->at++;
     if (in->until_us && op->wall_us > in->until_us) return 0;
     if (op->remove) return take_removal(in, op->remove);
-    for (size_t i = 0; i < op->n; i++) db_seen(in->db, op->s[i].time_us);
+    for (size_t i = 0; i < op->n; i++) {
+        db_seen(in->db, op->s[i].time_us);
+        if (op->s[i].type == SAMPLE_STRING && op->s[i].v.u > in->db->string_max) in->db->string_max = op->s[i].v.u;
+    }
     if (!in->second) return head_add(in->head, op->s, op->n, &done);
     for (size_t i = 0; i < op->n; i++) {
         int rc = removed_later(in, &op->s[i]) ? 0 : head_add(in->head, &op->s[i], 1, &done);

@@ -213,6 +213,20 @@ static int put_locked(struct strings *st, struct str s, uint64_t *ret_id)
     return 0;
 }
 
+/* A record with the next id makes it last; without (the disk fails) it holds as long as the store is open. */
+void strings_beyond(struct strings *st, uint64_t id)
+{
+    char text[64];
+    uint64_t got;
+    pthread_rwlock_wrlock(&st->lock);
+    if (id >= st->next_id && id - st->next_id < UINT32_MAX) {
+        st->next_id = id + 1;
+        snprintf(text, sizeof text, "(texts up to %llu are not known here)", (unsigned long long)id);
+        (void)!put_locked(st, str_of(text), &got);
+    }
+    pthread_rwlock_unlock(&st->lock);
+}
+
 int strings_put(struct strings *st, struct str s, uint64_t *ret_id)
 {
     if (s.n > STRING_MAX) return ERR_TOO_LARGE;
