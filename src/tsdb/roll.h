@@ -5,8 +5,8 @@
  * neighbouring blocks do, so that queries take cells like blocks. Thirds of a day and not days, because the days of
  * time zones at whole eight hours (China's) and the shifts of a plant are made of them; days, weeks and months of
  * UTC are anyway. Halves of hours, because at half hours the days of India, Iran or South Australia begin. A cell is
- * kept where it stands for ROLL_MIN samples: reading fewer is no work, and so rollups add
- * no more than a few per cent (at 1 Hz an hour of 3,600 samples has one cell of some 20 bytes).
+ * kept where it stands for ROLL_MIN samples: reading fewer is no work, and so rollups add no more than a few per cent
+ * (at 1 Hz an hour of 3,600 samples has three cells of some 16 bytes, 6 per cent of what its samples take).
  *
  * Cells stand in files of their own (roll_file.h), each written once by a step (roll_step.c). A step takes segments
  * that were not rolled, computes the cells that they touch from all segments together, and says up to which sequence

@@ -29,7 +29,7 @@ struct tsdb_config {
     size_t npoints;
     struct fs *places[TS_PLACES]; /* [TS_WARM], [TS_COLD]: where old segments move (files under "ts/" there); may be NULL */
     int64_t replay_until_us; /* log records written later are left out (point-in-time restore); 0: none */
-    uint32_t roll_min;       /* samples from which a rollup cell is kept; 0: 1024 */
+    uint32_t roll_min;       /* samples from which a rollup cell is kept; 0: 256 */
     bool no_rollups; /* no hourly and daily rollups are made (tests of the raw path) */
     bool no_thread; /* no background thread: work is done inside append and tsdb_seal */
 };
