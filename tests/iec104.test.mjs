@@ -172,15 +172,17 @@ test('what went over the wire is right by tshark, both ways', async () => {
 });
 
 test('more than k are never in flight when the station acknowledges nothing', async () => {
-  const before = station.accepted;
+  const before = station.accepted, asked = station.asked.length;
   await api.call('PATCH', '/channels/RTU', { spec: { driver: 'iec104', options: { host: '127.0.0.1', port: station.port, k: 2, reconnect_min: '50ms', reconnect_max: '200ms' } } });
-  await until(async () => station.accepted > before && station.asked.filter((a) => a.type === 100).length && station.links.size === 1 && (await one('T.CA2')).q === 'good', 'the new connection');
-  await until(() => [...station.links].every((l) => l.vr === l.told), 'its interrogations');
+  const isNew = () => station.accepted > before && station.links.size === 1 && station.asked.slice(asked).filter((a) => a.type === 100).length === 2;
+  await until(() => isNew() && [...station.links][0].queue.length === 0, 'the new connection and its interrogations');
+  await until(async () => (await api.get('/channels:status')).items[0].state === 'up', 'up');
   for (const link of station.links) link.ackToPeer = false, (link.maxInFlight = 0);
   station.answer = () => null; // and confirms nothing
   const tries = [];
   for (const code of ['C.SC', 'C.DC', 'C.SE', 'C.SB']) tries.push(write(code, 1).catch(() => {}));
-  await sleep(500);
+  await until(() => [...station.links].some((l) => l.maxInFlight === 2), 'two commands on their way');
+  await sleep(300);
   equal([...station.links].map((l) => l.maxInFlight), [2], 'in flight');
   station.drop(); // in the middle of commands
   const outcomes = (await Promise.all(tries)).map((r) => r?.outcome);
