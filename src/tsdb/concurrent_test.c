@@ -66,10 +66,39 @@ static void read_once(struct shared *sh, uint32_t point)
     atomic_fetch_add(&sh->queries, 1);
 }
 
+/* Of many points, so that two threads work at it; those above POINTS have no samples. */
+#define WIDE 4200
+struct counting {
+    uint64_t want;
+    int wrong;
+};
+
+static int judge_count(void *ctx, size_t i, const struct ts_summary *s)
+{
+    struct counting *c = ctx;
+    c->wrong += s->count != (i < POINTS ? c->want : 0);
+    return 0;
+}
+
+static void read_all(struct shared *sh)
+{
+    uint32_t points[WIDE];
+    bool step[WIDE] = {0};
+    struct error e;
+    int64_t acked = atomic_load(&sh->acked);
+    struct counting c = {.want = (uint64_t)((acked - T0) / STEP + 1)};
+    for (uint32_t i = 0; i < WIDE; i++) points[i] = i + 1;
+    if (sh->st->ops->summaries(sh->st, points, step, WIDE, T0, acked + 1, judge_count, &c, &e)) c.wrong++;
+    atomic_fetch_add(&sh->faults, c.wrong);
+}
+
 static void *reader(void *arg)
 {
     struct shared *sh = arg;
-    for (uint32_t i = 0; !atomic_load(&sh->stop); i++) read_once(sh, 1 + i * 7 % POINTS);
+    for (uint32_t i = 0; !atomic_load(&sh->stop); i++) {
+        read_once(sh, 1 + i * 7 % POINTS);
+        if (i % 8 == 3) read_all(sh);
+    }
     return NULL;
 }
 
