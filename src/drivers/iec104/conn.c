@@ -418,6 +418,7 @@ static void set_link(struct st_config *c, const struct options *o)
                                           .t1_ms = (uint32_t)opt_ms(o, "t1", 15000),
                                           .t2_ms = (uint32_t)opt_ms(o, "t2", 10000),
                                           .t3_ms = (uint32_t)opt_ms(o, "t3", 20000)};
+    if (c->link.t2_ms > c->link.t1_ms / 3 * 2) c->link.t2_ms = c->link.t1_ms / 3 * 2; /* the peer has a t1, too */
     c->connect_ms = (uint32_t)opt_ms(o, "t0", 30000);
     c->answer_ms = (uint32_t)opt_ms(o, "answer_timeout", 10000);
     c->term_ms = (uint32_t)opt_ms(o, "termination_timeout", 60000);
