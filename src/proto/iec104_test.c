@@ -380,6 +380,9 @@ TEST(frames_in_words)
     CHECK_Z(words("68 0E 00 00 00 00 2D 01 47 00 01 00 01 60 00 81", false),
             "I(0,0) C_SC_NA_1 single command, activation confirmed, negative, CA 1: 24577 = on select");
     CHECK_Z(words("68 0E 00", false), "part of a frame: 3 bytes");
+    /* the beginning of a long one */
+    CHECK_Z(words("68 FD 02 00 04 00 0D A0 14 00 01 00 01 40 00 00 00 80 3F 00 00 00 00", false),
+            "I(1,2) M_ME_NC_1 float value, general interrogation, CA 1, 32 objects: 16385 = 1, …");
     CHECK(strstr(words("68 0E 00 00 00 00 78 01 0D 00 01 00 00 00 00 14", false), "type 120"));
     char cut[30];
     uint8_t p[300];

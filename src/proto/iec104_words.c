@@ -146,24 +146,35 @@ void iec104_value_words(const struct iec104_type *t, const struct iec104_object 
 
 /* ---- frames ---- */
 
+/* How many objects are whole in what we have of them. */
+static unsigned whole_objects(const struct iec104_asdu *a)
+{
+    size_t size = iec104_element_size(a->type), n = a->objects_n;
+    size_t k = a->sequence ? (n < 3 ? 0 : size ? (n - 3) / size : 1) : n / (3 + size);
+    return k < a->count ? (unsigned)k : a->count;
+}
+
 static void objects(struct words *w, const struct iec104_asdu *a)
 {
-    for (unsigned k = 0; k < a->count && k < OBJECTS_SHOWN; k++) {
+    unsigned show = whole_objects(a);
+    if (show > OBJECTS_SHOWN) show = OBJECTS_SHOWN;
+    for (unsigned k = 0; k < show; k++) {
         struct iec104_object o = iec104_object(a, k);
         add(w, "%s%u", k ? ", " : ": ", o.ioa);
         if (a->type->form != IEC104_NOTHING) add(w, " = ");
         value(w, a->type, &o);
         stamp(w, &o.time);
     }
-    if (a->count > OBJECTS_SHOWN) add(w, ", …");
+    if (a->count > show) add(w, ", …");
 }
 
-static void asdu(struct words *w, const uint8_t *p, size_t n)
+/* cut: the rest of it was not kept. */
+static void asdu(struct words *w, const uint8_t *p, size_t n, bool cut)
 {
-    struct iec104_asdu a;
+    struct iec104_asdu a = {0};
     struct error e;
     int rc = iec104_asdu_decode(p, n, &a, &e);
-    if (rc == ERR_PROTOCOL) {
+    if (rc == ERR_PROTOCOL && !(cut && a.type && a.count)) {
         add(w, " %s", pick(w, e.text, e.text_zh));
         return;
     }
@@ -185,6 +196,13 @@ static void function(struct words *w, unsigned f)
     add(w, "U %s %s", what, pick(w, con ? "con" : "act", con ? "确认" : "激活"));
 }
 
+/* An I frame of which the beginning was kept. */
+static void long_frame(struct words *w, const uint8_t *p, size_t n)
+{
+    add(w, "I(%u,%u)", (unsigned)(p[2] | p[3] << 8) >> 1, (unsigned)(p[4] | p[5] << 8) >> 1);
+    asdu(w, p + 6, n - 6, true);
+}
+
 void iec104_words(const uint8_t *p, size_t n, bool zh, char *out, size_t cap)
 {
     struct words w = {out, 0, cap, zh};
@@ -194,6 +212,8 @@ void iec104_words(const uint8_t *p, size_t n, bool zh, char *out, size_t cap)
     int rc = iec104_apdu_next(p, n, &f, &e);
     if (rc < 0)
         add(&w, "%s", pick(&w, e.text, e.text_zh));
+    else if (rc == 0 && n >= 12 && (p[2] & 1) == 0)
+        long_frame(&w, p, n);
     else if (rc == 0)
         say(&w, "part of a frame: %zu bytes", "不完整的帧：%zu 字节", n);
     else if (f.format == IEC104_U)
@@ -202,6 +222,6 @@ void iec104_words(const uint8_t *p, size_t n, bool zh, char *out, size_t cap)
         add(&w, "S(%u)", f.nr);
     else
         add(&w, "I(%u,%u)", f.ns, f.nr);
-    if (rc > 0 && f.format == IEC104_I) asdu(&w, f.asdu, f.asdu_n);
+    if (rc > 0 && f.format == IEC104_I) asdu(&w, f.asdu, f.asdu_n, false);
     end(&w);
 }
