@@ -18,8 +18,8 @@
 #define GATHER_ACKS (1u << 18)
 #define GATHER_BYTES (64u << 20)
 #define GATHER_NS 2000000u
-#define MANY 64 /* messages in a batch */
-#define WORKERS 2
+#define MANY 64   /* messages in a batch */
+#define WORKERS 8 /* they wait for one fsync together */
 #define WORK_QUEUE 20000
 #define ARENA_MAX (64u << 20)
 

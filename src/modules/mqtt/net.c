@@ -740,6 +740,7 @@ static void on_tick(uv_timer_t *t)
     struct net *n = t->data;
     struct mqtt *m = n->m;
     uint64_t now = clock_mono_ns(m->node->clock);
+    if (n->closing) return; /* nothing is kept any more */
     mqtt_now(m);
     mq_tick(m->broker);
     mqtt_login_sweep(m, links_of(n));
