@@ -362,7 +362,7 @@ const ROUTES = ['/', '/trends', `/trends?points=${PENS.join(',')}&from=now-5m&to
   '/alarms', '/alarms?view=history', '/notices', '/r/push-devices', '/r/provision-profiles', '/r/message-channels', '/r/subscriptions', '/system/deliveries', '/system/orgs', '/r/groups', '/system/roles', '/system/jobs', '/r/schedules',
   '/system/settings', '/system/attachments', '/system/about', '/r/users/admin?tab=access', '/r/users/admin?tab=account', '/no/such/page',
   '/history', `/history?points=${PENS.join(',')}&from=now-10m&to=now&interval=1m`, `/history?mode=calc&expr=${encodeURIComponent(`'${PENS[0]}' / 2`)}&from=now-10m&to=now&interval=1m`, '/storage', '/storage?tab=usage', '/storage?tab=engines', '/storage?tab=damage',
-  '/r/archive-classes/standard?tab=preview', `/r/points/${PENS[0]}?tab=advice`, '/r/ts-engines', '/r/ts-engines/new', '/r/line-mappings', '/backups', '/r/backup-plans', '/r/backup-plans/new',
+  '/r/archive-classes/standard?tab=preview', `/r/points/${PENS[0]}?tab=advice`, '/r/ts-engines', '/r/ts-engines/new', '/r/line-mappings', '/mqtt-clients', '/r/mqtt-listeners', '/r/mqtt-listeners/default', `/r/points/${PENS[0]}?tab=blobs`, '/backups', '/r/backup-plans', '/r/backup-plans/new',
 ];
 const nameOf = (path) => (path === '/' ? 'overview' : path.replace(/\?.*/, '-open').replace(/[^\w-]+/g, '-').replace(/^-/, ''));
 

@@ -6,11 +6,12 @@ import { core } from '@/modules/core';
 import { collect } from '@/modules/collect';
 import { history } from '@/modules/history';
 import { live } from '@/modules/live';
+import { mqtt } from '@/modules/mqtt';
 import { notice } from '@/modules/notice';
 import { push } from '@/modules/push';
 import type { MenuEntry, WebModule } from './module';
 
-export const modules: WebModule[] = [live, alarms, history, collect, push, notice, backup, core];
+export const modules: WebModule[] = [live, alarms, history, collect, push, mqtt, notice, backup, core];
 
 export const menuEntries: MenuEntry[] = modules.flatMap((m) => m.menu).sort((a, b) => a.order - b.order);
 
