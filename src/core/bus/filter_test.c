@@ -302,3 +302,17 @@ TEST(two_deadbands_are_needed)
     CHECK_DBL(worst(r, r->raw, r->nraw, false, 1), 1.999, 0.002);
     mem_free(r);
 }
+
+TEST(every_blob_is_stored)
+{
+    struct point_filter f = {0};
+    struct bus_point cfg = {.deadband = 5, .min_interval_us = 1000000, .door = 5};
+    struct sample out[FILTER_OUT];
+    for (int64_t t = 1; t <= 20; t++) { /* far within the least interval; also the same one again */
+        struct sample s = {.time_us = t, .point = 5, .type = SAMPLE_BLOB, .v.u = 7 + (uint64_t)t / 2};
+        CHECK_INT(filter_put(&f, &cfg, &s, out), 1);
+        CHECK(out[0].time_us == t && out[0].v.u == s.v.u);
+    }
+    struct sample n = at(30, 1);
+    CHECK_INT(filter_put(&f, &cfg, &n, out), 0); /* a number is held back as ever */
+}
