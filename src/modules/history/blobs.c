@@ -362,7 +362,8 @@ static const struct api_route routes[] = {
             .summary_en = "The bytes of a value; a waveform also as JSON, CSV or outline",
             .summary_zh = "读取数据块内容；波形可取 JSON、CSV 或轮廓",
             .params = "format:string:json or csv, of a waveform;px:integer:Outline of this width, of a waveform;"
-                      "from:number:Seconds into the waveform;to:number:Seconds into the waveform"),
+                      "from:number:Seconds into the waveform;to:number:Seconds into the waveform",
+            .answer_schema = "bytes"),
     API_GET("/api/v1/points/{id}/blobs/{t}/spectrum", "point", AUDIT_NONE, waveform_spectrum_get,
             .summary_en = "Amplitude spectrum of a waveform", .summary_zh = "波形的幅值谱",
             .params = "full:boolean:All lines, not the peaks of 8192",
