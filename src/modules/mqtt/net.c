@@ -16,6 +16,7 @@
 #define LINGER_NS 3000000000ull
 #define STUCK_NS 30000000000ull /* a reader that takes nothing for so long is dropped */
 #define RETRY_NS 10000000000ull /* an address that is in use is tried again */
+#define UNREAD_MAX (512u << 10) /* answers that a connection does not read; then nothing more is taken from it */
 #define PENDING_MAX 4000        /* acknowledgements a connection may have under way before it is held back */
 #define WS_QUEUED_MAX (4u << 20)
 #define BACKLOG 1024
@@ -145,6 +146,7 @@ static void on_written(uv_write_t *req, int status)
     }
     mqtt_now(c->m);
     flush(c);
+    if (c->held && !c->closing) mqtt_net_release(c->m);
 }
 
 static int write_rest(struct conn *c, struct buf *b, size_t done)
@@ -340,7 +342,8 @@ static void hold(struct conn *c)
 
 static bool too_much(const struct conn *c)
 {
-    return c->link.pending >= PENDING_MAX || mqtt_ingest_full(c->m->ingest);
+    bool unread = c->link.out.n > UNREAD_MAX && c->writing;
+    return unread || c->link.pending >= PENDING_MAX || mqtt_ingest_full(c->m->ingest);
 }
 
 /* What is left of the bytes waits in c->in. */
