@@ -1,6 +1,6 @@
 // mqtt.mjs BINARY LOAD [messages] [rounds] - see bench/mqtt.sh. Reads back what it stored before it reports.
 import { execFile, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,15 +56,15 @@ await run(['publish', ...common(port), '-n', String(connections * 20), '-u', use
 
 // ---- mosquitto ----
 const peer = existsSync('/usr/sbin/mosquitto');
-let mosquitto, mport;
-if (peer) {
-  mport = await freePort();
-  const conf = join(dir, 'mosquitto.conf');
-  writeFileSync(conf, `listener ${mport} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0\npersistence false\n`);
-  mosquitto = spawn('/usr/sbin/mosquitto', ['-c', conf], { stdio: 'ignore' });
-  children.push(mosquitto);
+async function startPeer() {
+  const at = await freePort(), conf = join(dir, `mosquitto-${at}.conf`);
+  writeFileSync(conf, `listener ${at} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0\npersistence false\n`);
+  const child = spawn('/usr/sbin/mosquitto', ['-c', conf], { stdio: 'ignore' });
+  children.push(child);
   await sleep(500);
+  return { pid: child.pid, port: at };
 }
+const mosquitto = peer ? await startPeer() : null;
 async function measure(pid, p, more) {
   const before = usage(pid).cpu;
   const r = await run(['publish', ...common(p), '-n', String(messages), ...more]);
@@ -82,7 +82,7 @@ for (let i = 0; i < rounds; i++) {
   say('bornite, stored in history', a);
   sent = messages / connections;
   if (!peer) continue;
-  const b = await measure(mosquitto.pid, mport, ['-s', '']);
+  const b = await measure(mosquitto.pid, mosquitto.port, ['-s', '']);
   say(`mosquitto ${version}, one subscriber`, b);
   if (b.received < b.acked) console.log(`    its subscriber got ${b.received}`);
   ratios.push(a.per / b.per);
@@ -115,11 +115,11 @@ async function idle(pid, p, more) {
   await new Promise((r) => c.on('exit', r));
   return { mb: after - before, each: ((after - before) * 1024) / n };
 }
-if (process.env.THREADS) { for (const t of readdirSync(`/proc/${serve.pid}/task`)) { const f = readFileSync(`/proc/${serve.pid}/task/${t}/stat`, "utf8"); const g = f.replace(/.*\) /, "").split(" "); if (Number(g[11]) + Number(g[12]) > 10) console.log(f.match(/\((.*)\)/)[1], Number(g[11]) / 100, Number(g[12]) / 100); } }
 const a = await idle(serve.pid, port, ['-u', users]);
 console.log(`${n.toLocaleString('en')} idle connections: bornite +${a.mb.toFixed(1)} MB RSS, ${a.each.toFixed(2)} KiB each (goal 20 MB)`);
 if (peer) {
-  const b = await idle(mosquitto.pid, mport, []);
+  const fresh = await startPeer(); // what the load has left behind would hide it
+  const b = await idle(fresh.pid, fresh.port, []);
   console.log(`  mosquitto +${b.mb.toFixed(1)} MB, ${b.each.toFixed(2)} KiB each`);
 }
 done(missing ? 1 : 0);
