@@ -3,11 +3,12 @@
 #include "drivers/iec104/driver.h"
 #include "drivers/hj212/driver.h"
 #include "drivers/modbus/driver.h"
+#include "drivers/opcua/driver.h"
 
 extern const struct module history_module, collect_module, live_module, alarms_module, notice_module, push_module,
     backup_module, mqtt_module;
 
-const struct driver *const app_drivers[] = {&modbus_driver, &iec104_driver, &hj212_driver, NULL};
+const struct driver *const app_drivers[] = {&modbus_driver, &iec104_driver, &hj212_driver, &opcua_driver, NULL};
 
 /* A module whose hooks watch another's kinds stands behind it. */
 const struct module *const app_modules[] = {&collect_module, &history_module, &live_module,  &notice_module,

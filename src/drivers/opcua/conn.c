@@ -1,0 +1,673 @@
+/* conn.c - the connection of a channel, requests and answers, and the heart that keeps it going.
+ *
+ *   IDLE -> CONNECTING (TCP) -> OPENING (hello, secure channel, endpoints, session) -> UP -> CLOSING -> IDLE
+ *
+ * The endpoints are asked over a channel without security; where the chosen one has security the socket is closed and a
+ * second one opened (oc_reopen). A lost connection is made again after a back-off, at once only by a job. */
+#include <stdio.h>
+#include "drivers/opcua/opcua_int.h"
+
+#define LASTED_NS (10 * 1000 * NS_MS)
+#define OUT_MAX (64u << 20)
+#define TRACE_MAX (1u << 20)
+
+uint64_t oc_now(const struct oc_channel *ch)
+{
+    return ch->base.host->mono_ns(ch->base.host->ctx);
+}
+
+int64_t oc_utc(const struct oc_channel *ch)
+{
+    return ch->base.host->now_us(ch->base.host->ctx);
+}
+
+int oc_random(void *ctx, void *p, size_t n)
+{
+    (void)ctx;
+    return uv_random(NULL, NULL, p, n, 0, NULL) == 0 ? 0 : ERR_IO;
+}
+
+/* ---- state ---- */
+
+void oc_state(struct oc_channel *ch, enum driver_state s, const struct error *why)
+{
+    const struct driver_host *h = ch->base.host;
+    bool changed = ch->st.state != s;
+    str_to_cstr(str_of(why ? why->text : ""), ch->st.reason, sizeof ch->st.reason);
+    str_to_cstr(str_of(why ? why->text_zh : ""), ch->st.reason_zh, sizeof ch->st.reason_zh);
+    if (!changed) return;
+    ch->st.state = s;
+    ch->st.since_us = h->now_us(h->ctx);
+    if (h->state) h->state(h->ctx, s, why);
+}
+
+void oc_refresh_state(struct oc_channel *ch)
+{
+    if (ch->conn == CONN_UP) oc_state(ch, ch->refused ? DRIVER_DEGRADED : DRIVER_UP, ch->refused ? &ch->refusal : NULL);
+}
+
+static bool has_points(const struct oc_channel *ch)
+{
+    for (size_t i = 0; i < ch->npoints; i++)
+        if (!ch->points[i].config_error) return true;
+    return false;
+}
+
+bool oc_wanted(const struct oc_channel *ch)
+{
+    return ch->njobs || has_points(ch);
+}
+
+/* ---- the timer ---- */
+
+static void on_timer(uv_timer_t *t)
+{
+    struct oc_channel *ch = t->data;
+    ch->wake_ns = 0;
+    oc_pump(ch);
+}
+
+static void wake_at(struct oc_channel *ch, uint64_t ns)
+{
+    if (ch->closing || ns == UINT64_MAX || (ch->wake_ns && ch->wake_ns <= ns)) return;
+    uint64_t now = oc_now(ch);
+    ch->wake_ns = ns > now ? ns : now;
+    uv_update_time(ch->timer.loop);
+    uv_timer_start(&ch->timer, on_timer, ns > now ? (ns - now + NS_MS - 1) / NS_MS : 0, 0);
+}
+
+static void earlier(uint64_t *at, uint64_t other)
+{
+    if (other < *at) *at = other;
+}
+
+static void plan_wake(struct oc_channel *ch, uint64_t now, uint64_t tick)
+{
+    uint64_t at = oc_job_deadline(ch);
+    for (const struct oc_request *r = ch->requests; r && !ch->held; r = r->next)
+        if (r->deadline_ns) earlier(&at, r->deadline_ns);
+    if (ch->conn == CONN_UP && !ch->held) earlier(&at, oc_sub_deadline(ch));
+    if (ch->conn == CONN_UP && !has_points(ch) && ch->linger_ns > now) earlier(&at, ch->linger_ns);
+    if (ch->conn == CONN_OPENING || ch->conn == CONN_UP) earlier(&at, tick);
+    if (ch->held) earlier(&at, now + 5 * NS_MS);
+    if (ch->conn == CONN_IDLE && oc_wanted(ch)) earlier(&at, ch->retry_ns);
+    wake_at(ch, at);
+}
+
+/* ---- requests ---- */
+
+static void fail_requests(struct oc_channel *ch, const struct error *e)
+{
+    struct oc_request *list = TAKE(ch->requests), *r;
+    while ((r = list) != NULL) {
+        list = r->next;
+        r->done(ch, r->arg, NULL, e, false);
+        mem_free(r);
+    }
+}
+
+/* The caller's structure begins with its header. */
+void oc_call(struct oc_channel *ch, unsigned type, void *request, uint32_t timeout_ms, oc_answer *done, void *arg)
+{
+    struct ua_request_header *h = request;
+    struct oc_request *r = mem_calloc(1, sizeof *r);
+    struct error e = {0};
+    uint32_t id = 0;
+    *h = (struct ua_request_header){.authentication_token = ch->token,
+                                    .timestamp = oc_utc(ch),
+                                    .request_handle = (uint32_t)++ch->st.requests,
+                                    .timeout_hint = timeout_ms};
+    int rc = r && ch->ua ? ua_channel_send(ch->ua, type, request, &id) : r ? ERR_CLOSED : ERR_NOMEM;
+    if (rc) {
+        mem_free(r);
+        error_set(&e, rc, "", "the request could not be sent: %s%.0s", "请求无法发送：%.0s%s", error_title(rc),
+                  error_title_zh(rc));
+        done(ch, arg, NULL, &e, true);
+        return;
+    }
+    uint64_t now = oc_now(ch);
+    *r = (struct oc_request){ch->requests, id, ua_response_of(type), now, timeout_ms ? now + timeout_ms * NS_MS : 0,
+                             done,         arg};
+    ch->requests = r;
+    ch->again = true;
+}
+
+static struct oc_request *take_request(struct oc_channel *ch, uint32_t id)
+{
+    for (struct oc_request **p = &ch->requests; *p; p = &(*p)->next) {
+        struct oc_request *r = *p;
+        if (r->id != id) continue;
+        *p = r->next;
+        return r;
+    }
+    return NULL;
+}
+
+static bool ends_session(uint32_t status)
+{
+    static const uint32_t codes[] = {UA_BAD_SESSION_ID_INVALID, UA_BAD_SESSION_CLOSED, UA_BAD_SESSION_NOT_ACTIVATED,
+                                     UA_BAD_SECURE_CHANNEL_ID_INVALID};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (codes[i] == status) return true;
+    return false;
+}
+
+static void answered(struct oc_channel *ch, const struct ua_event *ev)
+{
+    struct oc_request *r = take_request(ch, ev->request_id);
+    struct error e = {0};
+    if (r == NULL) return;
+    const struct ua_response_header *h = ev->value;
+    uint32_t status = ev->status ? ev->status : h ? h->service_result : UA_BAD_DECODING_ERROR;
+    bool right = ev->type == r->type && ev->value && !ev->status;
+    if (!right && ua_good(status)) status = UA_BAD_UNEXPECTED_ERROR;
+    if (r->deadline_ns) {
+        uint32_t rtt = (uint32_t)((oc_now(ch) - r->sent_ns) / 1000);
+        ch->st.rtt_us = ch->st.rtt_us ? ch->st.rtt_us - ch->st.rtt_us / 8 + rtt / 8 : rtt;
+    }
+    if (right && !ua_bad(status)) {
+        ch->st.last_ok_us = oc_utc(ch);
+        r->done(ch, r->arg, ev->value, NULL, false);
+    } else {
+        ch->st.errors++;
+        ch->status = status;
+        if (ua_status_error(status, "the server", &e) == 0) e.code = ERR_PROTOCOL;
+        if (ends_session(status)) oc_lose(ch, &e);
+        r->done(ch, r->arg, NULL, &e, true);
+    }
+    mem_free(r);
+}
+
+static void time_out(struct oc_channel *ch, uint64_t now)
+{
+    struct error e;
+    for (const struct oc_request *r = ch->requests; r && !ch->held; r = r->next) {
+        if (!r->deadline_ns || r->deadline_ns > now) continue;
+        ch->st.timeouts++;
+        error_set(&e, ERR_TIMEOUT, "", "%s:%u does not answer", "%s:%u 没有应答", ch->cfg.host, ch->cfg.port);
+        oc_lose(ch, &e);
+        return;
+    }
+}
+
+/* ---- losing ---- */
+
+static void free_channel(struct oc_channel *ch)
+{
+    driver_closed *closed = ch->closed;
+    void *arg = ch->closed_arg;
+    oc_sub_forget(ch);
+    oc_set_free(ch);
+    oc_session_forget(ch);
+    arena_fini(&ch->session);
+    mem_free(ch->handles);
+    mem_free(ch->batch);
+    mem_free(ch->acks);
+    buf_fini(&ch->rx);
+    arena_fini(&ch->arena);
+    ua_cert_free(ch->cfg.cert);
+    ua_key_free(ch->cfg.key);
+    ua_cert_free(ch->cfg.user_cert);
+    ua_key_free(ch->cfg.user_key);
+    ua_wipe(ch->cfg.password, sizeof ch->cfg.password);
+    mem_free(ch);
+    closed(arg);
+}
+
+static void maybe_free(struct oc_channel *ch)
+{
+    if (ch->closing && !ch->stream_open && !ch->timer_open && !ch->working) free_channel(ch);
+}
+
+static void on_stream_closed(void *arg)
+{
+    struct oc_channel *ch = arg;
+    ch->stream_open = false;
+    ch->conn = CONN_IDLE;
+    ua_channel_free(TAKE(ch->ua));
+    buf_clear(&ch->rx);
+    if (ch->closing)
+        maybe_free(ch);
+    else
+        oc_pump(ch);
+}
+
+static void close_stream(struct oc_channel *ch)
+{
+    if (ch->conn == CONN_IDLE || ch->conn == CONN_CLOSING || ch->conn == CONN_KEY) return;
+    ch->conn = CONN_CLOSING;
+    tls_stream_close(TAKE(ch->stream), on_stream_closed, ch);
+}
+
+static void trace(struct oc_channel *ch, enum driver_dir dir, const uint8_t *p, size_t n, const struct error *e)
+{
+    const struct driver_host *h = ch->base.host;
+    if (h->frame == NULL || (!h->trace && !e)) return;
+    struct driver_frame f = {.time_us = h->now_us(h->ctx), .dir = dir, .bytes = p, .n = n, .error = e};
+    h->frame(h->ctx, &f);
+}
+
+/* Whole chunks of `b`; returns their bytes. */
+static size_t trace_chunks(struct oc_channel *ch, enum driver_dir dir, const uint8_t *p, size_t n)
+{
+    size_t at = 0;
+    while (n - at >= 8) {
+        const uint8_t *c = p + at;
+        size_t size = c[4] | (size_t)c[5] << 8 | (size_t)c[6] << 16 | (size_t)c[7] << 24;
+        if (size < 8 || size > n - at) break;
+        trace(ch, dir, c, size, NULL);
+        at += size;
+    }
+    return at;
+}
+
+static void write_out(struct oc_channel *ch)
+{
+    struct buf *out = ch->ua && ch->stream ? ua_channel_out(ch->ua) : NULL;
+    if (out == NULL || out->n == 0) return;
+    trace_chunks(ch, DRIVER_TX, out->p, out->n);
+    ch->st.bytes_out += out->n;
+    if (tls_stream_write(ch->stream, out->p, out->n) == ERR_LIMIT) {
+        struct error e;
+        error_set(&e, ERR_LIMIT, "", "%s:%u does not take what it is sent", "%s:%u 不接收发送的数据", ch->cfg.host,
+                  ch->cfg.port);
+        oc_lose(ch, &e);
+        return;
+    }
+    buf_clear(out);
+}
+
+static void lost(struct oc_channel *ch, const struct error *why, bool was_up)
+{
+    const struct driver_host *h = ch->base.host;
+    struct error e = *why; /* it may stand in something that changes below */
+    char kv[480];
+    uint64_t now = oc_now(ch);
+    if (was_up && now - ch->up_ns >= LASTED_NS) backoff_reset(&ch->cfg.backoff);
+    ch->retry_ns = now + backoff_next_ms(&ch->cfg.backoff, h->random(h->ctx)) * NS_MS;
+    ch->why = e;
+    ch->connect_now = false;
+    oc_session_forget(ch);
+    oc_sub_forget(ch);
+    oc_state(ch, DRIVER_DOWN, &e);
+    snprintf(kv, sizeof kv, "retry_ms=%llu err=\"%s\"", (unsigned long long)((ch->retry_ns - now) / NS_MS), e.text);
+    h->log(h->ctx, DRIVER_LOG_WARN, "connection lost", kv);
+    oc_sub_lost(ch);
+    fail_requests(ch, &e);
+    oc_job_fail_all(ch, &e);
+}
+
+void oc_lose(struct oc_channel *ch, const struct error *why)
+{
+    bool was_up = ch->conn == CONN_UP;
+    if (ch->closing || (ch->conn != CONN_CONNECTING && ch->conn != CONN_OPENING && !was_up)) return;
+    close_stream(ch);
+    lost(ch, why, was_up);
+}
+
+void oc_reopen(struct oc_channel *ch)
+{
+    struct error e;
+    error_set(&e, ERR_CANCELLED, "", "connecting anew", "正在重新连接");
+    if (ch->ua) ua_channel_close(ch->ua);
+    write_out(ch);
+    ch->connect_now = true;
+    close_stream(ch);
+    fail_requests(ch, &e);
+}
+
+/* Nobody needs the server for now. */
+static void hang_up(struct oc_channel *ch)
+{
+    struct error e;
+    error_set(&e, ERR_CLOSED, "", "the connection was closed", "连接已关闭");
+    if (ch->conn == CONN_UP) oc_session_end(ch);
+    if (ch->ua && ch->conn != CONN_CLOSING) ua_channel_close(ch->ua);
+    if (ch->conn == CONN_UP || ch->conn == CONN_OPENING) write_out(ch);
+    close_stream(ch);
+    oc_session_forget(ch);
+    oc_sub_forget(ch);
+    fail_requests(ch, &e);
+}
+
+/* ---- events ---- */
+
+static void broken(struct oc_channel *ch, const struct ua_event *ev)
+{
+    struct error e, s = {0};
+    uint32_t status = ev->status ? ev->status : UA_BAD_COMMUNICATION_ERROR;
+    ch->st.errors++;
+    if (ua_status_error(status, ev->remote ? "the server closed the connection" : "the connection", &s) == 0)
+        error_set(&s, ERR_CLOSED, "", "the server closed the connection", "服务器关闭了连接");
+    char reason[200];
+    str_to_cstr(ev->text, reason, sizeof reason);
+    error_set(&e, s.code, "", "%s%.0s%s%s", "%.0s%s%s%s", s.text, s.text_zh, reason[0] ? ": " : "", reason);
+    oc_lose(ch, &e);
+}
+
+static void take_event(struct oc_channel *ch, const struct ua_event *ev)
+{
+    switch (ev->kind) {
+    case UA_EVENT_OPENED: oc_session_begin(ch); break;
+    case UA_EVENT_MESSAGE: answered(ch, ev); break;
+    case UA_EVENT_ABORTED: answered(ch, &(struct ua_event){.request_id = ev->request_id, .status = ev->status}); break;
+    case UA_EVENT_CLOSED:
+    case UA_EVENT_ERROR: broken(ch, ev); break;
+    default: break;
+    }
+}
+
+static void receive(struct oc_channel *ch, uint64_t now)
+{
+    struct ua_event ev;
+    while ((ch->conn == CONN_OPENING || ch->conn == CONN_UP) && !ch->held) {
+        arena_reset(&ch->arena);
+        if (ua_channel_next(ch->ua, now, &ch->arena, &ev) != 1) break;
+        take_event(ch, &ev);
+    }
+}
+
+static void on_data(void *ctx, const uint8_t *p, size_t n)
+{
+    struct oc_channel *ch = ctx;
+    struct error e;
+    if ((ch->conn != CONN_OPENING && ch->conn != CONN_UP) || ch->closing) return;
+    ch->st.bytes_in += n;
+    buf_add(&ch->rx, p, n);
+    buf_drop(&ch->rx, trace_chunks(ch, DRIVER_RX, ch->rx.p, ch->rx.n));
+    if (ch->rx.err || ch->rx.n > TRACE_MAX / 2) buf_clear(&ch->rx);
+    if (ua_channel_in(ch->ua, p, n)) {
+        error_set(&e, ERR_PROTOCOL, "", "%s:%u sends more than can be taken", "%s:%u 发送的数据过多", ch->cfg.host,
+                  ch->cfg.port);
+        oc_lose(ch, &e);
+    }
+    oc_pump(ch);
+}
+
+/* ---- connecting ---- */
+
+static int64_t clock_us(void *ctx)
+{
+    return oc_utc(ctx);
+}
+
+static void on_opened(void *ctx)
+{
+    struct oc_channel *ch = ctx;
+    struct error e;
+    struct ua_channel_config c = {.random = {oc_random, NULL},
+                                  .cert = ch->cfg.cert,
+                                  .key = ch->cfg.key,
+                                  .now_us = clock_us,
+                                  .ctx = ch,
+                                  .endpoint_url = str_of(ch->cfg.url)};
+    c.policy = oc_wire_policy(ch, &c.mode, &c.peer);
+    ch->conn = CONN_OPENING;
+    if (ua_channel_new(&c, &ch->ua, &e)) {
+        oc_lose(ch, &e);
+    } else {
+        ua_channel_start(ch->ua, oc_now(ch));
+        write_out(ch);
+    }
+    oc_pump(ch);
+}
+
+static void on_lost(void *ctx, const struct error *why)
+{
+    oc_lose(ctx, why);
+    oc_pump(ctx);
+}
+
+/* In libuv's pool: a new key takes a tenth of a second or more. */
+static void make_key(uv_work_t *w)
+{
+    struct oc_channel *ch = w->data;
+    char host[UV_MAXHOSTNAMESIZE] = "localhost", uri[UV_MAXHOSTNAMESIZE + 32];
+    size_t n = sizeof host;
+    uint64_t serial = 0;
+    struct buf der;
+    uv_os_gethostname(host, &n);
+    snprintf(uri, sizeof uri, "urn:%s:bornite", host);
+    if (oc_random(NULL, &serial, sizeof serial) || ua_key_new(2048, &ch->cfg.key, NULL)) return;
+    struct str hosts = str_of(host);
+    struct ua_cert_make m = {.name = STR("Bornite"),
+                             .organization = STR("Bornite"),
+                             .uri = str_of(uri),
+                             .hosts = &hosts,
+                             .hosts_n = 1,
+                             .serial = (serial >> 1) | 1};
+    m.from_us = oc_utc(ch) - 86400000000ll;
+    m.until_us = m.from_us + 3650 * 86400000000ll;
+    buf_init(&der, 65536);
+    if (ua_cert_new(&m, ch->cfg.key, NULL, NULL, &der, NULL) == 0 &&
+        ua_cert_parse(buf_view(&der), &ch->cfg.cert, NULL) != 0)
+        ch->cfg.cert = NULL;
+    buf_fini(&der);
+}
+
+static void key_made(uv_work_t *w, int status)
+{
+    struct oc_channel *ch = w->data;
+    struct error e;
+    (void)status;
+    ch->working = false;
+    if (ch->closing) {
+        maybe_free(ch);
+        return;
+    }
+    ch->conn = CONN_IDLE;
+    ch->connect_now = true;
+    if (ch->cfg.cert == NULL) {
+        ua_key_free(TAKE(ch->cfg.key));
+        error_set(&e, ERR_INTERNAL, "", "no key could be made for our certificate", "无法生成本端证书的密钥");
+        lost(ch, &e, false);
+    }
+    oc_pump(ch);
+}
+
+static void start_key(struct oc_channel *ch)
+{
+    ch->work.data = ch;
+    if (uv_queue_work(ch->timer.loop, &ch->work, make_key, key_made)) return;
+    ch->working = true;
+    ch->conn = CONN_KEY;
+}
+
+static void start_connect(struct oc_channel *ch)
+{
+    static const struct tls_stream_ops ops = {on_opened, on_data, on_lost};
+    struct tls_stream_config c = {
+        .host = ch->cfg.host, .port = ch->cfg.port, .connect_ms = ch->cfg.connect_ms, .out_max = OUT_MAX};
+    struct error e;
+    enum ua_mode mode;
+    const struct ua_cert *peer;
+    ch->connect_now = false;
+    if (oc_wire_policy(ch, &mode, &peer)->id != UA_POLICY_NONE && ch->cfg.cert == NULL) {
+        start_key(ch);
+        return;
+    }
+    if (ch->up_ns && !ch->discovered) ch->st.reconnects++;
+    oc_state(ch, DRIVER_CONNECTING, ch->why.code ? &ch->why : NULL);
+    if (tls_stream_open(ch->timer.loop, &c, &ops, ch, &ch->stream, &e)) {
+        lost(ch, &e, false);
+        return;
+    }
+    ch->stream_open = true;
+    ch->conn = CONN_CONNECTING;
+}
+
+static void connection(struct oc_channel *ch, uint64_t now)
+{
+    bool wanted = oc_wanted(ch);
+    if (!wanted && ch->conn == CONN_UP && ch->linger_ns > now) return;
+    if (!wanted) {
+        hang_up(ch);
+        oc_state(ch, DRIVER_OFF, NULL);
+        return;
+    }
+    if (ch->conn == CONN_IDLE && (ch->connect_now || now >= ch->retry_ns)) start_connect(ch);
+}
+
+/* ---- the heart ---- */
+
+static uint64_t pump_once(struct oc_channel *ch)
+{
+    uint64_t now = oc_now(ch), tick = UINT64_MAX;
+    if (oc_flush(ch)) receive(ch, now);
+    if (ch->conn == CONN_OPENING || ch->conn == CONN_UP) tick = ua_channel_tick(ch->ua, now);
+    if (oc_flush(ch)) receive(ch, now);
+    time_out(ch, now);
+    connection(ch, now);
+    oc_job_pump(ch, now);
+    if (ch->conn == CONN_UP && !ch->held) oc_sub_pump(ch, now);
+    write_out(ch);
+    return tick;
+}
+
+/* Callbacks may ask for more while it runs: then once more, but not for ever. */
+void oc_pump(struct oc_channel *ch)
+{
+    uint64_t tick = UINT64_MAX;
+    ch->again = true;
+    if (ch->pumping || ch->closing) return;
+    ch->pumping = true;
+    for (int i = 0; i < 8 && ch->again && !ch->closing; i++) {
+        ch->again = false;
+        tick = pump_once(ch);
+    }
+    ch->pumping = false;
+    if (ch->closing) return;
+    if (ch->again) wake_at(ch, oc_now(ch));
+    plan_wake(ch, oc_now(ch), tick);
+}
+
+/* ---- open and close ---- */
+
+static int parse_url(struct oc_config *c, struct str url, struct error *e)
+{
+    struct str rest = url, host, port = STR_NULL;
+    uint64_t n = OC_PORT;
+    if (!str_starts(url, STR("opc.tcp://")))
+        return error_set(e, ERR_INVALID, "endpoint", "an endpoint is opc.tcp://host:4840/path",
+                         "端点形如 opc.tcp://主机:4840/路径");
+    rest = str_sub(rest, 10, rest.n);
+    host = str_cut(&rest, '/');
+    if (host.n && host.p[0] == '[') { /* IPv6 */
+        ptrdiff_t end = str_find(host, ']');
+        if (end > 0 && (size_t)end + 2 < host.n) port = str_sub(host, (size_t)end + 2, host.n);
+        host = str_sub(host, 1, end > 0 ? (size_t)end - 1 : 0);
+    } else if (str_find(host, ':') >= 0) {
+        port = host;
+        host = str_cut(&port, ':');
+    }
+    if (host.n == 0 || (port.p && (str_to_u64(port, &n) || n == 0 || n > 65535)))
+        return error_set(e, ERR_INVALID, "endpoint",
+                         "the host or the port of the endpoint is not right: opc.tcp://host:4840/path",
+                         "端点的主机或端口不正确：应形如 opc.tcp://主机:4840/路径");
+    str_to_cstr(host, c->host, sizeof c->host);
+    str_to_cstr(url, c->url, sizeof c->url);
+    c->port = (uint16_t)n;
+    return 0;
+}
+
+/* Certificate and key of a pair of options; both or none. */
+static int take_pair(const struct options *o, const char *cert, const char *key, struct ua_cert **ret_cert,
+                     struct ua_key **ret_key, struct error *e)
+{
+    const char *c = opt_str(o, cert, ""), *k = opt_str(o, key, "");
+    int rc = 0;
+    if (!c[0] && !k[0]) return 0;
+    rc = ua_cert_parse(str_of(c), ret_cert, e);
+    if (rc == 0) rc = ua_key_parse(str_of(k), STR_NULL, ret_key, e);
+    if (rc == 0 && !ua_cert_has_key(*ret_cert, *ret_key))
+        rc = error_set(e, ERR_INVALID, "", "certificate and private key do not belong together", "证书与私钥不匹配");
+    if (rc) error_prefix(e, cert);
+    return rc;
+}
+
+static void take_texts(struct oc_config *c, const struct options *o)
+{
+    str_to_cstr(str_of(opt_str(o, "username", "")), c->user_name, sizeof c->user_name);
+    str_to_cstr(str_of(opt_str(o, "password", "")), c->password, sizeof c->password);
+    size_t n = 0; /* digits alone, in lower case */
+    for (const char *t = opt_str(o, "thumbprint", ""); *t && n + 1 < sizeof c->thumbprint; t++) {
+        if (*t == ':' || *t == ' ' || *t == '-') continue;
+        c->thumbprint[n++] = *t >= 'A' && *t <= 'F' ? (char)(*t - 'A' + 'a') : *t;
+    }
+}
+
+static int configure(struct oc_config *c, const struct options *o, struct error *e)
+{
+    take_texts(c, o);
+    c->security = opt_enum(o, "security", 0);
+    c->user = (enum oc_user)opt_enum(o, "user", USER_ANONYMOUS);
+    c->trust_any = opt_enum(o, "trust", 0) == 1;
+    c->plain_password = opt_bool(o, "plain_password", false);
+    c->session_ms = (uint32_t)opt_ms(o, "session_timeout", 60000);
+    c->connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 10000);
+    c->answer_ms = (uint32_t)opt_ms(o, "answer_timeout", 10000);
+    c->publishing_ms = (uint32_t)opt_ms(o, "publishing_interval", 0);
+    c->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
+    c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000);
+    if (c->backoff.max_ms < c->backoff.min_ms) c->backoff.max_ms = c->backoff.min_ms;
+    int rc = parse_url(c, str_of(opt_str(o, "endpoint", "")), e);
+    if (rc == 0) rc = take_pair(o, "certificate", "private_key", &c->cert, &c->key, e);
+    if (rc == 0) rc = take_pair(o, "user_certificate", "user_key", &c->user_cert, &c->user_key, e);
+    return rc;
+}
+
+static void undo(struct oc_channel *ch)
+{
+    ua_cert_free(ch->cfg.cert);
+    ua_key_free(ch->cfg.key);
+    ua_cert_free(ch->cfg.user_cert);
+    ua_key_free(ch->cfg.user_key);
+    mem_free(ch);
+}
+
+int oc_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e)
+{
+    struct oc_channel *ch = mem_calloc(1, sizeof *ch);
+    if (ch == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    ch->base = (struct driver_channel){&opcua_driver, host};
+    ch->st.since_us = host->now_us(host->ctx);
+    int rc = configure(&ch->cfg, o, e);
+    if (rc == 0 && uv_timer_init(host->loop, &ch->timer))
+        rc = error_set(e, ERR_INTERNAL, "", "no timer", "无法创建定时器");
+    if (rc) {
+        undo(ch);
+        return rc;
+    }
+    arena_init(&ch->arena, 256u << 20);
+    arena_init(&ch->session, 16u << 20);
+    arena_init(&ch->set, 1024);
+    buf_init(&ch->rx, TRACE_MAX);
+    ch->timer.data = ch;
+    ch->timer_open = true;
+    *ret = &ch->base;
+    return 0;
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+    struct oc_channel *ch = h->data;
+    ch->timer_open = false;
+    maybe_free(ch);
+}
+
+void oc_close(struct driver_channel *base, driver_closed *closed, void *arg)
+{
+    struct oc_channel *ch = (struct oc_channel *)base;
+    struct error e;
+    error_set(&e, ERR_CANCELLED, "", "the channel was closed", "通道已关闭");
+    ch->closing = true;
+    ch->closed = closed;
+    ch->closed_arg = arg;
+    ch->tell_lost = false;
+    ch->nbatch = 0;
+    fail_requests(ch, &e);
+    oc_job_fail_all(ch, &e);
+    hang_up(ch);
+    ch->st.state = DRIVER_OFF;
+    uv_close((uv_handle_t *)&ch->timer, on_timer_closed);
+}

@@ -1,0 +1,274 @@
+/* opcua_int.h - the inside of the OPC UA driver (client).
+ *
+ * One channel = one server = one connection = one session; its values come by subscriptions.
+ *   table.c     option tables, status, the driver's row
+ *   address.c   an address -> a node; a DataValue -> a sample; a value of ours -> a Variant
+ *   set.c       the desired set; difference to the running one
+ *   conn.c      connecting, bytes, requests and their answers, losing, reconnecting, the timer, closing
+ *   session.c   endpoints, trust, our certificate, session, identity, namespaces
+ *   sub.c       subscriptions, monitored items, publishing, batches
+ *   job.c       writes, reads, tests
+ *   browse.c    browsing
+ * Heart: oc_pump() does what can be done now and sets the one timer; after every event, at any time.
+ *
+ * Request     oc_call() sends one; its `oc_answer` is called exactly once: with the answer, or with an error when the
+ *             server refuses, the time runs out, the connection is lost or the channel is closed.
+ * Handle      client handle of a monitored item: index into channel.handles, which tells the point. A handle is given
+ *             anew only after a reconnect, so that a late notification never meets another point.
+ * Batch       the samples of one notification. When the sink is full, reading stops until it takes them; a
+ *             notification is acknowledged after that. */
+#pragma once
+#include "base/json.h"
+#include "base/mem.h"
+#include "drivers/common/poll.h"
+#include "drivers/opcua/driver.h"
+#include "io/tls_stream.h"
+#include "proto/opcua/ua_channel.h"
+#include "proto/opcua/ua_custom.h"
+#include "proto/opcua/ua_identity.h"
+#include "proto/opcua/ua_ids.h"
+#include "proto/opcua/ua_status.h"
+
+#define NS_MS 1000000ull
+#define OC_PORT 4840
+#define OC_CLASSES 10      /* publishing intervals */
+#define OC_ITEMS_MAX 1000  /* of one CreateMonitoredItems */
+#define OC_BATCH 512       /* samples of a batch that tells a loss */
+#define OC_LINGER_MS 15000 /* an idle connection stays for the next question of a person */
+#define OC_RETRY_ITEMS_MS 60000
+#define OC_TEXT_MAX 65536
+#define OC_NAMESPACES_MAX 1000
+
+struct oc_channel;
+/* value: the answer, of the type that belongs to the request; NULL: e tells why there is none. refused: the
+ * server said no (channel.status), or it was never sent; else it may have been carried out. Memory dies with the call.
+ */
+typedef void oc_answer(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused);
+
+struct oc_request {
+    struct oc_request *next;
+    uint32_t id;
+    unsigned type; /* of the answer */
+    uint64_t sent_ns, deadline_ns;
+    oc_answer *done;
+    void *arg;
+};
+
+/* An address: where. Texts live in the arena of the set or of the job. */
+struct oc_node {
+    struct ua_expanded id;
+    struct str range; /* index range; NULL: the whole value */
+};
+enum oc_item { ITEM_NONE, ITEM_ASKED, ITEM_LIVE, ITEM_FAILED };
+struct oc_point {
+    uint32_t num, device;
+    struct str address;
+    struct oc_node node;
+    uint32_t period_ms, sampling_ms, queue;
+    uint8_t deadband; /* enum ua_deadband */
+    uint8_t value_type, klass;
+    bool server_time, config_error;
+    double deadband_value, step_s, scale, offset, lo, hi;
+    /* running */
+    uint8_t item;    /* enum oc_item */
+    uint8_t ua_type; /* of the last value, UA_NULL: not known */
+    bool ua_array;
+    uint32_t handle, item_id;
+    struct sample last;
+    uint64_t text_hash, text_id; /* of the last text that was interned */
+};
+struct oc_device {
+    uint32_t num, points, bad_config;
+    int64_t last_ok_us;
+    struct error config;
+};
+struct oc_sub {
+    uint32_t id, interval_ms, keepalive_ms, next_sequence;
+    bool creating, items_busy, deleting;
+    uint64_t last_ns;
+    uint32_t *drop; /* item ids to be deleted */
+    size_t ndrop, drop_cap;
+};
+
+enum oc_job_kind { JOB_WRITE, JOB_READ, JOB_TEST, JOB_BROWSE };
+struct oc_job {
+    struct oc_job *next;
+    uint8_t kind, step;
+    uint64_t began_ns, deadline_ns;
+    union {
+        driver_write_done *write;
+        driver_read_done *read;
+        driver_test_done *test;
+        driver_browse_done *browse;
+    } done;
+    void *arg;
+    struct arena arena; /* lives as long as the job */
+    /* write */
+    struct oc_point point;
+    struct sample value;
+    struct str text;
+    struct ua_variant variant;
+    /* read */
+    struct oc_point *points;
+    struct error *errors;
+    struct driver_reading *readings;
+    size_t npoints, at, asked;
+    /* browse */
+    struct oc_node node;
+    size_t from, max;
+    struct ua_reference_description *refs;
+    size_t nrefs;
+};
+
+enum oc_conn { CONN_IDLE, CONN_CONNECTING, CONN_OPENING, CONN_UP, CONN_CLOSING, CONN_KEY };
+enum oc_user { USER_ANONYMOUS, USER_NAME, USER_CERT };
+
+struct oc_config {
+    char host[256], url[512];
+    uint16_t port;
+    int security; /* index of security_choices */
+    enum oc_user user;
+    char user_name[256], password[512], thumbprint[100];
+    bool trust_any, plain_password;
+    uint32_t session_ms, connect_ms, answer_ms, publishing_ms;
+    struct ua_cert *cert, *user_cert; /* ours: given, or made when first needed */
+    struct ua_key *key, *user_key;
+    struct backoff backoff;
+};
+
+struct oc_channel {
+    struct driver_channel base; /* first */
+    struct oc_config cfg;
+    struct driver_status st;
+    enum oc_conn conn;
+    struct tls_stream *stream;
+    struct ua_channel *ua;
+    struct arena arena; /* of one event */
+    struct buf rx;      /* bytes since the last whole chunk, for the trace */
+    uint64_t retry_ns, up_ns, wake_ns, linger_ns, held_ns;
+    bool closing, timer_open, pumping, again, connect_now, stream_open, working;
+    struct error why;
+    uv_timer_t timer;
+    uv_work_t work; /* making our key */
+    driver_closed *closed;
+    void *closed_arg;
+    struct oc_request *requests;
+    uint32_t status; /* of the last request that was refused */
+
+    /* session.c */
+    bool discovered;      /* the endpoint below is that of this connection */
+    struct arena session; /* what is kept of the server, until the connection is lost */
+    struct ua_endpoint_description *endpoint;
+    struct ua_cert *server;
+    struct str offers; /* endpoints in words */
+    const struct ua_policy *policy;
+    enum ua_mode mode;
+    uint8_t nonce[32];
+    struct ua_nodeid token;
+    struct str *namespaces;
+    uint32_t namespaces_n, max_read, max_items, max_browse;
+    bool session_open; /* CreateSession was answered */
+
+    struct arena set; /* addresses of points */
+    struct oc_device *devices;
+    size_t ndevices;
+    struct oc_point *points; /* by num */
+    size_t npoints;
+    uint32_t *handles; /* point index + 1; 0: gone */
+    size_t nhandles, handles_cap;
+    struct oc_sub subs[OC_CLASSES];
+    unsigned publishing, publishing_max; /* publish requests at the server */
+    uint64_t publish_after_ns;
+    struct ua_subscription_acknowledgement *acks;
+    size_t nacks, acks_cap;
+    uint32_t refused; /* points whose items the server refused */
+    uint64_t retry_items_ns;
+    struct error refusal;
+
+    struct sample *batch;
+    size_t nbatch, batch_cap;
+    bool held, tell_lost;
+    size_t tell_at;
+
+    struct oc_job *jobs; /* that wait for the session */
+    size_t njobs;        /* these and those on their way */
+};
+
+/* address.c */
+int oc_point_resolve(const struct driver_point *p, struct arena *a, struct oc_point *ret, struct driver_address *addr,
+                     struct error *e);
+/* The node with its namespace by number; ERR_NOT_FOUND: the server has no such namespace. */
+int oc_node_id(const struct oc_channel *ch, const struct oc_node *n, struct ua_nodeid *ret, struct error *e);
+/* Type, value, quality, reason and time of *s. A text is left in *text (in `a`) and SAMPLE_STRING set; bytes in *blob
+ * with *type, and SAMPLE_BLOB. */
+struct oc_value {
+    struct sample s;
+    struct str text, blob;
+    const char *media;
+};
+void oc_value_of(const struct oc_point *p, const struct ua_datavalue *v, int64_t now_us, struct arena *a,
+                 struct oc_value *ret);
+int oc_variant_of(const struct oc_point *p, const struct sample *v, struct str text, unsigned type, bool array,
+                  struct arena *a, struct ua_variant *ret, struct error *e);
+enum value_type oc_value_type(unsigned ua_type);
+unsigned oc_class_of(uint32_t ms);
+extern const uint32_t oc_intervals[OC_CLASSES];
+
+/* set.c */
+int oc_set(struct oc_channel *ch, const struct driver_device *devices, size_t nd, const struct driver_point *points,
+           size_t np, struct error *e);
+void oc_set_free(struct oc_channel *ch);
+struct oc_point *oc_point_find(const struct oc_channel *ch, uint32_t num);
+
+/* conn.c */
+uint64_t oc_now(const struct oc_channel *ch);
+int64_t oc_utc(const struct oc_channel *ch);
+int oc_random(void *ctx, void *p, size_t n);
+void oc_state(struct oc_channel *ch, enum driver_state s, const struct error *why);
+void oc_refresh_state(struct oc_channel *ch);
+void oc_pump(struct oc_channel *ch);
+void oc_lose(struct oc_channel *ch, const struct error *why);
+void oc_reopen(struct oc_channel *ch); /* close the socket in order and connect anew at once */
+/* timeout_ms 0: none. The header is filled in. */
+void oc_call(struct oc_channel *ch, unsigned type, void *request, uint32_t timeout_ms, oc_answer *done, void *arg);
+int oc_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e);
+void oc_close(struct driver_channel *base, driver_closed *closed, void *arg);
+bool oc_wanted(const struct oc_channel *ch);
+
+/* session.c */
+const struct ua_policy *oc_wire_policy(const struct oc_channel *ch, enum ua_mode *mode, const struct ua_cert **peer);
+void oc_session_begin(struct oc_channel *ch);
+void oc_session_forget(struct oc_channel *ch);
+void oc_session_end(struct oc_channel *ch); /* CloseSession, unanswered */
+void oc_thumbprint(const struct ua_cert *c, char out[65]);
+
+/* sub.c */
+void oc_sub_pump(struct oc_channel *ch, uint64_t now);
+void oc_sub_forget(struct oc_channel *ch);
+void oc_sub_lost(struct oc_channel *ch); /* tell the points */
+uint64_t oc_sub_deadline(const struct oc_channel *ch);
+bool oc_flush(struct oc_channel *ch);
+void oc_tell_config(struct oc_channel *ch, struct oc_point *p);
+void oc_item_drop(struct oc_channel *ch, const struct oc_point *p);
+
+/* job.c */
+struct oc_job *oc_job_new(struct oc_channel *ch, enum oc_job_kind kind, void *arg);
+void oc_job_free(struct oc_job *j);
+void oc_job_gone(struct oc_channel *ch, struct oc_job *j); /* it was told its end: free it */
+void oc_job_push(struct oc_channel *ch, struct oc_job *j);
+void oc_job_pump(struct oc_channel *ch, uint64_t now);
+uint64_t oc_job_deadline(const struct oc_channel *ch);
+void oc_job_fail(struct oc_channel *ch, struct oc_job *j, enum driver_outcome outcome, const struct error *e);
+void oc_job_fail_all(struct oc_channel *ch, const struct error *e);
+uint32_t oc_ms_since(const struct oc_channel *ch, uint64_t from);
+void oc_write(struct driver_channel *base, const struct driver_write *w);
+void oc_read(struct driver_channel *base, const struct driver_device *device, const struct driver_point *points,
+             size_t n, driver_read_done *done, void *arg);
+void oc_test(struct driver_channel *base, driver_test_done *done, void *arg);
+
+/* browse.c */
+void oc_browse_go(struct oc_channel *ch, struct oc_job *j);
+void oc_browse(struct driver_channel *base, const struct driver_device *device, const char *node, const char *cursor,
+               size_t max, driver_browse_done *done, void *arg);
+
+extern const struct option oc_channel_options[], oc_point_options[];

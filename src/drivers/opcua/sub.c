@@ -1,0 +1,506 @@
+/* sub.c - subscriptions and what they bring. One subscription per publishing interval; items are made in batches; what
+ * the server refuses is told once and asked again every minute. At least two publish requests lie at the server. A
+ * notification is acknowledged once the sink has it; one that is missing is asked for again. */
+#include <stdio.h>
+#include "drivers/opcua/opcua_int.h"
+
+#define KEEPALIVE_MS 10000
+#define PUBLISH_PAUSE_MS 1000
+#define MISSING_MAX 64
+
+static unsigned class_of(const struct oc_channel *ch, const struct oc_point *p)
+{
+    return ch->cfg.publishing_ms ? 0 : p->klass;
+}
+
+static struct oc_point *point_of(const struct oc_channel *ch, uint32_t handle)
+{
+    uint32_t i = handle && handle < ch->nhandles ? ch->handles[handle] : 0;
+    return i ? &ch->points[i - 1] : NULL;
+}
+
+/* ---- batches --------------------------------------------------------------------------------------------------- */
+
+static void tell(struct oc_channel *ch, const struct sample *s)
+{
+    void *items = ch->batch;
+    if (!mem_grow(&items, &ch->batch_cap, ch->nbatch + 1, sizeof *s)) return;
+    ch->batch = items;
+    ch->batch[ch->nbatch++] = *s;
+}
+
+static void tell_bad(struct oc_channel *ch, struct oc_point *p, enum quality_reason why)
+{
+    p->last.time_us = oc_utc(ch);
+    p->last.point = p->num;
+    p->last.quality = QUALITY_BAD;
+    p->last.flags = (uint16_t)why;
+    tell(ch, &p->last);
+}
+
+static bool is_bad(const struct oc_point *p, enum quality_reason why)
+{
+    return p->last.time_us && p->last.quality == QUALITY_BAD && (p->last.flags & SAMPLE_REASON_MASK) == why;
+}
+
+void oc_tell_config(struct oc_channel *ch, struct oc_point *p)
+{
+    if (!is_bad(p, REASON_CONFIG_ERROR)) tell_bad(ch, p, REASON_CONFIG_ERROR);
+}
+
+/* The next part of those that are told of the loss; false: none is left. */
+static bool tell_some(struct oc_channel *ch)
+{
+    while (ch->tell_lost && ch->tell_at < ch->npoints && ch->nbatch < OC_BATCH) {
+        struct oc_point *p = &ch->points[ch->tell_at++];
+        if (!p->config_error && !is_bad(p, REASON_NOT_CONNECTED)) tell_bad(ch, p, REASON_NOT_CONNECTED);
+    }
+    if (ch->tell_at >= ch->npoints) ch->tell_lost = false;
+    return ch->nbatch > 0;
+}
+
+void oc_sub_lost(struct oc_channel *ch)
+{
+    ch->tell_lost = true;
+    ch->tell_at = 0;
+    oc_flush(ch);
+}
+
+static void hold(struct oc_channel *ch)
+{
+    ch->st.held++;
+    if (ch->held) return;
+    ch->held = true;
+    ch->held_ns = oc_now(ch);
+    if (ch->stream) tls_stream_read(ch->stream, false);
+}
+
+static void go_on(struct oc_channel *ch)
+{
+    if (!ch->held) return;
+    uint64_t ns = oc_now(ch) - ch->held_ns;
+    ch->held = false;
+    for (struct oc_request *r = ch->requests; r; r = r->next)
+        if (r->deadline_ns) r->deadline_ns += ns;
+    for (int i = 0; i < OC_CLASSES; i++) ch->subs[i].last_ns += ns;
+    if (ch->stream) tls_stream_read(ch->stream, true);
+}
+
+bool oc_flush(struct oc_channel *ch)
+{
+    const struct driver_host *h = ch->base.host;
+    while (ch->nbatch || tell_some(ch)) {
+        if (h->publish(h->ctx, ch->batch, ch->nbatch)) {
+            hold(ch);
+            return false;
+        }
+        ch->st.samples += ch->nbatch;
+        ch->nbatch = 0;
+    }
+    go_on(ch);
+    return true;
+}
+
+/* ---- values ---------------------------------------------------------------------------------------------------- */
+
+static void keep_text(struct oc_channel *ch, struct oc_point *p, struct oc_value *v)
+{
+    const struct driver_host *h = ch->base.host;
+    uint64_t hash = str_hash(v->text, 1) | 1;
+    if (hash != p->text_hash && h->intern(h->ctx, v->text.p, v->text.n, &p->text_id) == 0) p->text_hash = hash;
+    if (hash == p->text_hash)
+        v->s.v.u = p->text_id;
+    else
+        v->s.type = SAMPLE_NONE, v->s.quality = QUALITY_BAD, v->s.flags = REASON_NO_DATA;
+}
+
+static void keep_blob(struct oc_channel *ch, struct oc_value *v)
+{
+    const struct driver_host *h = ch->base.host;
+    uint64_t id = 0;
+    if (h->blob && h->blob(h->ctx, v->s.point, v->s.time_us, v->media, v->blob.p, v->blob.n, &id) == 0)
+        v->s.v.u = id;
+    else
+        v->s.type = SAMPLE_NONE, v->s.quality = QUALITY_BAD, v->s.flags = REASON_NO_DATA;
+}
+
+static void take_value(struct oc_channel *ch, const struct ua_monitored_item_notification *n)
+{
+    struct oc_point *p = point_of(ch, n->client_handle);
+    struct oc_value v;
+    int64_t now = oc_utc(ch);
+    if (p == NULL) return;
+    oc_value_of(p, &n->value, now, &ch->arena, &v);
+    if (v.s.type == SAMPLE_STRING) keep_text(ch, p, &v);
+    if (v.s.type == SAMPLE_BLOB) keep_blob(ch, &v);
+    if (n->value.value.type != UA_NULL) p->ua_type = n->value.value.type, p->ua_array = n->value.value.array;
+    p->last = v.s;
+    tell(ch, &v.s);
+    if (v.s.quality != QUALITY_BAD && p->device < ch->ndevices) ch->devices[p->device].last_ok_us = now;
+}
+
+static void reset_sub(struct oc_channel *ch, unsigned c)
+{
+    struct oc_sub *s = &ch->subs[c];
+    s->id = 0;
+    s->creating = s->items_busy = s->deleting = false;
+    s->ndrop = 0;
+    for (size_t i = 0; i < ch->npoints; i++) {
+        struct oc_point *p = &ch->points[i];
+        if (class_of(ch, p) != c) continue;
+        if (p->handle) ch->handles[p->handle] = 0;
+        p->item = ITEM_NONE;
+        p->handle = p->item_id = 0;
+    }
+}
+
+static void take_notification(struct oc_channel *ch, unsigned c, const struct ua_notification_message *m)
+{
+    for (uint32_t i = 0; i < m->notification_data_n; i++) {
+        const struct ua_data_change_notification *d =
+            ua_extension_as(&m->notification_data[i], UA_T_data_change_notification);
+        for (uint32_t k = 0; d && k < d->monitored_items_n; k++) take_value(ch, &d->monitored_items[k]);
+        if (ua_extension_as(&m->notification_data[i], UA_T_status_change_notification)) reset_sub(ch, c);
+    }
+    oc_flush(ch);
+}
+
+/* ---- publishing ------------------------------------------------------------------------------------------------ */
+
+static void acknowledge(struct oc_channel *ch, uint32_t sub, uint32_t sequence)
+{
+    void *items = ch->acks;
+    if (!mem_grow(&items, &ch->acks_cap, ch->nacks + 1, sizeof *ch->acks)) return;
+    ch->acks = items;
+    ch->acks[ch->nacks++] = (struct ua_subscription_acknowledgement){sub, sequence};
+}
+
+static int sub_by_id(const struct oc_channel *ch, uint32_t id)
+{
+    for (int c = 0; c < OC_CLASSES; c++)
+        if (id && ch->subs[c].id == id) return c;
+    return -1;
+}
+
+static void on_republish(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
+{
+    const struct ua_republish_response *r = value;
+    int c = sub_by_id(ch, (uint32_t)(uintptr_t)arg);
+    (void)refused;
+    if (r && c >= 0) {
+        take_notification(ch, (unsigned)c, &r->notification_message);
+        acknowledge(ch, ch->subs[c].id, r->notification_message.sequence_number);
+    } else if (c >= 0 && !ch->closing) {
+        ch->base.host->log(ch->base.host->ctx, DRIVER_LOG_WARN, "a notification was lost", e->text);
+    }
+}
+
+static uint32_t next_of(uint32_t sequence)
+{
+    return sequence == UINT32_MAX ? 1 : sequence + 1;
+}
+
+static void ask_missing(struct oc_channel *ch, const struct oc_sub *s, uint32_t until)
+{
+    uint32_t n = s->next_sequence;
+    if (until - n > MISSING_MAX) return; /* far apart: the numbering began anew */
+    for (; n != until; n = next_of(n)) {
+        struct ua_republish_request q = {.subscription_id = s->id, .retransmit_sequence_number = n};
+        oc_call(ch, UA_T_republish_request, &q, ch->cfg.answer_ms, on_republish, (void *)(uintptr_t)s->id);
+    }
+}
+
+static void publish_failed(struct oc_channel *ch, bool refused)
+{
+    ch->publish_after_ns = oc_now(ch) + PUBLISH_PAUSE_MS * NS_MS;
+    if (!refused) return;
+    if (ch->status == UA_BAD_TOO_MANY_PUBLISH_REQUESTS && ch->publishing_max > 1)
+        ch->publishing_max = ch->publishing ? ch->publishing : 1;
+    if (ch->status != UA_BAD_NO_SUBSCRIPTION) return;
+    for (unsigned c = 0; c < OC_CLASSES; c++)
+        if (ch->subs[c].id) reset_sub(ch, c);
+}
+
+static void on_publish(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
+{
+    const struct ua_publish_response *r = value;
+    (void)arg, (void)e;
+    if (ch->publishing) ch->publishing--;
+    ch->again = true;
+    int c = r ? sub_by_id(ch, r->subscription_id) : -1;
+    if (r == NULL) publish_failed(ch, refused);
+    if (c < 0) return;
+    struct oc_sub *s = &ch->subs[c];
+    const struct ua_notification_message *m = &r->notification_message;
+    s->last_ns = oc_now(ch);
+    if (m->sequence_number != s->next_sequence) ask_missing(ch, s, m->sequence_number);
+    s->next_sequence = m->notification_data_n ? next_of(m->sequence_number) : m->sequence_number;
+    if (m->notification_data_n == 0) return; /* it is alive */
+    acknowledge(ch, s->id, m->sequence_number);
+    take_notification(ch, (unsigned)c, m);
+    ch->st.polls++;
+}
+
+static void publish(struct oc_channel *ch, uint64_t now)
+{
+    unsigned want = 2;
+    bool any = false;
+    for (int c = 0; c < OC_CLASSES; c++)
+        if (ch->subs[c].id) want++, any = true;
+    if (want > ch->publishing_max) want = ch->publishing_max;
+    while (any && ch->conn == CONN_UP && ch->publishing < want && now >= ch->publish_after_ns) {
+        struct ua_publish_request q = {.subscription_acknowledgements = ch->nacks ? ch->acks : NULL,
+                                       .subscription_acknowledgements_n = (uint32_t)ch->nacks};
+        ch->publishing++;
+        oc_call(ch, UA_T_publish_request, &q, 0, on_publish, NULL);
+        ch->nacks = 0;
+    }
+}
+
+/* ---- items ----------------------------------------------------------------------------------------------------- */
+
+struct asked {
+    unsigned c;
+    uint32_t sub, n;
+    uint32_t handles[];
+};
+
+static void drop_later(struct oc_sub *s, uint32_t item)
+{
+    void *items = s->drop;
+    if (!mem_grow(&items, &s->drop_cap, s->ndrop + 1, sizeof *s->drop)) return;
+    s->drop = items;
+    s->drop[s->ndrop++] = item;
+}
+
+void oc_item_drop(struct oc_channel *ch, const struct oc_point *p)
+{
+    if (p->handle && p->handle < ch->nhandles) ch->handles[p->handle] = 0;
+    if (p->item == ITEM_LIVE) drop_later(&ch->subs[class_of(ch, p)], p->item_id);
+    if (p->item == ITEM_FAILED && ch->refused) ch->refused--;
+}
+
+static void item_failed(struct oc_channel *ch, struct oc_point *p, const struct error *e)
+{
+    char kv[480];
+    if (p->handle) ch->handles[p->handle] = 0;
+    p->handle = 0;
+    p->item = ITEM_FAILED;
+    if (ch->refused++ == 0 || ch->refusal.code == 0)
+        error_set(&ch->refusal, ERR_DEVICE, "", "%.*s: %s%.0s", "%.*s：%.0s%s", STR_ARG(p->address), e->text,
+                  e->text_zh);
+    if (ch->retry_items_ns == 0) ch->retry_items_ns = oc_now(ch) + OC_RETRY_ITEMS_MS * NS_MS;
+    if (is_bad(p, REASON_CONFIG_ERROR)) return;
+    oc_tell_config(ch, p);
+    snprintf(kv, sizeof kv, "address=\"%.*s\" err=\"%s\"", STR_ARG(p->address), e->text);
+    ch->base.host->log(ch->base.host->ctx, DRIVER_LOG_WARN, "a point is refused by the server", kv);
+}
+
+static void item_made(struct oc_channel *ch, struct oc_sub *s, uint32_t handle,
+                      const struct ua_monitored_item_create_result *r)
+{
+    struct oc_point *p = point_of(ch, handle);
+    struct error e = {0};
+    if (p == NULL) {
+        if (!ua_bad(r->status_code)) drop_later(s, r->monitored_item_id);
+    } else if (ua_status_error(r->status_code, "the server", &e)) {
+        item_failed(ch, p, &e);
+    } else {
+        p->item = ITEM_LIVE;
+        p->item_id = r->monitored_item_id;
+    }
+}
+
+static void on_items(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
+{
+    const struct ua_create_monitored_items_response *r = value;
+    struct asked *a = arg;
+    struct oc_sub *s = &ch->subs[a->c];
+    if (s->id == a->sub) s->items_busy = false;
+    for (uint32_t i = 0; s->id && s->id == a->sub && i < a->n; i++) {
+        struct oc_point *p = point_of(ch, a->handles[i]);
+        if (r && i < r->results_n)
+            item_made(ch, s, a->handles[i], &r->results[i]);
+        else if (p && refused)
+            item_failed(ch, p, e);
+    }
+    mem_free(a);
+    oc_refresh_state(ch);
+    oc_flush(ch);
+    ch->again = true;
+}
+
+static uint32_t new_handle(struct oc_channel *ch, size_t point)
+{
+    void *items = ch->handles;
+    if (ch->nhandles == 0) ch->nhandles = 1;
+    if (!mem_grow(&items, &ch->handles_cap, ch->nhandles + 1, sizeof *ch->handles)) return 0;
+    ch->handles = items;
+    ch->handles[ch->nhandles] = (uint32_t)point + 1;
+    return (uint32_t)ch->nhandles++;
+}
+
+static bool item_of(struct oc_channel *ch, size_t i, struct ua_monitored_item_create_request *ret)
+{
+    struct oc_point *p = &ch->points[i];
+    struct error e = {0};
+    *ret = (struct ua_monitored_item_create_request){.monitoring_mode = UA_MONITOR_REPORTING};
+    if (oc_node_id(ch, &p->node, &ret->item_to_monitor.node_id, &e)) {
+        item_failed(ch, p, &e);
+        return false;
+    }
+    p->handle = new_handle(ch, i);
+    if (p->handle == 0) return false;
+    ret->item_to_monitor.attribute_id = UA_ATTR_VALUE;
+    ret->item_to_monitor.index_range = p->node.range;
+    ret->requested_parameters = (struct ua_monitoring_parameters){.client_handle = p->handle,
+                                                                  .sampling_interval = p->sampling_ms,
+                                                                  .queue_size = p->queue,
+                                                                  .discard_oldest = true};
+    struct ua_data_change_filter *f = p->deadband ? arena_calloc(&ch->arena, 1, sizeof *f) : NULL;
+    if (f) {
+        *f = (struct ua_data_change_filter){UA_TRIGGER_STATUS_VALUE, p->deadband, p->deadband_value};
+        ret->requested_parameters.filter = ua_extension_of(UA_T_data_change_filter, f);
+    }
+    p->item = ITEM_ASKED;
+    return true;
+}
+
+static void make_items(struct oc_channel *ch, unsigned c)
+{
+    struct oc_sub *s = &ch->subs[c];
+    AUTO_FREE struct ua_monitored_item_create_request *items = mem_calloc(ch->max_items, sizeof *items);
+    struct asked *a = mem_alloc(sizeof *a + ch->max_items * sizeof a->handles[0]);
+    if (!items || !a) {
+        mem_free(a);
+        return;
+    }
+    *a = (struct asked){.c = c, .sub = s->id};
+    for (size_t i = 0; i < ch->npoints && a->n < ch->max_items; i++) {
+        const struct oc_point *p = &ch->points[i];
+        if (p->config_error || p->item != ITEM_NONE || class_of(ch, p) != c || !item_of(ch, i, &items[a->n])) continue;
+        a->handles[a->n++] = p->handle;
+    }
+    if (a->n == 0) {
+        mem_free(a);
+        return;
+    }
+    struct ua_create_monitored_items_request q = {.subscription_id = s->id,
+                                                  .timestamps_to_return = UA_STAMPS_BOTH,
+                                                  .items_to_create = items,
+                                                  .items_to_create_n = a->n};
+    s->items_busy = true;
+    oc_call(ch, UA_T_create_monitored_items_request, &q, ch->cfg.answer_ms, on_items, a);
+}
+
+static void on_dropped(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
+{
+    (void)value, (void)e, (void)refused;
+    ch->subs[(uintptr_t)arg].deleting = false;
+    ch->again = true;
+}
+
+static void drop_items(struct oc_channel *ch, unsigned c)
+{
+    struct oc_sub *s = &ch->subs[c];
+    uint32_t n = (uint32_t)(s->ndrop < ch->max_items ? s->ndrop : ch->max_items);
+    s->ndrop -= n;
+    struct ua_delete_monitored_items_request q = {
+        .subscription_id = s->id, .monitored_item_ids = s->drop + s->ndrop, .monitored_item_ids_n = n};
+    s->deleting = true;
+    oc_call(ch, UA_T_delete_monitored_items_request, &q, ch->cfg.answer_ms, on_dropped, (void *)(uintptr_t)c);
+}
+
+/* ---- subscriptions --------------------------------------------------------------------------------------------- */
+
+static void on_sub(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
+{
+    const struct ua_create_subscription_response *r = value;
+    struct oc_sub *s = &ch->subs[(uintptr_t)arg];
+    s->creating = false;
+    if (r == NULL) {
+        if (refused) oc_lose(ch, e); /* without one the server is of no use */
+        return;
+    }
+    s->id = r->subscription_id;
+    s->next_sequence = 1;
+    s->last_ns = oc_now(ch);
+    double ms = r->revised_publishing_interval * (r->revised_max_keep_alive_count + 1.0);
+    s->keepalive_ms = ms < 3600000 ? (uint32_t)ms : 3600000;
+    ch->again = true;
+}
+
+static void make_sub(struct oc_channel *ch, unsigned c)
+{
+    uint32_t ms = ch->cfg.publishing_ms ? ch->cfg.publishing_ms : oc_intervals[c];
+    uint32_t count = ms < KEEPALIVE_MS ? KEEPALIVE_MS / ms : 1;
+    struct ua_create_subscription_request q = {.requested_publishing_interval = ms,
+                                               .requested_lifetime_count = count * 10,
+                                               .requested_max_keep_alive_count = count,
+                                               .publishing_enabled = true};
+    ch->subs[c].interval_ms = ms;
+    ch->subs[c].creating = true;
+    oc_call(ch, UA_T_create_subscription_request, &q, ch->cfg.answer_ms, on_sub, (void *)(uintptr_t)c);
+}
+
+static void retry_items(struct oc_channel *ch)
+{
+    ch->retry_items_ns = 0;
+    ch->refused = 0;
+    ch->refusal.code = 0;
+    for (size_t i = 0; i < ch->npoints; i++)
+        if (ch->points[i].item == ITEM_FAILED) ch->points[i].item = ITEM_NONE;
+}
+
+static uint64_t silent_at(const struct oc_channel *ch, const struct oc_sub *s)
+{
+    return s->last_ns + (2ull * s->keepalive_ms + ch->cfg.answer_ms) * NS_MS;
+}
+
+void oc_sub_pump(struct oc_channel *ch, uint64_t now)
+{
+    bool need[OC_CLASSES] = {0};
+    struct error e;
+    if (ch->retry_items_ns && now >= ch->retry_items_ns) retry_items(ch);
+    for (size_t i = 0; i < ch->npoints; i++)
+        if (!ch->points[i].config_error && ch->points[i].item == ITEM_NONE) need[class_of(ch, &ch->points[i])] = true;
+    for (unsigned c = 0; c < OC_CLASSES && ch->conn == CONN_UP; c++) {
+        struct oc_sub *s = &ch->subs[c];
+        if (need[c] && !s->id && !s->creating) make_sub(ch, c);
+        if (s->id && s->ndrop && !s->deleting) drop_items(ch, c);
+        if (s->id && need[c] && !s->items_busy) make_items(ch, c);
+        if (!s->id || now < silent_at(ch, s)) continue;
+        ch->st.timeouts++;
+        error_set(&e, ERR_TIMEOUT, "", "%s:%u tells nothing any more", "%s:%u 不再上送数据", ch->cfg.host,
+                  ch->cfg.port);
+        oc_lose(ch, &e);
+    }
+    publish(ch, now);
+}
+
+uint64_t oc_sub_deadline(const struct oc_channel *ch)
+{
+    uint64_t at = ch->retry_items_ns ? ch->retry_items_ns : UINT64_MAX;
+    if (ch->publish_after_ns > oc_now(ch) && ch->publish_after_ns < at) at = ch->publish_after_ns;
+    for (int c = 0; c < OC_CLASSES; c++)
+        if (ch->subs[c].id && silent_at(ch, &ch->subs[c]) < at) at = silent_at(ch, &ch->subs[c]);
+    return at;
+}
+
+void oc_sub_forget(struct oc_channel *ch)
+{
+    for (unsigned c = 0; c < OC_CLASSES; c++) {
+        mem_free(ch->subs[c].drop);
+        ch->subs[c] = (struct oc_sub){0};
+    }
+    for (size_t i = 0; i < ch->npoints; i++) {
+        ch->points[i].item = ITEM_NONE;
+        ch->points[i].handle = ch->points[i].item_id = 0;
+    }
+    ch->nhandles = 0;
+    ch->nacks = 0;
+    ch->publishing = 0;
+    ch->publish_after_ns = ch->retry_items_ns = 0;
+    ch->refused = 0;
+    ch->refusal.code = 0;
+}
