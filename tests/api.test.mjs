@@ -231,6 +231,8 @@ test('everything is there after a restart', async () => {
   const again = new Api(serve.base, admin.headers);
   equal((await again.get('/points/A1')).spec.hi, 10);
   equal((await again.get(`/history/recorded?points=A1&from=${Date.UTC(2026, 5, 1)}&to=${Date.UTC(2026, 5, 2)}`)).series[0].v.length, 101);
+  const last = await until(async () => { const [x] = (await again.get('/current?points=A1')).items; return x.v !== null && x; }, 'its last value');
+  ok(last.t.startsWith('2026-06-'), last.t);
   equal((await stop(serve)).code, 0, 'exit code');
 });
 

@@ -60,6 +60,10 @@ int bus_source_kept(struct bus_source *s, uint64_t ticket);
 /* Current value: latest by time. false: none yet. Lock-free read, any thread. */
 bool bus_current(struct bus *b, uint32_t num, struct sample *ret);
 
+/* A point that has no value yet takes its newest from the store, as it stands there: for values that nobody sends again
+ * after a start. Reads the store; subscribers are not told. Any thread but a shard's. */
+void bus_restore(struct bus *b, uint32_t num);
+
 /* Subscribers get what passed the filter, as batches, on the shard's thread; must not block. */
 typedef void bus_fn(void *ctx, const struct sample *s, size_t n);
 int bus_subscribe(struct bus *b, bus_fn *fn, void *ctx);   /* ERR_LIMIT past 32 */

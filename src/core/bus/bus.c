@@ -583,6 +583,18 @@ void bus_unsubscribe(struct bus *b, bus_fn *fn, void *ctx)
     }
 }
 
+void bus_restore(struct bus *b, uint32_t num)
+{
+    struct sample last;
+    struct ts_store *store = b->cfg.store;
+    struct shard *s = &b->shard[num % b->nshards];
+    if (!store || bus_current(b, num, &last) || store->ops->before(store, num, INT64_MAX, &last)) return;
+    pthread_mutex_lock(&s->lock);
+    struct point_slot *slot = point_slot(&b->table, num, true);
+    if (slot && point_newest(slot) == INT64_MIN) point_publish(slot, &last);
+    pthread_mutex_unlock(&s->lock);
+}
+
 /* Samples of one shard, under its lock, as it holds it while it works. */
 static void publish_run(struct shard *sh, const struct sample *s, size_t n)
 {

@@ -536,3 +536,24 @@ TEST(a_ticket_for_what_was_dropped_is_never_kept)
     bus_stop(b);
     mem_free(m.s);
 }
+
+TEST(a_value_that_nobody_sends_again_comes_from_the_store)
+{
+    struct memory_store m;
+    struct sample now, old[] = {num(10, 1), num(20, 2)}, newer = num(30, 3);
+    memory_init(&m);
+    CHECK_INT(mem_append(&m.base, old, 2, NULL), 0);
+    struct fs *fs = sim_fs_new();
+    struct bus *b = start(&m, fs, 1);
+    CHECK(!bus_current(b, old->point, &now));
+    bus_restore(b, old->point);
+    bus_restore(b, 999); /* nothing is stored of it */
+    CHECK(bus_current(b, old->point, &now) && now.time_us == 20 && now.v.d == 2);
+    CHECK(!bus_current(b, 999, &now));
+    CHECK_INT(bus_write(b, &newer, 1, NULL), 0);
+    bus_restore(b, old->point);
+    CHECK(bus_current(b, old->point, &now) && now.v.d == 3);
+    bus_stop(b);
+    fs_destroy(fs);
+    mem_free(m.s);
+}

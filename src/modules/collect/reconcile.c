@@ -23,6 +23,11 @@ static void tell_bus(struct collect *c, const struct plant *fresh, const struct 
         struct bus_point bp = plant_bus_point(&fresh->points[i]);
         (void)!bus_point_set(c->node->bus, &bp, 1);
     }
+    for (size_t i = 0; i < fresh->npoints; i++) {
+        const struct p_point *p = &fresh->points[i];
+        bool is_new = !old || !plant_point(old, p->num);
+        if (is_new && p->device == UINT32_MAX) bus_restore(c->node->bus, p->num); /* no device will send it again */
+    }
     for (size_t i = 0; old && i < old->npoints; i++)
         if (!plant_point(fresh, old->points[i].num)) (void)!bus_point_remove(c->node->bus, &old->points[i].num, 1);
 }
