@@ -7,6 +7,7 @@
  * is not pestered. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "drivers/common/wake.h"
 #include "drivers/iec104/iec104_int.h"
 
 #define LASTED_NS (10 * 1000 * NS_MS)
@@ -85,30 +86,21 @@ static void on_timer(uv_timer_t *t)
     st_pump(ch);
 }
 
-static void wake_at(struct st_channel *ch, uint64_t ns)
+static void plan_at(struct st_channel *ch, uint64_t ns)
 {
-    if (ch->closing || ns == UINT64_MAX || (ch->wake_ns && ch->wake_ns <= ns)) return;
-    uint64_t now = st_now(ch);
-    ch->wake_ns = ns > now ? ns : now;
-    uv_update_time(ch->timer.loop);
-    uv_timer_start(&ch->timer, on_timer, ns > now ? (ns - now + NS_MS - 1) / NS_MS : 0, 0);
-}
-
-static void earlier(uint64_t *at, uint64_t other)
-{
-    if (other < *at) *at = other;
+    if (!ch->closing) wake_at(&ch->timer, on_timer, &ch->wake_ns, st_now(ch), ns);
 }
 
 static void plan_wake(struct st_channel *ch, uint64_t now)
 {
     uint64_t at = st_job_deadline(ch);
     if (ch->conn == CONN_UP && !ch->held) {
-        earlier(&at, iec104_link_deadline(&ch->link));
-        earlier(&at, st_proc_deadline(ch));
+        wake_earlier(&at, iec104_link_deadline(&ch->link));
+        wake_earlier(&at, st_proc_deadline(ch));
     }
-    if (ch->held) earlier(&at, now + 5 * NS_MS);
-    if (ch->conn == CONN_IDLE && wanted(ch)) earlier(&at, ch->retry_ns);
-    wake_at(ch, at);
+    if (ch->held) wake_earlier(&at, now + 5 * NS_MS);
+    if (ch->conn == CONN_IDLE && wanted(ch)) wake_earlier(&at, ch->retry_ns);
+    plan_at(ch, at);
 }
 
 /* ---- losing ---- */
@@ -381,7 +373,7 @@ void st_pump(struct st_channel *ch)
         pump_once(ch);
     }
     ch->pumping = false;
-    if (ch->again && !ch->closing) wake_at(ch, st_now(ch));
+    if (ch->again && !ch->closing) plan_at(ch, st_now(ch));
     if (!ch->closing) plan_wake(ch, st_now(ch));
 }
 

@@ -8,6 +8,7 @@
  * back-off that only a good answer resets. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "drivers/common/wake.h"
 #include "drivers/modbus/modbus_int.h"
 
 static void start_connect(struct mb_channel *ch, uint64_t now);
@@ -72,11 +73,7 @@ static void on_timer(uv_timer_t *t)
 
 void mb_wake_at(struct mb_channel *ch, uint64_t ns)
 {
-    if (ch->closing || ns == UINT64_MAX || (ch->wake_ns && ch->wake_ns <= ns)) return;
-    uint64_t now = mb_now(ch);
-    ch->wake_ns = ns > now ? ns : now;
-    uv_update_time(ch->timer.loop);
-    uv_timer_start(&ch->timer, on_timer, ns > now ? (ns - now + NS_MS - 1) / NS_MS : 0, 0);
+    if (!ch->closing) wake_at(&ch->timer, on_timer, &ch->wake_ns, mb_now(ch), ns);
 }
 
 static void plan_wake(struct mb_channel *ch, uint64_t now)
