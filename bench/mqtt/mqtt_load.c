@@ -1,8 +1,9 @@
 /* mqtt_load.c - a load of MQTT 3.1.1: `publish` sends JSON of 100 bytes with QoS 1 over many connections, each with a
  * window of messages under way, one message a write; `idle` opens connections and holds them until stdin closes.
- *   mqtt_load publish|idle -p port -c connections -n messages -w window -t topic [-u file of user names] [-s subscriber's user]
- * With -s one more connection subscribes to everything with QoS 1 and acknowledges. Prints one line of JSON. One thread;
- * one more for the subscriber. Values and times differ from message to message, as those of devices do. */
+ *   mqtt_load publish|idle -p port -c connections -n messages -w window -t topic [-u file of user names] [-s
+ * subscriber's user] With -s one more connection subscribes to everything with QoS 1 and acknowledges. Prints one line
+ * of JSON. One thread; one more for the subscriber. Values and times differ from message to message, as those of
+ * devices do. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -150,7 +151,8 @@ static void make_packet(struct conn *c)
         start_ms = (int64_t)t.tv_sec * 1000 - 3600000;
     }
     long k = c->sent++;
-    int n = snprintf(body, sizeof body, "{\"ts\":%lld,\"values\":{\"temperature\":%ld.%02ld,\"pressure\":%ld.%03ld,\"running\":true",
+    int n = snprintf(body, sizeof body,
+                     "{\"ts\":%lld,\"values\":{\"temperature\":%ld.%02ld,\"pressure\":%ld.%03ld,\"running\":true",
                      (long long)(start_ms + k), 400 + k % 50, k % 100, 100 + k % 7, k % 1000);
     n += snprintf(body + n, sizeof body - (size_t)n, "}}");
     while (n < PAYLOAD) body[n++] = ' ';

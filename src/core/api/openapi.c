@@ -3,8 +3,8 @@
  * Generic routes ("/api/v1/{plural}…") are written once per kind, so that generated types are those of
  * the kind; a module's own row for the same path and method takes their place. Schema words in the rows:
  * "kind:point", "list:point", "input:point" (also with "*": the kind in the path), "ref:KindDoc", "report", "csv",
- * "text", "sse", "bytes"; in braces it is JSON Schema or a shape (api_shape.h). `x-permission` and `x-audit` tell what the
- * router checks. */
+ * "text", "sse", "bytes"; in braces it is JSON Schema or a shape (api_shape.h). `x-permission` and `x-audit` tell what
+ * the router checks. */
 #include "core/api/api_int.h"
 #include "base/mem.h"
 #include "core/api/api_shape.h"
