@@ -5,6 +5,7 @@
  * The endpoints are asked over a channel without security; where the chosen one has security the socket is closed and a
  * second one opened (oc_reopen). A lost connection is made again after a back-off, at once only by a job. */
 #include <stdio.h>
+#include "drivers/common/wake.h"
 #include "drivers/opcua/opcua_int.h"
 
 #define LASTED_NS (10 * 1000 * NS_MS)
@@ -67,31 +68,22 @@ static void on_timer(uv_timer_t *t)
     oc_pump(ch);
 }
 
-static void wake_at(struct oc_channel *ch, uint64_t ns)
+static void plan_at(struct oc_channel *ch, uint64_t ns)
 {
-    if (ch->closing || ns == UINT64_MAX || (ch->wake_ns && ch->wake_ns <= ns)) return;
-    uint64_t now = oc_now(ch);
-    ch->wake_ns = ns > now ? ns : now;
-    uv_update_time(ch->timer.loop);
-    uv_timer_start(&ch->timer, on_timer, ns > now ? (ns - now + NS_MS - 1) / NS_MS : 0, 0);
-}
-
-static void earlier(uint64_t *at, uint64_t other)
-{
-    if (other < *at) *at = other;
+    if (!ch->closing) wake_at(&ch->timer, on_timer, &ch->wake_ns, oc_now(ch), ns);
 }
 
 static void plan_wake(struct oc_channel *ch, uint64_t now, uint64_t tick)
 {
     uint64_t at = oc_job_deadline(ch);
     for (const struct oc_request *r = ch->requests; r && !ch->held; r = r->next)
-        if (r->deadline_ns) earlier(&at, r->deadline_ns);
-    if (ch->conn == CONN_UP && !ch->held) earlier(&at, oc_sub_deadline(ch));
-    if (ch->conn == CONN_UP && !has_points(ch) && ch->linger_ns > now) earlier(&at, ch->linger_ns);
-    if (ch->conn == CONN_OPENING || ch->conn == CONN_UP) earlier(&at, tick);
-    if (ch->held) earlier(&at, now + 5 * NS_MS);
-    if (ch->conn == CONN_IDLE && oc_wanted(ch)) earlier(&at, ch->retry_ns);
-    wake_at(ch, at);
+        if (r->deadline_ns) wake_earlier(&at, r->deadline_ns);
+    if (ch->conn == CONN_UP && !ch->held) wake_earlier(&at, oc_sub_deadline(ch));
+    if (ch->conn == CONN_UP && !has_points(ch) && ch->linger_ns > now) wake_earlier(&at, ch->linger_ns);
+    if (ch->conn == CONN_OPENING || ch->conn == CONN_UP) wake_earlier(&at, tick);
+    if (ch->held) wake_earlier(&at, now + 5 * NS_MS);
+    if (ch->conn == CONN_IDLE && oc_wanted(ch)) wake_earlier(&at, ch->retry_ns);
+    plan_at(ch, at);
 }
 
 /* ---- requests ---- */
@@ -125,7 +117,7 @@ void oc_call(struct oc_channel *ch, unsigned type, void *request, uint32_t timeo
         done(ch, arg, NULL, &e, true);
         return;
     }
-    uint64_t now = oc_now(ch);
+    uint64_t now = ch->last_call_ns = oc_now(ch);
     *r = (struct oc_request){ch->requests, id, ua_response_of(type), now, timeout_ms ? now + timeout_ms * NS_MS : 0,
                              done,         arg};
     ch->requests = r;
@@ -537,7 +529,7 @@ void oc_pump(struct oc_channel *ch)
     }
     ch->pumping = false;
     if (ch->closing) return;
-    if (ch->again) wake_at(ch, oc_now(ch));
+    if (ch->again) plan_at(ch, oc_now(ch));
     plan_wake(ch, oc_now(ch), tick);
 }
 

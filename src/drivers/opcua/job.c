@@ -131,7 +131,8 @@ static void on_type(struct oc_channel *ch, void *arg, const void *value, const s
     struct ua_nodeid id;
     struct error why = {0};
     if (r == NULL || r->results_n != 2) {
-        end_write(ch, j, refused ? DRIVER_REFUSED : DRIVER_FAILED, r ? NULL : e, NULL);
+        error_set(&why, ERR_PROTOCOL, "", "the server's answer lacks results", "服务器的应答缺少结果");
+        end_write(ch, j, r || refused ? DRIVER_REFUSED : DRIVER_FAILED, r ? &why : e, NULL);
         return;
     }
     const struct ua_variant *v = &r->results[0].value;

@@ -167,7 +167,9 @@ struct oc_channel {
     struct ua_nodeid token;
     struct str *namespaces;
     uint32_t namespaces_n, max_read, max_items, max_browse;
-    bool session_open; /* CreateSession was answered */
+    bool session_open;     /* CreateSession was answered */
+    uint32_t session_ms;   /* its timeout, as the server revised it */
+    uint64_t last_call_ns; /* when the server was last asked anything */
 
     struct arena set; /* addresses of points */
     struct oc_device *devices;
@@ -240,6 +242,7 @@ const struct ua_policy *oc_wire_policy(const struct oc_channel *ch, enum ua_mode
 void oc_session_begin(struct oc_channel *ch);
 void oc_session_forget(struct oc_channel *ch);
 void oc_session_end(struct oc_channel *ch); /* CloseSession, unanswered */
+void oc_session_keep(struct oc_channel *ch);
 void oc_thumbprint(const struct ua_cert *c, char out[65]);
 
 /* sub.c */

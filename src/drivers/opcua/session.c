@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include "drivers/opcua/opcua_int.h"
 
+#define SESSION_LEAST_MS 1000
+#define SESSION_MOST_MS 86400000
 #define READS 4 /* namespaces and three limits */
 
 /* In the order of security_choices of table.c: policy and mode; the first: the best that is offered. */
@@ -309,6 +311,9 @@ static void on_session(struct oc_channel *ch, void *arg, const void *value, cons
     }
     if (ua_copy(&ch->session, UA_NODEID, &r->authentication_token, &ch->token)) return;
     ch->session_open = true;
+    ch->session_ms = r->revised_session_timeout >= SESSION_LEAST_MS && r->revised_session_timeout <= SESSION_MOST_MS
+                         ? (uint32_t)r->revised_session_timeout
+                         : ch->cfg.session_ms;
     if (activate(ch, r, &why)) failed(ch, &why);
 }
 
@@ -340,6 +345,16 @@ static void create_session(struct oc_channel *ch)
 static void on_end(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
 {
     (void)ch, (void)arg, (void)value, (void)e, (void)refused;
+}
+
+/* Slow subscriptions leave the session silent for longer than it may be; an answer that does not come is a loss. */
+void oc_session_keep(struct oc_channel *ch)
+{
+    struct ua_read_value_id node = {.node_id = ua_id(0, UA_NODE_SERVER_SERVER_STATUS_STATE),
+                                    .attribute_id = UA_ATTR_VALUE};
+    struct ua_read_request q = {
+        .timestamps_to_return = UA_STAMPS_NEITHER, .nodes_to_read = &node, .nodes_to_read_n = 1};
+    oc_call(ch, UA_T_read_request, &q, ch->cfg.answer_ms, on_end, NULL);
 }
 
 void oc_session_end(struct oc_channel *ch)

@@ -457,6 +457,11 @@ static uint64_t silent_at(const struct oc_channel *ch, const struct oc_sub *s)
     return s->last_ns + (2ull * s->keepalive_ms + ch->cfg.answer_ms) * NS_MS;
 }
 
+static uint64_t keep_at(const struct oc_channel *ch)
+{
+    return ch->last_call_ns + ch->session_ms / 3 * NS_MS;
+}
+
 void oc_sub_pump(struct oc_channel *ch, uint64_t now)
 {
     bool need[OC_CLASSES] = {0};
@@ -468,7 +473,11 @@ void oc_sub_pump(struct oc_channel *ch, uint64_t now)
         struct oc_sub *s = &ch->subs[c];
         if (need[c] && !s->id && !s->creating) make_sub(ch, c);
         if (s->id && s->ndrop && !s->deleting) drop_items(ch, c);
-        if (s->id && need[c] && !s->items_busy) make_items(ch, c);
+        if (s->id && need[c] && !s->items_busy) {
+            make_items(ch, c);
+            oc_refresh_state(ch);
+            ch->again = ch->again || ch->nbatch > 0;
+        }
         if (!s->id || now < silent_at(ch, s)) continue;
         ch->st.timeouts++;
         error_set(&e, ERR_TIMEOUT, "", "%s:%u tells nothing any more", "%s:%u 不再上送数据", ch->cfg.host,
@@ -476,11 +485,13 @@ void oc_sub_pump(struct oc_channel *ch, uint64_t now)
         oc_lose(ch, &e);
     }
     publish(ch, now);
+    if (ch->conn == CONN_UP && now >= keep_at(ch)) oc_session_keep(ch);
 }
 
 uint64_t oc_sub_deadline(const struct oc_channel *ch)
 {
-    uint64_t at = ch->retry_items_ns ? ch->retry_items_ns : UINT64_MAX;
+    uint64_t at = keep_at(ch);
+    if (ch->retry_items_ns && ch->retry_items_ns < at) at = ch->retry_items_ns;
     if (ch->publish_after_ns > oc_now(ch) && ch->publish_after_ns < at) at = ch->publish_after_ns;
     for (int c = 0; c < OC_CLASSES; c++)
         if (ch->subs[c].id && silent_at(ch, &ch->subs[c]) < at) at = silent_at(ch, &ch->subs[c]);
