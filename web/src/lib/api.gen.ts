@@ -352,6 +352,20 @@ export interface ChannelSpec {
     bind?: string;
     max_connections?: number;
     idle_timeout?: string;
+    endpoint?: string;
+    security?: 'auto' | 'none' | 'basic256sha256_sign' | 'basic256sha256' | 'aes128_sha256_rsaoaep_sign' | 'aes128_sha256_rsaoaep' | 'aes256_sha256_rsapss_sign' | 'aes256_sha256_rsapss';
+    trust?: 'pinned' | 'any';
+    thumbprint?: string;
+    user?: 'anonymous' | 'username' | 'certificate';
+    username?: string;
+    password?: string;
+    plain_password?: boolean;
+    user_certificate?: string;
+    user_key?: string;
+    certificate?: string;
+    private_key?: string;
+    publishing_interval?: string;
+    session_timeout?: string;
   };
 }
 
@@ -1159,6 +1173,13 @@ export interface PointSpec {
     command?: string;
     select?: 'device' | 'direct' | 'select';
     qualifier?: number;
+    index_range?: string;
+    sampling?: string;
+    queue?: number;
+    deadband?: number;
+    deadband_kind?: 'absolute' | 'percent';
+    time_source?: 'source' | 'server';
+    array_step?: number;
   };
 }
 

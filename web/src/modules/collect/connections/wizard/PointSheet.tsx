@@ -15,7 +15,7 @@ import type { Sheet } from './useSheet';
 
 const ROW = 34;
 const OVER = 8;
-const WIDTH: Record<Column, number> = { code: 170, name: 130, address: 100, type: 120, byte_order: 100, scale: 64, offset: 64, unit: 70, decimals: 84, lo: 76, hi: 76, period: 72, deadband: 76, writable: 84 };
+const WIDTH: Record<Column, number> = { code: 170, name: 130, address: 170, type: 120, byte_order: 100, scale: 64, offset: 64, unit: 70, decimals: 84, lo: 76, hi: 76, period: 72, deadband: 76, writable: 84 };
 
 interface Props {
   sheet: Sheet;

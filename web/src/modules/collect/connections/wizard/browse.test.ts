@@ -16,7 +16,7 @@ test('ticked leaves become rows; folders do not; equal codes are told apart', ()
     { item: item({ name: 'T', address: 'ns=2;s=T2' }), path: ['Other', 'Boiler', 'T'] },
   ], 'D', new Set(['D.Boiler.T']));
   expect(rows).toEqual([
-    { code: 'D.Boiler.T_2', name: 'T', address: 'ns=2;s=T', type: 'double', unit: 'Cel', writable: 'true', period: '1s' },
+    { code: 'D.Boiler.T_2', name: 'T', address: 'ns=2;s=T', type: 'double', unit: 'Cel', period: '1s' },
     { code: 'D.Boiler.T_3', name: 'T', address: 'ns=2;s=T2', type: 'double', period: '1s' },
   ]);
 });

@@ -28,7 +28,7 @@ export function rowsOf(items: { item: BrowseItem; path: string[] }[], device: st
     used.add(code);
     return {
       code, name: item.name, address: item.address ?? '', type: item.type || 'auto',
-      ...(item.unit ? { unit: item.unit } : {}), ...(item.writable ? { writable: 'true' } : {}), period: '1s',
+      ...(item.unit ? { unit: item.unit } : {}), period: '1s', /* to be written: for the user to say, point by point */
     };
   });
 }
