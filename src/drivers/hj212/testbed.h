@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/test.h"
-#include "drivers/common/options.h"
+#include "drivers/common/testbed.h"
 #include "drivers/hj212/driver.h"
 #include "proto/hj212_link.h"
 
@@ -48,7 +48,6 @@ struct bed {
     char result_text[320];
     unsigned results;
 };
-#define BED __attribute__((unused)) static
 
 /* ---- host ---- */
 BED int bed_publish(void *ctx, const struct sample *s, size_t n)
@@ -145,47 +144,17 @@ BED struct bed *bed_new(void)
     return b;
 }
 
-BED void bed_wake(uv_timer_t *t) {}
-BED void bed_step(struct bed *b)
-{
-    uv_timer_t t;
-    uv_timer_init(&b->loop, &t);
-    uv_timer_start(&t, bed_wake, 10, 0);
-    uv_run(&b->loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&t, NULL);
-    uv_run(&b->loop, UV_RUN_NOWAIT);
-}
-#define UNTIL(b, expr) \
-    do { \
-        uint64_t end_ = uv_hrtime() + 4000000000u; \
-        while (!(expr) && uv_hrtime() < end_) bed_step(b); \
-        if (!(expr)) test_fail(__FILE__, __LINE__, "never: %s", #expr); \
-    } while (0)
 #define STEPS(b, n) \
     for (int k_ = 0; k_ < (n); k_++) bed_step(b)
 
-BED void bed_closed(void *arg)
-{
-    ((struct bed *)arg)->closed = true;
-}
 BED void bed_free(struct bed *b)
 {
-    if (b->ch) hj212_driver.close(b->ch, bed_closed, b);
+    if (b->ch) hj212_driver.close(b->ch, bed_closed, &b->closed);
     if (b->ch) UNTIL(b, b->closed);
     uv_run(&b->loop, UV_RUN_DEFAULT);
     CHECK_INT(uv_loop_close(&b->loop), 0);
     arena_fini(&b->arena);
     mem_free(b);
-}
-
-BED const struct options *bed_options(struct bed *b, const struct option *table, const char *json)
-{
-    struct json *v = NULL;
-    struct error e = {0};
-    struct options *o = arena_calloc(&b->arena, 1, sizeof *o);
-    if (json_parse(&b->arena, str_of(json), &v, &e) || options_check(table, &b->arena, v, o, NULL, 0, NULL, &e))
-        test_fail(__FILE__, __LINE__, "%s: %s", json, e.text);
-    return o;
 }
 
 BED void bed_open(struct bed *b, const char *more)

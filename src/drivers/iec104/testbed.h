@@ -8,12 +8,11 @@
 #include "base/mem.h"
 #include "base/test.h"
 #include "base/time.h"
-#include "drivers/common/options.h"
+#include "drivers/common/testbed.h"
 #include "drivers/iec104/driver.h"
 #include "proto/iec104_station.h"
 
 #define BED_POINTS 3000
-#define BED __attribute__((unused)) static
 
 enum bed_fault {
     FAULT_NONE,
@@ -264,7 +263,6 @@ BED void bed_listen(struct bed *b, int i)
     b->listening[i] = true;
 }
 
-BED void bed_step(struct bed *b);
 BED void bed_drop_all(struct bed *b)
 {
     for (struct bed_conn *c = b->conns; c; c = c->next) bed_drop(c);
@@ -369,35 +367,11 @@ BED struct bed *bed_new(void)
     return b;
 }
 
-BED void bed_wake(uv_timer_t *t) {}
-
-BED void bed_step(struct bed *b)
-{
-    uv_timer_t t;
-    uv_timer_init(&b->loop, &t);
-    uv_timer_start(&t, bed_wake, 20, 0);
-    uv_run(&b->loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&t, NULL);
-    uv_run(&b->loop, UV_RUN_NOWAIT);
-}
-
-BED void bed_closed(void *arg)
-{
-    ((struct bed *)arg)->closed = true;
-}
-
-#define UNTIL(b, expr) \
-    do { \
-        uint64_t end_ = uv_hrtime() + 5000000000u; \
-        while (!(expr) && uv_hrtime() < end_) bed_step(b); \
-        if (!(expr)) test_fail(__FILE__, __LINE__, "never: %s", #expr); \
-    } while (0)
-
 BED void bed_close_channel(struct bed *b)
 {
     if (b->ch == NULL) return;
     b->closed = false;
-    iec104_driver.close(b->ch, bed_closed, b);
+    iec104_driver.close(b->ch, bed_closed, &b->closed);
     b->ch = NULL;
     UNTIL(b, b->closed);
 }
@@ -410,16 +384,6 @@ BED void bed_free(struct bed *b)
     CHECK_INT(uv_loop_close(&b->loop), 0);
     arena_fini(&b->arena);
     mem_free(b);
-}
-
-BED const struct options *bed_options(struct bed *b, const struct option *table, const char *json)
-{
-    struct json *v = NULL;
-    struct error e = {0};
-    struct options *o = arena_calloc(&b->arena, 1, sizeof *o);
-    if (json_parse(&b->arena, str_of(json), &v, &e) || options_check(table, &b->arena, v, o, NULL, 0, NULL, &e))
-        test_fail(__FILE__, __LINE__, "%s: %s", json, e.text);
-    return o;
 }
 
 /* Short times, so that tests are fast; `more` is further members, before which the same ones here give way. */

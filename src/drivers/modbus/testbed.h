@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/json.h"
 #include "base/test.h"
-#include "drivers/common/options.h"
+#include "drivers/common/testbed.h"
 #include "drivers/modbus/driver.h"
 #include "proto/modbus.h"
 
@@ -66,7 +66,6 @@ struct bed {
     struct arena arena;
 };
 
-#define BED __attribute__((unused)) static
 
 /* ---- the server ---- */
 
@@ -223,7 +222,6 @@ BED void bed_listen(struct bed *b)
     b->listening = true;
 }
 
-BED void bed_step(struct bed *b);
 BED void bed_stop_listening(struct bed *b)
 {
     if (b->listening) uv_close((uv_handle_t *)&b->listener, NULL);
@@ -316,35 +314,11 @@ BED struct bed *bed_new(enum modbus_framing f)
     return b;
 }
 
-BED void bed_wake(uv_timer_t *t) {}
-
-BED void bed_step(struct bed *b)
-{
-    uv_timer_t t;
-    uv_timer_init(&b->loop, &t);
-    uv_timer_start(&t, bed_wake, 20, 0);
-    uv_run(&b->loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&t, NULL);
-    uv_run(&b->loop, UV_RUN_NOWAIT);
-}
-
-BED void bed_closed(void *arg)
-{
-    ((struct bed *)arg)->closed = true;
-}
-
-#define UNTIL(b, expr) \
-    do { \
-        uint64_t end_ = uv_hrtime() + 5000000000u; \
-        while (!(expr) && uv_hrtime() < end_) bed_step(b); \
-        if (!(expr)) test_fail(__FILE__, __LINE__, "never: %s", #expr); \
-    } while (0)
-
 BED void bed_close_channel(struct bed *b)
 {
     if (b->ch == NULL) return;
     b->closed = false;
-    modbus_driver.close(b->ch, bed_closed, b);
+    modbus_driver.close(b->ch, bed_closed, &b->closed);
     b->ch = NULL;
     UNTIL(b, b->closed);
 }
@@ -357,16 +331,6 @@ BED void bed_free(struct bed *b)
     CHECK_INT(uv_loop_close(&b->loop), 0);
     arena_fini(&b->arena);
     mem_free(b);
-}
-
-BED const struct options *bed_options(struct bed *b, const struct option *table, const char *json)
-{
-    struct json *v = NULL;
-    struct error e = {0};
-    struct options *o = arena_calloc(&b->arena, 1, sizeof *o);
-    if (json_parse(&b->arena, str_of(json), &v, &e) || options_check(table, &b->arena, v, o, NULL, 0, NULL, &e))
-        test_fail(__FILE__, __LINE__, "%s: %s", json, e.text);
-    return o;
 }
 
 /* Short times, so that tests are fast; `more` is further members: ",\"retries\":0". */
