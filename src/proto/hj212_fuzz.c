@@ -31,6 +31,7 @@ static void message(struct str segment, struct hj212_parts *parts, struct buf *w
     buf_fini(&out);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     struct hj212_parts parts = {0};

@@ -30,6 +30,7 @@ static void on_bad(void *ctx, const void *p, size_t n, const struct error *e)
     assert(n > 0 && e->text[0]);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     static const struct hj212_link_ops ops = {on_send, on_message, on_ended, on_bad, NULL};
