@@ -1,8 +1,9 @@
 // screenshots.mjs - makes the pictures of the user guide from the running demo, in Chinese and English:
-//   node docs/screenshots.mjs BINARY [part of a picture's name]
+//   node docs/screenshots.mjs BINARY [part of a picture's name, or several: blobs|mqtt]
 // Starts `bornite sim` and `bornite serve` of BINARY on free ports with a data directory of its own, and
 // writes PNGs with a palette into docs/guide/img. Needs Chromium and the packages of tests/.
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { deflateSync, crc32 } from 'node:zlib';
 
@@ -10,15 +11,18 @@ const root = new URL('../', import.meta.url).pathname;
 process.env.BORNITE = resolve(process.argv[2] ?? `${root}build/release/bornite`);
 const only = process.argv[3] ?? '';
 process.argv.length = 2;
-const { Api, cleanup, run, sleep, startServe, startSim, tempDir, test, until } = await import('../tests/lib.mjs');
+const { Api, cleanup, freePort, run, sleep, startServe, startSim, tempDir, test, until } = await import('../tests/lib.mjs');
 const { dialog, go, launch, openContext, settled } = await import('../tests/browser/ui.mjs');
 const { Device, POINTS } = await import('../tests/browser/device.mjs');
+
+const require = createRequire(`${root}tests/`);
+const mqtt = require('mqtt');
 
 const OUT = `${root}docs/guide/img`;
 const PENS = ['LT-GRD-SAG01.JI', 'LT-GRD-SAG01.WI', 'HX-ACD-BLW01.JI'];
 const WORDS = {
-  zh: { host: '主机', port: '端口', test: '测试连接', next: '下一步', code: '编码', area: '区域', paste: '粘贴表格', read: '试读', import: '导入', write: '写入', fields: '字段', life: '生命周期', permissions: '有效权限', heads: '编码\t名称\t地址\t数据类型\t字节序\t周期' },
-  en: { host: 'Host', port: 'Port', test: 'Test connection', next: 'Next', code: 'Code', area: 'Area', paste: 'Paste a table', read: 'Test read', import: 'Import', write: 'Write', fields: 'Fields', life: 'Life cycle', permissions: 'Permissions', heads: 'code\tname\taddress\ttype\tbyte order\tperiod' },
+  zh: { host: '主机', port: '端口', test: '测试连接', next: '下一步', code: '编码', area: '区域', paste: '粘贴表格', read: '试读', import: '导入', write: '写入', browse: '浏览设备', fields: '字段', life: '生命周期', permissions: '有效权限', heads: '编码\t名称\t地址\t数据类型\t字节序\t周期' },
+  en: { host: 'Host', port: 'Port', test: 'Test connection', next: 'Next', code: 'Code', area: 'Area', paste: 'Paste a table', read: 'Test read', import: 'Import', write: 'Write', browse: 'Browse', fields: 'Fields', life: 'Life cycle', permissions: 'Permissions', heads: 'code\tname\taddress\ttype\tbyte order\tperiod' },
 };
 
 // What the pictures of own kinds, people, alarms, jobs and messages show: made through the API.
@@ -71,6 +75,45 @@ async function backups(api) {
   await api.get('/storage/usage?refresh=1&size=1');
 }
 
+// A fan's vibration: 1x and 2x of its speed, and a bearing.
+async function vibration(api) {
+  await api.post('/points', { code: 'VIB.FAN01', name: '风机振动', spec: { unit: 'mm/s' } });
+  for (let k = 0; k < 8; k++) {
+    const v = Array.from({ length: 8192 }, (_, i) => { const s = i / 5120; return Math.round(1000 * (2.1 * Math.sin(155 * s) + 0.8 * Math.sin(310 * s + 1) + 0.35 * Math.sin(3770 * s) + 0.2 * Math.sin(i * i * 7.7))) / 1000; });
+    await api.post('/points/VIB.FAN01/waveforms', { t: new Date(Date.now() - k * 600000).toISOString(), dt_s: 1 / 5120, unit: 'mm/s', v });
+  }
+}
+
+async function mqttClients(api, base) {
+  for (const code of ['GW-01', 'GW-02', 'METER-07', 'LAB-03']) {
+    const d = await api.post('/push-devices', { code, name: code, spec: { create: true } });
+    const { token } = await api.post(`/push-devices/${d.id}:token`);
+    const c = mqtt.connect(`${base.replace('http', 'ws')}/mqtt`, { username: token, clientId: code.toLowerCase(), protocolVersion: 5 });
+    cleanup(() => c.endAsync(true));
+    await new Promise((r) => { c.once('connect', r); });
+    await c.subscribeAsync(`devices/${code}/#`, { qos: 1 });
+    for (let i = 0; i < 20; i++) await c.publishAsync('v1/devices/me/telemetry', JSON.stringify({ temperature: 40 + i, power: 300 + i }), { qos: 1 });
+  }
+}
+
+// An OPC UA server to browse.
+async function startFurnace() {
+  const { OPCUACertificateManager } = require('node-opcua-certificate-manager');
+  const { OPCUAServer } = require('node-opcua-server');
+  const { DataType, MessageSecurityMode, SecurityPolicy } = require('node-opcua-client');
+  const dir = tempDir();
+  const manager = new OPCUACertificateManager({ rootFolder: dir, automaticallyAcceptUnknownCertificate: true });
+  await manager.initialize();
+  const server = new OPCUAServer({ port: await freePort(), hostname: '127.0.0.1', serverCertificateManager: manager, userCertificateManager: manager, certificateFile: `${dir}/server.pem`, securityPolicies: [SecurityPolicy.None], securityModes: [MessageSecurityMode.None], allowAnonymous: true });
+  await server.initialize();
+  const ns = server.engine.addressSpace.getOwnNamespace();
+  const folder = ns.addFolder('ObjectsFolder', { browseName: 'Furnace 1' });
+  for (let i = 1; i <= 12; i++) ns.addVariable({ componentOf: folder, browseName: `Zone ${i}`, nodeId: `s=Zone${i}`, dataType: 'Double' }).setValueFromSource({ dataType: DataType.Double, value: 1180 + i * 3.25 });
+  await server.start();
+  cleanup(() => server.shutdown(0));
+  return { port: server.endpoints[0].port };
+}
+
 async function peopleAndMessages(api) {
   const orgs = (await api.get('/orgs:tree')).items;
   const org = orgs.find((o) => o.parent) ?? orgs[0];
@@ -95,7 +138,7 @@ async function alarms(api) {
 }
 
 const device = new Device();
-let api, serve, page, blank, lang, w;
+let api, serve, page, blank, lang, w, furnace;
 
 // ---- PNG with a palette ----
 
@@ -317,6 +360,35 @@ const pictures = {
     await settled(page);
     await picture('backups');
   },
+  blobs: async () => {
+    await go(page, '/r/points/VIB.FAN01?tab=blobs');
+    await page.locator('.wave-line').nth(1).waitFor();
+    await settled(page);
+    await picture('blobs');
+  },
+  mqtt: async () => {
+    await go(page, '/mqtt-clients');
+    await page.locator('.ant-table-row').nth(3).waitFor();
+    await settled(page);
+    await picture('mqtt');
+  },
+  browse: async () => {
+    await go(page, '/connections/new');
+    await page.locator('.ant-select').first().click();
+    await page.locator('.ant-select-item-option', { hasText: 'OPC UA' }).click();
+    await page.locator('#channel_options_endpoint').fill(`opc.tcp://127.0.0.1:${furnace.port}`);
+    await page.locator('#channel_code').fill('FURNACE');
+    await button(page, w.next).click();
+    await page.locator('#device_code').fill('F1');
+    await button(page, w.next).click();
+    await button(page, w.browse).click();
+    const node = page.locator('.ant-tree-treenode', { hasText: 'Furnace' });
+    await node.locator('.ant-tree-switcher').click();
+    await page.locator('.ant-tree-treenode', { hasText: 'Zone 12' }).waitFor();
+    await node.locator('.ant-tree-checkbox').click();
+    await picture('browse');
+    await page.locator('.ant-modal-close').click();
+  },
   channel: async () => {
     await go(page, '/r/message-channels/shift-robot');
     await settled(page);
@@ -336,6 +408,9 @@ test('start', async () => {
   await until(async () => (await api.get('/areas')).items.every((a) => a.bad === 0), 'values', 60000);
   await ownKind(api);
   await peopleAndMessages(api);
+  await vibration(api);
+  await mqttClients(api, serve.base);
+  furnace = await startFurnace();
   await alarms(api);
   await until(async () => (await api.get(`/history/recorded?points=${PENS[0]}&from=*-10m`)).series[0].v.length > 18, 'some history', 200000, 1000);
 });
@@ -348,6 +423,6 @@ for (const l of ['zh', 'en']) {
     page = await openContext(serve.base, { lang }, { viewport: { width: 1440, height: 900 } });
     await page.context().addCookies([{ name: serve.cookie[0], value: serve.cookie.slice(1).join('='), url: serve.base }]);
   });
-  for (const [name, make] of Object.entries(pictures)) if (name.includes(only)) test(`${name} ${l}`, make);
+  for (const [name, make] of Object.entries(pictures)) if (new RegExp(only).test(name)) test(`${name} ${l}`, make);
 }
 await run();

@@ -161,7 +161,8 @@ struct work {
     char device[37];
     uint16_t id;
     uint8_t qos, version, code;
-    bool retry; /* it is not stored, and the sender is to come again */
+    size_t stored; /* samples */
+    bool retry;    /* it is not stored, and the sender is to come again */
     struct str topic, payload;
     struct buf answer; /* to an ask for attributes */
     char bytes[];
@@ -184,11 +185,13 @@ static void read_attributes(struct work *w, const struct json *body, struct erro
 static int take_values(struct work *w, struct arena *a, const struct json *body, struct error *e)
 {
     struct pushed *values;
-    struct push_outcome o;
+    struct push_outcome o = {0};
     size_t n;
     int rc = w->row->decode ? w->row->decode(a, w->topic, body, &values, &n, e)
                             : push_decode(a, w->row->form, body, &values, &n, e);
-    return rc ? rc : push_take_values(w->in->m->push, a, w->device, w->row->form, values, n, &o, e);
+    if (!rc) rc = push_take_values(w->in->m->push, a, w->device, w->row->form, values, n, &o, e);
+    w->stored = o.stored;
+    return rc;
 }
 
 static int do_work(struct work *w, struct error *e)
@@ -220,6 +223,7 @@ static void work_done(void *arg)
     struct mq_link *l = w->l;
     mqtt_now(w->in->m);
     w->in->working--;
+    w->in->stats.samples += w->stored;
     l->pending--;
     if (w->answer.n && !w->retry) answer(w);
     if (w->retry) {
