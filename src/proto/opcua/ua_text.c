@@ -13,24 +13,26 @@ static int bad(struct error *e, struct str text, const char *en, const char *zh)
 
 /* ---- Guid ----------------------------------------------------------------------------------------------- */
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 int ua_guid_parse(struct str t, struct ua_guid *ret)
 {
-    static const uint8_t dashes[] = {8, 13, 18, 23};
-    uint8_t raw[16];
-    size_t n = 0;
+    static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    uint8_t raw[16] = {0};
+    unsigned n = 0;
     if (t.n == 38 && t.p[0] == '{' && t.p[37] == '}') t = str_sub(t, 1, 36);
-    if (t.n != 36) return ERR_INVALID;
-    for (size_t i = 0; i < sizeof dashes; i++)
-        if (t.p[dashes[i]] != '-') return ERR_INVALID;
-    for (size_t i = 0; i < 36; i += 2) {
-        if (t.p[i] == '-') i++;
-        int hi = 0, lo = 0;
-        const char *digits = "0123456789abcdef", *p;
-        if ((p = strchr(digits, t.p[i] | 0x20)) == NULL || t.p[i] == 0) return ERR_INVALID;
-        hi = (int)(p - digits);
-        if ((p = strchr(digits, t.p[i + 1] | 0x20)) == NULL || t.p[i + 1] == 0) return ERR_INVALID;
-        lo = (int)(p - digits);
-        raw[n++] = (uint8_t)(hi << 4 | lo);
+    if (t.n != sizeof form - 1) return ERR_INVALID;
+    for (size_t i = 0; i < t.n; i++) {
+        int digit = hex_digit(t.p[i]);
+        if (form[i] == '-' ? t.p[i] != '-' : digit < 0) return ERR_INVALID;
+        if (form[i] == '-') continue;
+        raw[n / 2] = (uint8_t)(raw[n / 2] << 4 | digit);
+        n++;
     }
     ret->a = (uint32_t)raw[0] << 24 | (uint32_t)raw[1] << 16 | (uint32_t)raw[2] << 8 | raw[3];
     ret->b = (uint16_t)(raw[4] << 8 | raw[5]);
