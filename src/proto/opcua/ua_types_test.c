@@ -62,7 +62,9 @@ TEST(examples_of_the_standard)
     REQUIRE(ua_guid_parse(STR("72962B91-FA75-4AE6-8D28-B404DC7DAF63"), &g) == 0);
     BOTH(UA_GUID, &g, "912b967275fae64a8d28b404dc7daf63");
     CHECK(ua_guid_parse(STR("09088e75-8e5e-499b-954f-f2954f-fb28a"), &g) == ERR_INVALID);
-    CHECK(ua_guid_parse(STR("0908\x10e75-8e5e-499b-954f-f2954f0fb28a"), &g) == ERR_INVALID);
+    CHECK(ua_guid_parse(STR("0908\x10"
+                            "e75-8e5e-499b-954f-f2954f0fb28a"),
+                        &g) == ERR_INVALID);
     struct ua_nodeid hot = ua_id_str(1, STR("Hot\xE6\xB0\xB4"));
     BOTH(UA_NODEID, &hot, "03010006000000486f74e6b0b4");
     struct ua_nodeid two = ua_id(0, 72), four = ua_id(5, 1025), full = ua_id(300, 70000);
