@@ -194,8 +194,8 @@ test('wills, takeover, shared subscriptions', async () => {
   equal(reason, 0x8e);
   equal(w.got.length, 1, 'who says goodbye leaves no will');
   const workers = await Promise.all([1, 2, 3].map(() => asUser()));
-  for (const x of workers) await x.subscribeAsync('$share/crew/work/#', { qos: 1 });
-  for (let i = 0; i < 30; i++) await second.publishAsync(`work/${i}`, 'x', { qos: 1 });
+  for (const x of workers) await x.subscribeAsync('$share/crew/tasks/#', { qos: 1 });
+  for (let i = 0; i < 30; i++) await second.publishAsync(`tasks/${i}`, 'x', { qos: 1 });
   await until(() => workers.reduce((n, x) => n + x.got.length, 0) === 30, 'all the work');
   for (const x of workers) equal(x.got.length, 10);
   await bye(w, second, ...workers);

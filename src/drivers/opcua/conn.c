@@ -308,7 +308,7 @@ void oc_reopen(struct oc_channel *ch)
     fail_requests(ch, &e);
 }
 
-/* Nobody needs the server for now. */
+/* No point and no call needs the server: let go of it. */
 static void hang_up(struct oc_channel *ch)
 {
     struct error e;
