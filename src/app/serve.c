@@ -379,8 +379,12 @@ static void block_signals(void)
 static void init(struct server *s, const struct config *c)
 {
     *s = (struct server){.cfg = c};
-    s->node = (struct node){
-        .drivers = app_drivers, .clock = clock_real(), .rng = rng_real(), .data_path = c->data, .listen = c->listen};
+    s->node = (struct node){.drivers = app_drivers,
+                            .outlets = app_outlets,
+                            .clock = clock_real(),
+                            .rng = rng_real(),
+                            .data_path = c->data,
+                            .listen = c->listen};
 }
 
 /* Everything that makes tables has run once "modules" is open. */

@@ -10,6 +10,8 @@ extern const struct module history_module, collect_module, live_module, alarms_m
 
 const struct driver *const app_drivers[] = {&modbus_driver, &iec104_driver, &hj212_driver, &opcua_driver, NULL};
 
+const struct outlet *const app_outlets[] = {NULL};
+
 /* A module whose hooks watch another's kinds stands behind it. */
 const struct module *const app_modules[] = {&collect_module, &history_module, &live_module,   &notice_module,
                                             &alarms_module,  &push_module,    &backup_module, &mqtt_module};

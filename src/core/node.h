@@ -5,6 +5,8 @@
 #include "io/fs.h"
 #include "model/tsstore.h"
 struct driver;
+struct outlet;
+struct control;
 struct jobs;
 struct object_store;
 /* Where history lies: the data directory, and what the settings `warm` and `cold` name (model/ts_admin.h, TS_PLACES). */
@@ -14,7 +16,9 @@ struct node_place {
     struct object_store *objects;       /* behind fs (store/fs_object.h); NULL: a directory */
 };
 struct node {
-    const struct driver *const *drivers; /* southbound drivers, NULL-terminated (app/drivers.c) */
+    const struct driver *const *drivers; /* southbound drivers, NULL-terminated (app/tables.c) */
+    const struct outlet *const *outlets; /* northbound, NULL-terminated (app/tables.c) */
+    const struct control *control;       /* writing to equipment; set by module collect in its init */
     const struct clock *clock;
     const struct rng *rng;
     struct kernel *kernel;
