@@ -1,0 +1,63 @@
+/* mqtt_options.h - the options of a connection to an MQTT broker: one set of rows for all that are clients of one, and
+ * what they say as a mqtt_client_config. */
+#pragma once
+#include "base/arena.h"
+#include "bornite/driver.h"
+#include "drivers/common/mqtt_client.h"
+#include "drivers/common/poll.h"
+
+extern const struct option_choice mqtt_versions[];
+#define MQTT_OPTION_HOST \
+    {.name = "host", .type = OPTION_STRING, .en = "Broker", .zh = "代理地址", .required = true, .min = "1", .max = "253", \
+     .help_en = "IP address or name.", .help_zh = "IP 地址或名称。"}, \
+    {.name = "port", .type = OPTION_INTEGER, .en = "Port", .zh = "端口", .min = "1", .max = "65535", \
+     .help_en = "Empty: 1883, with TLS 8883.", .help_zh = "留空为 1883；使用 TLS 时为 8883。"}
+#define MQTT_OPTION_SESSION \
+    {.name = "version", .type = OPTION_ENUM, .en = "Version", .zh = "协议版本", .def = "3.1.1", .choices = mqtt_versions}, \
+    {.name = "client_id", .type = OPTION_STRING, .en = "Client identifier", .zh = "客户端标识", .max = "200", \
+     .help_en = "Must be unique at the broker. Empty: made from the name of this configuration.", \
+     .help_zh = "在代理上必须唯一；留空则由本配置的编码生成。"}, \
+    {.name = "username", .type = OPTION_STRING, .en = "User name", .zh = "用户名", .max = "500"}, \
+    {.name = "password", .type = OPTION_SECRET, .en = "Password", .zh = "密码", .max = "4096"}, \
+    {.name = "keep_alive", .type = OPTION_DURATION, .en = "Keep alive", .zh = "保活时间", .def = "60s", .min = "1s", .max = "18h"}, \
+    {.name = "connect_timeout", .type = OPTION_DURATION, .en = "Connect timeout", .zh = "连接超时", .def = "10s", .min = "50ms", \
+     .max = "2m"}, \
+    {.name = "answer_timeout", .type = OPTION_DURATION, .en = "Answer timeout", .zh = "应答超时", .def = "30s", .min = "50ms", \
+     .max = "10m"}, \
+    {.name = "packet_max", .type = OPTION_INTEGER, .en = "Longest message", .zh = "最大报文", .def = "1048576", .min = "1024", \
+     .max = "67108864", .unit = "By"}, \
+    {.name = "reconnect_min", .type = OPTION_DURATION, .en = "First wait before reconnecting", .zh = "首次重连等待", .def = "1s", \
+     .min = "10ms", .max = "60s"}, \
+    {.name = "reconnect_max", .type = OPTION_DURATION, .en = "Longest wait before reconnecting", .zh = "最长重连等待", .def = "60s", \
+     .min = "10ms", .max = "10m"}
+/* A session that goes on over connections; for those that may. */
+#define MQTT_OPTION_KEEP \
+    {.name = "clean_start", .type = OPTION_BOOLEAN, .en = "Clean start", .zh = "清除会话", .def = "false", \
+     .help_en = "No: the broker keeps messages of QoS 1 and 2 while we are away.", \
+     .help_zh = "关闭时，断线期间代理会保留 QoS 1、2 的消息。"}, \
+    {.name = "session_expiry", .type = OPTION_DURATION, .en = "Session kept for", .zh = "会话保留时间", .def = "1d", .min = "1s", \
+     .max = "365d", .show_if = "clean_start=false", .help_en = "MQTT 5.0 only.", .help_zh = "仅 MQTT 5.0。"}
+#define MQTT_OPTION_TLS \
+    {.name = "tls", .type = OPTION_BOOLEAN, .en = "TLS", .zh = "TLS 加密", .def = "false"}, \
+    {.name = "tls_verify", .type = OPTION_BOOLEAN, .en = "Verify the broker's certificate", .zh = "校验代理的证书", .def = "true", \
+     .show_if = "tls=true"}, \
+    {.name = "tls_name", .type = OPTION_STRING, .en = "Name in the broker's certificate", .zh = "代理证书中的名称", .max = "253", \
+     .show_if = "tls=true", .help_en = "Empty: the host.", .help_zh = "留空则为主机名。"}, \
+    {.name = "tls_ca", .type = OPTION_STRING, .en = "Certificate of the authority (PEM)", .zh = "CA 证书（PEM）", .max = "65536", \
+     .show_if = "tls=true", .help_en = "Empty: the authorities that the system trusts.", .help_zh = "留空则使用系统信任的 CA。"}, \
+    {.name = "tls_certificate", .type = OPTION_STRING, .en = "Our certificate (PEM)", .zh = "本端证书（PEM）", .max = "65536", \
+     .show_if = "tls=true"}, \
+    {.name = "tls_key", .type = OPTION_SECRET, .en = "Our private key (PEM)", .zh = "本端私钥（PEM）", .max = "65536", \
+     .show_if = "tls=true"}
+/* All rows of a connection, for inside a table. */
+#define MQTT_OPTIONS MQTT_OPTION_HOST, MQTT_OPTION_SESSION, MQTT_OPTION_KEEP, MQTT_OPTION_TLS
+
+/* What the rows say: c's texts and tls belong to it. c.will is the owner's to set. */
+struct mqtt_settings {
+    struct mqtt_client_config c;
+    struct backoff backoff;
+    struct arena arena;
+};
+/* name: of the configuration, for the client id when none is given ("bornite-NAME"). ERR_INVALID names the option. */
+MUST_CHECK int mqtt_settings_new(const struct options *o, const char *name, struct mqtt_settings **ret, struct error *e);
+void mqtt_settings_free(struct mqtt_settings *s); /* NULL too; after the client has no connection any more */
