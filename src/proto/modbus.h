@@ -9,6 +9,8 @@
  *        then the PDU. 260 bytes at most.
  * RTU    unit (1), PDU, CRC-16 low byte first (SL 2.5.1.2); 256 bytes at most. Over a stream there is no
  *        silence that ends a frame, so its length is computed from the function code and checked by CRC.
+ * ASCII  ':', unit, PDU and LRC as pairs of upper case hexadecimal digits, CR LF (SL 2.5.2); 513 characters at
+ *        most. Lower case is read too.
  *
  * Nothing here allocates, blocks or keeps state. Any thread. */
 #pragma once
@@ -18,7 +20,7 @@
 
 #define MODBUS_PDU_MAX 253
 #define MODBUS_MBAP 7
-#define MODBUS_FRAME_MAX 260
+#define MODBUS_FRAME_MAX 513 /* ASCII; TCP 260 */
 #define MODBUS_RTU_MAX 256
 #define MODBUS_READ_BITS_MAX 2000      /* AP 6.1, 6.2 */
 #define MODBUS_READ_REGISTERS_MAX 125  /* AP 6.3, 6.4, 6.17 */
@@ -99,17 +101,19 @@ static inline bool modbus_bit(const uint8_t *data, size_t i) { return data[i / 8
 
 /* ---- frames (modbus_frame.c) ------------------------------------------------------------------------ */
 
-enum modbus_framing { MODBUS_TCP, MODBUS_RTU };
+enum modbus_framing { MODBUS_TCP, MODBUS_RTU, MODBUS_ASCII };
 
 struct modbus_frame {
     uint16_t transaction; /* TCP only */
     uint8_t unit;
-    const uint8_t *pdu;   /* into the input */
+    const uint8_t *pdu;   /* into the input; ASCII: into `decoded` (so a copy of this struct needs a new pointer) */
     size_t pdu_n;
     size_t used;          /* bytes of the input that are done with */
+    uint8_t decoded[MODBUS_PDU_MAX + 2];
 };
 
 uint16_t modbus_crc(const void *p, size_t n); /* to be sent low byte first */
+uint8_t modbus_lrc(const void *p, size_t n);  /* SL 6.2.1: minus the sum of the bytes */
 
 /* Put a frame around a PDU (n <= MODBUS_PDU_MAX) in out[MODBUS_FRAME_MAX]; returns its length. */
 size_t modbus_frame_put(enum modbus_framing f, uint16_t transaction, uint8_t unit, const uint8_t *pdu, size_t n,
@@ -119,7 +123,7 @@ size_t modbus_frame_put(enum modbus_framing f, uint16_t transaction, uint8_t uni
 struct modbus_expect {
     bool requests;      /* server side: frames are requests, else answers */
     int transaction;    /* TCP: -1 any */
-    int unit, function; /* RTU: -1 any */
+    int unit, function; /* RTU, ASCII: -1 any */
 };
 /* Next frame at the start of p[n]. 1: a frame; 0: more bytes are needed; ERR_PROTOCOL: what stands there
  * is no frame: drop ret->used bytes (up to where one could begin) and call again. */

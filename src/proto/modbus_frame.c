@@ -2,7 +2,8 @@
  *
  * Resynchronisation: a header that cannot be right is never waited for. For TCP the candidate positions
  * are those where protocol is 0 and the length possible (and the transaction the awaited one, when the
- * caller names it); for RTU those where unit and function fit and, once all bytes are there, the CRC. */
+ * caller names it); for RTU those where unit and function fit and, once all bytes are there, the CRC; for ASCII
+ * a colon, which always begins a frame anew (SL 2.5.2.1). */
 #include "proto/modbus.h"
 
 /* CRC-16, polynomial 0xA001 reflected, four bits a step (SL 6.2.2). */
@@ -22,6 +23,14 @@ uint16_t modbus_crc(const void *p, size_t n)
     return crc;
 }
 
+uint8_t modbus_lrc(const void *p, size_t n)
+{
+    const uint8_t *b = p;
+    unsigned sum = 0;
+    for (size_t i = 0; i < n; i++) sum += b[i];
+    return (uint8_t)-sum;
+}
+
 static unsigned get16(const uint8_t *p)
 {
     return (unsigned)p[0] << 8 | p[1];
@@ -37,10 +46,32 @@ static size_t put_rtu(uint8_t unit, const uint8_t *pdu, size_t n, uint8_t *out)
     return n + 3;
 }
 
+static uint8_t *put_hex(uint8_t *out, uint8_t v)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    *out++ = (uint8_t)digits[v >> 4];
+    *out++ = (uint8_t)digits[v & 15];
+    return out;
+}
+
+static size_t put_ascii(uint8_t unit, const uint8_t *pdu, size_t n, uint8_t *out)
+{
+    uint8_t bytes[MODBUS_PDU_MAX + 2], *p = out;
+    bytes[0] = unit;
+    memcpy(bytes + 1, pdu, n);
+    bytes[n + 1] = modbus_lrc(bytes, n + 1);
+    *p++ = ':';
+    for (size_t i = 0; i < n + 2; i++) p = put_hex(p, bytes[i]);
+    *p++ = '\r';
+    *p++ = '\n';
+    return (size_t)(p - out);
+}
+
 size_t modbus_frame_put(enum modbus_framing f, uint16_t transaction, uint8_t unit, const uint8_t *pdu, size_t n,
                         uint8_t *out)
 {
     if (f == MODBUS_RTU) return put_rtu(unit, pdu, n, out);
+    if (f == MODBUS_ASCII) return put_ascii(unit, pdu, n, out);
     memmove(out + MODBUS_MBAP, pdu, n);
     out[0] = (uint8_t)(transaction >> 8);
     out[1] = (uint8_t)transaction;
@@ -155,9 +186,60 @@ static int rtu_next(const uint8_t *p, size_t n, const struct modbus_expect *x, s
     return n ? ERR_PROTOCOL : 0;
 }
 
+/* ---- ASCII ---- */
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Characters after the colon at p up to the one that is no digit; *ret_end tells which that is, 0: none yet. */
+static size_t ascii_digits(const uint8_t *p, size_t n, uint8_t *ret_end)
+{
+    size_t k = 1;
+    while (k < n && k <= 2 * (MODBUS_PDU_MAX + 2u) && hex_digit(p[k]) >= 0) k++;
+    *ret_end = k < n ? p[k] : 0;
+    return k - 1;
+}
+
+static size_t ascii_skip(const uint8_t *p, size_t n)
+{
+    size_t skip = 1;
+    while (skip < n && p[skip] != ':') skip++;
+    return skip;
+}
+
+static bool ascii_decode(const uint8_t *p, size_t digits, const struct modbus_expect *x, struct modbus_frame *ret)
+{
+    uint8_t all[MODBUS_PDU_MAX + 2];
+    size_t n = digits / 2;
+    for (size_t i = 0; i < n; i++) all[i] = (uint8_t)(hex_digit(p[1 + 2 * i]) << 4 | hex_digit(p[2 + 2 * i]));
+    if (modbus_lrc(all, n - 1) != all[n - 1]) return false;
+    if (x && x->unit >= 0 && all[0] != x->unit) return false;
+    if (x && x->function >= 0 && (all[1] & 0x7f) != x->function) return false;
+    *ret = (struct modbus_frame){.unit = all[0], .pdu_n = n - 2, .used = digits + 3};
+    memcpy(ret->decoded, all + 1, n - 2);
+    ret->pdu = ret->decoded;
+    return true;
+}
+
+static int ascii_next(const uint8_t *p, size_t n, const struct modbus_expect *x, struct modbus_frame *ret)
+{
+    uint8_t end = 0;
+    size_t digits = p[0] == ':' ? ascii_digits(p, n, &end) : 0;
+    bool begun = p[0] == ':' && (end == 0 || end == '\r') && digits <= 2 * (MODBUS_PDU_MAX + 2u);
+    if (begun && digits + 3 > n) return 0; /* CR and LF are to come */
+    if (begun && p[digits + 2] == '\n' && digits >= 6 && digits % 2 == 0 && ascii_decode(p, digits, x, ret)) return 1;
+    *ret = (struct modbus_frame){.used = ascii_skip(p, n)};
+    return ERR_PROTOCOL;
+}
+
 int modbus_frame_next(enum modbus_framing f, const uint8_t *p, size_t n, const struct modbus_expect *x,
                       struct modbus_frame *ret)
 {
     if (n == 0) return 0;
+    if (f == MODBUS_ASCII) return ascii_next(p, n, x, ret);
     return f == MODBUS_RTU ? rtu_next(p, n, x, ret) : tcp_next(p, n, x, ret);
 }

@@ -1,5 +1,6 @@
 /* Frames: vectors of MODBUS Messaging on TCP/IP V1.0b (header of 3.1.3) and MODBUS over Serial Line V1.02
- * (6.2.2, the CRC of 02 07 is 0x1241), every cut, and rubbish before and between frames. */
+ * (6.2.2, the CRC of 02 07 is 0x1241; 2.5.2.1 and 6.2.1, ASCII and the LRC), every cut, and rubbish before and between
+ * frames. */
 #include "base/test.h"
 #include "proto/modbus.h"
 
@@ -24,6 +25,34 @@ TEST(put)
     CHECK(memcmp(out, read_rtu, 8) == 0);
 }
 
+TEST(ascii_frames)
+{
+    /* SL 6.2.1: the two's complement of the sum. 11 03 00 6B 00 03: the sum is 82, the LRC 7E (Modicon PI-MBUS-300). */
+    static const uint8_t pdu[] = {3, 0, 0x6B, 0, 3};
+    static const char text[] = ":1103006B00037E\r\n";
+    uint8_t out[MODBUS_FRAME_MAX];
+    struct modbus_frame fr;
+    CHECK_INT(modbus_lrc("\x11\x03\x00\x6B\x00\x03", 6), 0x7E);
+    CHECK_INT(modbus_frame_put(MODBUS_ASCII, 0, 0x11, pdu, 5, out), 17);
+    CHECK(memcmp(out, text, 17) == 0);
+    CHECK_INT(modbus_frame_next(MODBUS_ASCII, out, 17, &any_request, &fr), 1);
+    CHECK_INT(fr.unit, 0x11);
+    CHECK_INT(fr.pdu_n, 5);
+    CHECK(memcmp(fr.pdu, pdu, 5) == 0);
+    CHECK_INT(modbus_frame_next(MODBUS_ASCII, (const uint8_t *)":1103006b00037e\r\n", 17, &any_request, &fr), 1);
+}
+
+TEST(the_longest_ascii_frame)
+{
+    uint8_t pdu[MODBUS_PDU_MAX], out[MODBUS_FRAME_MAX];
+    struct modbus_frame fr;
+    memset(pdu, 0xA5, sizeof pdu);
+    CHECK_INT(modbus_frame_put(MODBUS_ASCII, 0, 247, pdu, sizeof pdu, out), MODBUS_FRAME_MAX);
+    CHECK_INT(modbus_frame_next(MODBUS_ASCII, out, sizeof out, NULL, &fr), 1);
+    CHECK_INT(fr.pdu_n, MODBUS_PDU_MAX);
+    CHECK(memcmp(fr.pdu, pdu, sizeof pdu) == 0);
+}
+
 static void check_cuts(enum modbus_framing f, const uint8_t *p, size_t n, const struct modbus_expect *x, unsigned unit)
 {
     struct modbus_frame fr = {0};
@@ -38,6 +67,7 @@ TEST(every_cut_waits)
     check_cuts(MODBUS_TCP, read_tcp, sizeof read_tcp, &any, 0xff);
     check_cuts(MODBUS_RTU, read_rtu, sizeof read_rtu, &any_request, 1);
     check_cuts(MODBUS_RTU, answer_rtu, sizeof answer_rtu, &any, 1);
+    check_cuts(MODBUS_ASCII, (const uint8_t *)":010402FFFFFB\r\n", 15, &any, 1);
 }
 
 /* Drops rubbish until a frame comes; returns bytes dropped, -1 when none came. */
@@ -78,6 +108,36 @@ TEST(a_bad_crc_is_no_frame)
     CHECK_INT(drain(MODBUS_RTU, in, 2 * sizeof answer_rtu, &unit1, &fr), (int)sizeof answer_rtu);
 }
 
+TEST(ascii_begins_anew_with_each_colon)
+{
+    static const struct {
+        const char *in;
+        int dropped; /* bytes before the frame; -1: none comes */
+    } rows[] = {
+        {"noise:010402FFFFFB\r\n", 5},
+        {":0104:010402FFFFFB\r\n", 5},              /* half a frame, then a whole one */
+        {":010402FFFFFA\r\n:010402FFFFFB\r\n", 15}, /* LRC wrong */
+        {":010402FFFF\r:010402FFFFFB\r\n", 12},     /* no LF */
+        {":0104020FB\r\n:010402FFFFFB\r\n", 12},    /* odd */
+        {":01\r\n", -1},
+        {":010402FFGGFB\r\n", -1},
+        {":0304027FFFFB\r\n", -1},
+    };
+    struct modbus_expect x = {.transaction = -1, .unit = 1, .function = 4};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct modbus_frame fr = {0};
+        int got = drain(MODBUS_ASCII, (const uint8_t *)rows[i].in, strlen(rows[i].in), &x, &fr);
+        if (got != rows[i].dropped) test_fail(__FILE__, __LINE__, "row %zu: %d", i, got);
+        if (got >= 0) CHECK_INT(fr.unit, 1);
+    }
+    uint8_t endless[2000];
+    struct modbus_frame fr;
+    memset(endless, '0', sizeof endless);
+    endless[0] = ':';
+    CHECK_INT(modbus_frame_next(MODBUS_ASCII, endless, sizeof endless, NULL, &fr), ERR_PROTOCOL);
+    CHECK_INT(fr.used, 2000);
+}
+
 TEST(impossible_headers)
 {
     struct modbus_frame fr;
@@ -103,6 +163,10 @@ TEST(words)
             "station 1: answer: read input registers (function 4), 2 bytes: FFFF");
     CHECK_Z(WORDS(MODBUS_TCP, false, refused, false), "transaction 5377, station 1: refused: read holding registers "
                                                       "(function 3): illegal data address (exception 2)");
+    static const uint8_t ascii[] = {':', '0', '1', '0', '4', '0', '2', 'F', 'F', 'F', 'F', 'F', 'B', 13, 10};
+    CHECK_Z(WORDS(MODBUS_ASCII, false, ascii, true), "站 1：应答：读输入寄存器（功能码 4），2 字节: FFFF");
+    modbus_words(MODBUS_ASCII, false, ascii, 12, false, text, sizeof text);
+    CHECK_Z(text, "no whole ASCII frame, or its LRC is wrong: :010402FFFFF");
     modbus_words(MODBUS_RTU, false, answer_rtu, 3, false, text, sizeof text);
     CHECK_Z(text, "3 bytes, too short for a frame");
     modbus_words(MODBUS_TCP, true, read_tcp, sizeof read_tcp, true, text, 8);

@@ -1,4 +1,4 @@
-/* Client side: any bytes as a stream of answers, TCP and RTU. The first bytes choose the request. */
+/* Client side: any bytes as a stream of answers, TCP, RTU and ASCII. The first bytes choose the request. */
 #include <assert.h>
 #include "proto/modbus.h"
 
@@ -6,7 +6,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     if (n < 6) return 0;
-    enum modbus_framing f = p[0] & 1 ? MODBUS_RTU : MODBUS_TCP;
+    enum modbus_framing f = p[0] & 1 ? MODBUS_RTU : p[0] & 16 ? MODBUS_ASCII : MODBUS_TCP;
     struct modbus_request q = {.function = p[1] % 24, .address = (uint16_t)(p[2] << 8 | p[3]), .count = p[4]};
     struct modbus_expect x = {
         .transaction = p[0] & 2 ? p[5] : -1, .unit = p[0] & 4 ? p[5] : -1, .function = p[0] & 8 ? q.function : -1};

@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     uint8_t out[3 * MODBUS_FRAME_MAX];
     size_t out_n = 0;
     if (n == 0) return 0;
-    enum modbus_framing f = p[0] & 1 ? MODBUS_RTU : MODBUS_TCP;
+    enum modbus_framing f = p[0] & 1 ? MODBUS_RTU : p[0] & 2 ? MODBUS_ASCII : MODBUS_TCP;
     int used = modbus_server_handle(f, p + 1, n - 1, &ops, out, sizeof out, &out_n);
     assert(used <= (int)n - 1 && out_n <= sizeof out);
     const struct modbus_expect x = {.transaction = -1, .unit = -1, .function = -1};

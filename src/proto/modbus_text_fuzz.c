@@ -7,8 +7,8 @@ static void words(const uint8_t *p, size_t n)
 {
     char out[300];
     size_t cap = n ? 1 + p[0] : 1;
-    for (int k = 0; k < 8; k++) {
-        modbus_words(k & 1 ? MODBUS_RTU : MODBUS_TCP, k & 2, p, n, k & 4, out, cap);
+    for (int k = 0; k < 12; k++) {
+        modbus_words((enum modbus_framing)(k % 3), k & 2, p, n, k & 4, out, cap);
         assert(strlen(out) < cap);
     }
 }

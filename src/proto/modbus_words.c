@@ -134,6 +134,21 @@ static void say_rtu(struct out *o, bool request, const uint8_t *p, size_t n)
         say_answer(o, p + 1, n - 3);
 }
 
+static void say_ascii(struct out *o, bool request, const uint8_t *p, size_t n)
+{
+    struct modbus_frame f;
+    if (modbus_frame_next(MODBUS_ASCII, p, n, NULL, &f) != 1) {
+        say(o, "no whole ASCII frame, or its LRC is wrong: ", "不是完整的 ASCII 帧或 LRC 错误：");
+        for (size_t i = 0; i < n && i < 80; i++) say(o, "%c", "%c", p[i] >= ' ' && p[i] < 127 ? p[i] : '.');
+        return;
+    }
+    say(o, "station %u: ", "站 %u：", f.unit);
+    if (request)
+        say_request(o, f.pdu, f.pdu_n);
+    else
+        say_answer(o, f.pdu, f.pdu_n);
+}
+
 static void trim_utf8(struct out *o)
 {
     size_t n = o->n;
@@ -153,6 +168,8 @@ void modbus_words(enum modbus_framing f, bool request, const uint8_t *p, size_t 
         say(&o, "%zu bytes, too short for a frame", "%zu 字节，不足一帧", n);
     else if (f == MODBUS_TCP)
         say_tcp(&o, request, p, n);
+    else if (f == MODBUS_ASCII)
+        say_ascii(&o, request, p, n);
     else
         say_rtu(&o, request, p, n);
     trim_utf8(&o);
