@@ -21,9 +21,24 @@ struct control_result {
     char text[1024];                /* read-back of a string */
     uint32_t ms;
 };
+/* Points that no channel of a driver carries (those of pushing devices): the module that reaches them registers a route.
+ * Everything that control checks of other points (rights, "writable", range, expiry, confirmation) is checked before, the
+ * record is written after; the point has no `device`. */
+struct control_route {
+    const char *name;               /* "mqtt": for the record */
+    /* Is it yours? 0; ERR_NOT_FOUND: no, the next route is asked; else yes, but it cannot be written (now): *e says why.
+     * Any thread, quick, never SQL. */
+    int (*find)(void *ctx, uint32_t point, struct error *e);
+    /* Send it, at most once, and wait for the outcome, expires_ms (never 0 here) at most: outcome, error, readback, text
+     * and ms of *ret. Blocks; on the thread that called control. */
+    void (*write)(void *ctx, const struct control_command *cmd, struct control_result *ret);
+    void *ctx;
+};
 struct control {
     /* Blocks until the outcome is known or given up; never from a loop. 0: carried out or tried, see ret; else it was
      * refused before anything was sent: ERR_NOT_FOUND, ERR_FORBIDDEN, ERR_INVALID, ERR_UNAVAILABLE. */
     int (*write)(void *ctx, const struct actor *by, const struct control_command *cmd, struct control_result *ret, struct error *e);
     void *ctx;
+    /* In the init of a module that stands behind collect; r lives on. NULL: this host knows no routes. ERR_LIMIT past 8. */
+    int (*route_add)(void *ctx, const struct control_route *r);
 };
