@@ -7,11 +7,11 @@
 #include "io/tls_stream.h"
 #include <netinet/in.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include "base/mem.h"
 #include "base/str.h"
+#include "io/tls_int.h"
 
 #define CHUNK 16384
 
@@ -30,7 +30,10 @@ struct tls_stream {
     uv_getaddrinfo_t resolve;
     const struct tls_stream_ops *ops;
     void *ctx;
-    const struct tls_client *tls;
+    const struct tls_client *tls; /* of a client's stream; NULL: plain, or accepted */
+    SSL_CTX *ssl_ctx;             /* NULL: plain */
+    bool verify;
+    void (*drained)(void *ctx);
     struct addrinfo *found, *next; /* addresses; the one to try next */
     enum state state;
     bool tcp_open, tcp_closing, timer_open, resolving, paused, closing, pumping;
@@ -39,6 +42,7 @@ struct tls_stream {
     size_t out_max, waiting;
     SSL *ssl;
     BIO *in, *out;
+    void (*taken)(void *ctx);
     void (*closed)(void *arg);
     void *closed_arg;
     uint8_t buf[CHUNK], plain[CHUNK];
@@ -52,92 +56,6 @@ struct pending {
 
 /* ---- the context ---- */
 
-static int bad_pem(const char *where, const char *en, const char *zh, struct error *e)
-{
-    char why[160] = "";
-    ERR_error_string_n(ERR_peek_last_error(), why, sizeof why);
-    ERR_clear_error();
-    return error_set(e, ERR_INVALID, where, "%s%.0s cannot be read as PEM: %s", "%.0s%s不是有效的 PEM：%s", en, zh,
-                     why);
-}
-
-/* A PEM text that lost its line ends, as when it is pasted into one line, gets them back. The rest of a text with line
- * ends stays as it is. */
-static void add_block(BIO *out, const char *p, const char *body, const char *end, const char *after)
-{
-    size_t column = 0;
-    BIO_write(out, p, (int)(body - p));
-    for (const char *c = body; c < end; c++) {
-        if (*c == ' ' || *c == '\t' || *c == '\r') continue;
-        if (column++ % 64 == 0) BIO_write(out, "\n", 1);
-        BIO_write(out, c, 1);
-    }
-    BIO_write(out, "\n", 1);
-    BIO_write(out, end, (int)(after - end));
-    BIO_write(out, "\n", 1);
-}
-
-static BIO *pem_bio(const char *pem)
-{
-    if (strchr(pem, '\n')) return BIO_new_mem_buf(pem, -1);
-    BIO *out = BIO_new(BIO_s_mem());
-    for (const char *p = pem; out && (p = strstr(p, "-----BEGIN ")) != NULL;) {
-        const char *body = strstr(p + 11, "-----"), *end = strstr(p, "-----END ");
-        const char *after = end ? strstr(end + 9, "-----") : NULL;
-        if (!body || !after || body + 5 > end) break;
-        add_block(out, p, body + 5, end, after + 5);
-        p = after + 5;
-    }
-    return out;
-}
-
-static int load_ca(SSL_CTX *ctx, const char *pem, struct error *e)
-{
-    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-    BIO *b = pem_bio(pem);
-    X509 *x;
-    unsigned n = 0;
-    if (b == NULL) return error_set(e, ERR_NOMEM, "ca", "out of memory", "内存不足");
-    while ((x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL) {
-        n += X509_STORE_add_cert(store, x) == 1;
-        X509_free(x);
-    }
-    BIO_free(b);
-    if (n == 0) return bad_pem("ca", "the certificate of the authority", "CA 证书", e);
-    ERR_clear_error();
-    return 0;
-}
-
-static int load_chain(SSL_CTX *ctx, const char *pem, struct error *e)
-{
-    BIO *b = pem_bio(pem);
-    X509 *x = b ? PEM_read_bio_X509(b, NULL, NULL, NULL) : NULL;
-    int ok = x && SSL_CTX_use_certificate(ctx, x) == 1;
-    X509_free(x);
-    while (ok && (x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL)
-        if (SSL_CTX_add0_chain_cert(ctx, x) != 1) X509_free(x);
-    BIO_free(b);
-    if (!ok) return bad_pem("certificate", "the certificate", "证书", e);
-    ERR_clear_error();
-    return 0;
-}
-
-static int load_key(SSL_CTX *ctx, const char *pem, struct error *e)
-{
-    static char no_password[] = "";
-    BIO *b = pem_bio(pem);
-    EVP_PKEY *k = b ? PEM_read_bio_PrivateKey(b, NULL, NULL, no_password) : NULL;
-    int ok = k && SSL_CTX_use_PrivateKey(ctx, k) == 1;
-    EVP_PKEY_free(k);
-    BIO_free(b);
-    if (!ok) return bad_pem("key", "the private key", "私钥", e);
-    if (SSL_CTX_check_private_key(ctx) != 1) {
-        ERR_clear_error();
-        return error_set(e, ERR_INVALID, "key", "the key does not belong to the certificate", "私钥与证书不匹配");
-    }
-    return 0;
-}
-
 static bool given(const char *z)
 {
     return z && z[0];
@@ -150,11 +68,10 @@ static int configure(SSL_CTX *ctx, const struct tls_client_config *c, struct err
         return error_set(e, ERR_INVALID, given(c->cert_pem) ? "key" : "certificate",
                          "a certificate needs its key and a key its certificate", "证书与私钥必须同时给出");
     if (given(c->ca_pem))
-        rc = load_ca(ctx, c->ca_pem, e);
+        rc = tls_pem_authorities(ctx, c->ca_pem, false, e);
     else
         SSL_CTX_set_default_verify_paths(ctx);
-    if (rc == 0 && given(c->cert_pem)) rc = load_chain(ctx, c->cert_pem, e);
-    if (rc == 0 && given(c->key_pem)) rc = load_key(ctx, c->key_pem, e);
+    if (rc == 0 && given(c->cert_pem)) rc = tls_pem_own(ctx, c->cert_pem, c->key_pem, e);
     return rc;
 }
 
@@ -268,12 +185,13 @@ static void lose_tls(struct tls_stream *s)
     struct error e;
     char why[160] = "TLS";
     long verified = SSL_get_verify_result(s->ssl);
-    if (s->tls->verify && verified != X509_V_OK) {
-        error_set(&e, ERR_UNAVAILABLE, "",
-                  "%s:%u: its certificate is not trusted (%s); give the certificate of its authority, or the name that "
-                  "it has, in the options",
-                  "%s:%u：对方证书不受信任（%s）；请在选项中给出其 CA 证书或证书中的名称", s->host, s->port,
-                  X509_verify_cert_error_string(verified));
+    if (s->verify && verified != X509_V_OK) {
+        error_set(
+            &e, ERR_UNAVAILABLE, "",
+            "%s:%u: its certificate is not trusted (%s); give the certificate of its authority in the options%s%.0s",
+            "%s:%u：对方证书不受信任（%s）；请在选项中给出其 CA 证书%.0s%s", s->host, s->port,
+            X509_verify_cert_error_string(verified), s->tls ? ", or the name that it has" : "",
+            s->tls ? "或证书中的名称" : "");
     } else {
         if (ERR_peek_last_error()) ERR_error_string_n(ERR_peek_last_error(), why, sizeof why);
         error_set(&e, ERR_UNAVAILABLE, "", "%s:%u: TLS failed: %s", "%s:%u：TLS 失败：%s", s->host, s->port, why);
@@ -287,8 +205,10 @@ static void lose_tls(struct tls_stream *s)
 static void on_written(uv_write_t *req, int status)
 {
     struct pending *w = (struct pending *)req;
-    w->s->waiting -= w->n;
+    struct tls_stream *s = w->s;
+    s->waiting -= w->n;
     mem_free(w);
+    if (s->waiting == 0 && s->state == UP && !s->closing && s->drained) s->drained(s->ctx);
 }
 
 static int send_raw(struct tls_stream *s, const uint8_t *p, size_t n)
@@ -337,6 +257,11 @@ int tls_stream_write(struct tls_stream *s, const void *p, size_t n)
 size_t tls_stream_waiting(const struct tls_stream *s)
 {
     return s->waiting;
+}
+
+void tls_stream_on_taken(struct tls_stream *s, void (*taken)(void *ctx))
+{
+    s->taken = taken;
 }
 
 /* ---- bytes from the socket ---- */
@@ -439,7 +364,7 @@ static void name_peer(struct tls_stream *s)
 
 static int start_tls(struct tls_stream *s)
 {
-    s->ssl = SSL_new(s->tls->ctx);
+    s->ssl = SSL_new(s->ssl_ctx);
     s->in = BIO_new(BIO_s_mem());
     s->out = BIO_new(BIO_s_mem());
     if (!s->ssl || !s->in || !s->out) {
@@ -452,8 +377,11 @@ static int start_tls(struct tls_stream *s)
     BIO_set_mem_eof_return(s->in, -1);
     BIO_set_mem_eof_return(s->out, -1);
     SSL_set_bio(s->ssl, s->in, s->out);
-    SSL_set_connect_state(s->ssl);
-    if (s->tls->verify) name_peer(s);
+    if (s->tls)
+        SSL_set_connect_state(s->ssl);
+    else
+        SSL_set_accept_state(s->ssl);
+    if (s->tls && s->verify) name_peer(s);
     return 0;
 }
 
@@ -474,12 +402,12 @@ static void connected(struct tls_stream *s)
     uv_tcp_nodelay(&s->tcp, 1);
     uv_tcp_keepalive(&s->tcp, 1, 30);
     int rc = uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
-    if (rc == 0 && s->tls && start_tls(s)) rc = UV_ENOMEM;
+    if (rc == 0 && s->ssl_ctx && start_tls(s)) rc = UV_ENOMEM;
     if (rc) {
         lose_uv(s, rc);
         return;
     }
-    if (!s->tls) {
+    if (!s->ssl_ctx) {
         come_up(s);
         return;
     }
@@ -563,6 +491,8 @@ int tls_stream_open(uv_loop_t *loop, const struct tls_stream_config *c, const st
     s->ops = ops;
     s->ctx = ctx;
     s->tls = c->tls;
+    s->ssl_ctx = c->tls ? c->tls->ctx : NULL;
+    s->verify = c->tls && c->tls->verify;
     s->port = c->port;
     s->out_max = c->out_max ? c->out_max : 1 << 20;
     s->connect.data = s->resolve.data = s->timer.data = s;
@@ -579,6 +509,75 @@ int tls_stream_open(uv_loop_t *loop, const struct tls_stream_config *c, const st
     }
     *ret = s;
     return 0;
+}
+
+/* ---- accepted ---- */
+
+static void name_remote(struct tls_stream *s)
+{
+    struct sockaddr_storage a = {0};
+    int n = sizeof a;
+    uv_tcp_getpeername(&s->tcp, (struct sockaddr *)&a, &n);
+    if (uv_ip_name((const struct sockaddr *)&a, s->host, sizeof s->host)) s->host[0] = 0;
+    s->port = ntohs(((struct sockaddr_in *)&a)->sin_port); /* the same place in sockaddr_in6 */
+    if (strncmp(s->host, "::ffff:", 7) == 0) memmove(s->host, s->host + 7, strlen(s->host + 7) + 1);
+}
+
+int tls_stream_accept(uv_stream_t *from, const struct tls_accept *c, struct tls_stream **ret)
+{
+    struct tls_stream *s = mem_calloc(1, sizeof *s);
+    if (s == NULL) return ERR_NOMEM;
+    s->loop = from->loop;
+    s->ssl_ctx = c->tls ? c->tls->ctx : NULL;
+    s->verify = c->tls && c->tls->verify;
+    s->out_max = c->out_max ? c->out_max : 1 << 20;
+    s->timer.data = s->tcp.data = s;
+    s->state = CONNECTING;
+    uv_timer_init(s->loop, &s->timer);
+    s->timer_open = true;
+    uv_timer_start(&s->timer, on_timeout, c->handshake_ms ? c->handshake_ms : 10000, 0);
+    s->tcp_open = uv_tcp_init(s->loop, &s->tcp) == 0;
+    if (!s->tcp_open || uv_accept(from, (uv_stream_t *)&s->tcp)) {
+        s->state = DEAD;
+        tls_stream_close(s, NULL, NULL);
+        return ERR_UNAVAILABLE;
+    }
+    s->tcp.data = s;
+    name_remote(s);
+    *ret = s;
+    return 0;
+}
+
+void tls_stream_begin(struct tls_stream *s, const struct tls_stream_ops *ops, void *ctx)
+{
+    s->ops = ops;
+    s->ctx = ctx;
+    connected(s);
+}
+
+const char *tls_stream_host(const struct tls_stream *s)
+{
+    return s->host;
+}
+
+unsigned tls_stream_port(const struct tls_stream *s)
+{
+    return s->port;
+}
+
+bool tls_stream_name(const struct tls_stream *s, char *out, size_t cap)
+{
+    X509 *x = s->ssl ? SSL_get1_peer_certificate(s->ssl) : NULL;
+    int n = -1;
+    if (x && SSL_get_verify_result(s->ssl) == X509_V_OK)
+        n = X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, out, (int)cap);
+    X509_free(x);
+    return n > 0 && (size_t)n == strlen(out);
+}
+
+void tls_stream_on_drained(struct tls_stream *s, void (*fn)(void *ctx))
+{
+    s->drained = fn;
 }
 
 void tls_stream_close(struct tls_stream *s, void (*closed)(void *arg), void *arg)

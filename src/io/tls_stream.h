@@ -1,4 +1,5 @@
-/* tls_stream.h - a client's byte stream: TCP, or TLS over TCP, on a libuv loop. For drivers and northbound clients.
+/* tls_stream.h - a byte stream: TCP, or TLS over TCP, on a libuv loop. For drivers and northbound clients; a server's
+ * streams come from tls_server.h and behave alike.
  *
  * Threads   all on the loop's thread. Nothing blocks: names are resolved in libuv's pool.
  * Life      tls_stream_open -> opened once, or lost once; data between; lost at most once, and never after
@@ -46,5 +47,14 @@ MUST_CHECK int tls_stream_open(uv_loop_t *loop, const struct tls_stream_config *
 MUST_CHECK int tls_stream_write(struct tls_stream *s, const void *p,
                                 size_t n);             /* 0, ERR_LIMIT, ERR_CLOSED, ERR_NOMEM */
 size_t tls_stream_waiting(const struct tls_stream *s); /* bytes that the socket has not taken yet */
-void tls_stream_read(struct tls_stream *s, bool on);   /* stop taking data, go on; on at first */
+/* From the loop, whenever the socket has taken bytes that waited; NULL: nobody wants to know. */
+void tls_stream_on_taken(struct tls_stream *s, void (*taken)(void *ctx));
+void tls_stream_read(struct tls_stream *s, bool on); /* stop taking data, go on; on at first */
 void tls_stream_close(struct tls_stream *s, void (*closed)(void *arg), void *arg);
+/* Whom we talk to: a client's host as configured, or the address of who was accepted (tls_server.h). */
+const char *tls_stream_host(const struct tls_stream *s);
+unsigned tls_stream_port(const struct tls_stream *s);
+/* The common name in the peer's certificate, when that was verified. */
+bool tls_stream_name(const struct tls_stream *s, char *out, size_t cap);
+/* Called when the socket has taken everything that waited. */
+void tls_stream_on_drained(struct tls_stream *s, void (*fn)(void *ctx));
