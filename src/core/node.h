@@ -7,6 +7,8 @@
 struct driver;
 struct outlet;
 struct control;
+struct collect;
+struct trust;
 struct jobs;
 struct object_store;
 /* Where history lies: the data directory, and what the settings `warm` and `cold` name (model/ts_admin.h, TS_PLACES). */
@@ -18,7 +20,9 @@ struct node_place {
 struct node {
     const struct driver *const *drivers; /* southbound drivers, NULL-terminated (app/tables.c) */
     const struct outlet *const *outlets; /* northbound, NULL-terminated (app/tables.c) */
+    struct collect *collect;             /* the module: for modules/collect/plant.h */
     const struct control *control;       /* writing to equipment; set by module collect in its init */
+    const struct trust *trust;           /* certificates (core/trust.h); set by module trust in its init */
     const struct clock *clock;
     const struct rng *rng;
     struct kernel *kernel;

@@ -1,26 +1,38 @@
 /* collect.h - inside of the module collect: its one object, shared by its files. */
 #pragma once
+#include "core/control.h"
 #include "core/module.h"
 #include "core/node.h"
 #include "modules/collect/plant.h"
 #include "modules/collect/run.h"
 
+#define COLLECT_WATCHERS 4
 struct collect {
     struct node *node;
+    struct control control; /* what node->control points at */
+    struct {
+        void (*fn)(void *ctx);
+        void *ctx;
+    } watchers[COLLECT_WATCHERS]; /* under lock; see plant_watch */
+    unsigned nwatchers;
     struct run *run;
-    pthread_t thread;               /* the reconciler */
+    pthread_t thread; /* the reconciler */
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool running, stopping, dirty;  /* under lock */
-    struct plant *plant;            /* under lock: take with collect_plant */
+    bool running, stopping, dirty; /* under lock */
+    struct plant *plant;           /* under lock: take with collect_plant */
 };
 
 extern const struct module collect_module;
-static inline struct collect *collect_of(struct api_call *c) { return c->module; }
+static inline struct collect *collect_of(struct api_call *c)
+{
+    return c->module;
+}
 /* The snapshot in force; plant_unref it. */
 struct plant *collect_plant(struct collect *c);
 
-MUST_CHECK int collect_kinds_add(struct collect *c, struct error *e); /* kinds.c: kinds with the drivers' options in them */
+MUST_CHECK int collect_kinds_add(struct collect *c,
+                                 struct error *e); /* kinds.c: kinds with the drivers' options in them */
 MUST_CHECK int collect_hooks_add(struct collect *c, struct error *e); /* validate.c */
 MUST_CHECK int reconcile_start(struct collect *c, struct error *e);   /* reconcile.c */
 void reconcile_stop(struct collect *c);
@@ -30,16 +42,21 @@ void write_time(struct json_writer *w, const char *key, int64_t us); /* api_stat
 struct capture_view;
 void write_capture(struct json_writer *w, const struct capture_view *v); /* capture.c */
 
+struct json_writer;
+int control_write(void *ctx, const struct actor *by, const struct control_command *cmd, struct control_result *ret,
+                  struct error *e); /* control.c */
+void control_json(struct json_writer *w, const struct control_command *cmd, const struct control_result *r, bool zh);
+
 /* Handlers. */
-int get_drivers(struct api_call *c, struct error *e);          /* api_status.c */
+int get_drivers(struct api_call *c, struct error *e); /* api_status.c */
 int get_status(struct api_call *c, struct error *e);
 int get_diagnostics(struct api_call *c, struct error *e);
-int get_tree(struct api_call *c, struct error *e);             /* api_areas.c */
+int get_tree(struct api_call *c, struct error *e); /* api_areas.c */
 int get_areas(struct api_call *c, struct error *e);
-int post_write(struct api_call *c, struct error *e);           /* api_write.c */
-int post_test(struct api_call *c, struct error *e);            /* api_try.c */
+int post_write(struct api_call *c, struct error *e); /* api_write.c */
+int post_test(struct api_call *c, struct error *e);  /* api_try.c */
 int post_test_saved(struct api_call *c, struct error *e);
 int post_read(struct api_call *c, struct error *e);
 int post_browse(struct api_call *c, struct error *e);
-int post_capture(struct api_call *c, struct error *e);         /* capture.c */
+int post_capture(struct api_call *c, struct error *e); /* capture.c */
 int get_capture(struct api_call *c, struct error *e);

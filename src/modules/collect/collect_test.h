@@ -76,8 +76,9 @@ static inline void fake_read(struct driver_channel *ch, const struct driver_devi
     struct driver_reading r[4];
     n = fake.no_reading ? 0 : n < 4 ? n : 4;
     for (size_t i = 0; i < n; i++)
-        r[i] = (struct driver_reading){
-            .sample = {.point = p[i].num, .type = SAMPLE_DOUBLE, .v.d = 7}, .raw = (const uint8_t *)"\x01\x02", .raw_len = 2};
+        r[i] = (struct driver_reading){.sample = {.point = p[i].num, .type = SAMPLE_DOUBLE, .v.d = 7},
+                                       .raw = (const uint8_t *)"\x01\x02",
+                                       .raw_len = 2};
     done(arg, r, n);
 }
 

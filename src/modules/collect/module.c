@@ -81,6 +81,9 @@ static int collect_init(struct node *n, void **ret_ctx, struct error *e)
     if (!c) return error_set(e, ERR_NOMEM, "collect", "out of memory", "内存不足");
     pthread_condattr_t attr;
     c->node = n;
+    c->control = (struct control){control_write, c};
+    n->collect = c;
+    n->control = &c->control;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&c->lock, NULL);

@@ -17,6 +17,27 @@ struct plant *collect_plant(struct collect *c)
     return p;
 }
 
+struct plant *plant_of(struct node *n)
+{
+    return collect_plant(n->collect);
+}
+
+int plant_watch(struct node *n, void (*fn)(void *ctx), void *ctx)
+{
+    struct collect *c = n->collect;
+    if (c->nwatchers == COLLECT_WATCHERS) return ERR_LIMIT;
+    pthread_mutex_lock(&c->lock);
+    c->watchers[c->nwatchers].fn = fn;
+    c->watchers[c->nwatchers++].ctx = ctx;
+    pthread_mutex_unlock(&c->lock);
+    return 0;
+}
+
+static void tell_watchers(struct collect *c)
+{
+    for (unsigned i = 0; i < c->nwatchers; i++) c->watchers[i].fn(c->watchers[i].ctx);
+}
+
 static void tell_bus(struct collect *c, const struct plant *fresh, const struct plant *old)
 {
     for (size_t i = 0; i < fresh->npoints; i++) {
@@ -46,6 +67,7 @@ static bool reconcile_once(struct collect *c)
     pthread_mutex_unlock(&c->lock);
     tell_bus(c, fresh, old);
     run_apply(c->run, fresh);
+    tell_watchers(c);
     plant_unref(old);
     return true;
 }
