@@ -295,7 +295,7 @@ struct driver_host {
     uint64_t (*mark)(void *ctx);
     int (*kept)(void *ctx, uint64_t ticket);
     /* This node's own certificate for a purpose ("opcua"): made on first use and kept over restarts; PEM, alive as long as
-     * the channel. 0 or an error. May be NULL. */
+     * the channel. 0 or an error; ERR_AGAIN: it is being made, ask again in a moment. May be NULL. */
     int (*identity)(void *ctx, const char *purpose, const char **ret_cert_pem, const char **ret_key_pem);
     /* Is a peer's certificate (DER) trusted for the purpose? 1: an administrator said so; 0: not yet, it is listed now for
      * him to decide; ERR_FORBIDDEN: he said no. Never blocks; what a chain proves is the caller's to check. May be NULL. */

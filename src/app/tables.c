@@ -5,14 +5,14 @@
 #include "drivers/modbus/driver.h"
 #include "drivers/opcua/driver.h"
 
-extern const struct module history_module, collect_module, live_module, alarms_module, notice_module, push_module,
+extern const struct module trust_module, history_module, collect_module, live_module, alarms_module, notice_module, push_module,
     backup_module, mqtt_module;
 
-const struct driver *const app_drivers[] = {&modbus_driver, &iec104_driver, &hj212_driver, &opcua_driver, NULL};
+const struct driver *const app_drivers[] = {&modbus_driver, &modbus_serial_driver, &iec104_driver, &hj212_driver, &opcua_driver, NULL};
 
 const struct outlet *const app_outlets[] = {NULL};
 
 /* A module whose hooks watch another's kinds stands behind it. */
-const struct module *const app_modules[] = {&collect_module, &history_module, &live_module,   &notice_module,
+const struct module *const app_modules[] = {&trust_module, &collect_module, &history_module, &live_module,   &notice_module,
                                             &alarms_module,  &push_module,    &backup_module, &mqtt_module};
 const size_t app_nmodules = sizeof app_modules / sizeof app_modules[0];

@@ -1,6 +1,7 @@
 /* run.c - running channels; see run.h. */
 #include "modules/collect/run_int.h"
 #include <assert.h>
+#include "core/trust.h"
 #include "io/log.h"
 
 #define COMPONENT "collect"
@@ -93,6 +94,18 @@ static void host_state(void *ctx, enum driver_state s, const struct error *why)
               why ? why->text : "");
 }
 
+static int host_identity(void *ctx, const char *purpose, const char **ret_cert, const char **ret_key)
+{
+    const struct trust *t = ((struct chan *)ctx)->w->run->node->trust;
+    return t ? t->identity(t->ctx, purpose, ret_cert, ret_key) : ERR_UNSUPPORTED;
+}
+
+static int host_trust(void *ctx, const char *purpose, const void *der, size_t n)
+{
+    const struct trust *t = ((struct chan *)ctx)->w->run->node->trust;
+    return t ? t->trust(t->ctx, purpose, der, n) : 0;
+}
+
 void chan_host(struct chan *c, struct worker *w, const char *code)
 {
     c->w = w;
@@ -110,7 +123,9 @@ void chan_host(struct chan *c, struct worker *w, const char *code)
                                    .random = host_random,
                                    .log = host_log,
                                    .frame = host_frame,
-                                   .state = host_state};
+                                   .state = host_state,
+                                   .identity = w->run->node->trust ? host_identity : NULL,
+                                   .trust = w->run->node->trust ? host_trust : NULL};
 }
 
 struct chan *chan_find(struct worker *w, struct str id)
