@@ -1,0 +1,87 @@
+/* mqtt_options.c - see mqtt_options.h. */
+#include "drivers/common/mqtt_options.h"
+#include <stdio.h>
+#include "base/mem.h"
+
+const struct option_choice mqtt_versions[] = {
+    /* the second: 5.0 */
+    {"3.1.1", "MQTT 3.1.1", "MQTT 3.1.1"},
+    {"5.0", "MQTT 5.0", "MQTT 5.0"},
+    {0},
+};
+
+/* NULL when it is not given or empty. */
+static const char *text(struct mqtt_settings *s, const struct options *o, const char *name)
+{
+    const char *z = opt_str(o, name, "");
+    return z[0] ? arena_strdup(&s->arena, str_of(z)) : NULL;
+}
+
+static int set_tls(struct mqtt_settings *s, const struct options *o, struct error *e)
+{
+    struct tls_client_config t = {.ca_pem = opt_str(o, "tls_ca", ""),
+                                  .cert_pem = opt_str(o, "tls_certificate", ""),
+                                  .key_pem = opt_str(o, "tls_key", ""),
+                                  .verify = opt_bool(o, "tls_verify", true),
+                                  .server_name = opt_str(o, "tls_name", "")};
+    struct tls_client *tls;
+    if (!opt_bool(o, "tls", false)) return 0;
+    int rc = tls_client_new(&t, &tls, e);
+    if (rc)
+        error_prefix(e, "tls_");
+    else
+        s->c.tls = tls;
+    return rc;
+}
+
+static void set_times(struct mqtt_settings *s, const struct options *o)
+{
+    int64_t keep_alive = (opt_ms(o, "keep_alive", 60000) + 999) / 1000;
+    int64_t expiry = opt_ms(o, "session_expiry", 86400000) / 1000;
+    s->c.keep_alive_s = (uint16_t)(keep_alive < 65535 ? keep_alive : 65535);
+    s->c.session_expiry_s = (uint32_t)expiry;
+    s->c.connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 10000);
+    s->c.answer_ms = (uint32_t)opt_ms(o, "answer_timeout", 30000);
+    s->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
+    s->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000);
+    if (s->backoff.max_ms < s->backoff.min_ms) s->backoff.max_ms = s->backoff.min_ms;
+}
+
+int mqtt_settings_new(const struct options *o, const char *name, struct mqtt_settings **ret, struct error *e)
+{
+    struct mqtt_settings *s = mem_calloc(1, sizeof *s);
+    if (s == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    arena_init(&s->arena, 1 << 20);
+    s->c.host = text(s, o, "host");
+    s->c.client_id = text(s, o, "client_id");
+    if (!s->c.client_id) s->c.client_id = arena_printf(&s->arena, "bornite-%s", name ? name : "");
+    s->c.user = text(s, o, "username");
+    s->c.password = text(s, o, "password");
+    s->c.version = opt_enum(o, "version", 0) == 1 ? MQTT_5 : MQTT_3_1_1;
+    s->c.clean = opt_bool(o, "clean_start", true);
+    s->c.packet_max = (uint32_t)opt_i64(o, "packet_max", 1 << 20);
+    set_times(s, o);
+    int rc = set_tls(s, o, e);
+    s->c.port = (uint16_t)opt_i64(o, "port", s->c.tls ? 8883 : 1883);
+    if (rc == 0 && (!s->c.host || !s->c.client_id))
+        rc = error_set(e, s->c.host ? ERR_NOMEM : ERR_INVALID, "host", "option 'host' is missing: the broker's address",
+                       "缺少选项“host”：代理地址");
+    if (rc == 0 && s->c.password && !s->c.user && s->c.version == MQTT_3_1_1)
+        rc = error_set(e, ERR_INVALID, "username",
+                       "MQTT 3.1.1 takes a password with a user name only; give option 'username'",
+                       "MQTT 3.1.1 使用密码时必须同时给出用户名（选项“username”）");
+    if (rc) {
+        mqtt_settings_free(s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+void mqtt_settings_free(struct mqtt_settings *s)
+{
+    if (s == NULL) return;
+    tls_client_free((struct tls_client *)(uintptr_t)s->c.tls);
+    arena_fini(&s->arena);
+    mem_free(s);
+}
