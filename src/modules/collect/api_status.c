@@ -1,5 +1,4 @@
 /* api_status.c - GET /drivers, /channels:status, /channels/{id}/diagnostics. */
-#include "base/encode.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "drivers/common/registry.h"
@@ -120,36 +119,13 @@ int get_status(struct api_call *c, struct error *e)
     return 0;
 }
 
-static void write_frame(struct api_call *c, struct json_writer *w, const struct driver *d, const struct frame_copy *f)
-{
-    char en[400] = "", zh[400] = "";
-    struct buf hex;
-    struct driver_frame df = {.time_us = f->time_us, .dir = f->dir, .format = f->format, .bytes = f->bytes, .n = f->n};
-    buf_init(&hex, 2 * FRAME_BYTES + 1);
-    hex_encode(&hex, f->bytes, f->n);
-    if (d && d->describe) d->describe(&df, en, zh, sizeof en);
-    jw_object(w);
-    write_time(w, "t", f->time_us);
-    jw_kz(w, "dir", f->dir == DRIVER_TX ? "tx" : "rx");
-    jw_kstr(w, "hex", buf_view(&hex));
-    jw_key(w, STR("words"));
-    jw_object(w);
-    jw_kz(w, "en", en);
-    jw_kz(w, "zh", zh);
-    jw_end(w);
-    jw_kbool(w, "ok", f->ok);
-    jw_kz(w, "error", f->ok ? NULL : c->zh ? f->why_zh : f->why);
-    jw_end(w);
-    buf_fini(&hex);
-}
-
 static void write_frames(struct api_call *c, struct json_writer *w, const struct p_channel *ch)
 {
-    struct frame_copy *f = mem_calloc(CHAN_FRAMES, sizeof *f);
-    size_t n = f ? run_frames(collect_of(c)->run, ch->id, f, CHAN_FRAMES) : 0;
+    struct frame_copy *f = mem_calloc(FRAMES_KEPT, sizeof *f);
+    size_t n = f ? run_frames(collect_of(c)->run, ch->id, f, FRAMES_KEPT) : 0;
     jw_key(w, STR("frames"));
     jw_array(w);
-    for (size_t i = 0; i < n; i++) write_frame(c, w, ch->driver, &f[i]);
+    for (size_t i = 0; i < n; i++) frame_json(w, &f[i], c->zh, ch->driver ? ch->driver->describe : NULL);
     jw_end(w);
     mem_free(f);
 }
@@ -191,7 +167,7 @@ static void write_recording(struct api_call *c, struct json_writer *w, const str
     if (run_captured(collect_of(c)->run, ch->id, &v, NULL, &none) || !v.until_us)
         jw_null(w);
     else
-        write_capture(w, &v);
+        capture_json(w, &v);
 }
 
 int get_diagnostics(struct api_call *c, struct error *e)

@@ -1,38 +1,6 @@
-/* capture.c - frames of a channel as a file for Wireshark: recorded on request, whole, for a while.
- *
- * The recording belongs to the channel and is written by the worker's thread as a capture file from the first frame on,
- * so that nothing is converted later. It lives until the next one, or until the channel goes. */
+/* capture.c - frames of a channel as a file for Wireshark: recorded on request, whole, for a while (frame_log.h). */
 #include "modules/collect/collect.h"
 #include "modules/collect/run_int.h"
-#include "proto/pcap.h"
-
-#define SECOND_US 1000000
-
-struct capture {
-    struct pcap pcap;
-    struct buf file;
-    struct capture_view view;
-};
-
-void capture_free(struct capture *k)
-{
-    if (!k) return;
-    buf_fini(&k->file);
-    mem_free(k);
-}
-
-void capture_frame(struct chan *c, const struct driver_frame *f)
-{
-    struct capture *k = c->capture;
-    if (f->time_us >= k->view.until_us) return;
-    if (k->file.n + f->n + 100 > CAPTURE_BYTES) {
-        k->view.left_out++;
-        return;
-    }
-    pcap_frame(&k->pcap, f->time_us, f->dir == DRIVER_TX, f->link, f->bytes, f->n, &k->file);
-    k->view.frames++;
-    k->view.bytes = k->file.n;
-}
 
 struct capture_call {
     struct worker *w;
@@ -44,42 +12,15 @@ struct capture_call {
     int err;
 };
 
-static int begin(struct chan *c, unsigned seconds)
-{
-    struct capture *k = mem_calloc(1, sizeof *k);
-    if (!k) return ERR_NOMEM;
-    buf_init(&k->file, CAPTURE_BYTES);
-    pcap_begin(&k->pcap, c->driver->wire_port, c->driver->wire_udp, &k->file);
-    k->view.since_us = c->host.now_us(c->host.ctx);
-    k->view.until_us = k->view.since_us + (int64_t)seconds * SECOND_US;
-    capture_free(c->capture);
-    c->capture = k;
-    c->host.trace = true;
-    c->trace_ticks = seconds / 5 + 2;
-    return 0;
-}
-
 static void do_capture(void *arg)
 {
     struct capture_call *a = arg;
     struct chan *c = chan_find(a->w, a->id);
     if (!c) return;
     a->found = true;
-    if (a->seconds)
-        a->err = begin(c, a->seconds);
-    else if (c->capture && c->capture->view.until_us > c->host.now_us(c->host.ctx))
-        c->capture->view.until_us = c->host.now_us(c->host.ctx);
-}
-
-/* The last frames as the diagnostics keep them: their beginnings. */
-static void kept_frames(struct chan *c, struct buf *file)
-{
-    struct pcap p;
-    pcap_begin(&p, c->driver->wire_port, c->driver->wire_udp, file);
-    for (size_t i = 0; i < c->nframes; i++) {
-        const struct frame_copy *f = &c->frames[(c->frame_at + CHAN_FRAMES - c->nframes + i) % CHAN_FRAMES];
-        pcap_frame(&p, f->time_us, f->dir == DRIVER_TX, f->link, f->bytes, f->n, file);
-    }
+    a->err = frame_log_record(&c->frames, c->driver->wire_port, c->driver->wire_udp, c->host.now_us(c->host.ctx),
+                              a->seconds);
+    if (a->seconds) c->host.trace = true;
 }
 
 static void do_captured(void *arg)
@@ -88,13 +29,8 @@ static void do_captured(void *arg)
     struct chan *c = chan_find(a->w, a->id);
     if (!c) return;
     a->found = true;
-    if (c->capture) *a->view = c->capture->view;
-    if (!a->file) return;
-    if (c->capture)
-        buf_str(a->file, buf_view(&c->capture->file));
-    else
-        kept_frames(c, a->file);
-    a->err = a->file->err;
+    frame_log_view(&c->frames, a->view);
+    if (a->file) a->err = frame_log_file(&c->frames, c->driver->wire_port, c->driver->wire_udp, a->file);
 }
 
 static int call(struct run *r, struct capture_call *a, void (*fn)(void *), struct error *e)
@@ -134,17 +70,6 @@ static int find(struct api_call *c, enum api_action act, struct plant **ret_p, c
     return 0;
 }
 
-void write_capture(struct json_writer *w, const struct capture_view *v)
-{
-    jw_object(w);
-    write_time(w, "since", v->since_us);
-    write_time(w, "until", v->until_us);
-    jw_ki64(w, "frames", (int64_t)v->frames);
-    jw_ki64(w, "left_out", (int64_t)v->left_out);
-    jw_ki64(w, "bytes", (int64_t)v->bytes);
-    jw_end(w);
-}
-
 int post_capture(struct api_call *c, struct error *e)
 {
     struct json *body;
@@ -162,7 +87,7 @@ int post_capture(struct api_call *c, struct error *e)
     plant_unref(p);
     if (err) return err;
     struct json_writer w = api_answer(c);
-    write_capture(&w, &v);
+    capture_json(&w, &v);
     return 0;
 }
 

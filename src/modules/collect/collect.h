@@ -7,9 +7,12 @@
 #include "modules/collect/run.h"
 
 #define COLLECT_WATCHERS 4
+#define CONTROL_ROUTES 8
 struct collect {
     struct node *node;
     struct control control; /* what node->control points at */
+    const struct control_route *routes[CONTROL_ROUTES];
+    unsigned nroutes;
     struct {
         void (*fn)(void *ctx);
         void *ctx;
@@ -39,12 +42,11 @@ void reconcile_stop(struct collect *c);
 void reconcile_signal(struct collect *c);
 
 void write_time(struct json_writer *w, const char *key, int64_t us); /* api_status.c; 0: null */
-struct capture_view;
-void write_capture(struct json_writer *w, const struct capture_view *v); /* capture.c */
 
 struct json_writer;
 int control_write(void *ctx, const struct actor *by, const struct control_command *cmd, struct control_result *ret,
                   struct error *e); /* control.c */
+int control_route_add(void *ctx, const struct control_route *r);
 void control_json(struct json_writer *w, const struct control_command *cmd, const struct control_result *r, bool zh);
 
 /* Handlers. */

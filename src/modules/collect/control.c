@@ -16,10 +16,33 @@ struct command {
     struct collect *c;
     const struct actor *by;
     const struct control_command *cmd;
-    const struct p_point *pt; /* as it runs */
-    struct p_point rules;     /* as it is stored now: a range that was narrowed holds at once */
-    const struct p_channel *ch;
+    const struct p_point *pt;   /* as it runs */
+    struct p_point rules;       /* as it is stored now: a range that was narrowed holds at once */
+    const struct p_channel *ch; /* or */
+    const struct control_route *route;
 };
+
+int control_route_add(void *ctx, const struct control_route *r)
+{
+    struct collect *c = ctx;
+    if (c->nroutes == CONTROL_ROUTES) return ERR_LIMIT;
+    c->routes[c->nroutes++] = r;
+    return 0;
+}
+
+/* The module that says it is its point. */
+static int find_route(struct command *k, struct error *e)
+{
+    for (unsigned i = 0; i < k->c->nroutes; i++) {
+        const struct control_route *r = k->c->routes[i];
+        int err = r->find(r->ctx, k->cmd->point, e);
+        if (err == ERR_NOT_FOUND) continue;
+        k->route = r;
+        return err;
+    }
+    return error_set(e, ERR_UNAVAILABLE, "id", "nothing is behind the point that takes values; it has no device",
+                     "测点没有可写入的设备");
+}
 
 static int find_rules(struct command *k, struct arena *a, struct error *e)
 {
@@ -42,8 +65,9 @@ static int find_target(struct command *k, const struct plant *p, struct error *e
     if (!k->rules.writable || !k->pt->writable)
         return error_set(e, ERR_FORBIDDEN, "id", "the point '%.*s' may not be written; its 'writable' is off",
                          "测点 '%.*s' 不允许写入；其“允许写入”未启用", STR_ARG(k->pt->code));
-    const struct p_device *d = k->pt->device == UINT32_MAX ? NULL : &p->devices[k->pt->device];
-    if (!d || d->channel == UINT32_MAX || !d->enabled || !p->channels[d->channel].enabled)
+    if (k->pt->device == UINT32_MAX) return find_route(k, e);
+    const struct p_device *d = &p->devices[k->pt->device];
+    if (d->channel == UINT32_MAX || !d->enabled || !p->channels[d->channel].enabled)
         return error_set(e, ERR_UNAVAILABLE, "id", "the point's device or channel is not in use",
                          "测点所属设备或通道未启用");
     k->ch = &p->channels[d->channel];
@@ -112,17 +136,13 @@ static void record(const struct command *k, const struct control_result *r)
     buf_fini(&b);
 }
 
-static void carry_out(struct command *k, struct control_result *ret)
+static void to_device(struct command *k, int64_t expires_ms, struct control_result *ret)
 {
-    struct node *n = k->c->node;
     const struct control_command *cmd = k->cmd;
-    int64_t expires_ms = cmd->expires_ms ? cmd->expires_ms : EXPIRES_DEFAULT_MS;
     struct driver_write w = {.point = cmd->point, .value = cmd->value, .text = cmd->text.p, .text_len = cmd->text.n};
     struct call_result r;
     w.value.point = cmd->point;
-    w.deadline_ns = clock_mono_ns(n->clock) + (uint64_t)expires_ms * 1000000;
-    uuid7(n->clock, n->rng, ret->id);
-    ret->has_before = bus_current(n->bus, cmd->point, &ret->before);
+    w.deadline_ns = clock_mono_ns(k->c->node->clock) + (uint64_t)expires_ms * 1000000;
     run_write(k->c->run, k->ch->id, &w, (unsigned)expires_ms + ANSWER_MS, &r);
     ret->outcome = r.outcome;
     ret->error = r.error;
@@ -130,6 +150,19 @@ static void carry_out(struct command *k, struct control_result *ret)
     ret->readback = r.readback;
     memcpy(ret->text, r.text, sizeof ret->text);
     ret->ms = r.ms;
+}
+
+static void carry_out(struct command *k, struct control_result *ret)
+{
+    struct node *n = k->c->node;
+    struct control_command cmd = *k->cmd;
+    if (!cmd.expires_ms) cmd.expires_ms = EXPIRES_DEFAULT_MS;
+    uuid7(n->clock, n->rng, ret->id);
+    ret->has_before = bus_current(n->bus, cmd.point, &ret->before);
+    if (k->route)
+        k->route->write(k->route->ctx, &cmd, ret);
+    else
+        to_device(k, cmd.expires_ms, ret);
     record(k, ret);
 }
 

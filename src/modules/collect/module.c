@@ -81,7 +81,7 @@ static int collect_init(struct node *n, void **ret_ctx, struct error *e)
     if (!c) return error_set(e, ERR_NOMEM, "collect", "out of memory", "内存不足");
     pthread_condattr_t attr;
     c->node = n;
-    c->control = (struct control){control_write, c};
+    c->control = (struct control){control_write, c, control_route_add};
     n->collect = c;
     n->control = &c->control;
     pthread_condattr_init(&attr);

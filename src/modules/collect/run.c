@@ -70,20 +70,7 @@ static void host_log(void *ctx, enum driver_log level, const char *msg, const ch
 
 static void host_frame(void *ctx, const struct driver_frame *f)
 {
-    struct chan *c = ctx;
-    if (c->capture) capture_frame(c, f);
-    if (!c->frames && !(c->frames = mem_calloc(CHAN_FRAMES, sizeof *c->frames))) return;
-    struct frame_copy *to = &c->frames[c->frame_at];
-    c->frame_at = (c->frame_at + 1) % CHAN_FRAMES;
-    if (c->nframes < CHAN_FRAMES) c->nframes++;
-    *to = (struct frame_copy){
-        .time_us = f->time_us, .dir = (uint8_t)f->dir, .format = f->format, .link = f->link, .ok = !f->error};
-    to->n = (uint16_t)(f->n < FRAME_BYTES ? f->n : FRAME_BYTES);
-    if (to->n) memcpy(to->bytes, f->bytes, to->n);
-    if (f->error) {
-        snprintf(to->why, sizeof to->why, "%.150s", f->error->text);
-        str_to_cstr(str_of(f->error->text_zh), to->why_zh, sizeof to->why_zh);
-    }
+    frame_log_add(&((struct chan *)ctx)->frames, f);
 }
 
 static void host_state(void *ctx, enum driver_state s, const struct error *why)
@@ -143,7 +130,7 @@ static void chan_tick(struct chan *c, bool minute)
     c->driver->status(c->ch, &s);
     c->samples_per_s = (double)(s.samples - c->samples_before) / 5;
     c->samples_before = s.samples;
-    if (c->trace_ticks && --c->trace_ticks == 0) c->host.trace = false;
+    c->host.trace = frame_log_tick(&c->frames);
     if (!minute && c->nhistory) return;
     if (c->nhistory == CHAN_HISTORY)
         memmove(c->history, c->history + 1, CHAN_HISTORY - 1);
@@ -174,8 +161,7 @@ static void on_closed(void *arg)
 {
     struct chan *c = arg;
     sem_t *closed = c->closed;
-    capture_free(c->capture);
-    mem_free(c->frames);
+    frame_log_fini(&c->frames);
     mem_free(c);
     sem_post(closed);
 }
@@ -353,9 +339,8 @@ static void do_view(void *arg)
     if (v->devices) v->n = c->driver->devices(c->ch, v->devices, v->max);
     if (v->frames) {
         c->host.trace = true;
-        if (c->trace_ticks < 12) c->trace_ticks = 12;
-        size_t first = (c->frame_at + CHAN_FRAMES - c->nframes) % CHAN_FRAMES;
-        for (; v->n < c->nframes && v->n < v->max; v->n++) v->frames[v->n] = c->frames[(first + v->n) % CHAN_FRAMES];
+        frame_log_watched(&c->frames);
+        v->n = frame_log_copy(&c->frames, v->frames, v->max);
     }
 }
 

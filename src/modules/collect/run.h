@@ -4,22 +4,11 @@
  * The reconciler and the handlers come in from other threads through loop_call; everything inside
  * struct chan belongs to the worker's thread. */
 #pragma once
+#include "drivers/common/frame_log.h"
 #include "io/loop.h"
 #include "modules/collect/plant.h"
 
 #define CHAN_HISTORY 50   /* states kept, one a minute */
-#define CHAN_FRAMES 40
-#define FRAME_BYTES 264
-
-struct frame_copy {
-    int64_t time_us;
-    uint8_t dir, format;
-    bool ok;
-    uint16_t link;
-    uint16_t n;             /* bytes kept */
-    uint8_t bytes[FRAME_BYTES];
-    char why[160], why_zh[160];
-};
 
 struct chan_view {          /* a copy for a handler */
     struct driver_status status;
@@ -65,15 +54,7 @@ int run_read(struct run *r, struct str channel_id, const struct driver *d, const
 int run_browse(struct run *r, struct str channel_id, const struct driver *d, const struct options *o, const struct driver_device *dev,
                struct str node, struct str cursor, size_t max, unsigned wait_ms, struct buf *ret, struct error *e);
 
-/* Keep every frame, whole, for so many seconds (0: stop), at most CAPTURE_BYTES; a new one replaces the last one. */
-#define CAPTURE_BYTES (16u << 20)
-#define CAPTURE_SECONDS 600
-struct capture_view {
-    int64_t since_us, until_us; /* 0: never asked for */
-    uint64_t frames, left_out;  /* left_out: for want of room */
-    size_t bytes;
-};
+/* Recording of a channel, see frame_log.h. */
 int run_capture(struct run *r, struct str id, unsigned seconds, struct error *e);
-/* A capture file (proto/pcap.h) of what was kept, or, when nothing was asked for, of the last frames, cut as they are. */
 int run_captured(struct run *r, struct str id, struct capture_view *ret, struct buf *file, struct error *e);
 const char *driver_state_name(enum driver_state s);

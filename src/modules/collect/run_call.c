@@ -43,7 +43,7 @@ static void job_release(struct job *j)
     if (!last) return;
     pthread_mutex_destroy(&j->lock);
     pthread_cond_destroy(&j->done_cond);
-    mem_free(j->temp.frames);
+    frame_log_fini(&j->temp.frames);
     mem_free(j->readings);
     mem_free(j->text);
     mem_free(j->node);

@@ -22,10 +22,7 @@ struct chan {
     struct driver_channel *ch;
     struct driver_host host;
     uint64_t options_sig, set_sig;
-    struct frame_copy *frames;      /* made on first use */
-    struct capture *capture;        /* capture.c; NULL: none asked for */
-    size_t nframes, frame_at;
-    unsigned trace_ticks;           /* left of keeping every frame */
+    struct frame_log frames;
     uint8_t history[CHAN_HISTORY];
     unsigned nhistory;
     uint64_t samples_before;
@@ -41,6 +38,4 @@ struct run {
 };
 
 void chan_host(struct chan *c, struct worker *w, const char *code);    /* fill host */
-void capture_frame(struct chan *c, const struct driver_frame *f);       /* capture.c; on the worker's thread */
-void capture_free(struct capture *k);
 struct chan *chan_find(struct worker *w, struct str id);               /* on the worker's thread */
