@@ -71,6 +71,15 @@ static int take_i(struct iec104_link *l, const struct iec104_apdu *a, uint64_t n
     return 0;
 }
 
+/* Controlled station: STOPDT is confirmed when the peer has acknowledged everything (clause 5.3, figure 17). */
+static void stop_when_acknowledged(struct iec104_link *l, enum iec104_link_event *ev)
+{
+    if (l->cfg.controlling || l->state != IEC104_STOPPING || l->va != l->vs) return;
+    l->due = IEC104_STOPDT_CON;
+    l->state = IEC104_STOPPED;
+    *ev = IEC104_EVENT_STOPPED;
+}
+
 /* The other side's wishes: only a controlled station takes STARTDT and STOPDT. */
 static int take_act(struct iec104_link *l, uint8_t f, enum iec104_link_event *ev, struct error *e)
 {
@@ -81,11 +90,15 @@ static int take_act(struct iec104_link *l, uint8_t f, enum iec104_link_event *ev
     if (l->cfg.controlling)
         return error_set(e, ERR_PROTOCOL, "", "the controlled station sent a start or stop of its own",
                          "被控站自行发送了启动或停止命令");
-    bool start = f == IEC104_STARTDT_ACT;
-    l->due = start ? IEC104_STARTDT_CON : IEC104_STOPDT_CON;
-    l->state = start ? IEC104_STARTED : IEC104_STOPPED;
     l->s_due = l->acked != l->vr;
-    *ev = start ? IEC104_EVENT_STARTED : IEC104_EVENT_STOPPED;
+    if (f == IEC104_STOPDT_ACT) {
+        l->state = IEC104_STOPPING;
+        stop_when_acknowledged(l, ev);
+        return 0;
+    }
+    l->due = IEC104_STARTDT_CON;
+    l->state = IEC104_STARTED;
+    *ev = IEC104_EVENT_STARTED;
     return 0;
 }
 
@@ -100,7 +113,11 @@ static void take_con(struct iec104_link *l, uint8_t f, enum iec104_link_event *e
 static int take(struct iec104_link *l, const struct iec104_apdu *a, uint64_t now, enum iec104_link_event *ev,
                 struct error *e)
 {
-    if (a->format == IEC104_S) return take_ack(l, a->nr, e);
+    if (a->format == IEC104_S) {
+        int rc = take_ack(l, a->nr, e);
+        if (rc == 0) stop_when_acknowledged(l, ev);
+        return rc;
+    }
     if (a->format == IEC104_I) {
         *ev = IEC104_EVENT_ASDU;
         return take_i(l, a, now, e);
@@ -132,7 +149,9 @@ static void acknowledged(struct iec104_link *l)
 
 size_t iec104_link_output(struct iec104_link *l, uint64_t now_ns, uint8_t out[IEC104_LINK_OUT])
 {
+    enum iec104_link_event ev;
     size_t n = 0;
+    stop_when_acknowledged(l, &ev); /* by an I frame */
     if (l->s_due) {
         n += iec104_put_s(l->vr, out + n);
         acknowledged(l);

@@ -20,6 +20,8 @@ struct iec104_link_config {
     uint32_t t1_ms, t2_ms, t3_ms; /* 15 s, 10 s, 20 s; t3 0: no test frames */
 };
 enum iec104_link_state { IEC104_STOPPED, IEC104_STARTING, IEC104_STARTED, IEC104_STOPPING };
+/* STOPPING: a controlling station awaits the confirmation; a controlled one was asked to stop, sends no more data, and
+ * confirms when all that is in flight is acknowledged. */
 struct iec104_link {
     struct iec104_link_config cfg;
     enum iec104_link_state state;
@@ -39,7 +41,7 @@ enum iec104_link_event {
     IEC104_EVENT_NONE,    /* S, or a U frame that concerns the link alone */
     IEC104_EVENT_ASDU,    /* apdu->asdu */
     IEC104_EVENT_STARTED, /* data may flow */
-    IEC104_EVENT_STOPPED, /* STOPDT confirmed or asked for: no more data */
+    IEC104_EVENT_STOPPED, /* STOPDT is confirmed: no more data */
 };
 
 void iec104_link_init(struct iec104_link *l, const struct iec104_link_config *c, uint64_t now_ns);

@@ -107,6 +107,39 @@ TEST(start_and_stop)
     CHECK_INT(give_i(&b, 6, 0, 0, &e), ERR_PROTOCOL); /* stopped */
 }
 
+TEST(a_stop_is_confirmed_when_all_is_acknowledged)
+{
+    struct iec104_link l = started(&controlled, 0);
+    enum iec104_link_event ev;
+    struct error e;
+    for (int i = 0; i < 3; i++) send_one(&l, 1);
+    CHECK_INT(give_u(&l, 2, IEC104_STOPDT_ACT, &ev, &e), 1);
+    CHECK_INT(ev, IEC104_EVENT_NONE);
+    CHECK(!iec104_link_free(&l)); /* no more data */
+    CHECK_INT(due(&l, 2).n, 0);
+    CHECK_INT(give_s(&l, 3, 2, &e), 1);
+    CHECK_INT(due(&l, 3).n, 0); /* one is missing */
+    uint8_t p[6];
+    CHECK_INT(give(&l, 4, p, iec104_put_s(3, p), &ev, &e), 1);
+    CHECK_INT(ev, IEC104_EVENT_STOPPED);
+    struct answer x = due(&l, 4);
+    CHECK_INT(x.n, 6);
+    CHECK_INT(x.p[2], 0x23);
+    CHECK_INT(give_u(&l, 5, IEC104_STARTDT_ACT, &ev, &e), 1); /* and on again, with the numbers going on */
+    due(&l, 5);
+    send_one(&l, 5);
+    CHECK_INT(l.vs, 4);
+    CHECK_INT(give_u(&l, 6, IEC104_STOPDT_ACT, &ev, &e), 1);
+    CHECK_INT(iec104_link_time(&l, 6 + 15 * S, &e), ERR_TIMEOUT); /* never acknowledged */
+    struct iec104_link b = started(&controlled, 0);
+    send_one(&b, 1);
+    CHECK_INT(give_u(&b, 2, IEC104_STOPDT_ACT, &ev, &e), 1);
+    CHECK_INT(give_i(&b, 3, 0, 1, &e), 1); /* acknowledged by data that was on its way */
+    x = due(&b, 3);
+    CHECK_INT(b.state, IEC104_STOPPED);
+    CHECK_INT(x.p[x.n - 4], 0x23);
+}
+
 TEST(startdt_that_is_never_confirmed)
 {
     struct iec104_link l;
@@ -509,6 +542,36 @@ TEST(events_wait_for_the_window_and_the_oldest_goes)
     }
     CHECK_INT(iec104_link_in_flight(&b->s.link), 12);
     CHECK(b->s.dropped > 2);
+}
+
+TEST(events_are_counted_when_they_are_acknowledged)
+{
+    struct bench *b = bench_new();
+    struct iec104_item it = {.ca = 1, .type = 30, .cause = 3, .o = {.ioa = 1, .i = 1}};
+    struct error e;
+    uint8_t p[6];
+    uint16_t acked = b->s.link.vs;
+    for (unsigned i = 0; i < 3; i++) iec104_station_event(&b->s, &it);
+    CHECK_INT(b->s.events_in, 3);
+    CHECK_INT(b->s.events_out, 0);
+    collect(b);   /* one frame of three */
+    it.type = 36; /* another type: another frame */
+    iec104_station_event(&b->s, &it);
+    collect(b);
+    CHECK_INT(b->s.events_out, 4);
+    CHECK_INT(b->s.events_acked, 0);
+    CHECK_INT(iec104_station_input(&b->s, b->now, p, iec104_put_s((uint16_t)(acked + 1), p), &e), 6);
+    CHECK_INT(b->s.events_acked, 3);
+    iec104_station_event(&b->s, &it);
+    iec104_station_forget_events(&b->s); /* that one is gone; the other is on its way */
+    CHECK_INT(b->s.events_out, 5);
+    CHECK_INT(iec104_station_input(&b->s, b->now, p, iec104_put_s((uint16_t)(acked + 2), p), &e), 6);
+    CHECK_INT(b->s.events_acked, 4);
+    iec104_station_event(&b->s, &it);
+    iec104_station_forget_events(&b->s);
+    CHECK_INT(b->s.events_acked, 6);
+    for (unsigned i = 0; i < 6; i++) iec104_station_event(&b->s, &it); /* two more than the ring holds */
+    CHECK_INT(b->s.events_out, 8);
 }
 
 TEST(answers_are_bounded_when_nobody_reads)

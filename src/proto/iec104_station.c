@@ -190,8 +190,17 @@ void iec104_station_event(struct iec104_station *s, const struct iec104_item *it
         s->event_at = (s->event_at + 1) % s->cfg.events_cap;
         s->nevents--;
         s->dropped++;
+        s->events_out++;
     }
+    s->events_in++;
     s->cfg.events[(s->event_at + s->nevents++) % s->cfg.events_cap] = *item;
+}
+
+void iec104_station_forget_events(struct iec104_station *s)
+{
+    s->events_out += s->nevents;
+    s->nevents = 0;
+    if (s->link.va == s->link.vs) s->events_acked = s->events_out;
 }
 
 static size_t tell_events(struct iec104_station *s, uint8_t *out)
@@ -200,6 +209,7 @@ static size_t tell_events(struct iec104_station *s, uint8_t *out)
     while (s->nevents && pack(&k, &s->cfg.events[s->event_at], 0)) {
         s->event_at = (s->event_at + 1) % s->cfg.events_cap;
         s->nevents--;
+        s->events_out++;
     }
     if (k.head.count == 0) return 0;
     iec104_put_header(&k.head, out);
@@ -348,6 +358,13 @@ static void announce(struct iec104_station *s)
     }
 }
 
+/* The peer has acknowledged I frames: which events were in them? */
+static void count_acknowledged(struct iec104_station *s)
+{
+    for (; s->acked_to != s->link.va; s->acked_to = (uint16_t)((s->acked_to + 1) % IEC104_SEQ))
+        s->events_acked = s->frame_events[s->acked_to % (IEC104_K_MAX + 1)];
+}
+
 int iec104_station_input(struct iec104_station *s, uint64_t now_ns, const uint8_t *p, size_t n, struct error *e)
 {
     struct iec104_apdu a;
@@ -355,6 +372,7 @@ int iec104_station_input(struct iec104_station *s, uint64_t now_ns, const uint8_
     if (s->nreplies + ROOM > IEC104_REPLIES) return 0;
     int rc = iec104_link_input(&s->link, now_ns, p, n, &a, &ev, e);
     if (rc <= 0) return rc;
+    count_acknowledged(s);
     if (ev == IEC104_EVENT_STARTED) announce(s);
     if (ev == IEC104_EVENT_ASDU) rc = take_asdu(s, a.asdu, a.asdu_n, now_ns, e);
     return rc < 0 ? rc : (int)a.used;
@@ -381,6 +399,7 @@ size_t iec104_station_output(struct iec104_station *s, uint64_t now_ns, uint8_t 
         n += iec104_link_output(&s->link, now_ns, out + n);
         size = iec104_link_free(&s->link) ? next_asdu(s, asdu) : 0;
         if (size == 0) break;
+        s->frame_events[s->link.vs % (IEC104_K_MAX + 1)] = s->events_out;
         n += iec104_link_send(&s->link, now_ns, asdu, size, out + n);
     }
     return n;

@@ -87,6 +87,10 @@ struct iec104_station {
     double select_number;
     bool announced;
     uint64_t dropped, commands, interrogations;
+    /* Events: given, put into frames (or dropped), acknowledged by the peer; each counts from the first on. */
+    uint64_t events_in, events_out, events_acked;
+    uint64_t frame_events[IEC104_K_MAX + 1]; /* events_out after I frame n: [n % (K_MAX + 1)] */
+    uint16_t acked_to;                       /* frames before this number are in events_acked */
 };
 
 void iec104_station_init(struct iec104_station *s, const struct iec104_station_config *c, uint64_t now_ns);
@@ -97,6 +101,8 @@ MUST_CHECK int iec104_station_input(struct iec104_station *s, uint64_t now_ns, c
 size_t iec104_station_output(struct iec104_station *s, uint64_t now_ns, uint8_t *out, size_t cap);
 /* A value changed (cause 3, or 1, 2, 11, 12). It waits until data may flow. */
 void iec104_station_event(struct iec104_station *s, const struct iec104_item *item);
+/* Events that wait are forgotten (a new interrogation tells the values); they count as out and acknowledged. */
+void iec104_station_forget_events(struct iec104_station *s);
 /* How a command that is under way ended: 0 or an error. No-op when it is not known any more. */
 void iec104_station_done(struct iec104_station *s, uint16_t ca, uint32_t ioa, int rc);
 MUST_CHECK int iec104_station_time(struct iec104_station *s, uint64_t now_ns, struct error *e);

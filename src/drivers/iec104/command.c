@@ -154,7 +154,7 @@ static int prepare(struct st_channel *ch, struct st_job *j, const struct driver_
     if (p == NULL)
         return error_set(e, ERR_NOT_FOUND, "", "point %u is not served by this channel", "测点 %u 不属于此通道",
                          w->point);
-    if (p->config_error || p->command.klass != CLASS_COMMAND)
+    if (p->config_error || p->command.klass != IEC104_IS_COMMAND)
         return error_set(e, ERR_INVALID, "",
                          "the point has no command: its address is no command, and its option 'command' is empty",
                          "该测点没有命令地址：地址不是命令，且选项“command”为空");

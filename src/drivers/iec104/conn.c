@@ -111,7 +111,7 @@ static void free_channel(struct st_channel *ch)
     void *arg = ch->closed_arg;
     st_set_free(ch);
     mem_free(ch->batch);
-    zone_fini(&ch->cfg.zone);
+    zone_fini(&ch->cfg.zone.zone);
     tls_client_free(ch->cfg.tls);
     mem_free(ch);
     closed(arg);
@@ -435,14 +435,14 @@ static int configure(struct st_config *c, const struct options *o, struct error 
     set_peers(c, o);
     set_link(c, o);
     set_periods(c, o);
-    int rc = zone_load(zone, &c->zone, e);
-    c->fixed_zone = !c->zone.changes && c->zone.n == 0;
+    int rc = zone_load(zone, &c->zone.zone, e);
+    c->zone.fixed = iec104_zone_is_fixed(&c->zone.zone);
     return rc ? rc : set_tls(c, o, e);
 }
 
 static void undo(struct st_channel *ch)
 {
-    zone_fini(&ch->cfg.zone);
+    zone_fini(&ch->cfg.zone.zone);
     tls_client_free(ch->cfg.tls);
     mem_free(ch);
 }

@@ -13,36 +13,14 @@
 
 /* ---- time ---- */
 
-int64_t st_local_us(const struct st_channel *ch, int64_t utc_us)
-{
-    return utc_us + zone_span(&ch->cfg.zone, utc_us / 1000000).offset * 1000000LL;
-}
-
 struct iec104_time st_time(const struct st_channel *ch)
 {
-    int64_t now = ch->base.host->now_us(ch->base.host->ctx);
-    struct iec104_time t = iec104_time_of(st_local_us(ch, now));
-    struct zone_span span = zone_span(&ch->cfg.zone, now / 1000000);
-    t.summer = ch->cfg.zone.changes && ch->cfg.zone.dst != ch->cfg.zone.std && span.offset == ch->cfg.zone.dst;
-    return t;
-}
-
-/* SU tells the two hours of autumn apart; with a fixed offset it means an hour more. */
-static int64_t to_utc(const struct st_channel *ch, int64_t local_us, bool summer)
-{
-    int64_t local = local_us / 1000000, rest = local_us % 1000000;
-    int64_t utc = zone_utc(&ch->cfg.zone, local);
-    if (ch->cfg.fixed_zone) return (utc - (summer ? 3600 : 0)) * 1000000 + rest;
-    int64_t later = utc + 3600;
-    if (!summer && later + zone_span(&ch->cfg.zone, later).offset == local) utc = later;
-    return utc * 1000000 + rest;
+    return iec104_zone_time(&ch->cfg.zone, ch->base.host->now_us(ch->base.host->ctx));
 }
 
 static bool source_time(const struct st_channel *ch, const struct iec104_object *o, int64_t now, int64_t *ret)
 {
-    int64_t local;
-    if (!o->time.set || iec104_time_local(&o->time, st_local_us(ch, now), &local)) return false;
-    *ret = to_utc(ch, local, o->time.full && o->time.summer);
+    if (iec104_zone_utc(&ch->cfg.zone, &o->time, now, ret)) return false;
     return *ret > now - 366 * DAY_US && *ret < now + DAY_US;
 }
 
@@ -95,7 +73,7 @@ static bool is_bad(const struct st_point *p, enum quality_reason why)
 
 static bool monitors(const struct st_point *p)
 {
-    return !p->config_error && p->at.klass == CLASS_OBJECT;
+    return !p->config_error && p->at.klass == IEC104_IS_VALUE;
 }
 
 /* The next part of those that are told of the loss; false: none is left. */

@@ -24,7 +24,9 @@
 #include "drivers/iec104/driver.h"
 #include "io/tls_stream.h"
 #include "io/zone_load.h"
+#include "proto/iec104_address.h"
 #include "proto/iec104_link.h"
+#include "proto/iec104_zone.h"
 
 #define NS_MS 1000000ull
 #define ST_OBJECTS_MAX 65536 /* kept for browsing, above those of points */
@@ -34,25 +36,13 @@
 #define ST_CLOCK_WARN_US 2000000
 #define ST_CLOCK_KEEP 16
 
-enum st_class { CLASS_OBJECT, CLASS_COMMAND }; /* of an address */
-
-/* A parsed address: where, and as what. */
-struct st_address {
-    uint16_t ca;
-    bool has_ca;
-    uint8_t klass;  /* enum st_class */
-    uint8_t family; /* of iec104_type; 0: any */
-    uint8_t type;   /* commands: the type to send */
-    bool counter;   /* from the counters' base: not part of a general interrogation */
-    uint32_t ioa;
-};
 struct st_point {
     uint32_t num;
-    uint32_t device;               /* index */
-    uint32_t object;               /* index + 1 into the channel's objects; 0: a command, or wrong */
-    uint32_t next;                 /* index + 1 of the next point of the same object */
-    struct st_address at, command; /* command.klass CLASS_OBJECT: not writable */
-    uint8_t value_type;            /* enum value_type */
+    uint32_t device;                   /* index */
+    uint32_t object;                   /* index + 1 into the channel's objects; 0: a command, or wrong */
+    uint32_t next;                     /* index + 1 of the next point of the same object */
+    struct iec104_address at, command; /* command.klass IEC104_IS_VALUE: not writable */
+    uint8_t value_type;                /* enum value_type */
     uint8_t qualifier;
     int8_t select;                                   /* 1, 0; -1: as the device says */
     bool stamped, config_error, told_missing, fresh; /* fresh: a value came on this connection */
@@ -71,15 +61,13 @@ struct st_device {
     uint32_t num;
     char code[64];
     uint16_t ca;
-    uint32_t base[5]; /* enum st_base */
-    uint8_t yk_type, yt_type;
+    struct iec104_rules rules;
     uint8_t group; /* of interrogations; 0: the whole station */
-    bool select, stamp, wait_term, source_time;
+    bool select, wait_term, source_time;
     uint32_t points, bad_config;
     int64_t last_ok_us;
     struct error config, trouble;
 };
-enum st_base { BASE_YX, BASE_YC, BASE_YK, BASE_YT, BASE_YM, BASE_COUNT };
 
 enum st_procedure { PROC_CLOCK, PROC_GENERAL, PROC_COUNTER, PROC_COUNT };
 enum st_step { STEP_IDLE, STEP_WANTED, STEP_SENT, STEP_CONFIRMED };
@@ -150,8 +138,7 @@ struct st_config {
     uint32_t connect_ms, answer_ms, term_ms;
     uint64_t period_ns[PROC_COUNT]; /* 0: only at the start (clock: never) */
     bool counters, clock;
-    struct zone zone;
-    bool fixed_zone; /* SU is an hour on top of the zone's offset */
+    struct iec104_zone zone;
     struct backoff backoff;
     struct tls_client *tls;
 };
@@ -194,8 +181,6 @@ struct st_channel {
 };
 
 /* address.c */
-int st_address_parse(struct str text, const struct st_device *d, struct st_address *ret, struct error *e);
-void st_address_format(const struct st_address *a, char out[96]);
 void st_device_init(struct st_device *d, const struct driver_device *dd, const struct options *o);
 int st_point_resolve(const struct driver_point *p, const struct st_device *d, struct st_point *ret,
                      struct driver_address *addr, struct error *e);
@@ -235,7 +220,6 @@ void st_data_tell_lost(struct st_channel *ch);
 void st_data_tell_missing(struct st_channel *ch, uint16_t ca);
 void st_data_show(struct st_channel *ch, size_t point); /* a point that was added: what is known of its object */
 void st_object_get(const struct st_object *b, struct iec104_object *ret);
-int64_t st_local_us(const struct st_channel *ch, int64_t utc_us);
 struct iec104_time st_time(const struct st_channel *ch);
 /* Microseconds by which the station's clock is behind ours; 0 when not known. */
 int64_t st_clock_behind(const struct st_station *s);

@@ -61,7 +61,7 @@ void st_job_end_write(struct st_channel *ch, struct st_job *j, enum driver_outco
     for (size_t i = 0; i < ch->npoints && outcome == DRIVER_DONE; i++) {
         struct st_point *p = &ch->points[i];
         if (p->num != j->point || p->config_error) continue;
-        if (p->at.klass == CLASS_COMMAND) { /* what was commanded is all that is known of it */
+        if (p->at.klass == IEC104_IS_COMMAND) { /* what was commanded is all that is known of it */
             p->last = j->value;
             p->last.point = p->num;
             p->last.time_us = st_utc(ch);

@@ -50,7 +50,7 @@ void st_read_failed(struct st_channel *ch, struct st_job *j, const char *en, con
 
 static bool ask_one(struct st_channel *ch, struct st_job *j, uint64_t now)
 {
-    const struct st_address *at = &j->points[j->at].at;
+    const struct iec104_address *at = &j->points[j->at].at;
     struct iec104_asdu head = {.type = iec104_type(IEC104_C_RD_NA), .cause = IEC104_REQUEST, .ca = at->ca};
     if (!st_send(ch, &head, &(struct iec104_object){.ioa = at->ioa})) return false;
     uint32_t ms = ch->cfg.answer_ms < READ_ANSWER_MS ? ch->cfg.answer_ms : READ_ANSWER_MS;
@@ -80,7 +80,7 @@ void st_read_go(struct st_channel *ch, struct st_job *j, uint64_t now)
         const struct st_object *b = st_object_find(ch, p->at.ca, p->at.ioa);
         if (j->readings[j->at].error)
             j->at++;
-        else if (p->at.klass == CLASS_COMMAND)
+        else if (p->at.klass == IEC104_IS_COMMAND)
             st_read_failed(ch, j, "a command cannot be read", "命令不可读");
         else if (fits(p, b))
             take_reading(ch, j, b);
@@ -159,10 +159,11 @@ static void browse_item(const struct st_job *j, const struct st_object *b, struc
 {
     const struct iec104_type *type = iec104_type(b->type);
     struct iec104_object o;
-    struct st_address a = {.ca = j->ca, .has_ca = j->ca != j->dev.ca, .family = type->family, .klass = CLASS_OBJECT};
+    struct iec104_address a = {
+        .ca = j->ca, .has_ca = j->ca != j->dev.ca, .family = type->family, .klass = IEC104_IS_VALUE};
     st_object_get(b, &o);
     a.ioa = o.ioa;
-    st_address_format(&a, t->node);
+    iec104_address_format(&a, t->node);
     snprintf(t->name, sizeof t->name, "%u", o.ioa);
     iec104_value_words(type, &o, false, t->value, sizeof t->value);
     *ret = (struct driver_browse_item){.node = t->node,

@@ -203,7 +203,7 @@ static void link_points(struct st_channel *ch)
     for (size_t i = 0; i < ch->npoints; i++) {
         struct st_point *p = &ch->points[i];
         p->object = 0;
-        if (p->config_error || p->at.klass == CLASS_COMMAND) continue;
+        if (p->config_error || p->at.klass == IEC104_IS_COMMAND) continue;
         struct st_object *o = st_object_add(ch, p->at.ca, p->at.ioa); /* room was made */
         if (o == NULL) continue;
         p->object = (uint32_t)(o - ch->objects) + 1;

@@ -342,7 +342,7 @@ static void status(const struct driver_channel *base, struct driver_status *ret)
 
 static bool counts_as_bad(const struct st_point *p)
 {
-    return p->config_error || (p->at.klass == CLASS_OBJECT && p->last.quality == QUALITY_BAD);
+    return p->config_error || (p->at.klass == IEC104_IS_VALUE && p->last.quality == QUALITY_BAD);
 }
 
 static const struct error *trouble_of(const struct st_channel *ch, const struct st_device *d, struct error *e)
