@@ -40,9 +40,9 @@ static int value(struct rd *r, struct pb_field *f)
 
 int pb_next(struct str *s, struct pb_field *ret)
 {
-    struct rd r = rd_make(s->p, s->n);
     uint64_t key;
     if (s->n == 0) return 0;
+    struct rd r = rd_make(s->p, s->n);
     if (varint(&r, &key) || key >> 3 == 0 || key >> 3 > UINT32_MAX >> 3) return ERR_INVALID;
     *ret = (struct pb_field){.number = (uint32_t)(key >> 3), .wire = key & 7};
     if (value(&r, ret)) return ERR_INVALID;
@@ -52,8 +52,8 @@ int pb_next(struct str *s, struct pb_field *ret)
 
 int pb_varint_next(struct str *s, uint64_t *ret)
 {
-    struct rd r = rd_make(s->p, s->n);
     if (s->n == 0) return 0;
+    struct rd r = rd_make(s->p, s->n);
     if (varint(&r, ret)) return ERR_INVALID;
     *s = str_make((const char *)r.p, rd_left(&r));
     return 1;

@@ -132,9 +132,10 @@ int spb_array_open(uint32_t type, struct str bytes, struct spb_array *ret)
     struct spb_array a = {.element = spb_type(t->element), .rest = bytes};
     if (t->form != SPB_ARRAY) return ERR_INVALID;
     if (t->element == SPB_T_Boolean) {
+        if (bytes.n < 4) return ERR_INVALID;
         struct rd r = rd_make(bytes.p, bytes.n);
         a.n = rd_u32le(&r);
-        if (r.err || rd_left(&r) != (a.n + 7) / 8) return ERR_INVALID;
+        if (rd_left(&r) != (a.n + 7) / 8) return ERR_INVALID;
         a.rest = str_make((const char *)r.p, rd_left(&r));
     } else if (t->element == SPB_T_String) {
         a.n = count_texts(bytes);
