@@ -4,7 +4,8 @@
  *
  *   json    rows: a JSONPath that selects the rows; without it the document is the one row. A point's address is a
  *           JSONPath in the row: "temperature", "$.data[0].v", "tags[?@.name=='flow'].v".
- *   csv     every line behind the header is a row. An address is the name of a column, or its number from 1.
+ *   csv     every line behind the header is a row. An address is the name of a column, or its number from 1. An empty cell
+ *           is no value.
  *   text    the document is the value; the address is "value".
  *   key     with `key` (path or column of the name in a row) an address is the name of a point as it stands there, and
  *           `value` the path or column of its value: [{"tag":"FT101","v":1.5,"t":1767225600}, …].
@@ -20,6 +21,7 @@ enum payload_doc_form { PAYLOAD_DOC_JSON, PAYLOAD_DOC_CSV, PAYLOAD_DOC_TEXT };
 extern const struct option_choice payload_doc_forms[], payload_time_formats[];
 #define PAYLOAD_READ_OPTIONS \
     {.name = "payload", .type = OPTION_ENUM, .en = "Form of the documents", .zh = "报文格式", .def = "json", .choices = payload_doc_forms}, \
+    {.name = "header", .type = OPTION_BOOLEAN, .en = "First line names the columns", .zh = "首行为列名", .def = "true", .show_if = "payload=csv"}, \
     {.name = "rows", .type = OPTION_STRING, .en = "Rows", .zh = "行路径", .max = "1000", .show_if = "payload=json", \
      .help_en = "JSONPath of the rows when a document holds several samples of a point: $.data[*]. Empty: the document is one row.", \
      .help_zh = "一份报文含同一测点的多个样本时，各行的 JSONPath：$.data[*]；留空则整份报文为一行。"}, \
@@ -68,14 +70,14 @@ size_t payload_doc_rows(const struct payload_doc *d);
 const struct json *payload_doc_json(const struct payload_doc *d); /* NULL when it is no JSON */
 
 struct payload_value {
-    const struct json *value;  /* CSV and text: JSON_STRING */
+    const struct json *value;  /* CSV and text: JSON_STRING; dies with the call */
     size_t row;                /* from 0 */
     bool has_time;             /* the row tells it */
     int64_t time_us;
     enum quality quality;      /* as the row tells it */
     const struct error *error; /* the time could not be read (has_time is false then): publish it as bad; else NULL */
 };
-/* All values of the point, oldest row first as they stand in the document. Non-zero from fn ends it and is returned.
+/* All values of the point in the order of the rows; one without a time comes last. Non-zero from fn ends it and is returned.
  * ERR_NOT_FOUND: no row has it. */
 typedef int payload_value_fn(void *ctx, const struct payload_value *v);
 int payload_doc_read(const struct payload_doc *d, const struct payload_place *p, payload_value_fn *fn, void *ctx);
