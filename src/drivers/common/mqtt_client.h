@@ -96,6 +96,9 @@ const char *mqtt_client_id(const struct mqtt_client *m); /* as given, or as the 
 /* 0: taken. ERR_AGAIN: the window or the buffer is full, `ready` will tell; ERR_CLOSED: not up; ERR_INVALID: the topic;
  * ERR_TOO_LARGE: more than the broker takes; ERR_UNSUPPORTED: QoS or retain that the broker does not offer; ERR_NOMEM. */
 MUST_CHECK int mqtt_client_publish(struct mqtt_client *m, const struct mqtt_client_message *msg, uint64_t token, struct error *e);
+/* That publication must not be sent again in a later connection (a command that would come late). It completes now, with
+ * ERR_CANCELLED; whether it came is not known. Unknown tokens do nothing. */
+void mqtt_client_forget(struct mqtt_client *m, uint64_t token);
 /* The message of that handle is safe. code: 0, or from 0x80 on a refusal that 5.0 tells the broker. Handles of a connection
  * that is gone do nothing. */
 void mqtt_client_ack(struct mqtt_client *m, uint32_t handle, uint8_t code);

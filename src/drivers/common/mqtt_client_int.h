@@ -16,7 +16,8 @@ struct mc_out { /* a publication with QoS 1 or 2, in the order in which they wer
     uint64_t token, sent_ms;
     uint16_t id;
     uint8_t qos;
-    bool sent, received; /* in this connection; PUBREC came */
+    bool sent, received; /* in this connection; PUBREC came, or as if */
+    bool told;           /* given up by its owner; stays until PUBCOMP frees its id */
     size_t n;            /* bytes of the packet, 0: not kept (clean start) */
     uint8_t packet[];
 };

@@ -329,6 +329,31 @@ TEST(a_session_goes_on_after_a_loss)
     bed_free(b);
 }
 
+TEST(what_is_forgotten_is_not_sent_again)
+{
+    struct bed *b = bed_new(MQTT_3_1_1);
+    b->c.clean = false;
+    b->broker->session = b->broker->mute_acks = true;
+    bed_up(b);
+    CHECK_INT(publish(b, "t", "one", 1, 1), 0);
+    CHECK_INT(publish(b, "t", "two", 2, 2), 0);
+    UNTIL(b, b->broker->nmessages == 2);
+    mqtt_client_forget(b->m, 1);
+    fake_drop_all(b->broker);
+    UNTIL(b, b->losts == 1);
+    mqtt_client_forget(b->m, 2);
+    mqtt_client_forget(b->m, 2);
+    for (int t = 1; t <= 2; t++) CHECK(b->done[t] == 1 && b->code[t] == ERR_CANCELLED);
+    b->broker->mute_acks = false;
+    bed_up(b);
+    UNTIL(b, b->broker->pubrels == 1); /* frees the id at the broker */
+    CHECK_INT(publish(b, "t", "three", 1, 3), 0);
+    UNTIL(b, b->done[3] == 1);
+    CHECK_INT(b->broker->nmessages, 3);
+    CHECK_INT(b->ndone, 3);
+    bed_free(b);
+}
+
 TEST(messages_are_acknowledged_in_order_when_they_are_safe)
 {
     struct bed *b = bed_new(MQTT_5);

@@ -110,8 +110,9 @@ static void ended_out(struct mqtt_client *m, struct mc_out **link, const struct 
     unsigned generation = m->generation;
     unlink_out(m, link);
     uint64_t token = o->token;
+    bool told = o->told;
     mem_free(o);
-    tell_published(m, token, e);
+    if (!told) tell_published(m, token, e);
     if (m->generation != generation) return;
     send_again(m);
     room(m);
@@ -487,10 +488,30 @@ static void give_up_outs(struct mqtt_client *m, const struct error *why)
     while (m->outs) {
         struct mc_out *o = m->outs;
         uint64_t token = o->token;
+        bool told = o->told;
         unlink_out(m, &m->outs);
         mem_free(o);
-        tell_published(m, token, why);
+        if (!told) tell_published(m, token, why);
     }
+}
+
+/* With QoS 2 the broker may hold the id: PUBREL instead of the message makes it free again. With QoS 1 it is just
+ * forgotten, and its answer is nobody's. */
+void mqtt_client_forget(struct mqtt_client *m, uint64_t token)
+{
+    struct error e;
+    struct mc_out **link = &m->outs, *o;
+    while (*link && ((*link)->token != token || (*link)->told)) link = &(*link)->next;
+    if ((o = *link) == NULL) return;
+    if (o->qos == 2) {
+        o->told = true;
+        if (!o->sent) o->received = true;
+    } else {
+        unlink_out(m, link);
+        mem_free(o);
+    }
+    error_set(&e, ERR_CANCELLED, "", "given up", "已放弃");
+    tell_published(m, token, &e);
 }
 
 void mc_session_up(struct mqtt_client *m, bool session)
@@ -539,7 +560,10 @@ void mc_session_lost(struct mqtt_client *m, bool forget, const struct error *why
         if (m->in[i].qos == 2 && !forget) m->in[n++] = m->in[i];
     m->nin = n;
     if (forget) memset(m->seen, 0, sizeof m->seen);
-    for (struct mc_out *o = m->outs; o; o = o->next) o->sent = false;
+    for (struct mc_out *o = m->outs; o; o = o->next) {
+        o->sent = false;
+        o->received = o->received || o->told;
+    }
     m->nsent = 0;
     give_up_quiet(m, &e);
     give_up_requests(m, &e);

@@ -2,6 +2,7 @@
  * it was sent, and can misbehave. Speaks through proto/mqtt.h. A port that the system chose. Include after
  * drivers/common/testbed.h. */
 #pragma once
+#include <signal.h>
 #include "base/mem.h"
 #include "drivers/common/testbed.h"
 #include "proto/mqtt.h"
@@ -241,6 +242,7 @@ BED struct fake_broker *fake_new(uv_loop_t *loop)
 {
     struct fake_broker *b = mem_calloc(1, sizeof *b);
     b->loop = loop;
+    signal(SIGPIPE, SIG_IGN);
     fake_listen(b);
     return b;
 }
