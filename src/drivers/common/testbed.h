@@ -15,6 +15,7 @@ BED void bed_wake(uv_timer_t *t) {}
 BED void bed_loop_step(uv_loop_t *loop)
 {
     uv_timer_t t;
+    uv_update_time(loop); /* else a loop that stood still lets the timer go off before it waits */
     uv_timer_init(loop, &t);
     uv_timer_start(&t, bed_wake, 20, 0);
     uv_run(loop, UV_RUN_ONCE);

@@ -12,7 +12,7 @@
 #include "drivers/modbus/modbus_int.h"
 
 static void start_connect(struct mb_channel *ch, uint64_t now);
-static void close_tcp(struct mb_channel *ch);
+static void close_link(struct mb_channel *ch);
 
 uint64_t mb_now(const struct mb_channel *ch)
 {
@@ -84,6 +84,7 @@ static void plan_wake(struct mb_channel *ch, uint64_t now)
     if (ch->conn == CONN_UP && first && !ch->held && first->due_ns < at) at = first->due_ns;
     if (ch->conn == CONN_UP && ch->send_ns > now && ch->send_ns < at && (ch->active || ch->job || ch->jobs))
         at = ch->send_ns;
+    if (ch->gap_ns && ch->gap_ns < at) at = ch->gap_ns;
     if ((ch->held || ch->bad_held) && now + 5 * NS_MS < at) at = now + 5 * NS_MS;
     if (ch->conn == CONN_IDLE && mb_wanted(ch) && ch->retry_ns < at) at = ch->retry_ns;
     if (ch->conn == CONN_CONNECTING && ch->connect_deadline_ns < at) at = ch->connect_deadline_ns;
@@ -110,7 +111,7 @@ void mb_lose(struct mb_channel *ch, const struct error *why, bool at_once)
     struct error e = *why; /* it may stand in something that changes below */
     bool was_up = ch->conn == CONN_UP;
     if (ch->conn == CONN_CLOSING || ch->conn == CONN_IDLE) return;
-    close_tcp(ch);
+    close_link(ch);
     call_fail_all(ch, ERR_CLOSED, &e);
     poll_abort_all(ch);
     ch->rx_n = 0;
@@ -119,7 +120,7 @@ void mb_lose(struct mb_channel *ch, const struct error *why, bool at_once)
     if (!was_up || !at_once) job_connect_failed(ch, &e);
 }
 
-static void lose_uv(struct mb_channel *ch, int status, bool at_once)
+void mb_lose_uv(struct mb_channel *ch, int status, bool at_once)
 {
     struct error e;
     const char *what = status == UV_EOF ? "the device closed the connection" : uv_strerror(status);
@@ -127,12 +128,11 @@ static void lose_uv(struct mb_channel *ch, int status, bool at_once)
                           : status == UV_ECONNREFUSED ? "连接被拒绝"
                           : status == UV_ETIMEDOUT    ? "连接超时"
                                                       : uv_strerror(status);
-    error_set(&e, ERR_UNAVAILABLE, "", "%s:%u: %s%.0s", "%s:%u：%.0s%s", ch->cfg.host, ch->cfg.port, what, what_zh);
+    error_set(&e, ERR_UNAVAILABLE, "", "%s: %s%.0s", "%s：%.0s%s", ch->cfg.place, what, what_zh);
     mb_lose(ch, &e, at_once);
 }
 
-/* Was the connection of use since it was made? */
-static bool proved(const struct mb_channel *ch)
+bool mb_proved(const struct mb_channel *ch)
 {
     for (int i = 0; i < 256; i++)
         if (ch->stations[i] && !ch->stations[i]->dead && ch->stations[i]->last_ok_ns > ch->up_ns) return true;
@@ -153,21 +153,21 @@ static void maybe_free(struct mb_channel *ch)
     if (ch->closing && ch->conn == CONN_IDLE && !ch->timer_open && !ch->resolving) free_channel(ch);
 }
 
-static void on_tcp_closed(uv_handle_t *h)
+void mb_link_closed(struct mb_channel *ch)
 {
-    struct mb_channel *ch = h->data;
     ch->conn = CONN_IDLE;
+    ch->link_open = false;
     if (ch->closing)
         maybe_free(ch);
     else
         channel_pump(ch);
 }
 
-static void close_tcp(struct mb_channel *ch)
+static void close_link(struct mb_channel *ch)
 {
     if (ch->conn == CONN_CONNECTING || ch->conn == CONN_UP) {
-        ch->conn = CONN_CLOSING;
-        uv_close((uv_handle_t *)&ch->tcp, on_tcp_closed);
+        ch->conn = ch->link_open ? CONN_CLOSING : CONN_IDLE;
+        if (ch->link_open) ch->cfg.link->close(ch);
     } else if (ch->conn == CONN_RESOLVING) {
         ch->conn = CONN_IDLE; /* the resolver's answer will be dropped */
         uv_cancel((uv_req_t *)&ch->resolve);
@@ -176,69 +176,25 @@ static void close_tcp(struct mb_channel *ch)
 
 /* ---- bytes ---- */
 
-static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
-{
-    struct mb_channel *ch = h->data;
-    *buf = uv_buf_init((char *)ch->rx + ch->rx_n, (unsigned)(MB_RX - ch->rx_n));
-}
-
 static void lose_broken(struct mb_channel *ch)
 {
     struct error e;
-    error_set(&e, ERR_PROTOCOL, "", "%s:%u sends bytes that are not Modbus", "%s:%u 发来的不是 Modbus 数据",
-              ch->cfg.host, ch->cfg.port);
+    error_set(&e, ERR_PROTOCOL, "", "%s sends bytes that are not Modbus", "%s 发来的不是 Modbus 数据", ch->cfg.place);
     mb_lose(ch, &e, false);
 }
 
-static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+void mb_received(struct mb_channel *ch, size_t n)
 {
-    struct mb_channel *ch = s->data;
-    if (n < 0) {
-        lose_uv(ch, (int)n, proved(ch));
-        channel_pump(ch);
-        return;
-    }
-    ch->rx_n += (size_t)n;
-    ch->st.bytes_in += (uint64_t)n;
+    ch->rx_n += n;
+    ch->st.bytes_in += n;
     call_receive(ch);
     if (ch->broken > 8) lose_broken(ch);
     channel_pump(ch);
 }
 
-struct late_write {
-    uv_write_t req;
-    uint8_t bytes[MODBUS_FRAME_MAX];
-};
-
-static void on_written(uv_write_t *req, int status)
-{
-    mem_free(req->data);
-}
-
-/* The socket's buffer is full: the rest goes out when there is room. */
-static void send_later(struct mb_channel *ch, const uint8_t *p, size_t n)
-{
-    struct late_write *w = mem_alloc(sizeof *w);
-    if (w == NULL) return; /* the time-out tells */
-    memcpy(w->bytes, p, n);
-    w->req.data = w;
-    uv_buf_t b = uv_buf_init((char *)w->bytes, (unsigned)n);
-    if (uv_write(&w->req, (uv_stream_t *)&ch->tcp, &b, 1, on_written)) mem_free(w);
-}
-
-/* A broken connection shows up at the next read; nothing is told from here, in the middle of a send. */
-void mb_send(struct mb_channel *ch, const uint8_t *p, size_t n)
-{
-    uv_buf_t b = uv_buf_init((char *)(uintptr_t)p, (unsigned)n);
-    int k = uv_try_write((uv_stream_t *)&ch->tcp, &b, 1);
-    size_t sent = k > 0 ? (size_t)k : 0;
-    ch->st.bytes_out += n;
-    if (sent < n && (k >= 0 || k == UV_EAGAIN)) send_later(ch, p + sent, n - sent);
-}
-
 /* ---- connecting ---- */
 
-static void come_up(struct mb_channel *ch)
+void mb_come_up(struct mb_channel *ch)
 {
     const struct driver_host *h = ch->base.host;
     uint64_t now = mb_now(ch);
@@ -248,45 +204,25 @@ static void come_up(struct mb_channel *ch)
     ch->rx_n = 0;
     ch->broken = ch->silent = 0;
     ch->quiet = ch->connect_now = false;
+    ch->echo = ch->cfg.echo;
+    ch->sent_n = 0;
+    ch->gap_ns = 0;
     ch->send_ns = now;
     for (int i = 0; i < 256; i++)
         if (ch->stations[i]) ch->stations[i]->probe_ns = now;
     for (size_t i = 0; i < ch->ngroups; i++) /* all were waiting; those on time keep their phase */
-        if (ch->lost_told || ch->groups[i]->slot.due_ns < now) poll_move(&ch->queue, &ch->groups[i]->slot, now);
+        if (!ch->groups[i]->broadcast && (ch->lost_told || ch->groups[i]->slot.due_ns < now))
+            poll_move(&ch->queue, &ch->groups[i]->slot, now);
     if (!ch->lost_told) mb_refresh_state(ch);
     if (ch->ngroups == 0) mb_state(ch, DRIVER_UP, NULL);
-    snprintf(kv, sizeof kv, "host=%s port=%u", ch->cfg.host, ch->cfg.port);
+    snprintf(kv, sizeof kv, "to=%s", ch->cfg.place);
     h->log(h->ctx, DRIVER_LOG_INFO, "connected", kv);
 }
 
-static void on_connect(uv_connect_t *req, int status)
+static void open_link(struct mb_channel *ch, const struct sockaddr *addr)
 {
-    struct mb_channel *ch = req->data;
-    if (ch->conn != CONN_CONNECTING) return; /* given up meanwhile */
-    if (status == 0) {
-        uv_tcp_nodelay(&ch->tcp, 1);
-        uv_tcp_keepalive(&ch->tcp, 1, 30);
-        status = uv_read_start((uv_stream_t *)&ch->tcp, on_alloc, on_read);
-    }
-    if (status)
-        lose_uv(ch, status, false);
-    else
-        come_up(ch);
-    channel_pump(ch);
-}
-
-static void connect_to(struct mb_channel *ch, const struct sockaddr *addr)
-{
-    int rc = uv_tcp_init(ch->timer.loop, &ch->tcp);
-    ch->tcp.data = ch;
-    ch->connect.data = ch;
-    if (rc) {
-        lose_uv(ch, rc, false);
-        return;
-    }
     ch->conn = CONN_CONNECTING;
-    rc = uv_tcp_connect(&ch->connect, &ch->tcp, addr, on_connect);
-    if (rc) lose_uv(ch, rc, false);
+    ch->cfg.link->open(ch, addr);
 }
 
 static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
@@ -300,9 +236,9 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
     }
     if (ch->conn == CONN_RESOLVING) {
         if (status || res == NULL)
-            lose_uv(ch, status ? status : UV_EAI_NONAME, false);
+            mb_lose_uv(ch, status ? status : UV_EAI_NONAME, false);
         else
-            connect_to(ch, res->ai_addr);
+            open_link(ch, res->ai_addr);
     }
     uv_freeaddrinfo(res);
     channel_pump(ch);
@@ -310,14 +246,15 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 
 static void resolve(struct mb_channel *ch)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = ch->cfg.link == &mb_link_udp ? SOCK_DGRAM : SOCK_STREAM};
     char port[8];
     snprintf(port, sizeof port, "%u", ch->cfg.port);
     ch->conn = CONN_RESOLVING;
     ch->resolve.data = ch;
     int rc = uv_getaddrinfo(ch->timer.loop, &ch->resolve, on_resolved, ch->cfg.host, port, &hints);
     ch->resolving = rc == 0;
-    if (rc) lose_uv(ch, rc, false);
+    if (rc) mb_lose_uv(ch, rc, false);
 }
 
 static void start_connect(struct mb_channel *ch, uint64_t now)
@@ -331,8 +268,10 @@ static void start_connect(struct mb_channel *ch, uint64_t now)
     ch->connect_now = false;
     if (ch->up_ns) ch->st.reconnects++;
     mb_state(ch, DRIVER_CONNECTING, ch->why.code ? &ch->why : NULL);
-    if (uv_ip4_addr(ch->cfg.host, ch->cfg.port, &a.v4) == 0 || uv_ip6_addr(ch->cfg.host, ch->cfg.port, &a.v6) == 0)
-        connect_to(ch, &a.any);
+    if (!ch->cfg.link->resolves)
+        open_link(ch, NULL);
+    else if (uv_ip4_addr(ch->cfg.host, ch->cfg.port, &a.v4) == 0 || uv_ip6_addr(ch->cfg.host, ch->cfg.port, &a.v6) == 0)
+        open_link(ch, &a.any);
     else if (ch->resolving) /* a resolver that we gave up on is still at it */
         ch->retry_ns = now + 100 * (uint64_t)NS_MS;
     else
@@ -341,9 +280,9 @@ static void start_connect(struct mb_channel *ch, uint64_t now)
 
 static void connection(struct mb_channel *ch, uint64_t now)
 {
-    if (ch->conn == CONN_CONNECTING && now >= ch->connect_deadline_ns) lose_uv(ch, UV_ETIMEDOUT, false);
+    if (ch->conn == CONN_CONNECTING && now >= ch->connect_deadline_ns) mb_lose_uv(ch, UV_ETIMEDOUT, false);
     if (!mb_wanted(ch)) {
-        close_tcp(ch);
+        close_link(ch);
         mb_state(ch, DRIVER_OFF, NULL);
         return;
     }
@@ -355,6 +294,10 @@ static void connection(struct mb_channel *ch, uint64_t now)
 static void pump_once(struct mb_channel *ch)
 {
     uint64_t now = mb_now(ch);
+    if (ch->gap_ns && ch->gap_ns <= now) {
+        ch->gap_ns = 0;
+        call_silence(ch);
+    }
     call_timeouts(ch, now);
     job_expire(ch, now);
     if (ch->closing) return;
@@ -376,30 +319,13 @@ void channel_pump(struct mb_channel *ch)
 
 /* ---- open and close ---- */
 
-static void configure(struct mb_config *c, const struct options *o)
-{
-    str_to_cstr(str_of(opt_str(o, "host", "")), c->host, sizeof c->host);
-    c->port = (uint16_t)opt_i64(o, "port", 502);
-    c->framing = opt_enum(o, "framing", 0) == 1 ? MODBUS_RTU : MODBUS_TCP;
-    c->timeout_ms = (uint32_t)opt_ms(o, "timeout", 1000);
-    c->connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 3000);
-    c->interval_ms = (uint32_t)opt_ms(o, "interval", 0);
-    c->retries = (unsigned)opt_i64(o, "retries", 1);
-    c->in_flight = (unsigned)opt_i64(o, "in_flight", 1);
-    c->max_gap = (unsigned)opt_i64(o, "max_gap", 8);
-    c->max_registers = (unsigned)opt_i64(o, "max_registers", MODBUS_READ_REGISTERS_MAX);
-    c->max_bits = (unsigned)opt_i64(o, "max_bits", MODBUS_READ_BITS_MAX);
-    c->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
-    c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000);
-    if (c->backoff.max_ms < c->backoff.min_ms) c->backoff.max_ms = c->backoff.min_ms;
-}
-
-int mb_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e)
+int mb_open(const struct driver_host *host, const struct driver *driver, const struct mb_config *c,
+            struct driver_channel **ret, struct error *e)
 {
     struct mb_channel *ch = mem_calloc(1, sizeof *ch);
     if (ch == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
-    ch->base = (struct driver_channel){&modbus_driver, host};
-    configure(&ch->cfg, o);
+    ch->base = (struct driver_channel){driver, host};
+    ch->cfg = *c;
     ch->active_tail = &ch->active;
     ch->transaction = (uint16_t)host->random(host->ctx);
     ch->st.since_us = host->now_us(host->ctx);
@@ -429,7 +355,7 @@ void mb_close(struct driver_channel *base, driver_closed *closed, void *arg)
     ch->closed_arg = arg;
     job_cancel_all(ch);
     for (size_t i = 0; i < ch->ngroups; i++) call_forget(ch, ch->groups[i]);
-    close_tcp(ch);
+    close_link(ch);
     ch->st.state = DRIVER_OFF;
     uv_close((uv_handle_t *)&ch->timer, on_timer_closed);
 }

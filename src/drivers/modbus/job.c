@@ -4,6 +4,7 @@
  * A write is sent once. What the answer (or its absence) means for it stands in outcome_of(). */
 #include <stdio.h>
 #include <stdlib.h>
+#include "drivers/common/registry.h"
 #include "drivers/modbus/modbus_int.h"
 
 static void job_free(struct mb_job *j)
@@ -57,8 +58,9 @@ static void end_test(struct mb_channel *ch, struct mb_job *j, const struct error
     char en[320] = "", zh[320] = "";
     uint32_t ms = ms_since(ch, j->began_ns);
     if (e == NULL) {
-        snprintf(en, sizeof en, "connected to %s, port %u", ch->cfg.host, ch->cfg.port);
-        snprintf(zh, sizeof zh, "已连接 %s，端口 %u", ch->cfg.host, ch->cfg.port);
+        bool serial = ch->cfg.link == &mb_link_serial;
+        snprintf(en, sizeof en, serial ? "opened %s" : "connected to %s", ch->cfg.place);
+        snprintf(zh, sizeof zh, serial ? "已打开 %s" : "已连接 %s", ch->cfg.place);
     }
     j->done.test(j->arg, e, ms, en, zh);
 }
@@ -195,6 +197,11 @@ static struct modbus_request write_request(const struct mb_job *j)
     return q;
 }
 
+static struct mb_to job_to(const struct mb_channel *ch, const struct mb_job *j, uint8_t unit, bool again)
+{
+    return (struct mb_to){unit, again ? (uint8_t)ch->cfg.retries : 0, j->dev.timeout_ms};
+}
+
 static void send_write(struct mb_channel *ch, struct mb_job *j)
 {
     struct modbus_request q;
@@ -202,13 +209,13 @@ static void send_write(struct mb_channel *ch, struct mb_job *j)
     j->waiting = true;
     if (j->step == STEP_READ_FIRST || j->step == STEP_READ_BACK) {
         q = mb_point_read(&j->pt);
-        call_start(ch, j->pt.unit, &q, ch->cfg.retries, j->step == STEP_READ_FIRST ? read_first_done : read_back_done,
-                   j, 0);
+        call_start(ch, job_to(ch, j, j->pt.unit, true), &q,
+                   j->step == STEP_READ_FIRST ? read_first_done : read_back_done, j, 0);
         return;
     }
     q = write_request(j);
     j->sent = true;
-    call_start(ch, j->pt.unit, &q, 0, write_done, j, 0);
+    call_start(ch, job_to(ch, j, j->pt.unit, false), &q, write_done, j, 0);
 }
 
 static int prepare_write(struct mb_channel *ch, struct mb_job *j, const struct driver_write *w, struct error *e)
@@ -227,6 +234,10 @@ static int prepare_write(struct mb_channel *ch, struct mb_job *j, const struct d
     if (p->count > MODBUS_WRITE_REGISTERS_MAX)
         return error_set(e, ERR_INVALID, "", "at most %d registers can be written at once", "一次最多写 %d 个寄存器",
                          MODBUS_WRITE_REGISTERS_MAX);
+    if (g->broadcast && (p->bit >= 0 || value_type_bytes((enum value_type)p->value.type) == 1) && !j->dev.mask_write &&
+        p->area == MODBUS_HOLDING)
+        return error_set(e, ERR_INVALID, "", "a part of a register can be broadcast only by mask write (function 22)",
+                         "广播写寄存器的一部分只能用屏蔽写（功能码 22）");
     int rc = mb_point_encode(p, &w->value, w->text, w->text_len, j->raw, &mask, e);
     if (mask != 0xffff) {
         j->and_mask = (uint16_t)~mask;
@@ -296,7 +307,7 @@ static void send_read(struct mb_channel *ch, struct mb_job *j)
     struct modbus_request q = mb_point_read(&j->points[j->at]);
     j->waiting = true;
     j->asked_ns = mb_now(ch);
-    call_start(ch, j->points[j->at].unit, &q, ch->cfg.retries, read_done, j, 0);
+    call_start(ch, job_to(ch, j, j->points[j->at].unit, true), &q, read_done, j, 0);
 }
 
 static bool read_memory(struct mb_job *j, size_t n)
@@ -316,7 +327,11 @@ static void read_resolve(struct mb_channel *ch, struct mb_job *j, const struct d
     for (size_t i = 0; i < j->npoints; i++) {
         struct driver_reading *r = &j->readings[i];
         r->sample = (struct sample){.point = points[i].num};
-        if (mb_point_resolve(&points[i], &j->dev, &j->points[i], NULL, &j->errors[i]) == 0) continue;
+        int rc = mb_point_resolve(&points[i], &j->dev, &j->points[i], NULL, &j->errors[i]);
+        if (rc == 0 && ch->cfg.broadcast && j->points[i].unit == 0)
+            rc = error_set(&j->errors[i], ERR_INVALID, "address", "unit 0 is all stations: it can be written, not read",
+                           "站号 0 为广播地址，只能写，不能读");
+        if (rc == 0) continue;
         r->error = &j->errors[i];
         sample_bad(&r->sample, ch->base.host->now_us(ch->base.host->ctx), REASON_CONFIG_ERROR);
     }
@@ -353,15 +368,19 @@ static void test_done(struct mb_channel *ch, struct mb_call *c, int rc, const st
 
 static void send_test(struct mb_channel *ch, struct mb_job *j)
 {
-    if (ch->ngroups == 0) {
+    const struct mb_group *g = NULL;
+    for (size_t i = 0; i < ch->ngroups && g == NULL; i++)
+        if (!ch->groups[i]->broadcast) g = ch->groups[i];
+    if (g == NULL) {
         j = take_current(ch);
         end_test(ch, j, NULL);
         job_free(j);
         return;
     }
-    struct modbus_request q = mb_point_read(&ch->groups[0]->points[0]);
+    struct modbus_request q = mb_point_read(&g->points[0]);
+    struct mb_to to = {g->station->unit, 0, ch->devices[g->device].timeout_ms};
     j->waiting = true;
-    call_start(ch, ch->groups[0]->station->unit, &q, 0, test_done, j, 0);
+    call_start(ch, to, &q, test_done, j, 0);
 }
 
 void mb_test(struct driver_channel *base, driver_test_done *done, void *arg)

@@ -1,14 +1,12 @@
 /* modbus_int.h - the inside of the Modbus driver.
  *
- * One channel = one TCP connection = one state machine on its loop. Who does what:
- *   table.c     option tables, the driver's row
- *   point.c     an address and options -> struct mb_point; bytes <-> value of a point
- *   set.c       desired set -> groups, blocks, stations; the difference to the running set
- *   conn.c      connecting, reading, writing bytes, losing the connection, reconnecting, closing
- *   call.c      requests in flight: sending, matching answers, time-outs, retries
- *   poll.c      groups that are due, their blocks, batches, stations that do not answer
- *   job.c       write, test read, connection test: one at a time, ahead of polls
- * Call graph: conn -> call -> poll, job; all of them ask for more work by channel_pump().
+ * One channel = one link (a TCP connection, a UDP socket, a serial port) = one state machine on its loop. Who does
+ * what: table.c     option tables, the driver's row point.c     an address and options -> struct mb_point; bytes <->
+ * value of a point set.c       desired set -> groups, blocks, stations; the difference to the running set conn.c
+ * connecting, losing the connection, reconnecting, closing; the heart link.c      the links: bytes out and in over TCP,
+ * UDP and serial ports call.c      requests in flight: sending, matching answers, time-outs, retries poll.c      groups
+ * that are due, their blocks, batches, stations that do not answer job.c       write, test read, connection test: one
+ * at a time, ahead of polls Call graph: conn -> call -> poll, job; all of them ask for more work by channel_pump().
  *
  * Group   points of one device, one station (unit) and one period: polled together, one time stamp, one
  *         batch. Its blocks are the requests, made of neighbouring points.
@@ -20,10 +18,11 @@
 #include "drivers/common/convert.h"
 #include "drivers/common/poll.h"
 #include "drivers/modbus/driver.h"
+#include "io/serial.h"
 #include "proto/modbus.h"
 
 #define MB_IN_FLIGHT_MAX 16
-#define MB_RX 2080 /* eight whole frames */
+#define MB_RX 2080 /* four whole frames of the longest kind */
 #define MB_TEXT_MAX 250
 #define NS_MS 1000000u
 
@@ -57,6 +56,7 @@ struct mb_device {
     uint8_t unit, order;
     int8_t area; /* for bare numbers; -1: none */
     bool zero_based, mask_write, write_multiple;
+    uint32_t timeout_ms; /* 0: the channel's */
     char code[64];
     uint32_t points, bad_config;
     int64_t last_ok_us;
@@ -86,6 +86,7 @@ struct mb_group {
     size_t nblocks, blocks_cap, next_block;
     unsigned pending;      /* blocks in flight */
     bool probing, trouble; /* trouble: a block of the last poll failed */
+    bool broadcast;        /* to all stations: only written, never asked */
     bool lost, lost_next;  /* bad values are out; are to follow the batch that is held */
     int64_t time_us;
     uint64_t began_ns;
@@ -94,12 +95,21 @@ struct mb_group {
 
 struct mb_channel;
 struct mb_call;
+
+struct mb_to {           /* whom a request goes to */
+    uint8_t unit, tries; /* tries: repeats that are allowed */
+    uint32_t timeout_ms; /* 0: the channel's */
+};
+
 /* rc 0: r holds the answer; ERR_DEVICE: r->exception; else ERR_TIMEOUT, ERR_PROTOCOL, ERR_CLOSED. */
 typedef void mb_done(struct mb_channel *ch, struct mb_call *c, int rc, const struct modbus_response *r,
                      const struct error *e);
 struct mb_call {
     bool busy, resend;   /* resend: waits for its next try */
+    bool half;           /* its answer began and broke off */
+    bool broadcast;      /* no answer will come: the deadline is the turnaround delay */
     uint8_t unit, tries; /* tries left */
+    uint32_t timeout_ms;
     uint16_t transaction;
     struct modbus_request q;
     uint64_t sent_ns, deadline_ns;
@@ -138,15 +148,29 @@ struct mb_job {
     uint64_t asked_ns;
 };
 
+/* A way to the stations; all from the loop. open: conn is CONNECTING; ends in mb_come_up or mb_lose, at once or later.
+ */
+struct mb_link {
+    bool resolves; /* open gets an address */
+    void (*open)(struct mb_channel *ch, const struct sockaddr *addr);
+    void (*send)(struct mb_channel *ch, const uint8_t *p, size_t n);
+    void (*close)(struct mb_channel *ch); /* ends in mb_link_closed, later */
+};
+extern const struct mb_link mb_link_tcp, mb_link_udp, mb_link_serial;
+
 enum mb_conn { CONN_IDLE, CONN_RESOLVING, CONN_CONNECTING, CONN_UP, CONN_CLOSING };
 
 struct mb_config {
-    char host[256];
+    const struct mb_link *link;
+    char host[256], place[264]; /* place: for people, "10.0.0.7:502", "/dev/ttyUSB0" */
     uint16_t port;
+    struct serial_config serial;
     enum modbus_framing framing;
-    uint32_t timeout_ms, connect_ms, interval_ms;
+    bool broadcast; /* unit 0 is all stations, nobody answers */
+    bool echo;      /* the adapter hears its own sending */
+    uint32_t timeout_ms, connect_ms, interval_ms, turnaround_ms;
     unsigned retries, in_flight, max_gap, max_registers, max_bits;
-    struct backoff backoff;
+    struct backoff backoff, station_backoff;
 };
 
 struct mb_channel {
@@ -168,7 +192,10 @@ struct mb_channel {
     unsigned busy;
     uint16_t transaction;
     uint64_t send_ns;          /* not before: pause between requests, quiet time after a time-out */
-    bool quiet;                /* RTU after a time-out: what comes is dropped */
+    bool quiet;                /* not TCP framing, after a time-out: what comes is dropped */
+    uint64_t gap_ns;           /* serial: when silence will have ended what began to come; 0: nothing did */
+    bool echo, learn_echo;     /* our own bytes come back; may be found out from this request */
+    size_t sent_n;             /* bytes of the last request whose echo may come */
     unsigned silent;           /* time-outs in a row, of any station */
     unsigned broken;           /* bad frames in a row */
     struct mb_job *jobs, *job; /* waiting; the current one */
@@ -176,7 +203,12 @@ struct mb_channel {
     uint64_t retry_ns, up_ns, connect_deadline_ns, wake_ns;
     bool closing, timer_open, resolving, pumping, lost_told, connect_now, reconnect_at_once;
     struct error why; /* why it is not up */
-    uv_tcp_t tcp;
+    bool link_open;
+    union {
+        uv_tcp_t tcp;
+        uv_udp_t udp;
+        struct serial *serial;
+    } link;
     uv_connect_t connect;
     uv_getaddrinfo_t resolve;
     uv_timer_t timer;
@@ -184,6 +216,7 @@ struct mb_channel {
     void *closed_arg;
     size_t rx_n;
     uint8_t rx[MB_RX];
+    uint8_t sent[MODBUS_FRAME_MAX];
 };
 
 /* point.c */
@@ -210,16 +243,21 @@ uint64_t mb_now(const struct mb_channel *ch);
 void mb_wake_at(struct mb_channel *ch, uint64_t ns);
 void mb_state(struct mb_channel *ch, enum driver_state s, const struct error *why);
 void channel_pump(struct mb_channel *ch);
-void mb_send(struct mb_channel *ch, const uint8_t *p, size_t n);
 void mb_lose(struct mb_channel *ch, const struct error *why, bool at_once);
+void mb_lose_uv(struct mb_channel *ch, int status, bool at_once);
+bool mb_proved(const struct mb_channel *ch); /* was the link of use since it was made? */
+void mb_come_up(struct mb_channel *ch);
+void mb_link_closed(struct mb_channel *ch);
+void mb_received(struct mb_channel *ch, size_t n); /* bytes were added to rx */
 bool mb_wanted(const struct mb_channel *ch);
 void mb_trace(struct mb_channel *ch, enum driver_dir dir, const uint8_t *p, size_t n, const struct error *e);
 
 /* call.c */
 bool call_free(const struct mb_channel *ch);
-void call_start(struct mb_channel *ch, uint8_t unit, const struct modbus_request *q, unsigned tries, mb_done *done,
-                void *owner, uint32_t index);
+void call_start(struct mb_channel *ch, struct mb_to to, const struct modbus_request *q, mb_done *done, void *owner,
+                uint32_t index);
 void call_receive(struct mb_channel *ch);
+void call_silence(struct mb_channel *ch); /* the line fell silent: what is in rx will not get whole */
 void call_fail_all(struct mb_channel *ch, int rc, const struct error *e);
 void call_timeouts(struct mb_channel *ch, uint64_t now);
 uint64_t call_next_deadline(const struct mb_channel *ch);
@@ -248,5 +286,6 @@ void mb_read(struct driver_channel *base, const struct driver_device *device, co
 void mb_test(struct driver_channel *base, driver_test_done *done, void *arg);
 
 /* conn.c, the driver's functions */
-int mb_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e);
+int mb_open(const struct driver_host *host, const struct driver *driver, const struct mb_config *c,
+            struct driver_channel **ret, struct error *e);
 void mb_close(struct driver_channel *base, driver_closed *closed, void *arg);

@@ -15,6 +15,7 @@ void mb_device_init(struct mb_device *d, const struct driver_device *dd, const s
         .zero_based = opt_bool(o, "zero_based", false),
         .mask_write = opt_bool(o, "mask_write", true),
         .write_multiple = opt_bool(o, "write_multiple", false),
+        .timeout_ms = (uint32_t)opt_ms(o, "timeout", 0),
     };
     str_to_cstr(str_of(dd && dd->code ? dd->code : ""), d->code, sizeof d->code);
 }

@@ -33,7 +33,7 @@ void poll_publish(struct mb_channel *ch, struct mb_group *g)
 static void publish_lost(struct mb_channel *ch, struct mb_group *g)
 {
     int64_t now = ch->base.host->now_us(ch->base.host->ctx);
-    if (g->lost) return;
+    if (g->lost || g->broadcast) return;
     if (g->state == GROUP_HELD) { /* the batch before it comes first */
         g->lost_next = true;
         return;
@@ -107,7 +107,7 @@ static void abort_poll(struct mb_channel *ch, struct mb_group *g)
 static bool all_dead(const struct mb_channel *ch)
 {
     for (size_t i = 0; i < ch->ngroups; i++)
-        if (!ch->groups[i]->station->dead) return false;
+        if (!ch->groups[i]->station->dead && !ch->groups[i]->broadcast) return false;
     return true;
 }
 
@@ -284,7 +284,8 @@ static bool send_block(struct mb_channel *ch, struct mb_group *g, uint64_t now)
         g->began_ns = now;
     }
     g->pending++;
-    call_start(ch, g->station->unit, &q, g->probing ? 0 : ch->cfg.retries, block_done, g, (uint32_t)g->next_block++);
+    struct mb_to to = {g->station->unit, g->probing ? 0 : (uint8_t)ch->cfg.retries, ch->devices[g->device].timeout_ms};
+    call_start(ch, to, &q, block_done, g, (uint32_t)g->next_block++);
     return true;
 }
 

@@ -167,7 +167,7 @@ static struct mb_station *station_of(struct mb_channel *ch, uint8_t unit)
     s = mem_calloc(1, sizeof *s);
     if (s == NULL) return NULL;
     s->unit = unit;
-    s->backoff = ch->cfg.backoff;
+    s->backoff = ch->cfg.station_backoff;
     return ch->stations[unit] = s;
 }
 
@@ -185,6 +185,7 @@ static struct mb_group *new_group(struct build *b, const struct entry *e, size_t
     g->device = e->device;
     g->slot.period_ns = (uint64_t)e->period_ms * NS_MS;
     g->station = station_of(b->ch, e->pt.unit);
+    g->broadcast = b->ch->cfg.broadcast && e->pt.unit == 0;
     g->points = mem_calloc(n, sizeof *g->points);
     g->samples = mem_calloc(n, sizeof *g->samples);
     if (!g->station || !g->points || !g->samples || !fill_points(g, e) || !plan(g, &b->ch->cfg, 0, n)) {
@@ -216,9 +217,15 @@ static int build_groups(struct build *b)
     return 0;
 }
 
+static void tell_bad(struct build *b, uint32_t num, enum quality_reason why)
+{
+    b->bad[b->nbad++] = (struct sample){.point = num, .quality = QUALITY_BAD, .flags = (uint16_t)why};
+}
+
 static bool resolve(struct build *b, const struct driver_device *dd, const struct driver_point *points, size_t np)
 {
     for (size_t i = 0; i < b->nd; i++) mb_device_init(&b->devices[i], &dd[i], dd[i].options);
+    bool broadcast = b->ch->cfg.broadcast;
     for (size_t i = 0; i < np; i++) {
         const struct driver_point *p = &points[i];
         struct entry *e = &b->entries[b->n];
@@ -227,10 +234,11 @@ static bool resolve(struct build *b, const struct driver_device *dd, const struc
         *e = (struct entry){.device = p->device, .period_ms = p->period_ms ? p->period_ms : 1000};
         if (d && mb_point_resolve(p, d, &e->pt, NULL, d->config.code ? NULL : &d->config) == 0) {
             b->n++;
+            if (broadcast && e->pt.unit == 0) tell_bad(b, p->num, REASON_NO_DATA);
             continue;
         }
         if (d) d->bad_config++;
-        b->bad[b->nbad++] = (struct sample){.point = p->num, .quality = QUALITY_BAD, .flags = REASON_CONFIG_ERROR};
+        tell_bad(b, p->num, REASON_CONFIG_ERROR);
     }
     if (b->n) qsort(b->entries, b->n, sizeof *b->entries, by_place);
     if (b->nbad) qsort(b->bad, b->nbad, sizeof *b->bad, by_num);
@@ -359,6 +367,7 @@ static void swap_groups(struct build *b)
     for (size_t i = 0, e = 0; i < b->ngroups; e += b->groups[i]->n, i++) {
         device = b->entries[e].device;
         b->groups[i]->device = device;
+        if (b->groups[i]->broadcast) continue;
         if (b->groups[i]->slot.at == 0 && poll_add(&ch->queue, &b->groups[i]->slot)) continue; /* room was made */
     }
     mem_free(ch->groups);

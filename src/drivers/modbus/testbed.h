@@ -2,6 +2,9 @@
  * a host that keeps what is published. All in one thread, on a port that the system chose.
  * Functions are static: each test program includes this once. */
 #pragma once
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/json.h"
@@ -23,10 +26,17 @@ enum bed_fault {
     FAULT_EXECUTE_CLOSE,  /* carries the request out, closes without answer */
     FAULT_EXECUTE_SILENT, /* carries it out, says nothing */
     FAULT_LATE_TWICE,     /* the answer of the request before, then the right one */
+    FAULT_HALF,           /* half an answer, then nothing */
+    FAULT_BIT,            /* a bit of the answer turned over */
 };
 
 struct bed_conn {
     uv_tcp_t tcp;
+    uv_udp_t udp;
+    uv_poll_t line; /* the other end of a pseudo terminal */
+    int fd;         /* of the line; 0: none */
+    bool datagrams;
+    struct sockaddr_storage from;
     struct bed *bed;
     struct bed_conn *next;
     size_t n;
@@ -46,6 +56,10 @@ struct bed {
     unsigned fault_times; /* how often yet; 0: always */
     bool unit_silent[256];
     bool no_mask;
+    bool echo;       /* the line gives back what is sent on it */
+    const char *way; /* option "framing" of the channel; NULL: by framing */
+    struct bed_conn *line;
+    char path[64];
     unsigned hole_from, hole_to; /* registers that do not exist */
     uint16_t r[BED_UNITS][65536];
     uint8_t bits[BED_UNITS][8192];
@@ -65,7 +79,6 @@ struct bed {
     bool closed;
     struct arena arena;
 };
-
 
 /* ---- the server ---- */
 
@@ -123,7 +136,12 @@ BED void bed_drop(struct bed_conn *c)
 BED void bed_send(struct bed_conn *c, const void *p, size_t n)
 {
     uv_buf_t buf = uv_buf_init((char *)(uintptr_t)p, (unsigned)n);
-    CHECK_INT(uv_try_write((uv_stream_t *)&c->tcp, &buf, 1), (int)n);
+    if (c->fd)
+        CHECK_INT(write(c->fd, p, n), (int)n);
+    else if (c->datagrams)
+        CHECK_INT(uv_udp_try_send(&c->udp, &buf, 1, (struct sockaddr *)&c->from), (int)n);
+    else
+        CHECK_INT(uv_try_write((uv_stream_t *)&c->tcp, &buf, 1), (int)n);
 }
 
 BED enum bed_fault bed_fault_for(struct bed *b, unsigned function)
@@ -152,7 +170,7 @@ BED void bed_answer(struct bed_conn *c, const struct modbus_frame *f)
         pdu[1] = fault == FAULT_EXCEPTION ? MODBUS_EX_DEVICE_FAILURE : MODBUS_EX_ILLEGAL_FUNCTION;
         n = 2;
     }
-    if (fault == FAULT_EXECUTE_SILENT) return;
+    if (fault == FAULT_EXECUTE_SILENT || (c->fd && f->unit == 0)) return; /* a broadcast is not answered */
     if (fault == FAULT_EXECUTE_CLOSE) {
         bed_drop(c);
         return;
@@ -161,10 +179,24 @@ BED void bed_answer(struct bed_conn *c, const struct modbus_frame *f)
     n = modbus_frame_put(b->framing, transaction, f->unit, pdu, n, out);
     if (fault == FAULT_LATE_TWICE && b->last_n) bed_send(c, b->last, b->last_n);
     if (fault == FAULT_GARBAGE) bed_send(c, "\xde\xad\xbe\xef\x42", 5);
-    bed_send(c, out, fault == FAULT_CUT ? n / 2 : n);
+    if (fault == FAULT_BIT) out[n / 2] ^= 2;
+    bed_send(c, out, fault == FAULT_CUT || fault == FAULT_HALF ? n / 2 : n);
     memcpy(b->last, out, n);
     b->last_n = n;
     if (fault == FAULT_CUT) bed_drop(c);
+}
+
+BED void bed_feed(struct bed_conn *c)
+{
+    const struct modbus_expect x = {.requests = true, .transaction = -1, .unit = -1, .function = -1};
+    struct modbus_frame f;
+    size_t at = 0;
+    while (modbus_frame_next(c->bed->framing, c->in + at, c->n - at, &x, &f) == 1) {
+        bed_answer(c, &f);
+        at += f.used;
+    }
+    memmove(c->in, c->in + at, c->n - at);
+    c->n -= at;
 }
 
 BED void bed_read_cb(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
@@ -230,6 +262,101 @@ BED void bed_stop_listening(struct bed *b)
     bed_step(b);
 }
 
+/* ---- a serial line: we hold the far end of a pseudo terminal ---- */
+
+BED void bed_line_cb(uv_poll_t *h, int status, int events)
+{
+    struct bed_conn *c = h->data;
+    ssize_t k = read(c->fd, c->in + c->n, sizeof c->in - c->n);
+    if (k <= 0) { /* nobody has it open */
+        c->n = 0;
+        return;
+    }
+    if (c->bed->echo) CHECK_INT(write(c->fd, c->in + c->n, (size_t)k), k);
+    c->n += (size_t)k;
+    bed_feed(c);
+}
+
+BED void bed_line_open(struct bed *b)
+{
+    struct bed_conn *c = mem_calloc(1, sizeof *c);
+    int keep; /* our own hold on the near end, so that the far one does not hang up in between */
+    c->bed = b;
+    c->fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+    CHECK(c->fd > 0 && grantpt(c->fd) == 0 && unlockpt(c->fd) == 0);
+    snprintf(b->path, sizeof b->path, "%s", ptsname(c->fd));
+    keep = open(b->path, O_RDWR | O_NOCTTY);
+    c->from.ss_family = (sa_family_t)keep;
+    uv_poll_init(&b->loop, &c->line, c->fd);
+    c->line.data = c;
+    uv_poll_start(&c->line, UV_READABLE, bed_line_cb);
+    b->line = c;
+}
+
+BED void bed_line_closed(uv_handle_t *h)
+{
+    struct bed_conn *c = h->data;
+    close(c->fd);
+    close(c->from.ss_family);
+    mem_free(c);
+}
+
+BED void bed_line_close(struct bed *b)
+{
+    if (b->line == NULL) return;
+    uv_close((uv_handle_t *)&b->line->line, bed_line_closed);
+    b->line = NULL;
+    bed_step(b);
+}
+
+/* ---- UDP ---- */
+
+BED void bed_datagram(uv_udp_t *u, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from, unsigned flags)
+{
+    struct bed_conn *c = u->data;
+    if (n <= 0) return;
+    memcpy(&c->from, from, sizeof(struct sockaddr_in));
+    c->n = (size_t)n;
+    bed_feed(c);
+    c->n = 0;
+}
+
+BED void bed_udp_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
+{
+    struct bed_conn *c = h->data;
+    *buf = uv_buf_init((char *)c->in, sizeof c->in);
+}
+
+BED void bed_udp_open(struct bed *b)
+{
+    struct bed_conn *c = mem_calloc(1, sizeof *c);
+    struct sockaddr_in a;
+    int len = sizeof a;
+    c->bed = b;
+    c->datagrams = true;
+    uv_udp_init(&b->loop, &c->udp);
+    c->udp.data = c;
+    uv_ip4_addr("127.0.0.1", (int)b->port, &a);
+    CHECK_INT(uv_udp_bind(&c->udp, (struct sockaddr *)&a, 0), 0);
+    CHECK_INT(uv_udp_recv_start(&c->udp, bed_udp_alloc, bed_datagram), 0);
+    uv_udp_getsockname(&c->udp, (struct sockaddr *)&a, &len);
+    b->port = ntohs(a.sin_port);
+    b->line = c;
+}
+
+BED void bed_udp_closed(uv_handle_t *h)
+{
+    mem_free(h->data);
+}
+
+BED void bed_udp_close(struct bed *b)
+{
+    if (b->line == NULL) return;
+    uv_close((uv_handle_t *)&b->line->udp, bed_udp_closed);
+    b->line = NULL;
+    bed_step(b);
+}
+
 /* ---- the host ---- */
 
 BED int bed_publish(void *ctx, const struct sample *s, size_t n)
@@ -290,7 +417,7 @@ BED void bed_state(void *ctx, enum driver_state s, const struct error *why)
     b->states |= 1u << s;
 }
 
-BED struct bed *bed_new(enum modbus_framing f)
+BED struct bed *bed_made(enum modbus_framing f)
 {
     struct bed *b = mem_calloc(1, sizeof *b);
     uv_loop_init(&b->loop);
@@ -310,6 +437,12 @@ BED struct bed *bed_new(enum modbus_framing f)
                                    .log = bed_log,
                                    .frame = bed_frame,
                                    .state = bed_state};
+    return b;
+}
+
+BED struct bed *bed_new(enum modbus_framing f)
+{
+    struct bed *b = bed_made(f);
     bed_listen(b);
     return b;
 }
@@ -327,6 +460,8 @@ BED void bed_free(struct bed *b)
 {
     bed_close_channel(b);
     bed_stop_listening(b);
+    if (b->line && b->line->fd) bed_line_close(b);
+    bed_udp_close(b);
     uv_run(&b->loop, UV_RUN_DEFAULT);
     CHECK_INT(uv_loop_close(&b->loop), 0);
     arena_fini(&b->arena);
@@ -340,9 +475,26 @@ BED void bed_open(struct bed *b, const char *more)
     snprintf(json, sizeof json,
              "{\"host\":\"127.0.0.1\",\"port\":%u,\"framing\":\"%s\",\"timeout\":\"%ums\",\"reconnect_min\":\"10ms\","
              "\"reconnect_max\":\"40ms\"%s}",
-             b->port, b->framing == MODBUS_RTU ? "rtu" : "tcp", b->timeout_ms, more);
+             b->port,
+             b->way                     ? b->way
+             : b->framing == MODBUS_RTU ? "rtu"
+                                        : "tcp",
+             b->timeout_ms, more);
     CHECK_INT(modbus_driver.channel_open(&b->host, bed_options(b, modbus_driver.channel_options, json), &b->ch, NULL),
               0);
+}
+
+/* The same on the line. */
+BED void bed_open_line(struct bed *b, const char *more)
+{
+    char json[512];
+    struct error e = {0};
+    snprintf(json, sizeof json,
+             "{\"device\":\"%s\",\"framing\":\"%s\",\"speed\":115200,\"timeout\":\"%ums\",\"reconnect_min\":\"10ms\","
+             "\"reconnect_max\":\"40ms\",\"probe_max\":\"40ms\",\"turnaround\":\"20ms\"%s}",
+             b->path, b->framing == MODBUS_ASCII ? "ascii" : "rtu", b->timeout_ms, more);
+    const struct options *o = bed_options(b, modbus_serial_driver.channel_options, json);
+    if (modbus_serial_driver.channel_open(&b->host, o, &b->ch, &e)) test_fail(__FILE__, __LINE__, "%s", e.text);
 }
 
 BED struct driver_point bed_point(uint32_t num, const char *address, enum value_type t)
