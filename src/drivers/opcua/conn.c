@@ -10,7 +10,7 @@
 
 #define LASTED_NS (10 * 1000 * NS_MS)
 #define OUT_MAX (64u << 20)
-#define TRACE_MAX (1u << 20)
+#define IDENTITY_MS 200
 
 uint64_t oc_now(const struct oc_channel *ch)
 {
@@ -197,18 +197,14 @@ static void free_channel(struct oc_channel *ch)
     mem_free(ch->acks);
     buf_fini(&ch->rx);
     arena_fini(&ch->arena);
-    ua_cert_free(ch->cfg.cert);
-    ua_key_free(ch->cfg.key);
-    ua_cert_free(ch->cfg.user_cert);
-    ua_key_free(ch->cfg.user_key);
-    ua_wipe(ch->cfg.password, sizeof ch->cfg.password);
+    oc_config_free(&ch->cfg);
     mem_free(ch);
     closed(arg);
 }
 
 static void maybe_free(struct oc_channel *ch)
 {
-    if (ch->closing && !ch->stream_open && !ch->timer_open && !ch->working) free_channel(ch);
+    if (ch->closing && !ch->stream_open && !ch->timer_open) free_channel(ch);
 }
 
 static void on_stream_closed(void *arg)
@@ -226,7 +222,7 @@ static void on_stream_closed(void *arg)
 
 static void close_stream(struct oc_channel *ch)
 {
-    if (ch->conn == CONN_IDLE || ch->conn == CONN_CLOSING || ch->conn == CONN_KEY) return;
+    if (ch->conn == CONN_IDLE || ch->conn == CONN_CLOSING) return;
     ch->conn = CONN_CLOSING;
     tls_stream_close(TAKE(ch->stream), on_stream_closed, ch);
 }
@@ -367,7 +363,7 @@ static void on_data(void *ctx, const uint8_t *p, size_t n)
     ch->st.bytes_in += n;
     buf_add(&ch->rx, p, n);
     buf_drop(&ch->rx, trace_chunks(ch, DRIVER_RX, ch->rx.p, ch->rx.n));
-    if (ch->rx.err || ch->rx.n > TRACE_MAX / 2) buf_clear(&ch->rx);
+    if (ch->rx.err || ch->rx.n > OC_TRACE_MAX / 2) buf_clear(&ch->rx);
     if (ua_channel_in(ch->ua, p, n)) {
         error_set(&e, ERR_PROTOCOL, "", "%s:%u sends more than can be taken", "%s:%u 发送的数据过多", ch->cfg.host,
                   ch->cfg.port);
@@ -410,59 +406,11 @@ static void on_lost(void *ctx, const struct error *why)
     oc_pump(ctx);
 }
 
-/* In libuv's pool: a new key takes a tenth of a second or more. */
-static void make_key(uv_work_t *w)
+/* Our certificate is being made: soon. */
+static void wait_identity(struct oc_channel *ch)
 {
-    struct oc_channel *ch = w->data;
-    char host[UV_MAXHOSTNAMESIZE] = "localhost", uri[UV_MAXHOSTNAMESIZE + 32];
-    size_t n = sizeof host;
-    uint64_t serial = 0;
-    struct buf der;
-    uv_os_gethostname(host, &n);
-    snprintf(uri, sizeof uri, "urn:%s:bornite", host);
-    if (oc_random(NULL, &serial, sizeof serial) || ua_key_new(2048, &ch->cfg.key, NULL)) return;
-    struct str hosts = str_of(host);
-    struct ua_cert_make m = {.name = STR("Bornite"),
-                             .organization = STR("Bornite"),
-                             .uri = str_of(uri),
-                             .hosts = &hosts,
-                             .hosts_n = 1,
-                             .serial = (serial >> 1) | 1};
-    m.from_us = oc_utc(ch) - 86400000000ll;
-    m.until_us = m.from_us + 3650 * 86400000000ll;
-    buf_init(&der, 65536);
-    if (ua_cert_new(&m, ch->cfg.key, NULL, NULL, &der, NULL) == 0 &&
-        ua_cert_parse(buf_view(&der), &ch->cfg.cert, NULL) != 0)
-        ch->cfg.cert = NULL;
-    buf_fini(&der);
-}
-
-static void key_made(uv_work_t *w, int status)
-{
-    struct oc_channel *ch = w->data;
-    struct error e;
-    (void)status;
-    ch->working = false;
-    if (ch->closing) {
-        maybe_free(ch);
-        return;
-    }
-    ch->conn = CONN_IDLE;
-    ch->connect_now = true;
-    if (ch->cfg.cert == NULL) {
-        ua_key_free(TAKE(ch->cfg.key));
-        error_set(&e, ERR_INTERNAL, "", "no key could be made for our certificate", "无法生成本端证书的密钥");
-        lost(ch, &e, false);
-    }
-    oc_pump(ch);
-}
-
-static void start_key(struct oc_channel *ch)
-{
-    ch->work.data = ch;
-    if (uv_queue_work(ch->timer.loop, &ch->work, make_key, key_made)) return;
-    ch->working = true;
-    ch->conn = CONN_KEY;
+    ch->retry_ns = oc_now(ch) + IDENTITY_MS * NS_MS;
+    oc_state(ch, DRIVER_CONNECTING, ch->why.code ? &ch->why : NULL);
 }
 
 static void start_connect(struct oc_channel *ch)
@@ -470,12 +418,17 @@ static void start_connect(struct oc_channel *ch)
     static const struct tls_stream_ops ops = {on_opened, on_data, on_lost};
     struct tls_stream_config c = {
         .host = ch->cfg.host, .port = ch->cfg.port, .connect_ms = ch->cfg.connect_ms, .out_max = OUT_MAX};
-    struct error e;
+    struct error e = {0};
     enum ua_mode mode;
     const struct ua_cert *peer;
     ch->connect_now = false;
-    if (oc_wire_policy(ch, &mode, &peer)->id != UA_POLICY_NONE && ch->cfg.cert == NULL) {
-        start_key(ch);
+    int rc = oc_wire_policy(ch, &mode, &peer)->id != UA_POLICY_NONE ? oc_identity(ch, &e) : 0;
+    if (rc == ERR_AGAIN) {
+        wait_identity(ch);
+        return;
+    }
+    if (rc) {
+        lost(ch, &e, false);
         return;
     }
     if (ch->up_ns && !ch->discovered) ch->st.reconnects++;
@@ -533,112 +486,7 @@ void oc_pump(struct oc_channel *ch)
     plan_wake(ch, oc_now(ch), tick);
 }
 
-/* ---- open and close ---- */
-
-static int parse_url(struct oc_config *c, struct str url, struct error *e)
-{
-    struct str rest = url, host, port = STR_NULL;
-    uint64_t n = OC_PORT;
-    if (!str_starts(url, STR("opc.tcp://")))
-        return error_set(e, ERR_INVALID, "endpoint", "an endpoint is opc.tcp://host:4840/path",
-                         "端点形如 opc.tcp://主机:4840/路径");
-    rest = str_sub(rest, 10, rest.n);
-    host = str_cut(&rest, '/');
-    if (host.n && host.p[0] == '[') { /* IPv6 */
-        ptrdiff_t end = str_find(host, ']');
-        if (end > 0 && (size_t)end + 2 < host.n) port = str_sub(host, (size_t)end + 2, host.n);
-        host = str_sub(host, 1, end > 0 ? (size_t)end - 1 : 0);
-    } else if (str_find(host, ':') >= 0) {
-        port = host;
-        host = str_cut(&port, ':');
-    }
-    if (host.n == 0 || (port.p && (str_to_u64(port, &n) || n == 0 || n > 65535)))
-        return error_set(e, ERR_INVALID, "endpoint",
-                         "the host or the port of the endpoint is not right: opc.tcp://host:4840/path",
-                         "端点的主机或端口不正确：应形如 opc.tcp://主机:4840/路径");
-    str_to_cstr(host, c->host, sizeof c->host);
-    str_to_cstr(url, c->url, sizeof c->url);
-    c->port = (uint16_t)n;
-    return 0;
-}
-
-/* Certificate and key of a pair of options; both or none. */
-static int take_pair(const struct options *o, const char *cert, const char *key, struct ua_cert **ret_cert,
-                     struct ua_key **ret_key, struct error *e)
-{
-    const char *c = opt_str(o, cert, ""), *k = opt_str(o, key, "");
-    int rc = 0;
-    if (!c[0] && !k[0]) return 0;
-    rc = ua_cert_parse(str_of(c), ret_cert, e);
-    if (rc == 0) rc = ua_key_parse(str_of(k), STR_NULL, ret_key, e);
-    if (rc == 0 && !ua_cert_has_key(*ret_cert, *ret_key))
-        rc = error_set(e, ERR_INVALID, "", "certificate and private key do not belong together", "证书与私钥不匹配");
-    if (rc) error_prefix(e, cert);
-    return rc;
-}
-
-static void take_texts(struct oc_config *c, const struct options *o)
-{
-    str_to_cstr(str_of(opt_str(o, "username", "")), c->user_name, sizeof c->user_name);
-    str_to_cstr(str_of(opt_str(o, "password", "")), c->password, sizeof c->password);
-    size_t n = 0; /* digits alone, in lower case */
-    for (const char *t = opt_str(o, "thumbprint", ""); *t && n + 1 < sizeof c->thumbprint; t++) {
-        if (*t == ':' || *t == ' ' || *t == '-') continue;
-        c->thumbprint[n++] = *t >= 'A' && *t <= 'F' ? (char)(*t - 'A' + 'a') : *t;
-    }
-}
-
-static int configure(struct oc_config *c, const struct options *o, struct error *e)
-{
-    take_texts(c, o);
-    c->security = opt_enum(o, "security", 0);
-    c->user = (enum oc_user)opt_enum(o, "user", USER_ANONYMOUS);
-    c->trust_any = opt_enum(o, "trust", 0) == 1;
-    c->plain_password = opt_bool(o, "plain_password", false);
-    c->session_ms = (uint32_t)opt_ms(o, "session_timeout", 60000);
-    c->connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 10000);
-    c->answer_ms = (uint32_t)opt_ms(o, "answer_timeout", 10000);
-    c->publishing_ms = (uint32_t)opt_ms(o, "publishing_interval", 0);
-    c->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
-    c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000);
-    if (c->backoff.max_ms < c->backoff.min_ms) c->backoff.max_ms = c->backoff.min_ms;
-    int rc = parse_url(c, str_of(opt_str(o, "endpoint", "")), e);
-    if (rc == 0) rc = take_pair(o, "certificate", "private_key", &c->cert, &c->key, e);
-    if (rc == 0) rc = take_pair(o, "user_certificate", "user_key", &c->user_cert, &c->user_key, e);
-    return rc;
-}
-
-static void undo(struct oc_channel *ch)
-{
-    ua_cert_free(ch->cfg.cert);
-    ua_key_free(ch->cfg.key);
-    ua_cert_free(ch->cfg.user_cert);
-    ua_key_free(ch->cfg.user_key);
-    mem_free(ch);
-}
-
-int oc_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e)
-{
-    struct oc_channel *ch = mem_calloc(1, sizeof *ch);
-    if (ch == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
-    ch->base = (struct driver_channel){&opcua_driver, host};
-    ch->st.since_us = host->now_us(host->ctx);
-    int rc = configure(&ch->cfg, o, e);
-    if (rc == 0 && uv_timer_init(host->loop, &ch->timer))
-        rc = error_set(e, ERR_INTERNAL, "", "no timer", "无法创建定时器");
-    if (rc) {
-        undo(ch);
-        return rc;
-    }
-    arena_init(&ch->arena, 256u << 20);
-    arena_init(&ch->session, 16u << 20);
-    arena_init(&ch->set, 1024);
-    buf_init(&ch->rx, TRACE_MAX);
-    ch->timer.data = ch;
-    ch->timer_open = true;
-    *ret = &ch->base;
-    return 0;
-}
+/* ---- closing ---- */
 
 static void on_timer_closed(uv_handle_t *h)
 {

@@ -5,7 +5,9 @@
  *   address.c   an address -> a node; a DataValue -> a sample; a value of ours -> a Variant
  *   set.c       the desired set; difference to the running one
  *   conn.c      connecting, bytes, requests and their answers, losing, reconnecting, the timer, closing
- *   session.c   endpoints, trust, our certificate, session, identity, namespaces
+ *   open.c      options -> configuration
+ *   trust.c     our certificate; may the server's be trusted
+ *   session.c   endpoints, session, identity, namespaces
  *   sub.c       subscriptions, monitored items, publishing, batches
  *   job.c       writes, reads, tests
  *   browse.c    browsing
@@ -28,6 +30,7 @@
 #include "proto/opcua/ua_identity.h"
 #include "proto/opcua/ua_ids.h"
 #include "proto/opcua/ua_status.h"
+#include "proto/opcua/ua_trust.h"
 
 #define NS_MS 1000000ull
 #define OC_PORT 4840
@@ -37,6 +40,7 @@
 #define OC_LINGER_MS 15000 /* an idle connection stays for the next question of a person */
 #define OC_RETRY_ITEMS_MS 60000
 #define OC_TEXT_MAX 65536
+#define OC_TRACE_MAX (1u << 20)
 #define OC_NAMESPACES_MAX 1000
 
 struct oc_channel;
@@ -120,8 +124,9 @@ struct oc_job {
     size_t nrefs;
 };
 
-enum oc_conn { CONN_IDLE, CONN_CONNECTING, CONN_OPENING, CONN_UP, CONN_CLOSING, CONN_KEY };
+enum oc_conn { CONN_IDLE, CONN_CONNECTING, CONN_OPENING, CONN_UP, CONN_CLOSING };
 enum oc_user { USER_ANONYMOUS, USER_NAME, USER_CERT };
+enum oc_trust { TRUST_PINNED, TRUST_ANY, TRUST_LIST };
 
 struct oc_config {
     char host[256], url[512];
@@ -129,10 +134,12 @@ struct oc_config {
     int security; /* index of security_choices */
     enum oc_user user;
     char user_name[256], password[512], thumbprint[100];
-    bool trust_any, plain_password;
+    enum oc_trust trust;
+    bool plain_password;
     uint32_t session_ms, connect_ms, answer_ms, publishing_ms;
-    struct ua_cert *cert, *user_cert; /* ours: given, or made when first needed */
+    struct ua_cert *cert, *user_cert; /* ours: of the options, or this node's (trust.c) */
     struct ua_key *key, *user_key;
+    const char *identity; /* the host's text that cert was read from; NULL: none */
     struct backoff backoff;
 };
 
@@ -146,10 +153,9 @@ struct oc_channel {
     struct arena arena; /* of one event */
     struct buf rx;      /* bytes since the last whole chunk, for the trace */
     uint64_t retry_ns, up_ns, wake_ns, linger_ns, held_ns;
-    bool closing, timer_open, pumping, again, connect_now, stream_open, working;
+    bool closing, timer_open, pumping, again, connect_now, stream_open;
     struct error why;
     uv_timer_t timer;
-    uv_work_t work; /* making our key */
     driver_closed *closed;
     void *closed_arg;
     struct oc_request *requests;
@@ -233,9 +239,17 @@ void oc_lose(struct oc_channel *ch, const struct error *why);
 void oc_reopen(struct oc_channel *ch); /* close the socket in order and connect anew at once */
 /* timeout_ms 0: none. The header is filled in. */
 void oc_call(struct oc_channel *ch, unsigned type, void *request, uint32_t timeout_ms, oc_answer *done, void *arg);
-int oc_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e);
 void oc_close(struct driver_channel *base, driver_closed *closed, void *arg);
 bool oc_wanted(const struct oc_channel *ch);
+
+/* open.c */
+int oc_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e);
+void oc_config_free(struct oc_config *c);
+
+/* trust.c */
+/* ch->cfg.cert and key are there; ERR_AGAIN: ask again soon. */
+int oc_identity(struct oc_channel *ch, struct error *e);
+int oc_trust_server(struct oc_channel *ch, struct error *e); /* ch->server */
 
 /* session.c */
 const struct ua_policy *oc_wire_policy(const struct oc_channel *ch, enum ua_mode *mode, const struct ua_cert **peer);
@@ -243,7 +257,6 @@ void oc_session_begin(struct oc_channel *ch);
 void oc_session_forget(struct oc_channel *ch);
 void oc_session_end(struct oc_channel *ch); /* CloseSession, unanswered */
 void oc_session_keep(struct oc_channel *ch);
-void oc_thumbprint(const struct ua_cert *c, char out[65]);
 
 /* sub.c */
 void oc_sub_pump(struct oc_channel *ch, uint64_t now);

@@ -1,9 +1,8 @@
-/* session.c - from an open secure channel to a session: which endpoint, may its certificate be trusted, who are we.
+/* session.c - from an open secure channel to a session: which endpoint, who are we.
  *
  *   GetEndpoints -> choose -> (open anew with security) -> CreateSession -> ActivateSession -> namespaces, limits -> UP
  *
  * What is known of the server lives in channel.session until the connection is lost; it survives the second opening. */
-#include <openssl/evp.h>
 #include <stdio.h>
 #include "drivers/opcua/opcua_int.h"
 
@@ -52,47 +51,6 @@ static void failed(struct oc_channel *ch, const struct error *e)
     oc_lose(ch, e); /* nothing when it is lost already */
 }
 
-/* ---- trust ----------------------------------------------------------------------------------------------------- */
-
-void oc_thumbprint(const struct ua_cert *c, char out[65])
-{
-    uint8_t hash[32] = {0};
-    struct str der = ua_cert_info(c)->der;
-    if (EVP_Digest(der.p, der.n, hash, NULL, EVP_sha256(), NULL) != 1) memset(hash, 0, sizeof hash);
-    for (int i = 0; i < 32; i++) snprintf(out + (ptrdiff_t)(i * 2), 3, "%02x", hash[i]);
-}
-
-static int check_trust(struct oc_channel *ch, struct error *e)
-{
-    char print[65];
-    oc_thumbprint(ch->server, print);
-    if (ch->cfg.trust_any || strcmp(print, ch->cfg.thumbprint) == 0) return 0;
-    if (ch->cfg.thumbprint[0])
-        return error_set(e, ERR_FORBIDDEN, "options.thumbprint",
-                         "the server's certificate is another one: thumbprint %s. Correct option 'thumbprint' if the "
-                         "server's certificate was renewed",
-                         "服务器证书与设定不符，指纹为 %s。若服务器更换了证书，请修改选项“thumbprint”", print);
-    return error_set(e, ERR_FORBIDDEN, "options.thumbprint",
-                     "the server's certificate is not trusted yet: thumbprint %s. Compare it at the server, then put "
-                     "it into option 'thumbprint'",
-                     "服务器证书尚未受信任，指纹为 %s。请在服务器上核对后填入选项“thumbprint”", print);
-}
-
-/* A pinned certificate is known by itself; what else is wrong with it is told. */
-static void warn_certificate(struct oc_channel *ch)
-{
-    struct ua_cert *trusted[1] = {ch->server};
-    struct ua_cert_check k = {.now_us = oc_utc(ch), .trusted = trusted, .trusted_n = 1, .policy = ch->policy};
-    char kv[120];
-    uint32_t status = ua_cert_verify(ch->server, &k, NULL);
-    if (status == 0 && !ch->cfg.trust_any) return;
-    snprintf(kv, sizeof kv, "status=%s trust=%s", status ? ua_status_name(status) : "Good",
-             ch->cfg.trust_any ? "any" : "pinned");
-    ch->base.host->log(
-        ch->base.host->ctx, DRIVER_LOG_WARN,
-        ch->cfg.trust_any ? "any server certificate is accepted" : "the server's certificate has a fault", kv);
-}
-
 /* ---- endpoints ------------------------------------------------------------------------------------------------- */
 
 static void tell_offers(struct oc_channel *ch, const struct ua_get_endpoints_response *r)
@@ -139,9 +97,7 @@ static int take_certificate(struct oc_channel *ch, struct error *e)
     if (!needs_certificate(ch)) return 0;
     int rc = ua_cert_parse(ch->endpoint->server_certificate, &ch->server, e);
     if (rc) return rc;
-    rc = check_trust(ch, e);
-    if (rc == 0) warn_certificate(ch);
-    return rc;
+    return oc_trust_server(ch, e);
 }
 
 static void create_session(struct oc_channel *ch);

@@ -22,9 +22,10 @@ static const struct option_choice user_choices[] = {
     {0},
 };
 static const struct option_choice trust_choices[] = {
-    /* 0: pinned */
+    /* in the order of enum oc_trust */
     {"pinned", "the one with this thumbprint", "指纹相符的证书"},
     {"any", "any (no protection against a false server)", "任意证书（无法防范假冒服务器）"},
+    {"list", "as the list of certificates says", "按证书列表判断"},
     {0},
 };
 static const struct option_choice time_choices[] = {
@@ -60,16 +61,18 @@ const struct option oc_channel_options[] = {
      .type = OPTION_ENUM,
      .en = "Server certificate",
      .zh = "服务器证书",
-     .def = "pinned",
-     .choices = trust_choices},
+     .def = "list",
+     .choices = trust_choices,
+     .help_en = "The list: System, Certificates. A server that is not known yet is listed there for you to decide.",
+     .help_zh = "列表见“系统 → 证书”，未知的服务器证书会列在其中等待确认。"},
     {.name = "thumbprint",
      .type = OPTION_STRING,
      .en = "Thumbprint of the server certificate",
      .zh = "服务器证书指纹",
      .max = "95",
      .show_if = "trust=pinned",
-     .help_en = "SHA-256, hexadecimal. Empty: testing the connection tells it; compare it at the server.",
-     .help_zh = "SHA-256，十六进制。留空时测试连接会给出指纹，请与服务器核对。"},
+     .help_en = "SHA-256, hexadecimal. Empty: the list of certificates decides.",
+     .help_zh = "SHA-256，十六进制。留空则按证书列表判断。"},
     {.name = "user",
      .type = OPTION_ENUM,
      .en = "Sign in as",
@@ -113,8 +116,8 @@ const struct option oc_channel_options[] = {
      .en = "Our certificate (PEM)",
      .zh = "本端证书（PEM）",
      .max = "65536",
-     .help_en = "Empty: one is made at each start; the server must then trust any client.",
-     .help_zh = "留空则每次启动时自动生成，服务器须信任任意客户端。"},
+     .help_en = "Empty: this node's own, under System, Certificates; the server must trust it.",
+     .help_zh = "留空则使用“系统 → 证书”中的本机证书，服务器须信任它。"},
     {.name = "private_key",
      .type = OPTION_SECRET,
      .en = "Our private key (PEM)",

@@ -9,9 +9,10 @@ import { live } from '@/modules/live';
 import { mqtt } from '@/modules/mqtt';
 import { notice } from '@/modules/notice';
 import { push } from '@/modules/push';
+import { trust } from '@/modules/trust';
 import type { MenuEntry, WebModule } from './module';
 
-export const modules: WebModule[] = [live, alarms, history, collect, push, mqtt, notice, backup, core];
+export const modules: WebModule[] = [live, alarms, history, collect, push, mqtt, notice, backup, trust, core];
 
 export const menuEntries: MenuEntry[] = modules.flatMap((m) => m.menu).sort((a, b) => a.order - b.order);
 

@@ -1,0 +1,112 @@
+/* open.c - the options of a channel, checked, and the channel made of them. Nothing is connected here. */
+#include "drivers/opcua/opcua_int.h"
+
+/* ---- options ---- */
+
+static int parse_url(struct oc_config *c, struct str url, struct error *e)
+{
+    struct str rest = url, host, port = STR_NULL;
+    uint64_t n = OC_PORT;
+    if (!str_starts(url, STR("opc.tcp://")))
+        return error_set(e, ERR_INVALID, "endpoint", "an endpoint is opc.tcp://host:4840/path",
+                         "端点形如 opc.tcp://主机:4840/路径");
+    rest = str_sub(rest, 10, rest.n);
+    host = str_cut(&rest, '/');
+    if (host.n && host.p[0] == '[') { /* IPv6 */
+        ptrdiff_t end = str_find(host, ']');
+        if (end > 0 && (size_t)end + 2 < host.n) port = str_sub(host, (size_t)end + 2, host.n);
+        host = str_sub(host, 1, end > 0 ? (size_t)end - 1 : 0);
+    } else if (str_find(host, ':') >= 0) {
+        port = host;
+        host = str_cut(&port, ':');
+    }
+    if (host.n == 0 || (port.p && (str_to_u64(port, &n) || n == 0 || n > 65535)))
+        return error_set(e, ERR_INVALID, "endpoint",
+                         "the host or the port of the endpoint is not right: opc.tcp://host:4840/path",
+                         "端点的主机或端口不正确：应形如 opc.tcp://主机:4840/路径");
+    str_to_cstr(host, c->host, sizeof c->host);
+    str_to_cstr(url, c->url, sizeof c->url);
+    c->port = (uint16_t)n;
+    return 0;
+}
+
+/* Certificate and key of a pair of options; both or none. */
+static int take_pair(const struct options *o, const char *cert, const char *key, struct ua_cert **ret_cert,
+                     struct ua_key **ret_key, struct error *e)
+{
+    const char *c = opt_str(o, cert, ""), *k = opt_str(o, key, "");
+    int rc = 0;
+    if (!c[0] && !k[0]) return 0;
+    rc = ua_cert_parse(str_of(c), ret_cert, e);
+    if (rc == 0) rc = ua_key_parse(str_of(k), STR_NULL, ret_key, e);
+    if (rc == 0 && !ua_cert_has_key(*ret_cert, *ret_key))
+        rc = error_set(e, ERR_INVALID, "", "certificate and private key do not belong together", "证书与私钥不匹配");
+    if (rc) error_prefix(e, cert);
+    return rc;
+}
+
+static void take_texts(struct oc_config *c, const struct options *o)
+{
+    str_to_cstr(str_of(opt_str(o, "username", "")), c->user_name, sizeof c->user_name);
+    str_to_cstr(str_of(opt_str(o, "password", "")), c->password, sizeof c->password);
+    size_t n = 0; /* digits alone, in lower case */
+    for (const char *t = opt_str(o, "thumbprint", ""); *t && n + 1 < sizeof c->thumbprint; t++) {
+        if (*t == ':' || *t == ' ' || *t == '-') continue;
+        c->thumbprint[n++] = *t >= 'A' && *t <= 'F' ? (char)(*t - 'A' + 'a') : *t;
+    }
+}
+
+static int configure(struct oc_config *c, const struct options *o, struct error *e)
+{
+    take_texts(c, o);
+    c->security = opt_enum(o, "security", 0);
+    c->user = (enum oc_user)opt_enum(o, "user", USER_ANONYMOUS);
+    c->trust = (enum oc_trust)opt_enum(o, "trust", TRUST_LIST);
+    c->plain_password = opt_bool(o, "plain_password", false);
+    c->session_ms = (uint32_t)opt_ms(o, "session_timeout", 60000);
+    c->connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 10000);
+    c->answer_ms = (uint32_t)opt_ms(o, "answer_timeout", 10000);
+    c->publishing_ms = (uint32_t)opt_ms(o, "publishing_interval", 0);
+    c->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
+    c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000);
+    if (c->backoff.max_ms < c->backoff.min_ms) c->backoff.max_ms = c->backoff.min_ms;
+    int rc = parse_url(c, str_of(opt_str(o, "endpoint", "")), e);
+    if (rc == 0) rc = take_pair(o, "certificate", "private_key", &c->cert, &c->key, e);
+    if (rc == 0) rc = take_pair(o, "user_certificate", "user_key", &c->user_cert, &c->user_key, e);
+    return rc;
+}
+
+/* ---- the channel ---- */
+
+void oc_config_free(struct oc_config *c)
+{
+    ua_cert_free(c->cert);
+    ua_key_free(c->key);
+    ua_cert_free(c->user_cert);
+    ua_key_free(c->user_key);
+    ua_wipe(c->password, sizeof c->password);
+}
+
+int oc_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e)
+{
+    struct oc_channel *ch = mem_calloc(1, sizeof *ch);
+    if (ch == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    ch->base = (struct driver_channel){&opcua_driver, host};
+    ch->st.since_us = host->now_us(host->ctx);
+    int rc = configure(&ch->cfg, o, e);
+    if (rc == 0 && uv_timer_init(host->loop, &ch->timer))
+        rc = error_set(e, ERR_INTERNAL, "", "no timer", "无法创建定时器");
+    if (rc) {
+        oc_config_free(&ch->cfg);
+        mem_free(ch);
+        return rc;
+    }
+    arena_init(&ch->arena, 256u << 20);
+    arena_init(&ch->session, 16u << 20);
+    arena_init(&ch->set, 1024);
+    buf_init(&ch->rx, OC_TRACE_MAX);
+    ch->timer.data = ch;
+    ch->timer_open = true;
+    *ret = &ch->base;
+    return 0;
+}
