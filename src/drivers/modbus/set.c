@@ -334,7 +334,7 @@ static void take_device_figures(struct build *b)
         const struct mb_device *old = device_num(b->ch->devices, b->ch->ndevices, b->devices[i].num);
         if (old == NULL) continue;
         b->devices[i].last_ok_us = old->last_ok_us;
-        b->devices[i].trouble = old->trouble;
+        if (b->devices[i].points) b->devices[i].trouble = old->trouble;
     }
 }
 
@@ -407,6 +407,7 @@ int mb_set(struct mb_channel *ch, const struct driver_device *devices, size_t nd
     ch->ndevices = nd;
     ch->st.points = (uint32_t)np;
     drop_stations(ch);
+    if (!ch->lost_told) mb_refresh_state(ch); /* whoever was in trouble may be gone */
     return 0;
 }
 
