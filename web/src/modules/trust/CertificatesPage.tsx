@@ -74,6 +74,7 @@ function Peers() {
   const columns: DataColumn<Peer>[] = [
     { key: 'name', title: t('trust.who'), width: 200, render: (_v, p) => <Link to={`/r/peer-certificates/${seg(p.id)}`}>{p.name}</Link> },
     { key: 'state', title: t('trust.state'), width: 110, render: (_v, p) => <span className={`quality ${LOOK[p.state as keyof typeof LOOK] ?? ''}`}>{t(`trust.states.${p.state}`)}</span> },
+    { key: 'x', title: t('trust.decision'), width: 170, render: (_v, p) => may && <Decide p={p} onDone={() => void list.refetch()} /> },
     { key: 'purpose', title: t('trust.use'), width: 110, render: (_v, p) => <>{t(`trust.purpose.${p.spec.purpose}`, p.spec.purpose)}{p.spec.authority ? ` · ${t('trust.authority')}` : ''}</> },
     { key: 'hosts', title: t('trust.hosts'), width: 170, render: (_v, p) => p.spec.hosts || '—' },
     { key: 'issuer', title: t('trust.issuer'), width: 190, render: (_v, p) => (p.spec.issuer === p.spec.subject ? t('trust.itself') : p.spec.issuer) },
@@ -81,7 +82,6 @@ function Peers() {
     { key: 'seen', title: t('trust.seen'), width: 120, render: (_v, p) => <RelativeTime at={p.spec.last_seen ?? null} /> },
     { key: 'print', title: t('trust.sha1'), width: 330, render: (_v, p) => <span className="mono small">{p.spec.thumbprint_sha1}</span> },
     { key: 'file', title: t('trust.file'), width: 130, render: (_v, p) => <Downloads plural="peer-certificates" id={p.id} /> },
-    { key: 'x', title: '', width: 170, render: (_v, p) => may && <Decide p={p} onDone={() => void list.refetch()} /> },
   ];
   const total = list.data?.total ?? 0;
   return (

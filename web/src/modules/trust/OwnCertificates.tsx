@@ -24,7 +24,7 @@ function Facts({ own }: { own: Own }) {
     <dl className="facts">
       {rows.map(([k, v]) => <Fragment key={k}><dt>{t(`trust.${k}`)}</dt><dd className="mono small">{v || '—'}</dd></Fragment>)}
       <dt>{t('trust.valid')}</dt>
-      <dd><span className={`quality ${validity(own.spec.not_after)}`}>{formatTime(own.spec.not_before)} — {formatTime(own.spec.not_after)}</span></dd>
+      <dd>{formatTime(own.spec.not_before)} — <span className={`quality ${validity(own.spec.not_after)}`}>{formatTime(own.spec.not_after)}</span></dd>
     </dl>
   );
 }
