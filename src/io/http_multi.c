@@ -109,33 +109,6 @@ static int fault(const struct http_flight *f, CURLcode code, struct error *e)
     return error_set(e, err, "", "%.*s: %s", "%.*s：%s", STR_ARG(url), why);
 }
 
-int http_url_check(const char *url, struct error *e)
-{
-    CURLU *u = curl_url();
-    char *scheme = NULL, *host = NULL, *user = NULL, *fragment = NULL;
-    if (!u) return no_memory(e);
-    bool good = curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK && !curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) &&
-                !curl_url_get(u, CURLUPART_HOST, &host, 0) &&
-                (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
-    bool extra =
-        good && (!curl_url_get(u, CURLUPART_USER, &user, 0) || !curl_url_get(u, CURLUPART_FRAGMENT, &fragment, 0));
-    curl_free(scheme);
-    curl_free(host);
-    curl_free(user);
-    curl_free(fragment);
-    curl_url_cleanup(u);
-    struct str s = shown(url);
-    if (!good)
-        return error_set(e, ERR_INVALID, "url",
-                         "'%.*s' is no address: https://host/path or http://10.0.0.7:8080 is expected",
-                         "“%.*s”不是有效地址：应为 https://主机/路径 或 http://10.0.0.7:8080", STR_ARG(s));
-    if (extra)
-        return error_set(e, ERR_INVALID, "url",
-                         "the address must hold no user name, password or #fragment; they have options of their own",
-                         "地址中不能含用户名、密码或 #片段；请使用相应选项");
-    return 0;
-}
-
 /* ---- what comes back ---- */
 
 static size_t on_body(char *p, size_t size, size_t n, void *ctx)
@@ -354,37 +327,6 @@ static void finish(struct http_flight *f, int status, const struct error *e)
     flight_free(f);
 }
 
-static char *url_part(CURLU *u, CURLUPart part)
-{
-    char *s = NULL;
-    return curl_url_get(u, part, &s, CURLU_DEFAULT_PORT) ? NULL : s;
-}
-
-/* The same host and port, or its https on the usual ports. */
-static bool same_host(const char *from, const char *to)
-{
-    CURLU *u[2] = {curl_url(), curl_url()};
-    char *scheme[2] = {0}, *host[2] = {0}, *port[2] = {0};
-    bool ok = u[0] && u[1] && !curl_url_set(u[0], CURLUPART_URL, from, 0) && !curl_url_set(u[1], CURLUPART_URL, to, 0);
-    for (int i = 0; ok && i < 2; i++) {
-        scheme[i] = url_part(u[i], CURLUPART_SCHEME);
-        host[i] = url_part(u[i], CURLUPART_HOST);
-        port[i] = url_part(u[i], CURLUPART_PORT);
-        ok = scheme[i] && host[i] && port[i];
-    }
-    bool upgrade = ok && strcmp(scheme[0], "http") == 0 && strcmp(scheme[1], "https") == 0 &&
-                   strcmp(port[0], "80") == 0 && strcmp(port[1], "443") == 0;
-    ok = ok && str_ieq(str_of(host[0]), str_of(host[1])) &&
-         (upgrade || (strcmp(scheme[0], scheme[1]) == 0 && strcmp(port[0], port[1]) == 0));
-    for (int i = 0; i < 2; i++) {
-        curl_free(scheme[i]);
-        curl_free(host[i]);
-        curl_free(port[i]);
-        curl_url_cleanup(u[i]);
-    }
-    return ok;
-}
-
 static int redirect_fault(const struct http_flight *f, const char *to, struct error *e)
 {
     struct str from = shown(f->url), at = shown(to);
@@ -406,7 +348,7 @@ static int follow(struct http_flight *f, long status, struct error *e)
 {
     char *to = NULL;
     if (!redirects(f, status) || curl_easy_getinfo(f->h, CURLINFO_REDIRECT_URL, &to) || !to) return 0;
-    if (!same_host(f->url, to)) return redirect_fault(f, to, e);
+    if (!http_url_same_host(f->url, to)) return redirect_fault(f, to, e);
     struct str url = shown(f->url);
     if (!f->redirects)
         return error_set(e, ERR_FORBIDDEN, "url", "%.*s: too many redirects", "%.*s：重定向次数过多", STR_ARG(url));

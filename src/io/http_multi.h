@@ -58,3 +58,9 @@ MUST_CHECK int http_multi_ask(struct http_multi *m, const struct http_ask *q, ht
 void http_multi_cancel(struct http_flight *f);
 /* May `url` be asked? http or https, a host, no user information, no fragment. ERR_INVALID says what would be right. */
 MUST_CHECK int http_url_check(const char *url, struct error *e);
+/* `ref` as it stands in a document that came from `base` (RFC 3986): absolute, "/path", "?page=2". ERR_INVALID, ERR_TOO_LARGE. */
+MUST_CHECK int http_url_resolve(const char *base, const char *ref, char *ret, size_t cap, struct error *e);
+/* The same scheme, host and port, or `to` the https of `from` on the usual ports: what a key may be sent to. */
+bool http_url_same_host(const char *from, const char *to);
+/* Retry-After as seconds from now (a number or a date); -1: unreadable. */
+int64_t http_retry_after_s(struct str value, int64_t now_us);

@@ -384,3 +384,34 @@ TEST(addresses)
         if ((rc == 0) != r[i].good) test_fail(__FILE__, __LINE__, "%s: %s", r[i].url, e.text);
     }
 }
+
+TEST(references)
+{
+    static const char *const r[][3] = {
+        {"https://a.example/api/v1/x?p=1", "?p=2", "https://a.example/api/v1/x?p=2"},
+        {"https://a.example/api/v1/x?p=1", "/y", "https://a.example/y"},
+        {"https://a.example/api/v1/x", "z", "https://a.example/api/v1/z"},
+        {"https://a.example/", "https://b.example/q", "https://b.example/q"},
+    };
+    char out[100];
+    struct error e = {0};
+    for (size_t i = 0; i < sizeof r / sizeof *r; i++) {
+        CHECK_INT(http_url_resolve(r[i][0], r[i][1], out, sizeof out, &e), 0);
+        CHECK_Z(out, r[i][2]);
+    }
+    CHECK_INT(http_url_resolve(r[0][0], r[0][1], out, 20, &e), ERR_TOO_LARGE);
+    CHECK(http_url_same_host("http://A.example/x", "http://a.example:80/y") &&
+          http_url_same_host("http://a.example", "https://a.example"));
+    CHECK(!http_url_same_host("https://a.example/x", "http://a.example/") &&
+          !http_url_same_host("http://a.example:81", "https://a.example"));
+}
+
+TEST(retry_after)
+{
+    CHECK_INT(http_retry_after_s(STR("120"), 0), 120);
+    CHECK_INT(http_retry_after_s(STR("Thu, 01 Jan 2026 00:01:00 GMT"), 1767225600000000LL), 60);
+    CHECK_INT(http_retry_after_s(STR("Thu, 01 Jan 2026 00:01:00 GMT"), 1767235600000000LL), 0);
+    CHECK_INT(http_retry_after_s(STR("soon"), 0), -1);
+    CHECK_INT(http_retry_after_s(STR("-5"), 0), -1);
+    CHECK_INT(http_retry_after_s(STR_NULL, 0), -1);
+}
