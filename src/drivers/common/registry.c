@@ -45,9 +45,14 @@ const struct driver *drivers_find(const struct driver *const *table, struct str 
     return NULL;
 }
 
+static int grumble(struct error *e, const char *owner, const char *what)
+{
+    return error_set(e, ERR_INTERNAL, owner ? owner : "", "driver table: %s", "驱动表：%s", what);
+}
+
 static int complain(struct error *e, const struct driver *d, const char *what)
 {
-    return error_set(e, ERR_INTERNAL, d->name ? d->name : "", "driver table: %s", "驱动表：%s", what);
+    return grumble(e, d->name, what);
 }
 
 static int check_slots(const struct driver *d, struct error *e)
@@ -61,18 +66,18 @@ static int check_slots(const struct driver *d, struct error *e)
 }
 
 /* A table is sound when its defaults pass its own check (required options aside) and its rows are whole. */
-static int check_table(const struct driver *d, const struct option *table, struct error *e)
+int option_table_check(const char *owner, const struct option *table, struct error *e)
 {
     for (const struct option *o = table; o && o->name; o++) {
-        if (!o->en || !o->zh) return complain(e, d, "an option has no title");
-        if (o->type == OPTION_ENUM && !o->choices) return complain(e, d, "an enum option has no choices");
+        if (!o->en || !o->zh) return grumble(e, owner, "an option has no title");
+        if (o->type == OPTION_ENUM && !o->choices) return grumble(e, owner, "an enum option has no choices");
     }
     AUTO_ARENA a;
     struct options bag;
     struct error why = {0};
     arena_init(&a, 1 << 20);
     int rc = options_check(table, &a, NULL, &bag, NULL, 0, NULL, &why);
-    if (rc == ERR_INTERNAL) return complain(e, d, "a default cannot be read");
+    if (rc == ERR_INTERNAL) return grumble(e, owner, "a default cannot be read");
     return rc == ERR_NOMEM ? rc : 0;
 }
 
@@ -81,9 +86,9 @@ int drivers_check(const struct driver *const *table, struct error *e)
     for (const struct driver *const *p = table; *p; p++) {
         const struct driver *d = *p;
         int rc = check_slots(d, e);
-        if (rc == 0) rc = check_table(d, d->channel_options, e);
-        if (rc == 0) rc = check_table(d, d->device_options, e);
-        if (rc == 0) rc = check_table(d, d->point_options, e);
+        if (rc == 0) rc = option_table_check(d->name, d->channel_options, e);
+        if (rc == 0) rc = option_table_check(d->name, d->device_options, e);
+        if (rc == 0) rc = option_table_check(d->name, d->point_options, e);
         if (rc) return rc;
         for (const struct driver *const *q = table; q < p; q++)
             if (str_is(str_of(d->name), (*q)->name)) return complain(e, d, "the name stands there twice");
@@ -91,7 +96,7 @@ int drivers_check(const struct driver *const *table, struct error *e)
     return 0;
 }
 
-static void put_pair(struct json_writer *w, const char *key, const char *en, const char *zh)
+void pair_json(struct json_writer *w, const char *key, const char *en, const char *zh)
 {
     jw_key(w, str_of(key));
     jw_object(w);
@@ -104,15 +109,15 @@ void driver_json(struct json_writer *w, const struct driver *d)
 {
     jw_object(w);
     jw_kz(w, "name", d->name);
-    put_pair(w, "title", d->en, d->zh);
-    put_pair(w, "help", d->help_en, d->help_zh);
+    pair_json(w, "title", d->en, d->zh);
+    pair_json(w, "help", d->help_en, d->help_zh);
     jw_key(w, STR("channel"));
     options_json(w, d->channel_options);
     jw_key(w, STR("device"));
     options_json(w, d->device_options);
     jw_key(w, STR("point"));
     options_json(w, d->point_options);
-    put_pair(w, "address_help", d->address_en, d->address_zh);
+    pair_json(w, "address_help", d->address_en, d->address_zh);
     jw_key(w, STR("examples"));
     jw_array(w);
     for (const char *const *x = d->examples; x && *x; x++) jw_str(w, str_of(*x));

@@ -11,6 +11,11 @@ const struct driver *drivers_find(const struct driver *const *table, struct str 
  * option tables can be read: call once at start. ERR_INTERNAL names the driver and what is wrong. */
 MUST_CHECK int drivers_check(const struct driver *const *table, struct error *e);
 
+/* One table of options: rows whole, defaults readable. owner: for the text of ERR_INTERNAL. */
+MUST_CHECK int option_table_check(const char *owner, const struct option *table, struct error *e);
+/* "key":{"en":…,"zh":…}; NULL: empty. */
+void pair_json(struct json_writer *w, const char *key, const char *en, const char *zh);
+
 /* One driver / all of them in the form of GET /drivers (docs/api.md). */
 void driver_json(struct json_writer *w, const struct driver *d);
 void drivers_json(struct json_writer *w, const struct driver *const *table);

@@ -277,6 +277,7 @@ static int keep(struct pump_line *l, struct pump_batch *first)
         rc = l->record.err ? l->record.err
                            : journal_append(l->journal, l->record.p, l->record.n, (uint32_t)b->b.n, &b->from);
         b->to = b->from;
+        if (!rc) l->s.written += l->record.n;
     }
     if (!rc) rc = journal_commit(l->journal);
     for (struct pump_batch *b = first; b; b = b->next) {
@@ -447,27 +448,25 @@ static void figures(struct pump_line *l)
 
 struct inbox {
     struct came_back *back;
-    size_t n, cap;
+    size_t n, samples;
+    bool ready, discard;
+    uint64_t lost;
 };
 
-/* Monotonic time of the next turn that this line needs, UINT64_MAX: none. */
-static uint64_t turn(struct pump_line *l)
+/* What has come since the last turn; samples that are due are in l->work afterwards. */
+static struct inbox inbox_take(struct pump_line *l, uint64_t now)
 {
-    uint64_t now = mono(l->p), due = UINT64_MAX;
     pthread_mutex_lock(&l->lock);
-    struct inbox in = {TAKE(l->back), l->nback, l->back_cap};
+    struct inbox in = {TAKE(l->back), l->nback, 0, l->ready, l->discard, l->lost_in};
     l->nback = l->back_cap = 0;
-    bool ready = l->ready, discard = l->discard;
-    l->is_up = l->up;
     l->ready = l->discard = false;
-    uint64_t lost = l->lost_in;
     l->lost_in = 0;
+    l->is_up = l->up;
     if (l->nin && !l->gather_ns) l->gather_ns = now + (uint64_t)l->cfg.gather_ms * 1000000;
-    size_t n = 0;
     if (l->nin && (now >= l->gather_ns || l->nin >= RECORD_MAX)) {
         struct sample *s = l->work;
         size_t cap = l->work_cap;
-        n = l->nin;
+        in.samples = l->nin;
         l->work = l->in;
         l->work_cap = l->in_cap;
         l->in = s;
@@ -476,25 +475,37 @@ static uint64_t turn(struct pump_line *l)
         l->gather_ns = 0;
     }
     pthread_mutex_unlock(&l->lock);
-    if (lost) lose(l, lost);
-    if (ready) l->live_hold_ns = l->backfill_hold_ns = 0;
+    return in;
+}
+
+static uint64_t earlier(uint64_t a, bool want, uint64_t b)
+{
+    return want && b < a ? b : a;
+}
+
+/* Monotonic time of the next turn that this line needs, UINT64_MAX: none. */
+static uint64_t turn(struct pump_line *l)
+{
+    uint64_t now = mono(l->p);
+    struct inbox in = inbox_take(l, now);
+    if (in.lost) lose(l, in.lost);
+    if (in.ready) l->live_hold_ns = l->backfill_hold_ns = 0;
     for (size_t i = 0; i < in.n; i++) take_back(l, in.back[i]);
     mem_free(in.back);
-    if (n) take_samples(l, l->work, n);
+    if (in.samples) take_samples(l, l->work, in.samples);
     if (!l->is_up) live_spill(l);
-    if (discard && l->journal) drop_stretch(l, true, 0);
+    if (in.discard && l->journal) drop_stretch(l, true, 0);
     if (l->is_up) offer_live(l, now);
     if (l->is_up && l->journal) offer_backlog(l, now);
     if (l->journal) {
         journal_ack(l->journal, l->ledger.acked);
         trim(l, now);
-        due = l->trim_ns;
     }
     figures(l);
-    if (l->gather_ns) due = l->gather_ns;
-    if (l->is_up && l->live && l->live_hold_ns > now && l->live_hold_ns < due) due = l->live_hold_ns;
-    if (l->is_up && l->s.backlog && l->backfill_hold_ns > now && l->backfill_hold_ns < due) due = l->backfill_hold_ns;
-    return due;
+    uint64_t due = earlier(UINT64_MAX, l->journal != NULL, l->trim_ns);
+    due = earlier(due, l->gather_ns, l->gather_ns);
+    due = earlier(due, l->is_up && l->live && l->live_hold_ns > now, l->live_hold_ns);
+    return earlier(due, l->is_up && l->s.backlog && l->backfill_hold_ns > now, l->backfill_hold_ns);
 }
 
 static bool sleep_until(struct pump *p, uint64_t due)
@@ -661,12 +672,9 @@ static void flush(struct pump_line *l)
         log_warn(COMPONENT, "the buffer was not written to its end", "forward=%s", l->cfg.code);
 }
 
-void pump_line_close(struct pump_line *l, bool forget)
+void pump_line_stop(struct pump_line *l)
 {
     struct pump *p = l->p;
-    struct fs *fs = p->cfg.fs;
-    char id[37];
-    memcpy(id, l->cfg.id, sizeof id);
     pthread_mutex_lock(&p->lock);
     for (struct pump_line **at = &p->lines; *at; at = &(*at)->next)
         if (*at == l) {
@@ -674,6 +682,13 @@ void pump_line_close(struct pump_line *l, bool forget)
             break;
         }
     pthread_mutex_unlock(&p->lock);
+}
+
+void pump_line_close(struct pump_line *l, bool forget)
+{
+    struct fs *fs = l->p->cfg.fs;
+    char id[37];
+    memcpy(id, l->cfg.id, sizeof id);
     flush(l);
     line_free(l);
     if (forget) pump_forget(fs, id);

@@ -46,7 +46,9 @@ struct pump_line_config {
 };
 MUST_CHECK int pump_line_open(struct pump *p, const struct pump_line_config *c, struct pump_line **ret,
                               struct error *e);
-/* Batches that are out must have come back. What was not handed over waits in the journal for the next time; forget:
+/* No more offers from its return on; what is out still comes back. */
+void pump_line_stop(struct pump_line *l);
+/* After pump_line_stop. Batches that are out must have come back. What was not handed over waits in the journal for the next time; forget:
  * the journal is removed. Frees. */
 void pump_line_close(struct pump_line *l, bool forget);
 void pump_forget(struct fs *fs, const char *id); /* the journal of a forwarding that is gone */
@@ -63,6 +65,7 @@ struct pump_stats {
     uint64_t records, bytes;      /* in the journal: records not acknowledged; bytes on disk, whole files */
     int64_t oldest_us;            /* when the oldest of them was made; 0: none */
     uint64_t sent, refused, lost; /* samples: acknowledged, refused for good, fallen out of the buffer or never in it */
+    uint64_t written;                   /* bytes put into the journal since the start */
     uint64_t backfilled;          /* of sent: from the backlog */
     uint64_t backlog;             /* records that wait to be back-filled */
     bool disk_fault;
