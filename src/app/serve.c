@@ -15,6 +15,7 @@
 #include "core/job.h"
 #include "core/system.h"
 #include "drivers/common/registry.h"
+#include "outlets/common/registry.h"
 #include "io/log.h"
 #include "store/ts_router.h"
 #include "tsdb/tsdb.h"
@@ -410,6 +411,7 @@ int serve_main(const struct config *c)
     hash_seed_set(rng_u64(rng_real()));
     block_signals();
     int err = drivers_check(app_drivers, &e);
+    if (!err) err = outlets_check(app_outlets, &e);
     for (size_t i = 0; i < STEPS && !err; i++) {
         err = steps[i].open(&s, &e);
         if (!err) continue;
