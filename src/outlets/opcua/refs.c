@@ -1,0 +1,104 @@
+/* refs.c - the references of a node, in an order that stays the same while the set does: a Browse that goes on later
+ * counts how many it has told. */
+#include "outlets/opcua/server_int.h"
+
+struct walk {
+    const struct os_server *s;
+    os_each_ref *each;
+    void *ctx;
+    bool stop;
+};
+
+static void tell(struct walk *w, uint32_t type, bool forward, struct os_node target)
+{
+    if (!w->stop && target.kind != OS_NONE) w->stop = !w->each(w->ctx, type, forward, target);
+}
+static void tell_base(struct walk *w, uint32_t type, bool forward, uint32_t id)
+{
+    if (!w->stop && id) tell(w, type, forward, os_node_base(id));
+}
+
+/* ---- namespace 0 ---- */
+
+static void objects_folder(struct walk *w)
+{
+    const struct os_space *p = w->s->space;
+    for (uint32_t f = p->first_folder; f != OS_UNBOUND && !w->stop; f = p->folders[f].next_folder)
+        tell(w, UA_NODE_ORGANIZES, true, os_node_make(OS_FOLDER, f, 0));
+}
+/* Who gives events of its own to the Server. */
+static void server_notifiers(struct walk *w)
+{
+    const struct os_space *p = w->s->space;
+    for (uint32_t f = p->first_folder; f != OS_UNBOUND && !w->stop; f = p->folders[f].next_folder)
+        tell(w, UA_NODE_HAS_NOTIFIER, true, os_node_make(OS_FOLDER, f, 0));
+}
+static void base_children(struct walk *w, uint32_t id)
+{
+    for (uint32_t i = 0; i < os_nbases && !w->stop; i++)
+        if (os_bases[i].parent == id && os_bases[i].ref) tell(w, os_bases[i].ref, true, os_node_make(OS_BASE, i, 0));
+}
+static void base_edges(struct walk *w, uint32_t id)
+{
+    for (size_t i = 0; i < os_nedges && !w->stop; i++) {
+        if (os_edges[i][0] == id) tell_base(w, os_edges[i][1], true, os_edges[i][2]);
+        if (os_edges[i][2] == id) tell_base(w, os_edges[i][1], false, os_edges[i][0]);
+    }
+}
+static void base_refs(struct walk *w, const struct os_node *n)
+{
+    const struct os_base *b = &os_bases[n->i];
+    if (b->ref) tell_base(w, b->ref, false, b->parent);
+    tell_base(w, UA_NODE_HAS_TYPE_DEFINITION, true, b->type);
+    if (b->flags & BASE_MANDATORY) tell_base(w, UA_NODE_HAS_MODELLING_RULE, true, 78);
+    if (b->flags & BASE_OPTIONAL) tell_base(w, UA_NODE_HAS_MODELLING_RULE, true, 80);
+    base_children(w, b->id);
+    base_edges(w, b->id);
+    if (b->id == UA_NODE_OBJECTS_FOLDER) objects_folder(w);
+    if (b->id == UA_NODE_SERVER) server_notifiers(w);
+}
+
+/* ---- the plant ---- */
+
+static uint32_t child_ref(const struct os_space *p, uint32_t folder)
+{
+    return p->folders[folder].device ? UA_NODE_HAS_COMPONENT : UA_NODE_ORGANIZES;
+}
+static void folder_refs(struct walk *w, const struct os_node *n)
+{
+    const struct os_space *p = w->s->space;
+    const struct os_folder *f = &p->folders[n->i];
+    struct os_node up = os_node_make(OS_FOLDER, f->parent, 0);
+    if (f->parent == OS_UNBOUND) up = os_node_base(UA_NODE_OBJECTS_FOLDER);
+    tell(w, UA_NODE_ORGANIZES, false, up);
+    tell(w, UA_NODE_HAS_NOTIFIER, false, f->parent == OS_UNBOUND ? os_node_base(UA_NODE_SERVER) : up);
+    tell_base(w, UA_NODE_HAS_TYPE_DEFINITION, true, f->device ? UA_NODE_BASE_OBJECT_TYPE : UA_NODE_FOLDER_TYPE);
+    for (uint32_t c = f->first_folder; c != OS_UNBOUND && !w->stop; c = p->folders[c].next_folder) {
+        tell(w, UA_NODE_ORGANIZES, true, os_node_make(OS_FOLDER, c, 0));
+        tell(w, UA_NODE_HAS_NOTIFIER, true, os_node_make(OS_FOLDER, c, 0));
+    }
+    for (uint32_t c = f->first_point; c != OS_UNBOUND && !w->stop; c = p->points[c].next)
+        tell(w, child_ref(p, n->i), true, os_node_make(OS_POINT, c, 0));
+}
+static void point_refs(struct walk *w, const struct os_node *n)
+{
+    const struct os_space *p = w->s->space;
+    const struct os_point *q = &p->points[n->i];
+    tell(w, child_ref(p, q->folder), false, os_node_make(OS_FOLDER, q->folder, 0));
+    tell_base(w, UA_NODE_HAS_TYPE_DEFINITION, true, os_type_definition(w->s, n));
+    for (unsigned k = 0; k < PROP_COUNT; k++)
+        if (os_has_prop(q, k)) tell(w, UA_NODE_HAS_PROPERTY, true, os_node_make(OS_PROP, n->i, k));
+}
+static void prop_refs(struct walk *w, const struct os_node *n)
+{
+    tell(w, UA_NODE_HAS_PROPERTY, false, os_node_make(OS_POINT, n->i, 0));
+    tell_base(w, UA_NODE_HAS_TYPE_DEFINITION, true, UA_NODE_PROPERTY_TYPE);
+}
+
+void os_refs(const struct os_server *s, const struct os_node *n, os_each_ref *each, void *ctx)
+{
+    static void (*const kinds[])(struct walk * w, const struct os_node *n) = {
+        [OS_BASE] = base_refs, [OS_FOLDER] = folder_refs, [OS_POINT] = point_refs, [OS_PROP] = prop_refs};
+    struct walk w = {.s = s, .each = each, .ctx = ctx};
+    if (n->kind != OS_NONE) kinds[n->kind](&w, n);
+}

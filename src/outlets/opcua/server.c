@@ -1,0 +1,429 @@
+/* server.c - configuration, our certificate, whom we trust, listening, the one timer, closing.
+ *
+ *   open -> (a key is made where none was given) -> listening; a port that is taken is tried again, 1 -> 60 s. */
+#include <stdarg.h>
+#include "drivers/common/wake.h"
+#include "outlets/opcua/server_int.h"
+
+#define DAY_US 86400000000ll
+#define BACKLOG 128
+
+uint64_t os_now(const struct os_server *s)
+{
+    return s->base.host->mono_ns(s->base.host->ctx);
+}
+int64_t os_utc(const struct os_server *s)
+{
+    return s->base.host->now_us(s->base.host->ctx);
+}
+int os_random(void *ctx, void *p, size_t n)
+{
+    (void)ctx;
+    return uv_random(NULL, NULL, p, n, 0, NULL) == 0 ? 0 : ERR_IO;
+}
+void os_log(const struct os_server *s, enum driver_log level, const char *msg, const char *fmt, ...)
+{
+    char kv[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(kv, sizeof kv, fmt, ap);
+    va_end(ap);
+    s->base.host->log(s->base.host->ctx, level, msg, kv);
+}
+
+static void set_state(struct os_server *s, enum driver_state state, const struct error *why)
+{
+    const struct outlet_host *h = s->base.host;
+    bool changed = s->st.state != state;
+    str_to_cstr(str_of(why ? why->text : ""), s->st.reason, sizeof s->st.reason);
+    str_to_cstr(str_of(why ? why->text_zh : ""), s->st.reason_zh, sizeof s->st.reason_zh);
+    if (!changed) return;
+    s->st.state = state;
+    s->st.since_us = h->now_us(h->ctx);
+    if (h->state) h->state(h->ctx, state, why);
+}
+void os_refresh_state(struct os_server *s)
+{
+    struct error e;
+    if (!s->listening) return;
+    uint32_t n = s->space->left_out;
+    error_set(&e, ERR_INVALID, "", "%u points are left out: their addresses are those of others",
+              "有 %u 个测点因地址与其他测点重复而未发布", n);
+    set_state(s, n ? DRIVER_DEGRADED : DRIVER_UP, n ? &e : NULL);
+}
+
+/* ---- trust ---- */
+
+static void note_refused(struct os_server *s, const struct ua_cert *peer, uint32_t status)
+{
+    const struct ua_cert_info *i = ua_cert_info(peer);
+    for (unsigned k = 0; k < sizeof s->refused / sizeof s->refused[0]; k++)
+        if (memcmp(s->refused[k].print, i->thumbprint, 20) == 0) return;
+    memcpy(s->refused[s->refused_at++ % (sizeof s->refused / sizeof s->refused[0])].print, i->thumbprint, 20);
+    os_log(s, DRIVER_LOG_WARN, "a client's certificate is not trusted", "subject=\"%s\" uri=\"%s\" status=%s",
+           i->subject, i->uri, ua_status_name(status));
+}
+/* By the list of the options, or by what an administrator decided about the certificate itself. */
+static uint32_t judge(struct os_server *s, const struct ua_cert *c, struct ua_cert *const *list, size_t n,
+                      const char *purpose)
+{
+    const struct outlet_host *h = s->base.host;
+    struct ua_cert_check k = {.now_us = os_utc(s), .trusted = list, .trusted_n = n};
+    uint32_t faults = 0, status = ua_cert_verify(c, &k, &faults);
+    if (status == 0 || (faults & ~(uint32_t)(UA_CERT_CHAIN | UA_CERT_UNTRUSTED | UA_CERT_NO_CRL))) return status;
+    struct str der = ua_cert_info(c)->der;
+    if (h->trust && h->trust(h->ctx, purpose, der.p, der.n) == 1) return 0;
+    return status;
+}
+uint32_t os_trusts(struct os_server *s, const struct ua_cert *peer)
+{
+    if (s->cfg.trust_any) return 0;
+    uint32_t status = judge(s, peer, s->cfg.trusted, s->cfg.ntrusted, "opcua");
+    if (status) note_refused(s, peer, status);
+    return status;
+}
+bool os_trusts_user(struct os_server *s, const struct ua_cert *user)
+{
+    return judge(s, user, s->cfg.trusted_users, s->cfg.ntrusted_users, "opcua_user") == 0;
+}
+
+/* ---- the timer ---- */
+
+static void on_timer(uv_timer_t *t)
+{
+    struct os_server *s = t->data;
+    s->wake_ns = 0;
+    os_pump(s);
+}
+void os_wake(struct os_server *s, uint64_t ns)
+{
+    if (!s->closing) wake_at(&s->timer, on_timer, &s->wake_ns, os_now(s), ns);
+}
+static void start_listening(struct os_server *s);
+
+void os_pump(struct os_server *s)
+{
+    uint64_t now = os_now(s), next = UINT64_MAX;
+    if (s->closing || s->pumping) return;
+    s->pumping = true;
+    if (!s->listening && !s->listener_open && !s->working && now >= s->retry_ns) start_listening(s);
+    if (!s->listening && s->retry_ns > now) next = s->retry_ns;
+    wake_earlier(&next, os_sessions_tick(s, now));
+    wake_earlier(&next, os_subs_tick(s, now));
+    for (struct os_conn *c = s->conns, *after; c; c = after) {
+        after = c->next;
+        wake_earlier(&next, os_conn_tick(c, now));
+        os_conn_flush(c);
+    }
+    s->pumping = false;
+    os_wake(s, next);
+}
+
+/* ---- listening ---- */
+
+static void on_listener_closed(uv_handle_t *h)
+{
+    struct os_server *s = h->data;
+    s->listener_open = false;
+    s->handles--;
+    if (s->closing)
+        os_finish(s);
+    else
+        os_wake(s, s->retry_ns);
+}
+static void close_listener(struct os_server *s)
+{
+    s->listening = false;
+    if (s->listener_open && !uv_is_closing((uv_handle_t *)&s->listener))
+        uv_close((uv_handle_t *)&s->listener, on_listener_closed);
+}
+static void on_connection(uv_stream_t *t, int status)
+{
+    struct os_server *s = t->data;
+    if (status == 0 && !s->closing) os_accept(s);
+}
+static int bind_and_listen(struct os_server *s)
+{
+    struct sockaddr_storage a = {0};
+    int n = sizeof a;
+    const char *ip = s->cfg.address;
+    if (uv_ip4_addr(ip, s->cfg.port, (struct sockaddr_in *)&a) &&
+        uv_ip6_addr(ip, s->cfg.port, (struct sockaddr_in6 *)&a))
+        return UV_EADDRNOTAVAIL;
+    int rc = uv_tcp_bind(&s->listener, (struct sockaddr *)&a, 0);
+    if (rc == 0) rc = uv_listen((uv_stream_t *)&s->listener, BACKLOG, on_connection);
+    if (rc == 0) rc = uv_tcp_getsockname(&s->listener, (struct sockaddr *)&a, &n);
+    if (rc == 0)
+        s->port = ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
+                                                : ((struct sockaddr_in *)&a)->sin_port);
+    return rc;
+}
+static void retry_later(struct os_server *s, const struct error *e)
+{
+    s->retry_ms = s->retry_ms ? s->retry_ms * 2 : 1000;
+    if (s->retry_ms > 60000) s->retry_ms = 60000;
+    s->retry_ns = os_now(s) + (s->retry_ms + s->base.host->random(s->base.host->ctx) % 250) * NS_MS;
+    if (s->st.state != DRIVER_DOWN) os_log(s, DRIVER_LOG_WARN, "not listening", "err=\"%s\"", e->text);
+    set_state(s, DRIVER_DOWN, e);
+    os_wake(s, s->retry_ns);
+}
+static bool make_key(struct os_server *s);
+
+static void start_listening(struct os_server *s)
+{
+    struct error e;
+    if (s->cfg.cert == NULL && !make_key(s)) return;
+    uv_tcp_init(s->base.host->loop, &s->listener);
+    s->listener.data = s;
+    s->listener_open = true;
+    s->handles++;
+    int rc = bind_and_listen(s);
+    if (rc) {
+        error_set(&e, rc == UV_EADDRINUSE ? ERR_EXISTS : ERR_UNAVAILABLE, "port",
+                  "%s:%u cannot be listened on: %s; another program may have the port",
+                  "无法监听 %s:%u：%s；端口可能被其他程序占用", s->cfg.address, s->cfg.port, uv_strerror(rc));
+        retry_later(s, &e);
+        close_listener(s);
+        return;
+    }
+    s->listening = true;
+    s->retry_ms = 0;
+    os_refresh_state(s);
+}
+
+/* ---- our certificate ---- */
+
+static void work_make_key(uv_work_t *w)
+{
+    struct os_server *s = w->data;
+    struct os_config *f = &s->cfg;
+    char host[UV_MAXHOSTNAMESIZE] = "localhost";
+    size_t n = sizeof host;
+    uint64_t serial = 0;
+    struct buf der;
+    uv_os_gethostname(host, &n);
+    if (os_random(NULL, &serial, sizeof serial) || ua_key_new(2048, &f->key, NULL)) return;
+    struct str hosts[2] = {str_of(host), str_of(f->host)};
+    struct ua_cert_make m = {.name = str_of(f->name),
+                             .organization = STR("Bornite"),
+                             .uri = str_of(f->uri),
+                             .hosts = hosts,
+                             .hosts_n = f->host[0] ? 2 : 1,
+                             .serial = (serial >> 1) | 1,
+                             .from_us = s->started_us - DAY_US,
+                             .until_us = s->started_us + 3650 * DAY_US};
+    buf_init(&der, 65536);
+    if (ua_cert_new(&m, f->key, NULL, NULL, &der, NULL) || ua_cert_parse(buf_view(&der), &f->cert, NULL))
+        f->cert = NULL;
+    buf_fini(&der);
+}
+static void key_made(uv_work_t *w, int status)
+{
+    struct os_server *s = w->data;
+    struct error e;
+    (void)status;
+    s->working = false;
+    s->handles--;
+    if (s->closing) {
+        os_finish(s);
+        return;
+    }
+    if (s->cfg.cert == NULL) {
+        ua_key_free(TAKE(s->cfg.key));
+        error_set(&e, ERR_INTERNAL, "", "no key could be made for our certificate", "无法生成本端证书的密钥");
+        retry_later(s, &e);
+        return;
+    }
+    os_pump(s);
+}
+/* In libuv's pool: it takes a tenth of a second or more. */
+static bool make_key(struct os_server *s)
+{
+    s->work.data = s;
+    set_state(s, DRIVER_CONNECTING, NULL);
+    if (uv_queue_work(s->base.host->loop, &s->work, work_make_key, key_made)) return false;
+    s->working = true;
+    s->handles++;
+    return false;
+}
+
+/* ---- configuration ---- */
+
+static int take_own(struct os_server *s, const struct options *o, struct error *e)
+{
+    const struct outlet_host *h = s->base.host;
+    const char *cert = opt_str(o, "certificate", ""), *key = opt_str(o, "private_key", "");
+    bool own = cert[0] || key[0];
+    if (!own && (h->identity == NULL || h->identity(h->ctx, "opcua", &cert, &key))) return 0;
+    int rc = ua_cert_parse(str_of(cert), &s->cfg.cert, e);
+    if (rc == 0) rc = ua_key_parse(str_of(key), STR_NULL, &s->cfg.key, e);
+    if (rc == 0 && !ua_cert_has_key(s->cfg.cert, s->cfg.key))
+        rc = error_set(e, ERR_INVALID, "", "certificate and private key do not belong together", "证书与私钥不匹配");
+    if (rc) error_prefix(e, "certificate");
+    return rc;
+}
+/* PEM texts one after the other: each is a certificate of its own. */
+static int take_list(const struct options *o, const char *name, struct ua_cert **list, size_t *n, struct error *e)
+{
+    static const struct str end = {"-----END CERTIFICATE-----", 25};
+    struct str rest = str_trim(str_of(opt_str(o, name, "")));
+    while (rest.n) {
+        size_t at = 0;
+        while (at + end.n <= rest.n && memcmp(rest.p + at, end.p, end.n) != 0) at++;
+        size_t len = at + end.n <= rest.n ? at + end.n : rest.n;
+        int rc = *n < OS_CERTS ? ua_cert_parse(str_sub(rest, 0, len), &list[*n], e)
+                               : error_set(e, ERR_LIMIT, "", "at most %d certificates", "最多 %d 个证书", OS_CERTS);
+        if (rc) {
+            error_prefix(e, name);
+            return rc;
+        }
+        ++*n;
+        rest = str_trim(str_sub(rest, len, rest.n));
+    }
+    return 0;
+}
+static void take_security(struct os_config *f, const struct options *o)
+{
+    static const struct {
+        const char *name;
+        enum ua_policy_id policy;
+    } rows[] = {{"basic256sha256", UA_POLICY_BASIC256SHA256},
+                {"aes128_sha256_rsaoaep", UA_POLICY_AES128_SHA256_RSAOAEP},
+                {"aes256_sha256_rsapss", UA_POLICY_AES256_SHA256_RSAPSS}};
+    unsigned modes = 1u << UA_MODE_SIGN_ENCRYPT | (opt_bool(o, "sign_only", false) ? 1u << UA_MODE_SIGN : 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (opt_bool(o, rows[i].name, true)) f->modes[rows[i].policy] = (uint8_t)modes;
+    if (opt_bool(o, "none", false)) f->modes[UA_POLICY_NONE] = 1 << UA_MODE_NONE;
+    if (opt_bool(o, "anonymous", true)) f->users |= USERS_ANONYMOUS;
+    if (opt_bool(o, "username", true)) f->users |= USERS_NAME;
+    if (opt_bool(o, "user_certificate", false)) f->users |= USERS_CERTIFICATE;
+    f->trust_any = opt_enum(o, "trust", 0) == 1;
+}
+static void take_limits(struct os_config *f, const struct options *o)
+{
+    f->max_conns = (uint32_t)opt_i64(o, "max_connections", 100);
+    f->max_sessions = (uint32_t)opt_i64(o, "max_sessions", 100);
+    f->max_subs = (uint32_t)opt_i64(o, "max_subscriptions", 500);
+    f->max_items = (uint32_t)opt_i64(o, "max_items", 100000);
+    f->max_queue = (uint32_t)opt_i64(o, "max_queue", 1000);
+    f->max_nodes = (uint32_t)opt_i64(o, "max_nodes", 1000);
+    f->max_message = (uint32_t)opt_i64(o, "max_message", 4) << 20;
+    f->max_out = (uint64_t)opt_i64(o, "max_output", 16) << 20;
+    f->max_notes = (uint64_t)opt_i64(o, "max_waiting", 1000000);
+    f->max_publish = 20;
+    f->session_max_ms = (uint32_t)opt_ms(o, "session_timeout_max", 3600000);
+    f->publishing_min_ms = (uint32_t)opt_ms(o, "publishing_min", 100);
+    f->history = opt_bool(o, "history", true);
+    f->alarms = opt_bool(o, "alarms", true);
+}
+static void take_names(struct os_server *s, const struct options *o)
+{
+    struct os_config *f = &s->cfg;
+    char host[UV_MAXHOSTNAMESIZE] = "localhost";
+    size_t n = sizeof host;
+    const char *node = s->base.host->node_name ? s->base.host->node_name : "";
+    uv_os_gethostname(host, &n);
+    str_to_cstr(str_of(opt_str(o, "address", "0.0.0.0")), f->address, sizeof f->address);
+    str_to_cstr(str_of(opt_str(o, "host", "")), f->host, sizeof f->host);
+    str_to_cstr(str_of(opt_str(o, "application_name", "Bornite")), f->name, sizeof f->name);
+    str_to_cstr(str_of(opt_str(o, "namespace_uri", "urn:bornite:points")), f->ns_uri, sizeof f->ns_uri);
+    str_to_cstr(str_of(opt_str(o, "application_uri", "")), f->uri, sizeof f->uri);
+    if (!f->uri[0] && f->cert) str_to_cstr(str_of(ua_cert_info(f->cert)->uri), f->uri, sizeof f->uri);
+    if (!f->uri[0]) snprintf(f->uri, sizeof f->uri, "urn:%.80s:bornite%s%.80s", host, node[0] ? ":" : "", node);
+    f->port = (uint16_t)opt_i64(o, "port", OS_PORT);
+}
+static int check(const struct os_config *f, struct error *e)
+{
+    struct sockaddr_storage a;
+    bool any = false;
+    for (unsigned i = 0; i < UA_POLICY_COUNT; i++) any |= f->modes[i] != 0;
+    if (!any)
+        return error_set(e, ERR_INVALID, "basic256sha256", "at least one security policy must be on",
+                         "至少启用一种安全策略");
+    if (f->users == 0)
+        return error_set(e, ERR_INVALID, "anonymous", "at least one way to sign in must be on", "至少启用一种登录方式");
+    if (uv_ip4_addr(f->address, 0, (struct sockaddr_in *)&a) && uv_ip6_addr(f->address, 0, (struct sockaddr_in6 *)&a))
+        return error_set(e, ERR_INVALID, "address", "'%s' is no address of this machine such as 0.0.0.0 or 10.0.0.5",
+                         "“%s”不是本机地址，应形如 0.0.0.0 或 10.0.0.5", f->address);
+    return 0;
+}
+
+/* ---- open and close ---- */
+
+static void free_config(struct os_config *f)
+{
+    for (size_t i = 0; i < f->ntrusted; i++) ua_cert_free(f->trusted[i]);
+    for (size_t i = 0; i < f->ntrusted_users; i++) ua_cert_free(f->trusted_users[i]);
+    ua_cert_free(f->cert);
+    ua_key_free(f->key);
+}
+int os_open(const struct outlet_host *host, const struct options *o, struct outlet_channel **ret, struct error *e)
+{
+    struct os_server *s = mem_calloc(1, sizeof *s);
+    if (s == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    s->base = (struct outlet_channel){&opcua_server_outlet, host};
+    s->started_us = s->st.since_us = host->now_us(host->ctx);
+    take_security(&s->cfg, o);
+    take_limits(&s->cfg, o);
+    int rc = take_own(s, o, e);
+    take_names(s, o);
+    if (rc == 0) rc = take_list(o, "trusted", s->cfg.trusted, &s->cfg.ntrusted, e);
+    if (rc == 0) rc = take_list(o, "trusted_users", s->cfg.trusted_users, &s->cfg.ntrusted_users, e);
+    if (rc == 0) rc = check(&s->cfg, e);
+    if (rc == 0) rc = os_space_set(s, NULL, 0, e);
+    if (rc == 0 && uv_timer_init(host->loop, &s->timer))
+        rc = error_set(e, ERR_INTERNAL, "", "no timer", "无法创建定时器");
+    if (rc) {
+        free_config(&s->cfg);
+        os_space_free(s->space);
+        mem_free(s->by_slot);
+        mem_free(s);
+        return rc;
+    }
+    s->event_seed = host->random(host->ctx) | 1;
+    arena_init(&s->arena, 128u << 20);
+    s->timer.data = s;
+    s->handles = 1;
+    s->st.state = DRIVER_CONNECTING;
+    *ret = &s->base;
+    os_wake(s, os_now(s));
+    return 0;
+}
+
+/* All handles are gone, nothing is with the host any more: tell it. */
+void os_finish(struct os_server *s)
+{
+    if (!s->closing || s->finished || s->handles || s->jobs) return;
+    s->finished = true;
+    driver_closed *closed = s->closed;
+    void *arg = s->closed_arg;
+    os_space_free(s->space);
+    mem_free(s->by_slot);
+    mem_free(s->items);
+    arena_fini(&s->arena);
+    free_config(&s->cfg);
+    mem_free(s);
+    closed(arg);
+}
+static void on_timer_closed(uv_handle_t *h)
+{
+    struct os_server *s = h->data;
+    s->handles--;
+    os_finish(s);
+}
+void os_close(struct outlet_channel *base, driver_closed *closed, void *arg)
+{
+    struct os_server *s = (struct os_server *)base;
+    s->closed = closed;
+    s->closed_arg = arg;
+    while (s->sessions) os_session_end(s, s->sessions, true);
+    os_subs_free(s);
+    s->closing = true;
+    while (s->conns) {
+        ua_channel_fail(s->conns->ua, UA_BAD_SHUTDOWN, STR("the server is being stopped"));
+        os_conn_end(s->conns);
+    }
+    close_listener(s);
+    s->st.state = DRIVER_OFF;
+    uv_close((uv_handle_t *)&s->timer, on_timer_closed);
+}
