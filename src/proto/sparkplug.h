@@ -167,6 +167,7 @@ struct spb_metric {
     uint64_t alias, timestamp;
     struct str name, metadata, properties; /* encoded, p NULL: none */
     struct spb_value value;
+    struct str body; /* read only: the message as it stands */
 };
 struct spb_payload {
     bool has_timestamp, has_seq;
@@ -178,6 +179,7 @@ struct spb_payload {
 MUST_CHECK int spb_payload_parse(struct str bytes, struct spb_payload *ret, struct error *e);
 /* The next one of a payload's `metrics` or a template's `rest`, which is cut. false: no more. */
 bool spb_metric_next(struct str *metrics, struct spb_metric *ret);
+struct spb_metric spb_metric_of(struct str body); /* of bytes that spb_metric_next told */
 
 struct spb_property {
     struct str key;
@@ -230,6 +232,11 @@ bool spb_array_next(struct spb_array *a, struct spb_scalar *ret);
 /* Any value as JSON: numbers, texts, times as RFC 3339, bytes as base64, arrays; {"columns","types","rows"} of a data
  * set; {"ref","version","parameters":{},"metrics":{}} of a template; objects of property sets. */
 void spb_json(struct json_writer *w, uint32_t type, const struct spb_value *v);
+
+/* A payload in a payload (sparkplug_inflate.c): the bytes of the inner one are appended to out, whose maximum bounds
+ * them. ERR_TOO_LARGE, ERR_PROTOCOL, ERR_NOMEM. */
+bool spb_compressed(const struct spb_payload *p);
+MUST_CHECK int spb_inflate(const struct spb_payload *p, struct buf *out, struct error *e);
 
 /* ---- writing ---- */
 

@@ -126,13 +126,19 @@ static bool field_next(struct str *s, uint32_t number, struct pb_field *f)
     return false;
 }
 
+struct spb_metric spb_metric_of(struct str body)
+{
+    struct spb_metric m = {.body = body};
+    struct pb_field f;
+    while (pb_next(&body, &f) == 1) metric_field(&m, &f);
+    return m;
+}
+
 bool spb_metric_next(struct str *metrics, struct spb_metric *ret)
 {
     struct pb_field f;
     if (!field_next(metrics, 2, &f)) return false;
-    struct str s = f.s;
-    *ret = (struct spb_metric){0};
-    while (pb_next(&s, &f) == 1) metric_field(ret, &f);
+    *ret = spb_metric_of(f.s);
     return true;
 }
 
