@@ -240,6 +240,16 @@ static int post_disconnect(struct api_call *c, struct error *e)
     "address:string|null;protocol:string|null;tls:boolean;since:time|null;keep_alive:integer;received:integer;" \
     "sent:integer;away_since:time|null;session_expiry_s:integer;queued:integer;in_flight:integer;dropped:integer;" \
     "subscriptions:{filter:string;qos:integer}[]}"
+#define SEEN \
+    "{topic:string;last:time;outcome:'stored'|'passed'|'refused';passed:integer;refused:integer;reason:string;" \
+    "problem:string;problem_at:time|null;messages:{at:time;outcome:'stored'|'passed'|'refused';from:string;" \
+    "device:string|null;mapping:string|null;samples:integer;size:integer;cut:boolean;payload:string|null;" \
+    "payload_hex:string|null}[]}"
+#define PREVIEW \
+    "{records:integer;values:{row:integer|null;record:integer|null;device:string;known:boolean;key:string;value:any;" \
+    "t:time|null;q:'good'|'uncertain'|'bad';unit:string;point:string|null;" \
+    "place:'none'|'mapped'|'made'|'new'|'device';problem:string}[];total:integer;" \
+    "faults:{row:integer|null;record:integer|null;where:string;detail:string;missing:boolean}[]}"
 const struct api_route mqtt_routes[] = {
     API_GET("/api/v1/mqtt/status", "mqtt", AUDIT_NONE, get_status, .summary_en = "How the MQTT broker does",
             .summary_zh = "MQTT 服务状态", .answer_schema = STATUS),
@@ -251,6 +261,22 @@ const struct api_route mqtt_routes[] = {
     API_DO("POST", "/api/v1/mqtt/clients/{id}:disconnect", "mqtt", ACT_ADMIN, AUDIT_CHANGE, post_disconnect,
            .summary_en = "Disconnect a client, or drop the session of one that is away",
            .summary_zh = "断开客户端，或删除离线会话"),
+    API_GET("/api/v1/mqtt/recent", "mqtt", AUDIT_NONE, mqtt_get_recent,
+            .summary_en = "The last messages of topics, and what nobody reads",
+            .summary_zh = "各主题最近的消息与未解析的消息",
+            .params = "topic:string:Topic or filter: then all that is kept of it;q:string:Part of the topic;"
+                      "outcome:string:stored, passed or refused;size:integer:Topics",
+            .answer_schema = "{items:" SEEN "[];total:integer}"),
+    API_DO("POST", "/api/v1/mqtt/mappings:preview", "payload_mapping", ACT_WRITE, AUDIT_NONE, mqtt_post_preview,
+           .summary_en = "What a mapping would store of a message", .summary_zh = "预览映射对一条消息的解析结果",
+           .body_schema = "{spec:object;topic?:string;payload?:string;payload_hex?:string;client?:string}",
+           .answer_schema = PREVIEW),
+    API_DO("POST", "/api/v1/push-devices/{id}:rpc", "push_device", ACT_CONTROL, AUDIT_CONTROL, mqtt_post_rpc,
+           .lane = LANE_CONTROL, .summary_en = "Send a command to a device by MQTT and wait for its answer",
+           .summary_zh = "通过 MQTT 向设备下发命令并等待应答",
+           .body_schema = "{method:string;params?:any;timeout_ms?:integer}",
+           .answer_schema =
+               "{outcome:'done'|'refused'|'failed'|'unknown'|'expired';detail:string;reply:any;ms:integer}"),
     {.method = "GET",
      .path = "/mqtt",
      .kind = "mqtt",
@@ -261,4 +287,4 @@ const struct api_route mqtt_routes[] = {
      .summary_en = "MQTT over WebSocket (subprotocol mqtt); who it is says its CONNECT",
      .summary_zh = "MQTT over WebSocket（子协议 mqtt），身份由 CONNECT 报文给出"},
 };
-const size_t mqtt_nroutes = sizeof mqtt_routes / sizeof *mqtt_routes;
+_Static_assert(sizeof mqtt_routes / sizeof *mqtt_routes == MQTT_ROUTES, "module.c tells how many");

@@ -59,29 +59,49 @@ void mq_broker_keep(struct mq_broker *b, struct mq_keep *k, uint64_t *ret_handle
 
 /* ---- topics of a device about itself ---- */
 
-#define ME "v1/devices/me"
+/* What each device has for itself: outside, and inside before its id. */
+static const struct {
+    const char *outside, *inside;
+} own[] = {{"v1/devices/me/", "$me/"}, {"v1/gateway/", "$gateway/"}};
+#define OWN (sizeof own / sizeof *own)
 
 struct str mq_me_inside(const struct mq_who *w, struct str topic, char *out, size_t cap)
 {
-    struct str rest;
-    if (w->role != MQ_DEVICE || !str_starts(topic, STR(ME "/"))) return topic;
-    rest = str_sub(topic, sizeof ME, topic.n);
-    int n = snprintf(out, cap, "$me/%s/%.*s", w->id, STR_ARG(rest));
-    return n > 0 && (size_t)n < cap ? str_make(out, (size_t)n) : STR_NULL;
+    for (size_t i = 0; i < OWN && w->role == MQ_DEVICE; i++) {
+        struct str head = str_of(own[i].outside);
+        if (!str_starts(topic, head)) continue;
+        int n = snprintf(out, cap, "%s%s/%.*s", own[i].inside, w->id, STR_ARG(str_sub(topic, head.n, topic.n)));
+        return n > 0 && (size_t)n < cap ? str_make(out, (size_t)n) : STR_NULL;
+    }
+    return topic;
 }
 
 struct str mq_me_outside(const struct mq_who *w, struct str topic, char *out, size_t cap)
 {
-    size_t head = 4 + strlen(w->id) + 1;
-    if (!str_starts(topic, STR("$me/")) || topic.n < head) return topic;
-    int n = snprintf(out, cap, ME "/%.*s", STR_ARG(str_sub(topic, head, topic.n)));
-    return n > 0 && (size_t)n < cap ? str_make(out, (size_t)n) : topic;
+    for (size_t i = 0; i < OWN && topic.n && topic.p[0] == '$'; i++) {
+        struct str head = str_of(own[i].inside);
+        size_t skip = head.n + strlen(w->id) + 1;
+        if (!str_starts(topic, head) || topic.n < skip) continue;
+        int n = snprintf(out, cap, "%s%.*s", own[i].outside, STR_ARG(str_sub(topic, skip, topic.n)));
+        return n > 0 && (size_t)n < cap ? str_make(out, (size_t)n) : topic;
+    }
+    return topic;
+}
+
+static struct str own_topic(char out[MQTT_LEVELS_MAX * 2], size_t which, const char *owner, const char *rest)
+{
+    int n = snprintf(out, MQTT_LEVELS_MAX * 2, "%s%s/%s", own[which].inside, owner, rest);
+    return str_make(out, n < MQTT_LEVELS_MAX * 2 ? (size_t)n : MQTT_LEVELS_MAX * 2 - 1);
 }
 
 struct str mq_me_topic(char out[MQTT_LEVELS_MAX * 2], const char *owner, const char *rest)
 {
-    int n = snprintf(out, MQTT_LEVELS_MAX * 2, "$me/%s/%s", owner, rest);
-    return str_make(out, n < MQTT_LEVELS_MAX * 2 ? (size_t)n : MQTT_LEVELS_MAX * 2 - 1);
+    return own_topic(out, 0, owner, rest);
+}
+
+struct str mq_gateway_topic(char out[MQTT_LEVELS_MAX * 2], const char *owner, const char *rest)
+{
+    return own_topic(out, 1, owner, rest);
 }
 
 /* ---- routing ---- */
@@ -155,6 +175,30 @@ int mq_publish(struct mq_broker *b, struct str topic, struct str payload, uint8_
     if (retain) mq_broker_retain(b, m);
     mq_msg_unref(m);
     return 0;
+}
+
+/* Written to a connection of the owner that subscribes to it, now or not at all. */
+static bool command_one(struct mq_session *s, struct mq_message *m)
+{
+    struct hit h = {.s = s};
+    uint64_t before = s->dropped;
+    for (const struct mq_sub *sub = s->subs; sub; sub = sub->next_in_session)
+        if (!sub->group && mqtt_match(str_of(sub->filter), mq_msg_topic(m))) {
+            mq_out_put(s, m, &h, false);
+            return s->dropped == before;
+        }
+    return false;
+}
+
+size_t mq_command(struct mq_broker *b, const char *owner, struct str topic, struct str payload)
+{
+    struct mq_message *m = mq_msg_new(topic, STR(""), payload);
+    size_t reached = 0;
+    if (!m) return 0;
+    for (struct mq_link *l = b->links; l; l = l->next)
+        if (l->s && !l->ended && strcmp(l->who.id, owner) == 0) reached += command_one(l->s, m);
+    mq_msg_unref(m);
+    return reached;
 }
 
 /* ---- wills and time ---- */

@@ -8,7 +8,8 @@
  * keep their order.
  *
  * Sessions belong to who opened them: the same client id of two owners means two sessions, so that nobody takes over
- * a session of somebody else. Topics of a device about itself ("v1/devices/me/…") live inside as "$me/<owner>/…". */
+ * a session of somebody else. Topics of a device about itself ("v1/devices/me/…", "v1/gateway/…") live inside as
+ * "$me/<owner>/…", "$gateway/…". */
 #pragma once
 #include "proto/mqtt.h"
 
@@ -83,6 +84,7 @@ struct mq_link {
     uint64_t heard_ns, opened_ns;
     int64_t opened_us;
     uint64_t n_in, n_out; /* PUBLISH packets */
+    uint64_t noted_ns;    /* of the ingest: when a message was last shown as recent */
     uint64_t cached;      /* of the ingest: what it knows of the device */
     void *cached_device;
     uint32_t max_packet; /* of the peer */
@@ -121,6 +123,10 @@ void mq_resume(struct mq_link *l, uint8_t qos, uint16_t id, uint8_t code);
 /* A message of our own (attributes, RPC): to whoever subscribes. owner NULL: as the topic stands. */
 int mq_publish(struct mq_broker *b, struct str topic, struct str payload, uint8_t qos, bool retain);
 struct str mq_me_topic(char out[MQTT_LEVELS_MAX * 2], const char *owner, const char *rest); /* "$me/<owner>/<rest>" */
+struct str mq_gateway_topic(char out[MQTT_LEVELS_MAX * 2], const char *owner, const char *rest); /* "$gateway/…" */
+/* A command: to the connections of the owner that subscribe to its topic now, with QoS 0, never kept or repeated; how
+ * many it was written to. */
+size_t mq_command(struct mq_broker *b, const char *owner, struct str topic, struct str payload);
 
 /* From the store, before the first link. All copy. */
 int mq_load_session(struct mq_broker *b, struct str client_id, const struct mq_who *who, uint32_t expiry_s,

@@ -13,11 +13,13 @@
 #include "base/metric.h"
 #include "io/log.h"
 #include "modules/mqtt/ingest_table.h"
+#include "modules/push/mapping.h"
 
 #define GATHER_SAMPLES (1u << 18) /* then connections are held back */
 #define GATHER_ACKS (1u << 18)
 #define GATHER_BYTES (64u << 20)
 #define GATHER_NS 2000000u
+#define NOTE_NS 1000000000u
 #define MANY 64   /* messages in a batch */
 #define WORKERS 8 /* they wait for one fsync together */
 #define WORK_QUEUE 20000
@@ -152,69 +154,104 @@ uint64_t mqtt_ingest_keep(void *ctx, const struct mq_keep *k)
     return mqtt_store_ops_add(m->ingest->gather->ops, m->broker, k, clock_now_us(m->node->clock));
 }
 
+/* ---- what is seen ---- */
+
+static void note(struct ingest *in, const struct mq_link *l, struct str topic, struct str payload, enum seen_how how,
+                 size_t samples, const char *mapping, const struct error *why)
+{
+    struct seen s = {.topic = topic,
+                     .payload = payload,
+                     .device = l->who.role == MQ_DEVICE ? l->who.id : "",
+                     .who = l->who.name,
+                     .how = how,
+                     .counted = how != SEEN_STORED,
+                     .samples = samples,
+                     .mapping = mapping,
+                     .why = why && why->text[0] ? why : NULL};
+    recent_note(in->m->recent, &s, clock_now_us(in->m->node->clock));
+}
+
+/* Of the quick messages one a second and connection is enough. */
+static void note_quick(struct ingest *in, struct mq_link *l, const struct mqtt_packet *p, size_t n)
+{
+    if (l->heard_ns - l->noted_ns < NOTE_NS && l->noted_ns) return;
+    l->noted_ns = l->heard_ns;
+    note(in, l, p->topic, p->payload, SEEN_STORED, n, "", NULL);
+}
+
+void mqtt_ingest_denied(struct mqtt *m, const struct mq_link *l, const struct mqtt_packet *p, const char *en,
+                        const char *zh)
+{
+    struct error e = {.code = ERR_FORBIDDEN};
+    snprintf(e.text, sizeof e.text, "%s", en);
+    snprintf(e.text_zh, sizeof e.text_zh, "%s", zh);
+    note(m->ingest, l, p->topic, p->payload, SEEN_REFUSED, 0, "", &e);
+}
+
 /* ---- the long way ---- */
 
 struct work {
     struct ingest *in;
     struct mq_link *l;
-    const struct ingest_row *row;
-    char device[37];
+    const struct ingest_row *row; /* NULL: by the mapping */
+    struct push_map *map;         /* counted; NULL: none, or not yet looked for */
+    char device[37], code[129];   /* device: id, "" of a user; code: of who is connected */
     uint16_t id;
-    uint8_t qos, version, code;
+    uint8_t qos, version, reason;
     size_t stored; /* samples */
     bool retry;    /* it is not stored, and the sender is to come again */
     struct str topic, payload;
+    char *answer_to;
     struct buf answer; /* to an ask for attributes */
+    struct error why;
     char bytes[];
 };
 
-static void read_attributes(struct work *w, const struct json *body, struct error *e)
+static int by_row(struct work *w, struct arena *a, struct error *e)
 {
-    struct str keys = json_str(json_get(body, "clientKeys"), STR(""));
-    struct json_writer j = json_writer(&w->answer);
-    jw_object(&j);
-    if (json_get(body, "clientKeys") || !json_get(body, "sharedKeys")) {
-        jw_key(&j, STR("client"));
-        jw_object(&j);
-        w->retry = push_read_attributes(w->in->m->push, w->device, keys, &j, e) != 0;
-        jw_end(&j);
-    }
-    jw_end(&j);
-}
-
-static int take_values(struct work *w, struct arena *a, const struct json *body, struct error *e)
-{
-    struct pushed *values;
-    struct push_outcome o = {0};
-    size_t n;
-    int rc = w->row->decode ? w->row->decode(a, w->topic, body, &values, &n, e)
-                            : push_decode(a, w->row->form, body, &values, &n, e);
-    if (!rc) rc = push_take_values(w->in->m->push, a, w->device, w->row->form, values, n, &o, e);
-    w->stored = o.stored;
+    struct json *body;
+    struct ingest_message m = {
+        .m = w->in->m, .a = a, .row = w->row, .topic = w->topic, .payload = w->payload, .device = w->device};
+    int rc = json_parse(a, w->payload.n ? w->payload : STR("{}"), &body, e);
+    if (rc) return rc;
+    m.body = body;
+    buf_init(&m.answer, 1u << 20);
+    rc = w->row->take(&m, e);
+    w->stored += m.stored;
+    w->answer = m.answer;
+    if (!rc && m.answer_to.p && !m.answer.err) w->answer_to = mem_strdup(arena_strdup(a, m.answer_to));
     return rc;
 }
 
+static int by_mapping(struct work *w, struct arena *a, struct error *e)
+{
+    struct push_outcome o;
+    struct mapping_input in = {.topic = w->topic, .payload = w->payload, .client = str_of(w->code)};
+    int rc = push_take_mapped(w->in->m->push, a, w->map, w->device, &in, &o, e);
+    w->stored += o.stored;
+    if (rc == ERR_NOT_FOUND && e && e->text[0]) e->code = rc = ERR_INVALID; /* of an unknown device: tell it */
+    return rc;
+}
+
+/* The topic's own form first; then a mapping that reads the topic. */
 static int do_work(struct work *w, struct error *e)
 {
     AUTO_ARENA a;
-    struct json *body;
     arena_init(&a, ARENA_MAX);
-    int rc = json_parse(&a, w->payload, &body, e);
-    if (rc) return rc;
-    switch (w->row->kind) {
-    case INGEST_VALUES: return take_values(w, &a, body, e);
-    case INGEST_ATTRIBUTES: return push_take_attributes(w->in->m->push, &a, w->device, body, e);
-    case INGEST_ASK_ATTRIBUTES: read_attributes(w, body, e); return 0;
-    }
-    return ERR_INTERNAL;
+    if (!w->row) return by_mapping(w, &a, e);
+    int rc = by_row(w, &a, e);
+    if (rc != ERR_INVALID || !(w->map = push_map_topic(w->in->m->push, w->topic))) return rc;
+    arena_reset(&a);
+    *e = (struct error){0};
+    return by_mapping(w, &a, e);
 }
 
-static void answer(struct work *w)
+static void work_free(struct work *w)
 {
-    char topic[MQTT_LEVELS_MAX * 2], rest[200];
-    struct str number = mqtt_topic_level(w->topic, 5);
-    snprintf(rest, sizeof rest, "attributes/response/%.*s", STR_ARG(str_sub(number, 0, 100)));
-    (void)mq_publish(w->in->m->broker, mq_me_topic(topic, w->device, rest), buf_view(&w->answer), w->qos, false);
+    push_map_unref(w->map);
+    buf_fini(&w->answer);
+    mem_free(w->answer_to);
+    mem_free(w);
 }
 
 static void work_done(void *arg)
@@ -225,56 +262,62 @@ static void work_done(void *arg)
     w->in->working--;
     w->in->stats.samples += w->stored;
     l->pending--;
-    if (w->answer.n && !w->retry) answer(w);
+    if (!w->retry)
+        note(w->in, l, w->topic, w->payload, w->reason ? SEEN_REFUSED : SEEN_STORED, w->stored,
+             w->map ? push_map_name(w->map).p : "", &w->why);
+    if (w->answer_to && !w->retry)
+        (void)mq_publish(w->in->m->broker, str_of(w->answer_to), buf_view(&w->answer), w->qos, false);
     if (w->retry) {
         l->paused = false;
         mq_end(l, MQTT_BUSY, "the message cannot be stored now", "消息暂时无法保存");
     } else {
-        mq_resume(l, w->qos, w->id, w->code);
+        mq_resume(l, w->qos, w->id, w->reason);
     }
     mqtt_net_go_on(l);
     mqtt_net_settled(l);
-    buf_fini(&w->answer);
-    mem_free(w);
+    work_free(w);
 }
 
 /* What the sender did wrong is told and counted; what is our trouble is not acknowledged. */
 static void work_run(void *arg)
 {
     struct work *w = arg;
-    struct error e = {0};
-    int rc = do_work(w, &e);
-    if (rc == ERR_LIMIT || rc == ERR_NOT_FOUND || rc == ERR_UNAUTHENTICATED) {
-        w->code = rc == ERR_LIMIT ? MQTT_RATE : MQTT_NOT_AUTHORIZED;
+    struct error *e = &w->why;
+    int rc = do_work(w, e);
+    if (rc == ERR_LIMIT || rc == ERR_NOT_FOUND || rc == ERR_UNAUTHENTICATED || rc == ERR_FORBIDDEN) {
+        w->reason = rc == ERR_LIMIT ? MQTT_RATE : MQTT_NOT_AUTHORIZED;
         w->retry = rc == ERR_LIMIT && w->version != MQTT_5 && w->qos;
+        if (rc == ERR_FORBIDDEN && w->device[0]) push_problem(w->in->m->push, w->device, e);
     } else if (rc && error_http(rc) < 500) {
-        w->code = MQTT_PAYLOAD;
-        e.code = rc;
-        push_problem(w->in->m->push, w->device, &e);
+        w->reason = MQTT_PAYLOAD;
+        e->code = rc;
+        if (w->device[0]) push_problem(w->in->m->push, w->device, e);
         metric_add(&m_rejected, 1);
     } else if (rc) {
         w->retry = true;
     }
-    if (loop_post(w->in->m->loop, work_done, w)) { /* the loop has ended: nothing is left that could be told */
-        buf_fini(&w->answer);
-        mem_free(w);
-    }
+    if (rc && !e->text[0]) error_set(e, rc, "", "%s", "%s", error_title(rc));
+    if (loop_post(w->in->m->loop, work_done, w)) work_free(w); /* the loop has ended: nothing is left to be told */
 }
 
-static int long_way(struct ingest *in, struct mq_link *l, const struct ingest_row *row, const char *device,
-                    const struct mqtt_packet *p)
+static int long_way(struct ingest *in, struct mq_link *l, const struct ingest_row *row, struct push_map *map,
+                    const char *device, const struct mqtt_packet *p)
 {
     struct work *w = mem_alloc(sizeof *w + p->topic.n + p->payload.n);
-    if (!w) return -MQTT_QUOTA;
-    *w = (struct work){.in = in, .l = l, .row = row, .id = p->id, .qos = p->qos, .version = l->version};
-    memcpy(w->device, device, sizeof w->device);
+    if (!w) {
+        push_map_unref(map);
+        return -MQTT_QUOTA;
+    }
+    *w = (struct work){.in = in, .l = l, .row = row, .map = map, .id = p->id, .qos = p->qos, .version = l->version};
+    str_to_cstr(str_of(device), w->device, sizeof w->device);
+    if (l->who.role == MQ_DEVICE) str_to_cstr(str_of(l->who.name), w->code, sizeof w->code);
     memcpy(w->bytes, p->topic.p, p->topic.n);
     if (p->payload.n) memcpy(w->bytes + p->topic.n, p->payload.p, p->payload.n);
     w->topic = str_make(w->bytes, p->topic.n);
     w->payload = str_make(w->bytes + p->topic.n, p->payload.n);
-    buf_init(&w->answer, 1u << 20);
+    buf_init(&w->answer, 16);
     if (pool_submit(in->pool, work_run, w)) {
-        mem_free(w);
+        work_free(w);
         return -MQTT_QUOTA;
     }
     l->pending++;
@@ -307,14 +350,51 @@ static int short_way(struct ingest *in, struct mq_link *l, const struct ingest_r
                            clock_mono_ns(m->node->clock), b->s + b->n, &n)
                : ERR_NOT_FOUND;
     push_unlock(m->push);
-    if (!rc) b->n += n;
-    return rc;
+    if (rc) return rc;
+    b->n += n;
+    note_quick(in, l, p, n);
+    return 0;
 }
 
 static int too_often(struct mq_link *l, const struct mqtt_packet *p)
 {
     if (l->version != MQTT_5 && p->qos) mq_end(l, MQTT_RATE, "the device sends too often", "设备发送过于频繁");
     return -MQTT_RATE;
+}
+
+static int too_many(struct mq_link *l, const struct mqtt_packet *p, int rc)
+{
+    if (rc == -MQTT_QUOTA && l->version != MQTT_5 && p->qos)
+        mq_end(l, MQTT_BUSY, "too many messages wait", "等待处理的消息过多");
+    return rc;
+}
+
+static int denied(struct ingest *in, struct mq_link *l, const struct mqtt_packet *p, const char *en, const char *zh)
+{
+    mqtt_ingest_denied(in->m, l, p, en, zh);
+    return -MQTT_NOT_AUTHORIZED;
+}
+
+/* A topic without a form of its own: a mapping's, or just a message between clients. */
+static int mapped_way(struct ingest *in, struct mq_link *l, const struct mqtt_packet *p)
+{
+    static const struct error nobody = {.text = "no mapping reads this topic; it was only handed on to subscribers",
+                                        .text_zh = "没有报文映射解析该主题，仅转发给订阅者"};
+    bool own = l->who.role == MQ_DEVICE;
+    struct push_map *map = push_map_topic(in->m->push, p->topic);
+    if (!map) {
+        note(in, l, p->topic, p->payload, SEEN_PASSED, 0, "", &nobody);
+        return MQ_PASS;
+    }
+    struct str named = push_map_topic_device(map, p->topic);
+    if (own && named.p && !push_speaks(in->m->push, l->who.id, named)) {
+        push_map_unref(map);
+        return denied(in, l, p, "the topic names a device that is neither this one nor behind it",
+                      "主题所指设备既不是该设备，也不在其下挂设备中");
+    }
+    in->stats.messages++;
+    metric_add(&m_messages, 1);
+    return too_many(l, p, long_way(in, l, NULL, map, own ? l->who.id : "", p));
 }
 
 int mqtt_ingest_publish(void *ctx, struct mq_link *l, const struct mqtt_packet *p)
@@ -324,7 +404,7 @@ int mqtt_ingest_publish(void *ctx, struct mq_link *l, const struct mqtt_packet *
     struct push_id other;
     const struct ingest_row *row = mqtt_ingest_row_of(p->topic);
     bool own = l->who.role == MQ_DEVICE;
-    if (!row || (!own && row->level < 0)) return MQ_PASS;
+    if (!row || (!own && row->level < 0)) return mapped_way(in, l, p);
     in->stats.messages++;
     metric_add(&m_messages, 1);
     if (row->fast && own) {
@@ -333,11 +413,9 @@ int mqtt_ingest_publish(void *ctx, struct mq_link *l, const struct mqtt_packet *
         if (rc == ERR_LIMIT) return too_often(l, p);
         if (rc != ERR_AGAIN) return -MQTT_NOT_AUTHORIZED;
     }
-    if (!own && !push_find_code(m->push, mqtt_topic_level(p->topic, row->level), &other)) return -MQTT_NOT_AUTHORIZED;
-    int rc = long_way(in, l, row, own ? l->who.id : other.id, p);
-    if (rc == -MQTT_QUOTA && l->version != MQTT_5 && p->qos)
-        mq_end(l, MQTT_BUSY, "too many messages wait", "等待处理的消息过多");
-    return rc;
+    if (!own && !push_find_code(m->push, mqtt_topic_level(p->topic, row->level), &other))
+        return denied(in, l, p, "there is no such device", "没有该设备");
+    return too_many(l, p, long_way(in, l, row, NULL, own ? l->who.id : other.id, p));
 }
 
 /* ---- life ---- */

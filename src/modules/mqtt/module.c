@@ -2,6 +2,7 @@
 #include "core/module.h"
 #include "base/mem.h"
 #include "modules/mqtt/mqtt.h"
+#include "modules/mqtt/rpc.h"
 
 static const struct mq_ops ops = {.login = mqtt_login_check,
                                   .may = mqtt_login_may,
@@ -15,7 +16,19 @@ static void mqtt_fini(void *ctx)
     struct mqtt *m = ctx;
     if (!m) return;
     backoff_fini(&m->backoff);
+    recent_free(m->recent);
+    mqtt_rpc_free(m->rpc);
     mem_free(m);
+}
+
+/* Points of pushing devices become writable, where control knows routes. */
+static int add_route(struct mqtt *m, struct error *e)
+{
+    const struct control *c = m->node->control;
+    if (!c || !c->route_add) return 0;
+    mqtt_control_route(m->rpc, &m->route);
+    int rc = c->route_add(c->ctx, &m->route);
+    return rc ? error_set(e, rc, "mqtt", "the route of commands cannot be added", "无法注册命令通道") : 0;
 }
 
 static int mqtt_init(struct node *n, void **ret_ctx, struct error *e)
@@ -24,7 +37,11 @@ static int mqtt_init(struct node *n, void **ret_ctx, struct error *e)
     if (!m) return error_set(e, ERR_NOMEM, "mqtt", "out of memory", "内存不足");
     m->node = n;
     backoff_init(&m->backoff);
-    int rc = mqtt_listeners_hooks(m, e);
+    m->recent = recent_new();
+    m->rpc = mqtt_rpc_new(m);
+    int rc = m->recent && m->rpc ? 0 : error_set(e, ERR_NOMEM, "mqtt", "out of memory", "内存不足");
+    if (!rc) rc = mqtt_listeners_hooks(m, e);
+    if (!rc) rc = add_route(m, e);
     if (rc) {
         mqtt_fini(m);
         return rc;
@@ -36,6 +53,8 @@ static int mqtt_init(struct node *n, void **ret_ctx, struct error *e)
 static void mqtt_stop(void *ctx)
 {
     struct mqtt *m = ctx;
+    push_watch(m->push, NULL);
+    mqtt_rpc_close(m->rpc);
     mqtt_net_close(m);
     if (m->ingest) mqtt_ingest_close(m->ingest);
     m->ingest = NULL;
@@ -67,6 +86,7 @@ static int mqtt_start(void *ctx, struct error *e)
     m->push = push_running();
     m->auth = api_auth(m->node->api);
     int rc = start(m, e);
+    if (!rc) push_watch(m->push, &(struct push_watcher){.shared = mqtt_shared_changed, .ctx = m});
     if (rc) mqtt_stop(m);
     return rc;
 }
@@ -79,7 +99,7 @@ const struct module mqtt_module = {
     .title_zh = "MQTT",
     .kinds = modules_mqtt_kinds,
     .routes = mqtt_routes,
-    .nroutes = 4,
+    .nroutes = MQTT_ROUTES,
     .init = mqtt_init,
     .start = mqtt_start,
     .stop = mqtt_stop,

@@ -6,7 +6,9 @@
 #include "core/auth/auth.h"
 #include "core/auth/auth_backoff.h"
 #include "core/node.h"
+#include "core/control.h"
 #include "modules/mqtt/broker.h"
+#include "modules/mqtt/recent.h"
 #include "modules/push/ingest.h"
 
 #define MQTT_NAME "mqtt"
@@ -17,6 +19,9 @@ struct conn;
 struct ingest;
 int mqtt_ingest_open(struct mqtt *m, struct ingest **ret, struct error *e);
 void mqtt_ingest_close(struct ingest *in); /* waits for what is on its way; the loop must still run */
+/* It may not publish there: shown among the recent. */
+void mqtt_ingest_denied(struct mqtt *m, const struct mq_link *l, const struct mqtt_packet *p, const char *en,
+                        const char *zh);
 int mqtt_ingest_publish(void *ctx, struct mq_link *l, const struct mqtt_packet *p);
 void mqtt_ingest_later(void *ctx, struct mq_link *l, uint8_t type, uint16_t id, uint8_t code);
 uint64_t mqtt_ingest_keep(void *ctx, const struct mq_keep *k);
@@ -107,7 +112,15 @@ void mqtt_net_listeners_each(struct mqtt *m, void (*fn)(void *ctx, const struct 
 
 /* ---- api.c ---- */
 extern const struct api_route mqtt_routes[];
-extern const size_t mqtt_nroutes;
+#define MQTT_ROUTES 7
+
+/* ---- api_map.c ---- */
+int mqtt_get_recent(struct api_call *c, struct error *e);
+int mqtt_post_preview(struct api_call *c, struct error *e);
+int mqtt_post_rpc(struct api_call *c, struct error *e);
+
+/* ---- shared.c ---- */
+void mqtt_shared_changed(void *ctx, const char *device, struct str changed);
 
 struct mqtt {
     struct node *node;
@@ -118,6 +131,9 @@ struct mqtt {
     struct ingest *ingest;
     struct store *store;
     struct net *net;
+    struct recent *recent; /* the loop's */
+    struct rpc *rpc;
+    struct control_route route;
     struct backoff backoff;
     uint64_t push_seen; /* push_changes at the last sweep */
     atomic_uint_fast64_t login_failed;

@@ -14,6 +14,7 @@ struct pushed {
     int64_t time_us;
     bool has_time;
     uint8_t quality;
+    struct str unit; /* of the point, if one is made; may be empty */
 };
 /* ERR_INVALID names the place ("[2].values"); ERR_TOO_LARGE past PUSH_VALUES_MAX. */
 MUST_CHECK int push_decode(struct arena *a, enum push_form form, const struct json *body, struct pushed **ret,

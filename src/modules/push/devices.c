@@ -11,6 +11,8 @@ static const struct sql_migration migrations[] = {
         "created_by text not null) strict;"
         "create table push_attribute(device_id text not null, key text not null, value text not null, "
         "at_us int not null, primary key(device_id, key)) strict;"},
+    {2, "create table push_shared(device_id text not null, key text not null, value text not null, at_us int not null, "
+        "by_whom text not null, primary key(device_id, key)) strict;"},
 };
 
 int push_migrate(struct sql *db, struct error *e)
@@ -99,6 +101,26 @@ static char *spec_text(const struct resource *r)
     return text;
 }
 
+static void set_text(const struct resource *r, const char *field, char *out, size_t cap)
+{
+    str_to_cstr(json_str(json_get(r->spec, field), STR("")), out, cap);
+}
+
+static void configure_gateway(struct push_device *d, const struct resource *r)
+{
+    struct str commands = json_str(json_get(r->spec, "commands"), STR(""));
+    set_text(r, "parent", d->parent, sizeof d->parent);
+    set_text(r, "alias", d->alias, sizeof d->alias);
+    set_text(r, "method", d->method, sizeof d->method);
+    set_text(r, "mapping", d->mapping, sizeof d->mapping);
+    str_to_cstr(json_str(json_get(r->labels, "provision"), STR("")), d->provision, sizeof d->provision);
+    d->gateway = json_bool(json_get(r->spec, "gateway"), false);
+    d->max_children = (size_t)json_i64(json_get(r->spec, "max_children"), 200);
+    d->commands = str_is(commands, "thingsboard") ? PUSH_COMMANDS_THINGSBOARD
+                  : str_is(commands, "jetlinks")  ? PUSH_COMMANDS_JETLINKS
+                                                  : PUSH_COMMANDS_NONE;
+}
+
 static void configure(struct push_device *d, const struct resource *r)
 {
     double rate = (double)json_i64(json_get(r->spec, "rate"), 600);
@@ -114,10 +136,11 @@ static void configure(struct push_device *d, const struct resource *r)
     d->max_keys = (size_t)json_i64(json_get(r->spec, "max_keys"), 200);
     d->tokens = d->rate > 0 && d->tokens < rate ? d->tokens : rate;
     d->rate = rate;
+    configure_gateway(d, r);
     for (size_t i = 0; i < d->nkeys; i++) d->keys[i].epoch = 0; /* found again by the new rules */
 }
 
-static int put(struct push *p, const struct resource *r)
+int push_put(struct push *p, const struct resource *r)
 {
     struct push_device *d = push_by_id(p, r->id);
     if (!d) {
@@ -133,7 +156,7 @@ static int put(struct push *p, const struct resource *r)
 
 static int load_one(void *ctx, const struct resource *r)
 {
-    return put(ctx, r);
+    return push_put(ctx, r);
 }
 
 static int load_tokens(struct push *p, struct error *e)
@@ -197,7 +220,7 @@ static int one_changed(struct push *p, struct kernel *k, const struct change *c)
     if (rc == ERR_NOT_FOUND)
         remove_device(p, c->id);
     else if (!rc)
-        rc = put(p, &r);
+        rc = push_put(p, &r);
     pthread_mutex_unlock(&p->lock);
     return rc == ERR_NOT_FOUND ? 0 : rc;
 }
@@ -258,7 +281,7 @@ static int use_token(struct push *p, struct str id, const uint8_t digest[PUSH_DI
     struct push_device *d = push_by_id(p, id);
     if (!d) { /* just made; its hook comes later */
         rc = resource_get(p->node->kernel, &arena, "push_device", id, &r, NULL);
-        if (!rc) rc = put(p, &r);
+        if (!rc) rc = push_put(p, &r);
         if (!rc) d = push_by_id(p, id);
     }
     if (d) {

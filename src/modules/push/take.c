@@ -176,14 +176,14 @@ static void put_clean(struct buf *b, struct str s)
     }
 }
 
-static struct str point_code(struct taking *t, struct str key)
+struct str push_point_code(struct arena *a, struct str device, struct str rule, struct str key)
 {
     struct buf b;
-    struct str rest = str_of(t->d.point_code);
+    struct str rest = rule;
     buf_init(&b, 128);
     while (rest.n) {
         if (str_starts(rest, STR("{device}"))) {
-            put_clean(&b, str_of(t->d.code));
+            put_clean(&b, device);
             rest = str_sub(rest, 8, rest.n);
         } else if (str_starts(rest, STR("{key}"))) {
             put_clean(&b, key);
@@ -193,15 +193,18 @@ static struct str point_code(struct taking *t, struct str key)
             rest = str_sub(rest, 1, rest.n);
         }
     }
-    struct str code = b.err ? STR_NULL : arena_str(t->a, buf_view(&b));
+    struct str code = b.err ? STR_NULL : arena_str(a, buf_view(&b));
     buf_fini(&b);
     return code;
 }
 
-static struct json *point_spec(struct taking *t, const struct json *value)
+static struct json *point_spec(struct taking *t, const struct pushed *v)
 {
+    const struct json *value = v->v;
     struct json *spec = NULL;
     if (!t->d.point_spec || json_parse(t->a, str_of(t->d.point_spec), &spec, NULL)) spec = json_new_object(t->a);
+    if (spec && v->unit.n && v->unit.n <= 40 && !json_get(spec, "unit"))
+        json_set(spec, t->a, STR("unit"), json_new_str(t->a, v->unit));
     if (!spec || json_get(spec, "type")) return spec;
     if (value->type == JSON_STRING) json_set(spec, t->a, STR("type"), json_new_str(t->a, STR("string")));
     if (value->type == JSON_BOOL) json_set(spec, t->a, STR("type"), json_new_str(t->a, STR("bool")));
@@ -213,12 +216,13 @@ static int make_point(struct taking *t, struct str code, const struct pushed *v,
     struct actor by = actor_system;
     struct json *labels = json_new_object(t->a);
     json_set(labels, t->a, STR("push_device"), json_new_str(t->a, str_of(t->d.id)));
+    if (v->key.n <= 60) json_set(labels, t->a, STR("push_key"), json_new_str(t->a, v->key));
     snprintf(by.login, sizeof by.login, "push:%.58s", t->d.code);
     struct resource_input in = {.code = code,
                                 .name = str_sub(v->key, 0, 200),
                                 .org = t->d.org[0] ? str_of(t->d.org) : STR_NULL,
                                 .labels = labels,
-                                .spec = point_spec(t, v->v)};
+                                .spec = point_spec(t, v)};
     return labels && in.spec ? resource_create(t->p->node->kernel, t->a, &by, "point", &in, ret, e) : ERR_NOMEM;
 }
 
@@ -226,7 +230,7 @@ static int make_point(struct taking *t, struct str code, const struct pushed *v,
 static void by_rule(struct taking *t, const struct pushed *v, struct found *f)
 {
     struct resource r;
-    struct str code = point_code(t, v->key);
+    struct str code = push_point_code(t->a, str_of(t->d.code), str_of(t->d.point_code), v->key);
     if (!code.p) {
         error_set(&f->why, ERR_INVALID, "", "the point's code would be too long", "测点编码过长");
         return;
