@@ -158,7 +158,9 @@ static bool ready(struct sh_channel *ch, struct sh_job *j, const struct sh_targe
 {
     struct sh_node *n = t->node.n ? sh_node_get(ch, t->group, t->node, false) : NULL;
     struct sh_device *d = n ? sh_device_find(n, t->device) : NULL;
-    if (j->give_up_ns == 0) j->give_up_ns = t->node.n ? now + ch->cfg.write_ns : ch->up_ns + SETTLE_NS;
+    if (j->give_up_ns == 0)
+        j->give_up_ns = t->node.n ? now + ch->cfg.write_ns
+                                  : ch->up_ns + (SETTLE_NS < ch->cfg.write_ns ? SETTLE_NS : ch->cfg.write_ns);
     if (now >= j->give_up_ns || (d && d->alive && !j->asked)) return true;
     if (n && !j->asked && ch->cfg.rebirth && !n->flow.alive && now >= n->flow.rebirth_at_ns) {
         sh_ask_rebirth(ch, n);
