@@ -258,6 +258,7 @@ struct driver_browse_item {
     const char *value;              /* as text, when it was read; or NULL */
     const char *unit;               /* as the device tells it, or NULL */
     bool children, writable;
+    double lo, hi;                  /* range of the value as the device tells it; both 0: it does not */
 };
 /* Memory dies with the callback. next: pass it on for more, NULL: all told. */
 typedef void driver_browse_done(void *arg, const struct error *e, const struct driver_browse_item *items, size_t n,

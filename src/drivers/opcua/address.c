@@ -16,6 +16,15 @@ unsigned oc_class_of(uint32_t ms)
     return c;
 }
 
+static int check_member(struct arena *a, const struct driver_point *p, struct oc_point *ret, struct error *e)
+{
+    struct str member = str_trim(str_of(opt_str(p->options, "member", "")));
+    ret->member = member.n ? arena_str(a, member) : STR("");
+    int rc = member.n ? json_path_compile(ret->member, a, &ret->path, e) : 0;
+    if (rc && e) str_to_cstr(STR("options.member"), e->where, sizeof e->where);
+    return rc;
+}
+
 static int check_address(struct arena *a, const struct driver_point *p, struct oc_point *ret, struct error *e)
 {
     struct str text = str_trim(str_of(p->address)), range = str_trim(str_of(opt_str(p->options, "index_range", "")));
@@ -34,7 +43,7 @@ static int check_address(struct arena *a, const struct driver_point *p, struct o
     ret->node.range = range.n ? arena_str(a, range) : STR_NULL;
     rc = range.n ? ua_range_check(range, e) : 0;
     if (rc) error_prefix(e, "options.index_range ");
-    return rc;
+    return rc ? rc : check_member(a, p, ret, e);
 }
 
 static void take_options(const struct driver_point *p, struct oc_point *r)
@@ -201,14 +210,33 @@ static bool put_waveform(const struct oc_point *p, const struct ua_variant *v, s
     return r->blob.p != NULL;
 }
 
-static void put_json(struct oc_value *r, const struct ua_variant *v, struct arena *a)
+static void put_json(struct oc_channel *ch, struct oc_value *r, const struct ua_variant *v, struct arena *a)
 {
     struct json *j;
-    if (ua_variant_json(a, v, NULL, &j)) {
+    if (ua_variant_json(a, v, oc_types(ch, &r->missed), &j)) {
         worsen(&r->s, QUALITY_BAD, REASON_DEVICE_EXCEPTION);
         return;
     }
     put_text(r, j->type == JSON_STRING ? j->s : json_text(a, j));
+}
+
+/* A member of a structure. */
+static void put_member(struct oc_channel *ch, const struct oc_point *p, struct oc_value *r, const struct ua_variant *v,
+                       struct arena *a)
+{
+    struct json *root;
+    int rc = ua_variant_json(a, v, oc_types(ch, &r->missed), &root);
+    const struct json *j = rc == 0 ? json_path_first(p->path, root) : NULL;
+    if (j == NULL || j->type == JSON_NULL) {
+        worsen(&r->s, QUALITY_BAD, rc ? REASON_DEVICE_EXCEPTION : REASON_NO_DATA);
+    } else if (j->type == JSON_BOOL || j->type == JSON_INT || j->type == JSON_DOUBLE) {
+        struct ua_variant n = j->type == JSON_BOOL  ? (struct ua_variant){.type = UA_BOOLEAN, .n = 1, .u.b = j->b}
+                              : j->type == JSON_INT ? (struct ua_variant){.type = UA_INT64, .n = 1, .u.i64 = j->i}
+                                                    : (struct ua_variant){.type = UA_DOUBLE, .n = 1, .u.d = j->d};
+        if (p->value_type == VALUE_STRING || !put_number(p, &n, &r->s)) put_text(r, json_text(a, j));
+    } else {
+        put_text(r, j->type == JSON_STRING ? j->s : json_text(a, j));
+    }
 }
 
 static const struct str *bytes_of(const struct ua_variant *v)
@@ -216,11 +244,14 @@ static const struct str *bytes_of(const struct ua_variant *v)
     return v->type == UA_BYTESTRING && v->n == 1 ? ua_variant_item(v, 0) : NULL;
 }
 
-static void put_value(const struct oc_point *p, const struct ua_variant *v, struct arena *a, struct oc_value *r)
+static void put_value(struct oc_channel *ch, const struct oc_point *p, const struct ua_variant *v, struct arena *a,
+                      struct oc_value *r)
 {
     const struct str *bytes = bytes_of(v);
-    if (p->value_type == VALUE_STRING && !bytes)
-        put_json(r, v, a);
+    if (p->path)
+        put_member(ch, p, r, v, a);
+    else if (p->value_type == VALUE_STRING && !bytes)
+        put_json(ch, r, v, a);
     else if (bytes && bytes->n)
         put_blob(r, *bytes, media_of(*bytes));
     else if (bytes || (v->array && v->n == 0))
@@ -228,19 +259,19 @@ static void put_value(const struct oc_point *p, const struct ua_variant *v, stru
     else if (v->n == 1 && put_number(p, v, &r->s))
         return;
     else if (!(v->array && v->n > 1 && put_waveform(p, v, a, r)))
-        put_json(r, v, a);
+        put_json(ch, r, v, a);
 }
 
-void oc_value_of(const struct oc_point *p, const struct ua_datavalue *v, int64_t now_us, struct arena *a,
+void oc_value_of(struct oc_channel *ch, const struct oc_point *p, const struct ua_datavalue *v, struct arena *a,
                  struct oc_value *ret)
 {
     *ret = (struct oc_value){.s = {.point = p->num}};
     take_status(&ret->s, v->status);
-    take_time(p, v, now_us, &ret->s);
+    take_time(p, v, oc_utc(ch), &ret->s);
     if (v->value.type == UA_NULL)
         worsen(&ret->s, QUALITY_BAD, REASON_NO_DATA);
     else
-        put_value(p, &v->value, a, ret);
+        put_value(ch, p, &v->value, a, ret);
 }
 
 /* ---- a value of ours -> a Variant ------------------------------------------------------------------------------ */

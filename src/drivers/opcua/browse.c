@@ -1,10 +1,13 @@
 /* browse.c - what stands below a node: all its references are fetched (with continuation points), the page that was
- * asked for is described by one Read of value, type and access of its variables. A cursor is the number of the next. */
+ * asked for is described: one TranslateBrowsePaths finds units and ranges, one Read brings value, type and access of
+ * its variables and those. A cursor is the number of the next. */
 #include <stdio.h>
 #include "drivers/opcua/opcua_int.h"
+#include "proto/opcua/ua_unit.h"
 
 #define REFS_MAX 20000
 #define ATTRIBUTES 3
+#define PROPERTIES 2 /* EngineeringUnits, EURange */
 #define PAGE_REFS 1000
 #define VALUE_MAX 120
 
@@ -19,7 +22,7 @@ static void end(struct oc_channel *ch, struct oc_job *j, const struct driver_bro
 
 static size_t page_of(const struct oc_channel *ch, const struct oc_job *j)
 {
-    size_t left = j->from < j->nrefs ? j->nrefs - j->from : 0, most = ch->max_read / ATTRIBUTES;
+    size_t left = j->from < j->nrefs ? j->nrefs - j->from : 0, most = ch->max_read / (ATTRIBUTES + PROPERTIES);
     if (most == 0) most = 1;
     if (most > j->max) most = j->max;
     return left < most ? left : most;
@@ -55,6 +58,20 @@ static void describe_variable(struct oc_job *j, const struct ua_datavalue *v, st
     ret->writable = ua_variant_i64(&v[2].value, 0, &access) && (access & UA_ACCESS_WRITE);
 }
 
+/* EUInformation or Range of a property that was read. */
+static void describe_property(struct oc_job *j, const struct ua_datavalue *v, struct driver_browse_item *ret)
+{
+    const struct ua_extension *x =
+        v->value.type == UA_EXTENSION && !v->value.array ? ua_variant_item(&v->value, 0) : NULL;
+    const struct ua_eu_information *eu = x ? ua_extension_as(x, UA_T_eu_information) : NULL;
+    const struct ua_range *range = x ? ua_extension_as(x, UA_T_range) : NULL;
+    if (eu) {
+        ret->unit = ua_unit_ucum(eu);
+        if (!ret->unit && eu->display_name.text.n) ret->unit = arena_strdup(&j->arena, eu->display_name.text);
+    }
+    if (range && range->low < range->high) ret->lo = range->low, ret->hi = range->high;
+}
+
 static void describe_ref(struct oc_job *j, const struct ua_reference_description *r, struct driver_browse_item *ret)
 {
     bool property = ua_nodeid_eq(&r->type_definition.id, &(struct ua_nodeid){.i = UA_NODE_PROPERTY_TYPE});
@@ -79,6 +96,8 @@ static void tell(struct oc_channel *ch, struct oc_job *j, const struct ua_read_r
         if (r && at + ATTRIBUTES <= r->results_n) describe_variable(j, &r->results[at], &items[i]);
         at += ATTRIBUTES;
     }
+    for (size_t i = 0; i < j->nproperties && items; i++, at++)
+        if (r && at < r->results_n) describe_property(j, &r->results[at], &items[j->properties[i].item]);
     if (j->from + n < j->nrefs) snprintf(next, sizeof next, "%zu", j->from + n);
     end(ch, j, items, items ? n : 0, next[0] ? next : NULL);
 }
@@ -95,18 +114,76 @@ static void ask_values(struct oc_channel *ch, struct oc_job *j)
 {
     static const uint32_t attributes[ATTRIBUTES] = {UA_ATTR_VALUE, UA_ATTR_DATA_TYPE, UA_ATTR_USER_ACCESS_LEVEL};
     size_t n = page_of(ch, j), k = 0;
-    struct ua_read_value_id *nodes = arena_calloc(&j->arena, n * ATTRIBUTES + 1, sizeof *nodes);
+    struct ua_read_value_id *nodes = arena_calloc(&j->arena, n * (ATTRIBUTES + PROPERTIES) + 1, sizeof *nodes);
     for (size_t i = 0; i < n && nodes; i++) {
         const struct ua_reference_description *ref = &j->refs[j->from + i];
         for (int a = 0; a < ATTRIBUTES && ref->node_class == UA_CLASS_VARIABLE; a++)
             nodes[k++] = (struct ua_read_value_id){.node_id = ref->node_id.id, .attribute_id = attributes[a]};
     }
+    for (size_t i = 0; i < j->nproperties && nodes; i++)
+        nodes[k++] = (struct ua_read_value_id){.node_id = j->properties[i].id, .attribute_id = UA_ATTR_VALUE};
     struct ua_read_request q = {
         .timestamps_to_return = UA_STAMPS_NEITHER, .nodes_to_read = nodes, .nodes_to_read_n = (uint32_t)k};
     if (k == 0)
         tell(ch, j, NULL);
     else
         oc_call(ch, UA_T_read_request, &q, ch->cfg.answer_ms, on_values, j);
+}
+
+/* ---- units and ranges ------------------------------------------------------------------------------------------ */
+
+/* Plain variables and properties have none. */
+static bool may_have_units(const struct ua_reference_description *r)
+{
+    const struct ua_nodeid *t = &r->type_definition.id;
+    bool plain = t->ns == 0 && t->kind == UA_ID_NUMBER &&
+                 (t->i == UA_NODE_PROPERTY_TYPE || t->i == UA_NODE_BASE_DATA_VARIABLE_TYPE);
+    return r->node_class == UA_CLASS_VARIABLE && !plain;
+}
+
+static void on_paths(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
+{
+    const struct ua_translate_browse_paths_to_node_ids_response *r = value;
+    struct oc_job *j = arg;
+    if (r == NULL && !refused) {
+        oc_job_fail(ch, j, DRIVER_FAILED, e);
+        return;
+    }
+    for (uint32_t i = 0, n = 0; r && i < page_of(ch, j); i++) {
+        if (!may_have_units(&j->refs[j->from + i])) continue;
+        for (uint32_t k = 0; k < PROPERTIES && n < r->results_n; k++, n++) {
+            const struct ua_browse_path_result *p = &r->results[n];
+            struct oc_property *to = &j->properties[j->nproperties];
+            if (ua_bad(p->status_code) || p->targets_n == 0) continue;
+            to->item = i;
+            if (ua_copy(&j->arena, UA_NODEID, &p->targets[0].target_id.id, &to->id) == 0) j->nproperties++;
+        }
+    }
+    ask_values(ch, j);
+}
+
+static void ask_properties(struct oc_channel *ch, struct oc_job *j)
+{
+    struct ua_relative_path_element names[PROPERTIES];
+    for (int k = 0; k < PROPERTIES; k++)
+        names[k] = (struct ua_relative_path_element){.reference_type_id = ua_id(0, UA_NODE_HAS_PROPERTY),
+                                                     .include_subtypes = true};
+    size_t page = page_of(ch, j), n = 0;
+    struct ua_browse_path *paths = arena_calloc(&j->arena, page * PROPERTIES + 1, sizeof *paths);
+    j->properties = arena_calloc(&j->arena, page * PROPERTIES + 1, sizeof *j->properties);
+    j->nproperties = 0;
+    names[0].target_name.name = STR("EngineeringUnits");
+    names[1].target_name.name = STR("EURange");
+    for (size_t i = 0; i < page && paths && j->properties; i++) {
+        const struct ua_reference_description *ref = &j->refs[j->from + i];
+        for (int k = 0; k < PROPERTIES && may_have_units(ref); k++)
+            paths[n++] = (struct ua_browse_path){ref->node_id.id, {.elements = &names[k], .elements_n = 1}};
+    }
+    struct ua_translate_browse_paths_to_node_ids_request q = {.browse_paths = paths, .browse_paths_n = (uint32_t)n};
+    if (n == 0)
+        ask_values(ch, j);
+    else
+        oc_call(ch, UA_T_translate_browse_paths_to_node_ids_request, &q, ch->cfg.answer_ms, on_paths, j);
 }
 
 /* ---- references ------------------------------------------------------------------------------------------------ */
@@ -138,7 +215,7 @@ static void take_refs(struct oc_channel *ch, struct oc_job *j, const struct ua_b
         struct ua_browse_next_request q = {.continuation_points = &point, .continuation_points_n = 1};
         oc_call(ch, UA_T_browse_next_request, &q, ch->cfg.answer_ms, on_more, j);
     } else {
-        ask_values(ch, j);
+        ask_properties(ch, j);
     }
 }
 

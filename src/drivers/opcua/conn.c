@@ -164,7 +164,7 @@ static void answered(struct oc_channel *ch, const struct ua_event *ev)
         ch->st.errors++;
         ch->status = status;
         if (ua_status_error(status, "the server", &e) == 0) e.code = ERR_PROTOCOL;
-        if (ends_session(status)) oc_lose(ch, &e);
+        if (ch->conn == CONN_UP && ends_session(status)) oc_lose(ch, &e);
         r->done(ch, r->arg, NULL, &e, true);
     }
     mem_free(r);
@@ -191,6 +191,7 @@ static void free_channel(struct oc_channel *ch)
     oc_sub_forget(ch);
     oc_set_free(ch);
     oc_session_forget(ch);
+    oc_backfill_free(ch);
     arena_fini(&ch->session);
     mem_free(ch->handles);
     mem_free(ch->batch);
@@ -265,32 +266,34 @@ static void write_out(struct oc_channel *ch)
     buf_clear(out);
 }
 
-static void lost(struct oc_channel *ch, const struct error *why, bool was_up)
+static void lost(struct oc_channel *ch, const struct error *why, enum oc_conn was)
 {
     const struct driver_host *h = ch->base.host;
     struct error e = *why; /* it may stand in something that changes below */
     char kv[480];
     uint64_t now = oc_now(ch);
-    if (was_up && now - ch->up_ns >= LASTED_NS) backoff_reset(&ch->cfg.backoff);
+    if (was == CONN_UP && now - ch->up_ns >= LASTED_NS) backoff_reset(&ch->cfg.backoff);
     ch->retry_ns = now + backoff_next_ms(&ch->cfg.backoff, h->random(h->ctx)) * NS_MS;
     ch->why = e;
     ch->connect_now = false;
-    oc_session_forget(ch);
-    oc_sub_forget(ch);
+    if (!oc_resume_keep(ch, was)) {
+        oc_session_forget(ch);
+        oc_sub_forget(ch);
+    }
     oc_state(ch, DRIVER_DOWN, &e);
     snprintf(kv, sizeof kv, "retry_ms=%llu err=\"%s\"", (unsigned long long)((ch->retry_ns - now) / NS_MS), e.text);
     h->log(h->ctx, DRIVER_LOG_WARN, "connection lost", kv);
-    oc_sub_lost(ch);
+    oc_tell_lost(ch);
     fail_requests(ch, &e);
     oc_job_fail_all(ch, &e);
 }
 
 void oc_lose(struct oc_channel *ch, const struct error *why)
 {
-    bool was_up = ch->conn == CONN_UP;
-    if (ch->closing || (ch->conn != CONN_CONNECTING && ch->conn != CONN_OPENING && !was_up)) return;
+    enum oc_conn was = ch->conn;
+    if (ch->closing || was == CONN_IDLE || was == CONN_CLOSING) return;
     close_stream(ch);
-    lost(ch, why, was_up);
+    lost(ch, why, was);
 }
 
 void oc_reopen(struct oc_channel *ch)
@@ -428,13 +431,13 @@ static void start_connect(struct oc_channel *ch)
         return;
     }
     if (rc) {
-        lost(ch, &e, false);
+        lost(ch, &e, CONN_IDLE);
         return;
     }
-    if (ch->up_ns && !ch->discovered) ch->st.reconnects++;
+    if (ch->up_ns && (!ch->discovered || ch->resume)) ch->st.reconnects++;
     oc_state(ch, DRIVER_CONNECTING, ch->why.code ? &ch->why : NULL);
     if (tls_stream_open(ch->timer.loop, &c, &ops, ch, &ch->stream, &e)) {
-        lost(ch, &e, false);
+        lost(ch, &e, CONN_IDLE);
         return;
     }
     ch->stream_open = true;
@@ -465,6 +468,9 @@ static uint64_t pump_once(struct oc_channel *ch)
     connection(ch, now);
     oc_job_pump(ch, now);
     if (ch->conn == CONN_UP && !ch->held) oc_sub_pump(ch, now);
+    if (ch->conn == CONN_UP && !ch->held) oc_types_pump(ch);
+    if (ch->conn == CONN_UP && !ch->held) oc_refresh_pump(ch);
+    if (ch->conn == CONN_UP && !ch->held) oc_backfill_pump(ch);
     write_out(ch);
     return tick;
 }

@@ -45,6 +45,18 @@ void oc_job_gone(struct oc_channel *ch, struct oc_job *j)
     ch->again = true;
 }
 
+/* Once more from the beginning when types are known that were not. */
+static bool wait_types(struct oc_channel *ch, struct oc_job *j)
+{
+    if (j->typed || !oc_types_busy(ch)) return false;
+    j->typed = true;
+    j->at = 0;
+    j->next = ch->typed;
+    ch->typed = j;
+    ch->again = true;
+    return true;
+}
+
 /* ---- writes ---------------------------------------------------------------------------------------------------- */
 
 static void end_write(struct oc_channel *ch, struct oc_job *j, enum driver_outcome outcome, const struct error *e,
@@ -68,7 +80,7 @@ static void on_readback(struct oc_channel *ch, void *arg, const void *value, con
     struct oc_value v;
     (void)e, (void)refused;
     bool any = r && r->results_n == 1;
-    if (any) oc_value_of(&j->point, &r->results[0], oc_utc(ch), &j->arena, &v);
+    if (any) oc_value_of(ch, &j->point, &r->results[0], &j->arena, &v);
     end_write(ch, j, DRIVER_DONE, NULL, any ? &v : NULL);
 }
 
@@ -102,7 +114,39 @@ static void on_written(struct oc_channel *ch, void *arg, const void *value, cons
     }
 }
 
-static void send_write(struct oc_channel *ch, struct oc_job *j, const struct ua_nodeid *id, unsigned type, bool array)
+/* A structure as JSON. ERR_AGAIN: its definition is asked for. */
+static int structure_of(struct oc_channel *ch, struct oc_job *j, const struct ua_nodeid *data_type,
+                        struct ua_variant *ret, struct error *e)
+{
+    struct json *json;
+    unsigned known = ua_type_of_data_type(data_type);
+    const struct ua_structure_definition *def = known ? NULL : oc_types_of(ch, data_type);
+    struct ua_extension *x = arena_calloc(&j->arena, 1, sizeof *x);
+    if (j->value.type != SAMPLE_STRING || json_parse(&j->arena, j->text, &json, NULL))
+        return error_set(e, ERR_INVALID, "", "the node is a structure: write it as JSON, {\"member\": value}",
+                         "该节点是结构体：请以 JSON 写入，例如 {\"成员\": 值}");
+    if (oc_types_busy(ch) && !j->typed) return ERR_AGAIN;
+    if (known) return ua_json_variant(&j->arena, json, known, ret, e);
+    if (!def || !x)
+        return error_set(e, ERR_UNSUPPORTED, "", "the server does not tell how the structure is made up",
+                         "服务器未给出该结构体的定义");
+    int rc = ua_json_structure(&j->arena, json, def, oc_types(ch, NULL), x, e);
+    if (rc == 0) *ret = ua_variant_scalar(UA_EXTENSION, x);
+    return rc;
+}
+
+static int variant_of(struct oc_channel *ch, struct oc_job *j, const struct ua_nodeid *data_type, unsigned type,
+                      bool array, struct ua_variant *ret, struct error *e)
+{
+    if (j->point.path)
+        return error_set(e, ERR_UNSUPPORTED, "", "a member of a structure cannot be written alone: write the structure",
+                         "结构体的成员不能单独写入：请写入整个结构体");
+    if (type == UA_EXTENSION && !array && data_type) return structure_of(ch, j, data_type, ret, e);
+    return oc_variant_of(&j->point, &j->value, j->text, type, array, &j->arena, ret, e);
+}
+
+static void send_write(struct oc_channel *ch, struct oc_job *j, const struct ua_nodeid *id,
+                       const struct ua_nodeid *data_type, unsigned type, bool array)
 {
     struct error e = {0};
     struct ua_variant v;
@@ -111,7 +155,9 @@ static void send_write(struct oc_channel *ch, struct oc_job *j, const struct ua_
         end_write(ch, j, DRIVER_EXPIRED, &e, NULL);
         return;
     }
-    if (oc_variant_of(&j->point, &j->value, j->text, type, array, &j->arena, &v, &e)) {
+    int rc = variant_of(ch, j, data_type, type, array, &v, &e);
+    if (rc == ERR_AGAIN && wait_types(ch, j)) return;
+    if (rc) {
         end_write(ch, j, DRIVER_REFUSED, &e, NULL);
         return;
     }
@@ -139,12 +185,13 @@ static void on_type(struct oc_channel *ch, void *arg, const void *value, const s
     const struct ua_nodeid *t = r->results[1].value.type == UA_NODEID ? ua_variant_item(&r->results[1].value, 0) : NULL;
     unsigned type = v->type;
     if (type == UA_NULL && t && t->ns == 0 && t->kind == UA_ID_NUMBER && t->i < UA_EXTENSION) type = t->i;
+    if (type == UA_NULL && t && t->ns != 0 && oc_types_of(ch, t)) type = UA_EXTENSION;
     if (type == UA_NULL && ua_status_error(r->results[0].status, "the server", &why))
         end_write(ch, j, DRIVER_REFUSED, &why, NULL);
     else if (oc_node_id(ch, &j->point.node, &id, &why))
         end_write(ch, j, DRIVER_REFUSED, &why, NULL);
     else
-        send_write(ch, j, &id, type, v->array);
+        send_write(ch, j, &id, t, type, v->array);
 }
 
 static void go_write(struct oc_channel *ch, struct oc_job *j)
@@ -153,8 +200,8 @@ static void go_write(struct oc_channel *ch, struct oc_job *j)
     struct error e = {0};
     if (oc_node_id(ch, &j->point.node, &id, &e))
         end_write(ch, j, DRIVER_REFUSED, &e, NULL);
-    else if (j->point.ua_type)
-        send_write(ch, j, &id, j->point.ua_type, j->point.ua_array);
+    else if (j->point.ua_type && j->point.ua_type != UA_EXTENSION)
+        send_write(ch, j, &id, NULL, j->point.ua_type, j->point.ua_array);
     else
         read_node(ch, j, &id, true, on_type);
 }
@@ -227,7 +274,7 @@ static void take_reading(struct oc_channel *ch, struct oc_job *j, size_t i, cons
     struct oc_value value;
     struct error e = {0};
     if (r->error) return;
-    oc_value_of(&j->points[i], v, oc_utc(ch), &j->arena, &value);
+    oc_value_of(ch, &j->points[i], v, &j->arena, &value);
     r->sample = value.s;
     r->ms = oc_ms_since(ch, j->began_ns);
     struct str text = arena_str(&j->arena, value.text), blob = arena_str(&j->arena, value.blob);
@@ -259,6 +306,7 @@ static void go_read(struct oc_channel *ch, struct oc_job *j)
     size_t n = j->npoints - j->at < ch->max_read ? j->npoints - j->at : ch->max_read;
     struct ua_read_value_id *nodes = n ? arena_calloc(&j->arena, n, sizeof *nodes) : NULL;
     struct error e = {0};
+    if (n == 0 && wait_types(ch, j)) return;
     if (nodes == NULL) {
         no_memory(&e);
         end_read(ch, j, n ? &e : NULL);
@@ -381,7 +429,9 @@ void oc_job_fail(struct oc_channel *ch, struct oc_job *j, enum driver_outcome ou
 
 void oc_job_fail_all(struct oc_channel *ch, const struct error *e)
 {
-    struct oc_job *list = TAKE(ch->jobs), *j;
+    struct oc_job *j;
+    oc_job_typed(ch);
+    struct oc_job *list = TAKE(ch->jobs);
     struct error why = *e;
     while ((j = list) != NULL) {
         list = j->next;
@@ -402,6 +452,16 @@ static void expire(struct oc_channel *ch, uint64_t now)
         error_set(&e, ERR_TIMEOUT, "", "the deadline passed before the value was sent", "发送前已超过期限");
         end_write(ch, j, DRIVER_EXPIRED, &e, NULL);
         p = &ch->jobs; /* the callback may have changed the list */
+    }
+}
+
+void oc_job_typed(struct oc_channel *ch)
+{
+    struct oc_job *j;
+    while ((j = ch->typed) != NULL) {
+        ch->typed = j->next;
+        j->next = ch->jobs;
+        ch->jobs = j;
     }
 }
 

@@ -8,7 +8,12 @@
  *   open.c      options -> configuration
  *   trust.c     our certificate; may the server's be trusted
  *   session.c   endpoints, session, identity, namespaces
- *   sub.c       subscriptions, monitored items, publishing, batches
+ *   resume.c    what outlives a loss: the session, the subscriptions
+ *   sub.c       subscriptions, monitored items, publishing
+ *   value.c     values of the server -> samples, batches, words of our own
+ *   refresh.c   values read beside the subscriptions
+ *   backfill.c  what the server's history has of a gap
+ *   types.c     structures that the server defines
  *   job.c       writes, reads, tests
  *   browse.c    browsing
  * Heart: oc_pump() does what can be done now and sets the one timer; after every event, at any time.
@@ -21,12 +26,14 @@
  *             notification is acknowledged after that. */
 #pragma once
 #include "base/json.h"
+#include "base/json_path.h"
 #include "base/mem.h"
 #include "drivers/common/poll.h"
 #include "drivers/opcua/driver.h"
 #include "io/tls_stream.h"
 #include "proto/opcua/ua_channel.h"
 #include "proto/opcua/ua_custom.h"
+#include "proto/opcua/ua_custom_int.h"
 #include "proto/opcua/ua_identity.h"
 #include "proto/opcua/ua_ids.h"
 #include "proto/opcua/ua_status.h"
@@ -37,6 +44,7 @@
 #define OC_CLASSES 10      /* publishing intervals */
 #define OC_ITEMS_MAX 1000  /* of one CreateMonitoredItems */
 #define OC_BATCH 512       /* samples of a batch that tells a loss */
+#define OC_PUBLISH_MAX 2048
 #define OC_LINGER_MS 15000 /* an idle connection stays for the next question of a person */
 #define OC_RETRY_ITEMS_MS 60000
 #define OC_TEXT_MAX 65536
@@ -72,6 +80,8 @@ struct oc_point {
     uint8_t deadband; /* enum ua_deadband */
     uint8_t value_type, klass;
     bool server_time, config_error;
+    struct str member; /* JSONPath into a structure; empty: all of it */
+    const struct json_path_query *path;
     double deadband_value, step_s, scale, offset, lo, hi;
     /* running */
     uint8_t item;    /* enum oc_item */
@@ -80,6 +90,12 @@ struct oc_point {
     uint32_t handle, item_id;
     struct sample last;
     uint64_t text_hash, text_id; /* of the last text that was interned */
+    bool marked;       /* `last` is our own word of a loss */
+    bool first;        /* nothing has come of this item yet */
+    bool refresh;      /* to be read */
+    bool gap_asked;    /* backfill.c has it */
+    int64_t source_us; /* newest time that the server gave */
+    int64_t gap_from, gap_to; /* between these some may be missing; gap_to 0: none */
 };
 struct oc_device {
     uint32_t num, points, bad_config;
@@ -87,7 +103,7 @@ struct oc_device {
     struct error config;
 };
 struct oc_sub {
-    uint32_t id, interval_ms, keepalive_ms, next_sequence;
+    uint32_t id, interval_ms, keepalive_ms, lifetime_ms, next_sequence;
     bool creating, items_busy, deleting;
     uint64_t last_ns;
     uint32_t *drop; /* item ids to be deleted */
@@ -98,6 +114,7 @@ enum oc_job_kind { JOB_WRITE, JOB_READ, JOB_TEST, JOB_BROWSE };
 struct oc_job {
     struct oc_job *next;
     uint8_t kind, step;
+    bool typed; /* it has waited for types */
     uint64_t began_ns, deadline_ns;
     union {
         driver_write_done *write;
@@ -122,10 +139,16 @@ struct oc_job {
     size_t from, max;
     struct ua_reference_description *refs;
     size_t nrefs;
+    struct oc_property { /* unit or range of an item of the page */
+        struct ua_nodeid id;
+        size_t item;
+    } *properties;
+    size_t nproperties;
 };
 
 enum oc_conn { CONN_IDLE, CONN_CONNECTING, CONN_OPENING, CONN_UP, CONN_CLOSING };
 enum oc_user { USER_ANONYMOUS, USER_NAME, USER_CERT };
+enum oc_resume { RESUME_NOTHING, RESUME_SESSION, RESUME_SUBS };
 enum oc_trust { TRUST_PINNED, TRUST_ANY, TRUST_LIST };
 
 struct oc_config {
@@ -136,6 +159,7 @@ struct oc_config {
     char user_name[256], password[512], thumbprint[100];
     enum oc_trust trust;
     bool plain_password;
+    bool backfill;
     uint32_t session_ms, connect_ms, answer_ms, publishing_ms;
     struct ua_cert *cert, *user_cert; /* ours: of the options, or this node's (trust.c) */
     struct ua_key *key, *user_key;
@@ -176,6 +200,14 @@ struct oc_channel {
     bool session_open;     /* CreateSession was answered */
     uint32_t session_ms;   /* its timeout, as the server revised it */
     uint64_t last_call_ns; /* when the server was last asked anything */
+    struct str server_nonce, server_chain; /* of the session */
+    enum oc_resume resume;
+    unsigned resume_fails;
+    uint64_t session_until_ns, resume_until_ns;
+    struct oc_types *types; /* types.c */
+    bool refresh, refreshing; /* refresh.c: some wait; some are asked for */
+    bool gaps;                /* backfill.c: some points have a gap */
+    struct oc_backfill *filling;
 
     struct arena set; /* addresses of points */
     struct oc_device *devices;
@@ -199,6 +231,7 @@ struct oc_channel {
     size_t tell_at;
 
     struct oc_job *jobs; /* that wait for the session */
+    struct oc_job *typed; /* that wait for types, then join the others again */
     size_t njobs;        /* these and those on their way */
 };
 
@@ -213,8 +246,9 @@ struct oc_value {
     struct sample s;
     struct str text, blob;
     const char *media;
+    bool missed; /* its type is not known yet, but asked for */
 };
-void oc_value_of(const struct oc_point *p, const struct ua_datavalue *v, int64_t now_us, struct arena *a,
+void oc_value_of(struct oc_channel *ch, const struct oc_point *p, const struct ua_datavalue *v, struct arena *a,
                  struct oc_value *ret);
 int oc_variant_of(const struct oc_point *p, const struct sample *v, struct str text, unsigned type, bool array,
                   struct arena *a, struct ua_variant *ret, struct error *e);
@@ -255,17 +289,46 @@ int oc_trust_server(struct oc_channel *ch, struct error *e); /* ch->server */
 const struct ua_policy *oc_wire_policy(const struct oc_channel *ch, enum ua_mode *mode, const struct ua_cert **peer);
 void oc_session_begin(struct oc_channel *ch);
 void oc_session_forget(struct oc_channel *ch);
+void oc_session_ready(struct oc_channel *ch); /* activated: what remains until UP */
 void oc_session_end(struct oc_channel *ch); /* CloseSession, unanswered */
 void oc_session_keep(struct oc_channel *ch);
 
 /* sub.c */
 void oc_sub_pump(struct oc_channel *ch, uint64_t now);
 void oc_sub_forget(struct oc_channel *ch);
-void oc_sub_lost(struct oc_channel *ch); /* tell the points */
+void oc_sub_reset(struct oc_channel *ch, unsigned c); /* it is no more: it and its items are made anew */
+unsigned oc_point_class(const struct oc_channel *ch, const struct oc_point *p);
+void oc_acknowledge(struct oc_channel *ch, uint32_t sub, uint32_t sequence);
+void oc_republish(struct oc_channel *ch, const struct oc_sub *s, uint32_t sequence);
 uint64_t oc_sub_deadline(const struct oc_channel *ch);
-bool oc_flush(struct oc_channel *ch);
-void oc_tell_config(struct oc_channel *ch, struct oc_point *p);
 void oc_item_drop(struct oc_channel *ch, const struct oc_point *p);
+
+/* value.c */
+enum oc_how { VALUE_NOTIFIED, VALUE_READ /* just now */, VALUE_PAST /* out of the server's history */ };
+void oc_take(struct oc_channel *ch, struct oc_point *p, const struct ua_datavalue *dv, enum oc_how how);
+bool oc_flush(struct oc_channel *ch); /* false: the sink is full */
+bool oc_tell_config(struct oc_channel *ch, struct oc_point *p); /* false: it was told before */
+void oc_tell_lost(struct oc_channel *ch);
+
+/* resume.c */
+bool oc_resume_keep(struct oc_channel *ch, enum oc_conn was); /* after a loss; false: nothing is worth keeping */
+void oc_resume_transfer(struct oc_channel *ch);
+void oc_resume_done(struct oc_channel *ch, const char *how);
+
+/* refresh.c */
+void oc_refresh_pump(struct oc_channel *ch);
+
+/* backfill.c */
+void oc_backfill_pump(struct oc_channel *ch);
+void oc_backfill_free(struct oc_channel *ch);
+
+/* types.c */
+const struct ua_catalogue *oc_types(struct oc_channel *ch, bool *ret_missed); /* *ret_missed: set when one was not known */
+void oc_types_pump(struct oc_channel *ch);
+bool oc_types_busy(const struct oc_channel *ch);
+void oc_types_forget(struct oc_channel *ch);
+/* The definition of a structure; NULL: there is none, or not yet (oc_types_busy). */
+const struct ua_structure_definition *oc_types_of(struct oc_channel *ch, const struct ua_nodeid *data_type);
 
 /* job.c */
 struct oc_job *oc_job_new(struct oc_channel *ch, enum oc_job_kind kind, void *arg);
@@ -273,6 +336,7 @@ void oc_job_free(struct oc_job *j);
 void oc_job_gone(struct oc_channel *ch, struct oc_job *j); /* it was told its end: free it */
 void oc_job_push(struct oc_channel *ch, struct oc_job *j);
 void oc_job_pump(struct oc_channel *ch, uint64_t now);
+void oc_job_typed(struct oc_channel *ch); /* the types are known: those that waited for them go on */
 uint64_t oc_job_deadline(const struct oc_channel *ch);
 void oc_job_fail(struct oc_channel *ch, struct oc_job *j, enum driver_outcome outcome, const struct error *e);
 void oc_job_fail_all(struct oc_channel *ch, const struct error *e);

@@ -63,6 +63,7 @@ static int configure(struct oc_config *c, const struct options *o, struct error 
     c->user = (enum oc_user)opt_enum(o, "user", USER_ANONYMOUS);
     c->trust = (enum oc_trust)opt_enum(o, "trust", TRUST_LIST);
     c->plain_password = opt_bool(o, "plain_password", false);
+    c->backfill = opt_bool(o, "backfill", false);
     c->session_ms = (uint32_t)opt_ms(o, "session_timeout", 60000);
     c->connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 10000);
     c->answer_ms = (uint32_t)opt_ms(o, "answer_timeout", 10000);

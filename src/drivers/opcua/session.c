@@ -1,6 +1,8 @@
 /* session.c - from an open secure channel to a session: which endpoint, who are we.
  *
  *   GetEndpoints -> choose -> (open anew with security) -> CreateSession -> ActivateSession -> namespaces, limits -> UP
+ *   after a loss: ActivateSession of the old one -> UP; refused: CreateSession -> ... -> TransferSubscriptions -> ...
+ * UP
  *
  * What is known of the server lives in channel.session until the connection is lost; it survives the second opening. */
 #include <stdio.h>
@@ -43,7 +45,10 @@ void oc_session_forget(struct oc_channel *ch)
     ch->namespaces = NULL;
     ch->namespaces_n = 0;
     ch->token = (struct ua_nodeid){0};
+    ch->server_nonce = ch->server_chain = STR_NULL;
     ch->discovered = ch->session_open = false;
+    ch->resume = RESUME_NOTHING;
+    oc_types_forget(ch);
 }
 
 static void failed(struct oc_channel *ch, const struct error *e)
@@ -101,6 +106,7 @@ static int take_certificate(struct oc_channel *ch, struct error *e)
 }
 
 static void create_session(struct oc_channel *ch);
+static void reactivate(struct oc_channel *ch);
 
 static void on_endpoints(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
 {
@@ -127,7 +133,9 @@ static void on_endpoints(struct oc_channel *ch, void *arg, const void *value, co
 void oc_session_begin(struct oc_channel *ch)
 {
     struct ua_get_endpoints_request q = {.endpoint_url = str_of(ch->cfg.url)};
-    if (ch->discovered)
+    if (ch->discovered && ch->resume == RESUME_SESSION && ch->session_open && oc_now(ch) < ch->session_until_ns)
+        reactivate(ch);
+    else if (ch->discovered)
         create_session(ch);
     else
         oc_call(ch, UA_T_get_endpoints_request, &q, ch->cfg.answer_ms, on_endpoints, NULL);
@@ -199,14 +207,24 @@ static void read_limits(struct oc_channel *ch)
     oc_call(ch, UA_T_read_request, &q, ch->cfg.answer_ms, on_limits, NULL);
 }
 
+void oc_session_ready(struct oc_channel *ch)
+{
+    read_limits(ch);
+}
+
 /* ---- session --------------------------------------------------------------------------------------------------- */
 
 static void on_activated(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
 {
     struct error why;
     (void)arg;
-    if (value) {
-        read_limits(ch);
+    const struct ua_activate_session_response *r = value;
+    if (r) {
+        ch->server_nonce = arena_str(&ch->session, r->server_nonce);
+        if (ch->resume)
+            oc_resume_transfer(ch);
+        else
+            read_limits(ch);
         return;
     }
     error_set(&why, refused ? ERR_UNAUTHENTICATED : e->code, "", "signing in: %s%.0s", "登录：%.0s%s", e->text,
@@ -214,14 +232,13 @@ static void on_activated(struct oc_channel *ch, void *arg, const void *value, co
     failed(ch, &why);
 }
 
-static int identity(struct oc_channel *ch, const struct ua_create_session_response *r,
-                    struct ua_activate_session_request *q, struct error *e)
+static int identity(struct oc_channel *ch, struct ua_activate_session_request *q, struct error *e)
 {
     struct ua_identity i = {.endpoint = ch->endpoint,
                             .policy = ch->policy,
                             .mode = ch->mode,
                             .server = ch->server,
-                            .nonce = r->server_nonce,
+                            .nonce = ch->server_nonce,
                             .allow_plain = ch->cfg.plain_password};
     struct arena *a = &ch->session;
     if (ch->cfg.user == USER_NAME)
@@ -235,26 +252,61 @@ static int identity(struct oc_channel *ch, const struct ua_create_session_respon
     return ua_identity_anonymous(&i, a, &q->user_identity_token, e);
 }
 
-static int activate(struct oc_channel *ch, const struct ua_create_session_response *r, struct error *e)
+static int activate(struct oc_channel *ch, oc_answer *done, struct error *e)
 {
     struct ua_activate_session_request q = {0};
-    struct str ours = ch->cfg.cert ? ua_cert_info(ch->cfg.cert)->chain : STR_NULL;
     struct str locales[] = {STR("zh-CN"), STR("en")};
     bool secure = ch->policy->id != UA_POLICY_NONE;
-    if (secure && ua_session_verify(ch->policy, ch->server, ours, str_make((const char *)ch->nonce, sizeof ch->nonce),
-                                    &r->server_signature))
-        return error_set(e, ERR_FORBIDDEN, "", "the server could not prove that it holds the key of its certificate",
-                         "服务器无法证明其持有证书的私钥");
-    int rc = secure ? ua_session_sign(ch->policy, ch->cfg.key, r->server_certificate, r->server_nonce, &ch->session,
+    int rc = secure ? ua_session_sign(ch->policy, ch->cfg.key, ch->server_chain, ch->server_nonce, &ch->session,
                                       &q.client_signature)
                     : 0;
     if (rc) return error_set(e, rc, "", "the session could not be signed", "会话签名失败");
-    rc = identity(ch, r, &q, e);
+    rc = identity(ch, &q, e);
     if (rc) return rc;
     q.locale_ids = locales, q.locale_ids_n = 2;
-    oc_call(ch, UA_T_activate_session_request, &q, ch->cfg.answer_ms, on_activated, NULL);
+    oc_call(ch, UA_T_activate_session_request, &q, ch->cfg.answer_ms, done, NULL);
     return 0;
 }
+
+/* It holds the key of its certificate. */
+static int check_session(struct oc_channel *ch, const struct ua_create_session_response *r, struct error *e)
+{
+    struct str ours = ch->cfg.cert ? ua_cert_info(ch->cfg.cert)->chain : STR_NULL;
+    if (ch->policy->id == UA_POLICY_NONE) return 0;
+    if (ua_session_verify(ch->policy, ch->server, ours, str_make((const char *)ch->nonce, sizeof ch->nonce),
+                          &r->server_signature) == 0)
+        return 0;
+    return error_set(e, ERR_FORBIDDEN, "", "the server could not prove that it holds the key of its certificate",
+                     "服务器无法证明其持有证书的私钥");
+}
+
+/* ---- the session of before --------------------------------------------------------------------------------------- */
+
+static void on_reactivated(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
+{
+    const struct ua_activate_session_response *r = value;
+    (void)arg;
+    if (r) {
+        ch->server_nonce = arena_str(&ch->session, r->server_nonce);
+        oc_resume_done(ch, "session");
+        up(ch);
+    } else if (refused) { /* it is no more, or not for us */
+        ch->token = (struct ua_nodeid){0};
+        ch->session_open = false;
+        ch->resume = RESUME_SUBS;
+        create_session(ch);
+    } else {
+        failed(ch, e);
+    }
+}
+
+static void reactivate(struct oc_channel *ch)
+{
+    struct error e = {0};
+    if (activate(ch, on_reactivated, &e)) failed(ch, &e);
+}
+
+/* ---- a new one --------------------------------------------------------------------------------------------------- */
 
 static void on_session(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
 {
@@ -270,13 +322,19 @@ static void on_session(struct oc_channel *ch, void *arg, const void *value, cons
     ch->session_ms = r->revised_session_timeout >= SESSION_LEAST_MS && r->revised_session_timeout <= SESSION_MOST_MS
                          ? (uint32_t)r->revised_session_timeout
                          : ch->cfg.session_ms;
-    if (activate(ch, r, &why)) failed(ch, &why);
+    ch->server_nonce = arena_str(&ch->session, r->server_nonce);
+    ch->server_chain = arena_str(&ch->session, r->server_certificate);
+    int rc = check_session(ch, r, &why);
+    if (rc == 0) rc = activate(ch, on_activated, &why);
+    if (rc) failed(ch, &why);
 }
 
 static void create_session(struct oc_channel *ch)
 {
     struct str uri = STR("urn:bornite"), chain = STR_NULL;
     struct error e;
+    if (ch->resume) ch->resume = RESUME_SUBS;
+    ch->token = (struct ua_nodeid){0};
     if (oc_random(NULL, ch->nonce, sizeof ch->nonce)) {
         error_set(&e, ERR_INTERNAL, "", "no random numbers", "无法取得随机数");
         failed(ch, &e);

@@ -52,9 +52,9 @@ static void take_points(struct build *b, const struct driver_point *points)
 
 static bool same_item(const struct oc_point *a, const struct oc_point *b)
 {
-    return str_eq(a->address, b->address) && str_eq(a->node.range, b->node.range) && a->klass == b->klass &&
-           a->sampling_ms == b->sampling_ms && a->queue == b->queue && a->deadband == b->deadband &&
-           a->deadband_value == b->deadband_value && a->config_error == b->config_error &&
+    return str_eq(a->address, b->address) && str_eq(a->node.range, b->node.range) && str_eq(a->member, b->member) &&
+           a->klass == b->klass && a->sampling_ms == b->sampling_ms && a->queue == b->queue &&
+           a->deadband == b->deadband && a->deadband_value == b->deadband_value && a->config_error == b->config_error &&
            a->value_type == b->value_type && a->server_time == b->server_time &&
            memcmp(&a->step_s, &b->step_s, sizeof a->step_s) == 0 &&
            memcmp(&a->scale, &b->scale, 4 * sizeof a->scale) == 0; /* else a fresh value is wanted */
@@ -62,8 +62,10 @@ static bool same_item(const struct oc_point *a, const struct oc_point *b)
 
 static void keep_item(struct oc_point *p, const struct oc_point *old)
 {
-    p->last = old->last;
+    p->last = old->last, p->marked = old->marked;
     p->text_hash = old->text_hash, p->text_id = old->text_id;
+    p->first = old->first, p->refresh = old->refresh, p->source_us = old->source_us;
+    p->gap_from = old->gap_from, p->gap_to = old->gap_to, p->gap_asked = old->gap_asked;
     p->item = old->item;
     p->ua_type = old->ua_type, p->ua_array = old->ua_array;
     p->handle = old->handle, p->item_id = old->item_id;
@@ -82,7 +84,7 @@ static void change_over(struct oc_channel *ch, struct build *b)
             if (p->handle) ch->handles[p->handle] = (uint32_t)k + 1;
             continue;
         }
-        if (p) p->last = old->last;
+        if (p) p->last = old->last, p->marked = old->marked;
         oc_item_drop(ch, old);
     }
 }

@@ -1,6 +1,7 @@
-/* sub.c - subscriptions and what they bring. One subscription per publishing interval; items are made in batches; what
- * the server refuses is told once and asked again every minute. At least two publish requests lie at the server. A
- * notification is acknowledged once the sink has it; one that is missing is asked for again. */
+/* sub.c - subscriptions. One per publishing interval; items are made in batches; what the server refuses is told once
+ * and asked again every minute. At least two publish requests lie at the server. A notification is acknowledged once
+ * the sink has it; one that is missing is asked for again. What comes is taken by value.c; what a loss leaves, by
+ * resume.c. */
 #include <stdio.h>
 #include "drivers/opcua/opcua_int.h"
 
@@ -8,7 +9,7 @@
 #define PUBLISH_PAUSE_MS 1000
 #define MISSING_MAX 64
 
-static unsigned class_of(const struct oc_channel *ch, const struct oc_point *p)
+unsigned oc_point_class(const struct oc_channel *ch, const struct oc_point *p)
 {
     return ch->cfg.publishing_ms ? 0 : p->klass;
 }
@@ -19,127 +20,9 @@ static struct oc_point *point_of(const struct oc_channel *ch, uint32_t handle)
     return i ? &ch->points[i - 1] : NULL;
 }
 
-/* ---- batches --------------------------------------------------------------------------------------------------- */
+/* ---- what comes ------------------------------------------------------------------------------------------------- */
 
-static void tell(struct oc_channel *ch, const struct sample *s)
-{
-    void *items = ch->batch;
-    if (!mem_grow(&items, &ch->batch_cap, ch->nbatch + 1, sizeof *s)) return;
-    ch->batch = items;
-    ch->batch[ch->nbatch++] = *s;
-}
-
-static void tell_bad(struct oc_channel *ch, struct oc_point *p, enum quality_reason why)
-{
-    p->last.time_us = oc_utc(ch);
-    p->last.point = p->num;
-    p->last.quality = QUALITY_BAD;
-    p->last.flags = (uint16_t)why;
-    tell(ch, &p->last);
-}
-
-static bool is_bad(const struct oc_point *p, enum quality_reason why)
-{
-    return p->last.time_us && p->last.quality == QUALITY_BAD && (p->last.flags & SAMPLE_REASON_MASK) == why;
-}
-
-void oc_tell_config(struct oc_channel *ch, struct oc_point *p)
-{
-    if (!is_bad(p, REASON_CONFIG_ERROR)) tell_bad(ch, p, REASON_CONFIG_ERROR);
-}
-
-/* The next part of those that are told of the loss; false: none is left. */
-static bool tell_some(struct oc_channel *ch)
-{
-    while (ch->tell_lost && ch->tell_at < ch->npoints && ch->nbatch < OC_BATCH) {
-        struct oc_point *p = &ch->points[ch->tell_at++];
-        if (!p->config_error && !is_bad(p, REASON_NOT_CONNECTED)) tell_bad(ch, p, REASON_NOT_CONNECTED);
-    }
-    if (ch->tell_at >= ch->npoints) ch->tell_lost = false;
-    return ch->nbatch > 0;
-}
-
-void oc_sub_lost(struct oc_channel *ch)
-{
-    ch->tell_lost = true;
-    ch->tell_at = 0;
-    oc_flush(ch);
-}
-
-static void hold(struct oc_channel *ch)
-{
-    ch->st.held++;
-    if (ch->held) return;
-    ch->held = true;
-    ch->held_ns = oc_now(ch);
-    if (ch->stream) tls_stream_read(ch->stream, false);
-}
-
-static void go_on(struct oc_channel *ch)
-{
-    if (!ch->held) return;
-    uint64_t ns = oc_now(ch) - ch->held_ns;
-    ch->held = false;
-    for (struct oc_request *r = ch->requests; r; r = r->next)
-        if (r->deadline_ns) r->deadline_ns += ns;
-    for (int i = 0; i < OC_CLASSES; i++) ch->subs[i].last_ns += ns;
-    if (ch->stream) tls_stream_read(ch->stream, true);
-}
-
-bool oc_flush(struct oc_channel *ch)
-{
-    const struct driver_host *h = ch->base.host;
-    while (ch->nbatch || tell_some(ch)) {
-        if (h->publish(h->ctx, ch->batch, ch->nbatch)) {
-            hold(ch);
-            return false;
-        }
-        ch->st.samples += ch->nbatch;
-        ch->nbatch = 0;
-    }
-    go_on(ch);
-    return true;
-}
-
-/* ---- values ---------------------------------------------------------------------------------------------------- */
-
-static void keep_text(struct oc_channel *ch, struct oc_point *p, struct oc_value *v)
-{
-    const struct driver_host *h = ch->base.host;
-    uint64_t hash = str_hash(v->text, 1) | 1;
-    if (hash != p->text_hash && h->intern(h->ctx, v->text.p, v->text.n, &p->text_id) == 0) p->text_hash = hash;
-    if (hash == p->text_hash)
-        v->s.v.u = p->text_id;
-    else
-        v->s.type = SAMPLE_NONE, v->s.quality = QUALITY_BAD, v->s.flags = REASON_NO_DATA;
-}
-
-static void keep_blob(struct oc_channel *ch, struct oc_value *v)
-{
-    const struct driver_host *h = ch->base.host;
-    uint64_t id = 0;
-    if (h->blob && h->blob(h->ctx, v->s.point, v->s.time_us, v->media, v->blob.p, v->blob.n, &id) == 0)
-        v->s.v.u = id;
-    else
-        v->s.type = SAMPLE_NONE, v->s.quality = QUALITY_BAD, v->s.flags = REASON_NO_DATA;
-}
-
-static void take_value(struct oc_channel *ch, const struct ua_monitored_item_notification *n)
-{
-    struct oc_point *p = point_of(ch, n->client_handle);
-    struct oc_value v;
-    int64_t now = oc_utc(ch);
-    if (p == NULL) return;
-    oc_value_of(p, &n->value, now, &ch->arena, &v);
-    if (v.s.type == SAMPLE_STRING) keep_text(ch, p, &v);
-    if (v.s.type == SAMPLE_BLOB) keep_blob(ch, &v);
-    if (n->value.value.type != UA_NULL) p->ua_type = n->value.value.type, p->ua_array = n->value.value.array;
-    p->last = v.s;
-    tell(ch, &v.s);
-    if (v.s.quality != QUALITY_BAD && p->device < ch->ndevices) ch->devices[p->device].last_ok_us = now;
-}
-
-static void reset_sub(struct oc_channel *ch, unsigned c)
+void oc_sub_reset(struct oc_channel *ch, unsigned c)
 {
     struct oc_sub *s = &ch->subs[c];
     s->id = 0;
@@ -147,7 +30,7 @@ static void reset_sub(struct oc_channel *ch, unsigned c)
     s->ndrop = 0;
     for (size_t i = 0; i < ch->npoints; i++) {
         struct oc_point *p = &ch->points[i];
-        if (class_of(ch, p) != c) continue;
+        if (oc_point_class(ch, p) != c) continue;
         if (p->handle) ch->handles[p->handle] = 0;
         p->item = ITEM_NONE;
         p->handle = p->item_id = 0;
@@ -159,15 +42,18 @@ static void take_notification(struct oc_channel *ch, unsigned c, const struct ua
     for (uint32_t i = 0; i < m->notification_data_n; i++) {
         const struct ua_data_change_notification *d =
             ua_extension_as(&m->notification_data[i], UA_T_data_change_notification);
-        for (uint32_t k = 0; d && k < d->monitored_items_n; k++) take_value(ch, &d->monitored_items[k]);
-        if (ua_extension_as(&m->notification_data[i], UA_T_status_change_notification)) reset_sub(ch, c);
+        for (uint32_t k = 0; d && k < d->monitored_items_n; k++) {
+            struct oc_point *p = point_of(ch, d->monitored_items[k].client_handle);
+            if (p) oc_take(ch, p, &d->monitored_items[k].value, VALUE_NOTIFIED);
+        }
+        if (ua_extension_as(&m->notification_data[i], UA_T_status_change_notification)) oc_sub_reset(ch, c);
     }
     oc_flush(ch);
 }
 
 /* ---- publishing ------------------------------------------------------------------------------------------------ */
 
-static void acknowledge(struct oc_channel *ch, uint32_t sub, uint32_t sequence)
+void oc_acknowledge(struct oc_channel *ch, uint32_t sub, uint32_t sequence)
 {
     void *items = ch->acks;
     if (!mem_grow(&items, &ch->acks_cap, ch->nacks + 1, sizeof *ch->acks)) return;
@@ -182,6 +68,13 @@ static int sub_by_id(const struct oc_channel *ch, uint32_t id)
     return -1;
 }
 
+/* Values of it were lost: the next of each of its points ends a gap. */
+static void gap_in(struct oc_channel *ch, unsigned c)
+{
+    for (size_t i = 0; i < ch->npoints; i++)
+        if (oc_point_class(ch, &ch->points[i]) == c && ch->points[i].item == ITEM_LIVE) ch->points[i].first = true;
+}
+
 static void on_republish(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
 {
     const struct ua_republish_response *r = value;
@@ -189,9 +82,10 @@ static void on_republish(struct oc_channel *ch, void *arg, const void *value, co
     (void)refused;
     if (r && c >= 0) {
         take_notification(ch, (unsigned)c, &r->notification_message);
-        acknowledge(ch, ch->subs[c].id, r->notification_message.sequence_number);
+        oc_acknowledge(ch, ch->subs[c].id, r->notification_message.sequence_number);
     } else if (c >= 0 && !ch->closing) {
         ch->base.host->log(ch->base.host->ctx, DRIVER_LOG_WARN, "a notification was lost", e->text);
+        gap_in(ch, (unsigned)c);
     }
 }
 
@@ -200,14 +94,20 @@ static uint32_t next_of(uint32_t sequence)
     return sequence == UINT32_MAX ? 1 : sequence + 1;
 }
 
+void oc_republish(struct oc_channel *ch, const struct oc_sub *s, uint32_t sequence)
+{
+    struct ua_republish_request q = {.subscription_id = s->id, .retransmit_sequence_number = sequence};
+    oc_call(ch, UA_T_republish_request, &q, ch->cfg.answer_ms, on_republish, (void *)(uintptr_t)s->id);
+}
+
 static void ask_missing(struct oc_channel *ch, const struct oc_sub *s, uint32_t until)
 {
     uint32_t n = s->next_sequence;
-    if (until - n > MISSING_MAX) return; /* far apart: the numbering began anew */
-    for (; n != until; n = next_of(n)) {
-        struct ua_republish_request q = {.subscription_id = s->id, .retransmit_sequence_number = n};
-        oc_call(ch, UA_T_republish_request, &q, ch->cfg.answer_ms, on_republish, (void *)(uintptr_t)s->id);
+    if (until - n > MISSING_MAX) { /* far apart: the numbering began anew */
+        gap_in(ch, (unsigned)(s - ch->subs));
+        return;
     }
+    for (; n != until; n = next_of(n)) oc_republish(ch, s, n);
 }
 
 static void publish_failed(struct oc_channel *ch, bool refused)
@@ -218,7 +118,7 @@ static void publish_failed(struct oc_channel *ch, bool refused)
         ch->publishing_max = ch->publishing ? ch->publishing : 1;
     if (ch->status != UA_BAD_NO_SUBSCRIPTION) return;
     for (unsigned c = 0; c < OC_CLASSES; c++)
-        if (ch->subs[c].id) reset_sub(ch, c);
+        if (ch->subs[c].id) oc_sub_reset(ch, c);
 }
 
 static void on_publish(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
@@ -236,7 +136,7 @@ static void on_publish(struct oc_channel *ch, void *arg, const void *value, cons
     if (m->sequence_number != s->next_sequence) ask_missing(ch, s, m->sequence_number);
     s->next_sequence = m->notification_data_n ? next_of(m->sequence_number) : m->sequence_number;
     if (m->notification_data_n == 0) return; /* it is alive */
-    acknowledge(ch, s->id, m->sequence_number);
+    oc_acknowledge(ch, s->id, m->sequence_number);
     take_notification(ch, (unsigned)c, m);
     ch->st.polls++;
 }
@@ -276,7 +176,7 @@ static void drop_later(struct oc_sub *s, uint32_t item)
 void oc_item_drop(struct oc_channel *ch, const struct oc_point *p)
 {
     if (p->handle && p->handle < ch->nhandles) ch->handles[p->handle] = 0;
-    if (p->item == ITEM_LIVE) drop_later(&ch->subs[class_of(ch, p)], p->item_id);
+    if (p->item == ITEM_LIVE) drop_later(&ch->subs[oc_point_class(ch, p)], p->item_id);
     if (p->item == ITEM_FAILED && ch->refused) ch->refused--;
 }
 
@@ -290,8 +190,7 @@ static void item_failed(struct oc_channel *ch, struct oc_point *p, const struct 
         error_set(&ch->refusal, ERR_DEVICE, "", "%.*s: %s%.0s", "%.*s：%.0s%s", STR_ARG(p->address), e->text,
                   e->text_zh);
     if (ch->retry_items_ns == 0) ch->retry_items_ns = oc_now(ch) + OC_RETRY_ITEMS_MS * NS_MS;
-    if (is_bad(p, REASON_CONFIG_ERROR)) return;
-    oc_tell_config(ch, p);
+    if (!oc_tell_config(ch, p)) return;
     snprintf(kv, sizeof kv, "address=\"%.*s\" err=\"%s\"", STR_ARG(p->address), e->text);
     ch->base.host->log(ch->base.host->ctx, DRIVER_LOG_WARN, "a point is refused by the server", kv);
 }
@@ -363,6 +262,7 @@ static bool item_of(struct oc_channel *ch, size_t i, struct ua_monitored_item_cr
         ret->requested_parameters.filter = ua_extension_of(UA_T_data_change_filter, f);
     }
     p->item = ITEM_ASKED;
+    p->first = true;
     return true;
 }
 
@@ -378,7 +278,8 @@ static void make_items(struct oc_channel *ch, unsigned c)
     *a = (struct asked){.c = c, .sub = s->id};
     for (size_t i = 0; i < ch->npoints && a->n < ch->max_items; i++) {
         const struct oc_point *p = &ch->points[i];
-        if (p->config_error || p->item != ITEM_NONE || class_of(ch, p) != c || !item_of(ch, i, &items[a->n])) continue;
+        if (p->config_error || p->item != ITEM_NONE || oc_point_class(ch, p) != c || !item_of(ch, i, &items[a->n]))
+            continue;
         a->handles[a->n++] = p->handle;
     }
     if (a->n == 0) {
@@ -427,6 +328,8 @@ static void on_sub(struct oc_channel *ch, void *arg, const void *value, const st
     s->last_ns = oc_now(ch);
     double ms = r->revised_publishing_interval * (r->revised_max_keep_alive_count + 1.0);
     s->keepalive_ms = ms < 3600000 ? (uint32_t)ms : 3600000;
+    ms = r->revised_publishing_interval * r->revised_lifetime_count;
+    s->lifetime_ms = ms > 0 && ms < 86400000 ? (uint32_t)ms : 0;
     ch->again = true;
 }
 
@@ -468,7 +371,8 @@ void oc_sub_pump(struct oc_channel *ch, uint64_t now)
     struct error e;
     if (ch->retry_items_ns && now >= ch->retry_items_ns) retry_items(ch);
     for (size_t i = 0; i < ch->npoints; i++)
-        if (!ch->points[i].config_error && ch->points[i].item == ITEM_NONE) need[class_of(ch, &ch->points[i])] = true;
+        if (!ch->points[i].config_error && ch->points[i].item == ITEM_NONE)
+            need[oc_point_class(ch, &ch->points[i])] = true;
     for (unsigned c = 0; c < OC_CLASSES && ch->conn == CONN_UP; c++) {
         struct oc_sub *s = &ch->subs[c];
         if (need[c] && !s->id && !s->creating) make_sub(ch, c);

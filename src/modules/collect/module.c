@@ -17,7 +17,7 @@
     "integer}"
 #define BROWSE_ANSWER \
     "{items:{node:string;name:string;description:string;address:string|null;type:string;value:string|null;" \
-    "unit:string|null;children:boolean;writable:boolean}[];next:string|null}"
+    "unit:string|null;children:boolean;writable:boolean;lo?:number;hi?:number}[];next:string|null}"
 #define FRAMES \
     "frames:{t:time;dir:'tx'|'rx';hex:string;words:Text;ok:boolean;error:string|null}[];can_capture:boolean;" \
     "capture:" CAPTURE "|null;"

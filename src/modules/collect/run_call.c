@@ -151,6 +151,10 @@ static void write_item(struct json_writer *w, const struct driver_browse_item *i
     jw_kz(w, "unit", i->unit);
     jw_kbool(w, "children", i->children);
     jw_kbool(w, "writable", i->writable);
+    if (i->lo < i->hi) {
+        jw_kdouble(w, "lo", i->lo);
+        jw_kdouble(w, "hi", i->hi);
+    }
     jw_end(w);
 }
 
