@@ -129,7 +129,7 @@ test('diagnostics tell peers and frames; the capture is read by tshark', async (
   await registers(100, 1);
   const file = join(dir, 'north.pcap');
   writeFileSync(file, Buffer.from(await (await api.raw('GET', '/forwards/MB/capture')).arrayBuffer()));
-  ok(tshark(file, 'modbus.func_code').includes('3'), 'Modbus in the capture');
+  ok(tshark(file, ['modbus.func_code']).some((r) => r['modbus.func_code'].includes('3')), 'Modbus in the capture');
 });
 
 test('addresses are assigned where none are', async () => {

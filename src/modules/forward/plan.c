@@ -522,12 +522,11 @@ int plan_line_of_spec(struct node *n, const struct json *spec, struct f_line **r
     struct f_line *l = line_new();
     int rc = l ? line_head(n, l, spec) : ERR_NOMEM;
     if (!rc && l->problem.code) {
-        rc = l->problem.code;
+        bool options = l->outlet != NULL;
+        rc = ERR_INVALID;
+        l->problem.code = rc;
         if (e) *e = l->problem;
-        if (rc == ERR_UNSUPPORTED)
-            rc = ERR_INVALID;
-        else
-            error_prefix(e, "spec.options.");
+        if (options) error_prefix(e, "spec.options.");
     }
     if (rc) {
         f_line_unref(l);
