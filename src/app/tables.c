@@ -3,8 +3,10 @@
 #include "drivers/iec104/driver.h"
 #include "drivers/hj212/driver.h"
 #include "drivers/modbus/driver.h"
+#include "drivers/mqtt/driver.h"
 #include "drivers/opcua/driver.h"
 #include "outlets/modbus/outlet.h"
+#include "outlets/opcua/outlet.h"
 #include "drivers/sparkplug/driver.h"
 #include "outlets/iec104/outlet.h"
 
@@ -12,9 +14,9 @@ extern const struct module trust_module, history_module, collect_module, live_mo
     push_module, backup_module, mqtt_module, forward_module;
 
 const struct driver *const app_drivers[] = {
-    &modbus_driver, &modbus_serial_driver, &iec104_driver, &hj212_driver, &opcua_driver, &sparkplug_driver, NULL};
+    &modbus_driver, &modbus_serial_driver, &iec104_driver, &hj212_driver, &opcua_driver, &mqtt_client_driver, &sparkplug_driver, NULL};
 
-const struct outlet *const app_outlets[] = {&modbus_server_outlet, &iec104_server_outlet, NULL};
+const struct outlet *const app_outlets[] = {&modbus_server_outlet, &iec104_server_outlet, &opcua_server_outlet, NULL};
 
 /* A module whose hooks watch another's kinds stands behind it. */
 const struct module *const app_modules[] = {&trust_module,  &collect_module, &history_module, &live_module,
