@@ -26,7 +26,8 @@ static void objects_folder(struct walk *w)
     for (uint32_t f = p->first_folder; f != OS_UNBOUND && !w->stop; f = p->folders[f].next_folder)
         tell(w, UA_NODE_ORGANIZES, true, os_node_make(OS_FOLDER, f, 0));
 }
-/* Who gives events of its own to the Server. */
+/* Who gives events to the Server. Further down folders are notifiers too, but a second hierarchical reference to each
+ * would show every folder twice in browsers. */
 static void server_notifiers(struct walk *w)
 {
     const struct os_space *p = w->s->space;
@@ -71,12 +72,10 @@ static void folder_refs(struct walk *w, const struct os_node *n)
     struct os_node up = os_node_make(OS_FOLDER, f->parent, 0);
     if (f->parent == OS_UNBOUND) up = os_node_base(UA_NODE_OBJECTS_FOLDER);
     tell(w, UA_NODE_ORGANIZES, false, up);
-    tell(w, UA_NODE_HAS_NOTIFIER, false, f->parent == OS_UNBOUND ? os_node_base(UA_NODE_SERVER) : up);
+    if (f->parent == OS_UNBOUND) tell_base(w, UA_NODE_HAS_NOTIFIER, false, UA_NODE_SERVER);
     tell_base(w, UA_NODE_HAS_TYPE_DEFINITION, true, f->device ? UA_NODE_BASE_OBJECT_TYPE : UA_NODE_FOLDER_TYPE);
-    for (uint32_t c = f->first_folder; c != OS_UNBOUND && !w->stop; c = p->folders[c].next_folder) {
+    for (uint32_t c = f->first_folder; c != OS_UNBOUND && !w->stop; c = p->folders[c].next_folder)
         tell(w, UA_NODE_ORGANIZES, true, os_node_make(OS_FOLDER, c, 0));
-        tell(w, UA_NODE_HAS_NOTIFIER, true, os_node_make(OS_FOLDER, c, 0));
-    }
     for (uint32_t c = f->first_point; c != OS_UNBOUND && !w->stop; c = p->points[c].next)
         tell(w, child_ref(p, n->i), true, os_node_make(OS_POINT, c, 0));
 }
