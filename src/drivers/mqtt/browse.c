@@ -86,22 +86,24 @@ static void keep_payload(struct mq_channel *ch, struct mq_seen *s, struct str pa
     s->whole = payload.n;
 }
 
-void mq_seen_message(struct mq_channel *ch, const struct mqtt_client_message *m, int64_t now_us)
+bool mq_seen_message(struct mq_channel *ch, const struct mqtt_client_message *m, int64_t now_us)
 {
     if (ch->seen == NULL) ch->seen = mem_calloc(TABLE, sizeof *ch->seen);
-    if (ch->seen == NULL) return;
+    if (ch->seen == NULL) return false;
     struct mq_seen *s = *slot(ch, m->topic);
-    if (s) {
+    bool known = s != NULL;
+    if (known) {
         unlink_seen(ch, s);
         to_front(ch, s);
     } else if ((s = new_seen(ch, m->topic)) == NULL) {
-        return;
+        return false;
     }
     s->messages++;
     s->time_us = now_us;
     s->retained = m->retain;
     keep_payload(ch, s, m->payload);
     while (ch->nseen > SEEN_MAX || (ch->seen_bytes > SEEN_BYTES_MAX && ch->nseen > 1)) drop_oldest(ch);
+    return !known;
 }
 
 void mq_seen_free(struct mq_channel *ch)

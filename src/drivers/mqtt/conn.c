@@ -146,6 +146,7 @@ static void refuse(struct mq_channel *ch, size_t i, uint8_t code)
     snprintf(kv, sizeof kv, "err=\"%s\"", ch->refusal.text);
     mq_log(ch, DRIVER_LOG_WARN, "subscription refused", kv);
     mq_tell_refused(ch, i);
+    ch->judge = true;
 }
 
 static void on_subscribed(void *ctx, uint64_t token, const uint8_t *codes, size_t n, const struct error *e)

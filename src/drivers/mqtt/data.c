@@ -77,7 +77,7 @@ static void lost_samples(struct mq_channel *ch)
     if (ch->set->c.clean) return;
     mq_log(ch, DRIVER_LOG_WARN, "samples may be lost; connecting again for their messages", NULL);
     mqtt_client_drop(ch->client, 0, true); /* QoS 2 too is to come again */
-    ch->retry_ns = mq_now(ch) + NS_S;
+    ch->retry_ns = mq_now(ch) + ch->set->backoff.min_ms * NS_MS;
     ch->dropped = true;
 }
 
@@ -303,9 +303,9 @@ void mq_message(struct mq_channel *ch, const struct mqtt_client_message *m)
     ch->failed = false;
     if (++ch->serial == 0) ch->serial = 1;
     arena_reset(&ch->scratch);
-    mq_seen_message(ch, m, p.now_us);
+    bool new_topic = mq_seen_message(ch, m, p.now_us);
     unsigned met = take_all(ch, &p, m, &ok);
-    mq_job_message(ch, &p);
+    mq_job_message(ch, &p, new_topic);
     if (met == 0) ch->unmatched++;
     if (ch->nbatch)
         pass(ch, ch->failed ? 0 : m->handle); /* what could not be taken is not acknowledged */

@@ -10,7 +10,8 @@
 #include "drivers/mqtt/mqtt_int.h"
 
 #define READ_MS 4000
-#define BROWSE_MS 1500
+#define BROWSE_MS 2000
+#define BROWSE_QUIET_MS 300 /* no new topic for so long: that is all for now */
 #define RAW_MAX 4096
 
 struct mq_job *mq_job_new(struct mq_channel *ch, enum mq_job_kind kind, void *arg)
@@ -215,8 +216,14 @@ static void read_over(struct mq_channel *ch, struct mq_job *j)
 
 /* ---- what comes ---- */
 
-void mq_job_message(struct mq_channel *ch, struct mq_payload *p)
+void mq_job_message(struct mq_channel *ch, struct mq_payload *p, bool new_topic)
 {
+    for (struct mq_job *j = new_topic ? ch->jobs : NULL; j; j = j->next)
+        if (j->kind == JOB_BROWSE && j->step == STEP_SENT) {
+            uint64_t quiet = mq_now(ch) + BROWSE_QUIET_MS * NS_MS, last = j->began_ns + BROWSE_MS * NS_MS;
+            j->end_ns = quiet < last ? quiet : last;
+            ch->judge = true; /* plans the wake anew */
+        }
     for (struct mq_job *j = ch->jobs, *next; j; j = next) {
         next = j->next;
         if (j->kind != JOB_READ || j->step == STEP_WAIT) continue;

@@ -282,7 +282,7 @@ struct mq_job *mq_job_new(struct mq_channel *ch, enum mq_job_kind kind, void *ar
 void mq_job_push(struct mq_channel *ch, struct mq_job *j);
 void mq_job_pump(struct mq_channel *ch, uint64_t now);
 uint64_t mq_job_deadline(const struct mq_channel *ch);
-void mq_job_message(struct mq_channel *ch, struct mq_payload *p);
+void mq_job_message(struct mq_channel *ch, struct mq_payload *p, bool new_topic);
 void mq_job_sample(struct mq_channel *ch, const struct mq_point *p, const struct mq_value *v);
 void mq_job_published(struct mq_channel *ch, uint64_t token, const struct error *e);
 void mq_job_lost(struct mq_channel *ch, const struct error *why);
@@ -292,7 +292,7 @@ void mq_read(struct driver_channel *base, const struct driver_device *device, co
 void mq_test(struct driver_channel *base, driver_test_done *done, void *arg);
 
 /* browse.c */
-void mq_seen_message(struct mq_channel *ch, const struct mqtt_client_message *m, int64_t now_us);
+bool mq_seen_message(struct mq_channel *ch, const struct mqtt_client_message *m, int64_t now_us); /* a new topic? */
 const struct mq_seen *mq_seen_find(const struct mq_channel *ch, struct str topic);
 void mq_seen_free(struct mq_channel *ch);
 bool mq_browse_ready(const struct mq_channel *ch, const struct mq_job *j);
