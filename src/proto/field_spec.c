@@ -303,12 +303,16 @@ static int get_key(const struct field *f, const struct field_frame *fr, struct f
     return error_set(e, ERR_NOT_FOUND, "", "the frame has no key '%s'", "帧中没有键“%s”", f->name);
 }
 
+/* The library wants a terminated text; zero bytes count as blanks. */
 static int get_regex(const struct field *f, const struct field_frame *fr, struct field_value *ret, struct error *e)
 {
-    regmatch_t m[10] = {{.rm_so = 0, .rm_eo = (regoff_t)(fr->n < REGEX_INPUT_MAX ? fr->n : REGEX_INPUT_MAX)}};
+    char text[REGEX_INPUT_MAX + 1];
+    size_t n = fr->n < REGEX_INPUT_MAX ? fr->n : REGEX_INPUT_MAX;
+    regmatch_t m[10];
     unsigned group = f->nth ? f->nth : f->re.re_nsub ? 1 : 0;
-    int rc = fr->n ? regexec(&f->re, (const char *)fr->p, 10, m, REG_STARTEND) : REG_NOMATCH;
-    if (rc || m[group].rm_so < 0)
+    for (size_t i = 0; i < n; i++) text[i] = fr->p[i] ? (char)fr->p[i] : ' ';
+    text[n] = 0;
+    if (regexec(&f->re, text, 10, m, 0) || m[group].rm_so < 0)
         return error_set(e, ERR_NOT_FOUND, "", "the regular expression does not match", "正则表达式不匹配");
     take_text(fr, str_make((const char *)fr->p + m[group].rm_so, (size_t)(m[group].rm_eo - m[group].rm_so)), ret);
     return 0;

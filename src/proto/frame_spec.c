@@ -129,7 +129,8 @@ static int next_pattern(const struct frame_spec *s, struct frame_state *st, cons
     if (rc || n < s->start.n) return rc;
     size_t end = find(p, n, s->start.n, &s->end, false);
     size_t again = s->restart ? find(p, n, 1, &s->start, false) : n;
-    if (again < end) return drop(ret, again, e, "a frame begins inside another", "帧内又出现起始字节");
+    if (again < find(p, n, s->start.n, &s->end, true)) /* what may yet be the end is no start */
+        return drop(ret, again, e, "a frame begins inside another", "帧内又出现起始字节");
     if (end < n && end + s->end.n <= s->max) return found(ret, 0, end + s->end.n, end + s->end.n);
     if (end < n || n > s->max) return too_long(ret, find(p, n, 1, &s->start, true), e);
     return 0;
