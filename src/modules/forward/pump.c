@@ -45,7 +45,8 @@ struct pump_line {
     uint64_t lost_in;
     struct pump_stats stats;
 
-    bool is_up; /* the pump's */
+    bool is_up;   /* the pump's */
+    char dir[64]; /* of the journal, which borrows it */
     struct journal *journal;
     struct ledger ledger;
     struct pump_batch *live, **live_end; /* waiting for the outlet, in order */
@@ -597,18 +598,17 @@ static void line_free(struct pump_line *l)
     mem_free(l);
 }
 
-static void path_of(const struct pump_line_config *c, char ret[64])
+static void path_of(const char *id, char ret[64])
 {
-    snprintf(ret, 64, "forward/%s", c->id);
+    snprintf(ret, 64, "forward/%s", id);
 }
 
 static int journal_of(struct pump_line *l, struct error *e)
 {
-    char dir[64];
     uint64_t segment = l->cfg.max_bytes / 16;
-    path_of(&l->cfg, dir);
+    path_of(l->cfg.id, l->dir);
     struct journal_config c = {.fs = l->p->cfg.fs,
-                               .dir = dir,
+                               .dir = l->dir,
                                .total_max = l->cfg.max_bytes,
                                .segment_max = segment < SEGMENT_MIN   ? SEGMENT_MIN
                                               : segment > SEGMENT_MAX ? SEGMENT_MAX
@@ -641,22 +641,25 @@ int pump_line_open(struct pump *p, const struct pump_line_config *c, struct pump
     return 0;
 }
 
+struct forgetting {
+    struct fs *fs;
+    char dir[64];
+};
+
 static void forget_file(void *ctx, const char *name, bool dir, int64_t size)
 {
-    struct pump_line *l = ctx;
+    struct forgetting *f = ctx;
     char path[160];
-    snprintf(path, sizeof path, "forward/%s/%.80s", l->cfg.id, name);
-    if (!dir) (void)!l->p->cfg.fs->ops->remove(l->p->cfg.fs, path);
+    snprintf(path, sizeof path, "%s/%.80s", f->dir, name);
+    if (!dir) (void)!f->fs->ops->remove(f->fs, path);
 }
 
 void pump_forget(struct fs *fs, const char *id)
 {
-    char dir[64];
-    struct pump_line l = {.p = &(struct pump){.cfg.fs = fs}};
-    snprintf(l.cfg.id, sizeof l.cfg.id, "%s", id);
-    path_of(&l.cfg, dir);
-    (void)!fs->ops->list(fs, dir, forget_file, &l);
-    (void)!fs->ops->remove(fs, dir);
+    struct forgetting f = {.fs = fs};
+    path_of(id, f.dir);
+    (void)!fs->ops->list(fs, f.dir, forget_file, &f);
+    (void)!fs->ops->remove(fs, f.dir);
 }
 
 /* What still waits goes to the journal. */
