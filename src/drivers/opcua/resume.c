@@ -88,6 +88,14 @@ static void take_available(struct oc_channel *ch, struct oc_sub *s, const struct
     }
 }
 
+static void made_anew(struct oc_channel *ch, unsigned c, uint32_t status)
+{
+    char kv[80];
+    snprintf(kv, sizeof kv, "status=%s", ua_status_name(status));
+    ch->base.host->log(ch->base.host->ctx, DRIVER_LOG_INFO, "a subscription is made anew", kv);
+    oc_sub_reset(ch, c);
+}
+
 static void on_transferred(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
 {
     const struct ua_transfer_subscriptions_response *r = value;
@@ -104,7 +112,7 @@ static void on_transferred(struct oc_channel *ch, void *arg, const void *value, 
         if (t && !ua_bad(t->status_code))
             take_available(ch, &ch->subs[c], t);
         else
-            oc_sub_reset(ch, c);
+            made_anew(ch, c, t ? t->status_code : ch->status);
     }
     oc_resume_done(ch, "transfer");
     oc_session_ready(ch);
