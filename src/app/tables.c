@@ -2,6 +2,7 @@
 #include "app/tables.h"
 #include "drivers/iec104/driver.h"
 #include "drivers/hj212/driver.h"
+#include "drivers/http/driver.h"
 #include "drivers/modbus/driver.h"
 #include "drivers/mqtt/driver.h"
 #include "drivers/opcua/driver.h"
@@ -14,7 +15,7 @@ extern const struct module trust_module, history_module, collect_module, live_mo
     push_module, backup_module, mqtt_module, forward_module;
 
 const struct driver *const app_drivers[] = {
-    &modbus_driver, &modbus_serial_driver, &iec104_driver, &hj212_driver, &opcua_driver, &mqtt_client_driver, &sparkplug_driver, NULL};
+    &modbus_driver, &modbus_serial_driver, &iec104_driver, &hj212_driver, &opcua_driver, &mqtt_client_driver, &sparkplug_driver, &http_client_driver, NULL};
 
 const struct outlet *const app_outlets[] = {&modbus_server_outlet, &iec104_server_outlet, &opcua_server_outlet, NULL};
 

@@ -45,7 +45,7 @@ extern const struct option_choice http_auths[], http_token_styles[];
     {.name = "parallel", .type = OPTION_INTEGER, .en = "Requests at a time", .zh = "并行请求数", .def = "4", .min = "1", .max = "32"}, \
     {.name = "rate", .type = OPTION_NUMBER, .en = "Requests per second", .zh = "每秒请求数", .min = "0.001", .max = "1000", \
      .help_en = "Empty: no limit.", .help_zh = "留空则不限。"}, \
-    {.name = "answer_max", .type = OPTION_INTEGER, .en = "Largest answer", .zh = "最大应答", .def = "16777216", .min = "1024", .max = "67108864", .unit = "By"}
+    {.name = "answer_max", .type = OPTION_INTEGER, .en = "Largest answer", .zh = "最大应答", .def = "4194304", .min = "1024", .max = "67108864", .unit = "By"}
 #define HTTP_OPTIONS HTTP_OPTION_URL, HTTP_OPTION_AUTH, HTTP_OPTION_HEADERS, HTTP_OPTION_TLS, HTTP_OPTION_LIMITS
 
 struct http_link_host { /* out of a driver's or an outlet's host */

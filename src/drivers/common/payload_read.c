@@ -103,6 +103,11 @@ void payload_reader_free(struct payload_reader *r)
     mem_free(r);
 }
 
+int64_t payload_zone_offset_us(const struct payload_reader *r, int64_t time_us)
+{
+    return zone_span(&r->zone, time_us / 1000000 - (time_us % 1000000 < 0)).offset * 1000000LL;
+}
+
 static int compile_place(struct payload_place *p, const struct payload_reader *r, const char *address,
                          const struct options *o, struct error *e)
 {

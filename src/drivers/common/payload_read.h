@@ -57,6 +57,8 @@ struct payload_place;  /* where a point stands, compiled; immutable; must not ou
 /* ERR_INVALID names the option in e->where. Options are copied. */
 MUST_CHECK int payload_reader_new(const struct options *o, struct payload_reader **ret, struct error *e);
 void payload_reader_free(struct payload_reader *r); /* NULL too */
+/* East of UTC at that time, by the option time_zone. */
+int64_t payload_zone_offset_us(const struct payload_reader *r, int64_t time_us);
 /* Without reading a file; for address_check and the check of options when they are saved (a zone by name is taken as it is). */
 MUST_CHECK int payload_address_check(const struct options *o, const char *address, const struct options *point, struct error *e);
 MUST_CHECK int payload_place_new(const struct payload_reader *r, const char *address, const struct options *point,
