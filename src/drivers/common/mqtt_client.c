@@ -548,12 +548,12 @@ int mqtt_client_connect(struct mqtt_client *m, const struct mqtt_client_config *
 
 bool mqtt_client_up(const struct mqtt_client *m)
 {
-    return m->state == MC_UP;
+    return m && m->state == MC_UP;
 }
 
 bool mqtt_client_idle(const struct mqtt_client *m)
 {
-    return m->state == MC_IDLE && !m->parsing;
+    return m && m->state == MC_IDLE && !m->parsing;
 }
 
 const char *mqtt_client_id(const struct mqtt_client *m)

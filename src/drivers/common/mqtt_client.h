@@ -89,7 +89,7 @@ MUST_CHECK int mqtt_client_new(uv_loop_t *loop, const struct mqtt_client_ops *op
 /* Not while a connection is there (ERR_EXISTS). All of *c is copied but tls. ERR_INVALID names the option; ERR_NOMEM,
  * ERR_UNAVAILABLE: then `lost` does not come. */
 MUST_CHECK int mqtt_client_connect(struct mqtt_client *m, const struct mqtt_client_config *c, struct error *e);
-bool mqtt_client_up(const struct mqtt_client *m);
+bool mqtt_client_up(const struct mqtt_client *m); /* NULL: false */
 bool mqtt_client_idle(const struct mqtt_client *m); /* no connection, and none being made or torn down: connect may come */
 const char *mqtt_client_id(const struct mqtt_client *m); /* as given, or as the broker assigned it (5.0); "" unknown */
 

@@ -217,8 +217,8 @@ static const char *const examples[] = {"plant/t1#$.data.temp", "$.temp", "plant/
 static void status(const struct driver_channel *base, struct driver_status *ret)
 {
     const struct mq_channel *ch = (const struct mq_channel *)base;
-    struct mqtt_client_stats s;
-    mqtt_client_stats(ch->client, &s);
+    struct mqtt_client_stats s = {0};
+    if (ch->client) mqtt_client_stats(ch->client, &s);
     *ret = ch->st;
     ret->bytes_in = s.bytes_in;
     ret->bytes_out = s.bytes_out;
