@@ -18,7 +18,8 @@
 
 #define HJ212_SEGMENT_MAX 9999 /* four digits; the standard itself says 1024 */
 #define HJ212_FRAME_MAX (HJ212_SEGMENT_MAX + 12)
-#define HJ212_CP_MAX 950 /* of frames that we build */
+#define HJ212_SEGMENT_USUAL 1024 /* of frames that we build */
+#define HJ212_CP_MAX 950         /* likewise */
 #define HJ212_MN_MAX 40
 #define HJ212_PW_MAX 20
 #define HJ212_QN_MAX 20
@@ -64,8 +65,8 @@ struct str hj212_answered_qn(const struct hj212_message *m);
 
 /* One frame of it. */
 void hj212_message_put(struct buf *out, const struct hj212_message *m);
-/* As many frames as CP needs with at most cp_max bytes each (0: HJ212_CP_MAX), cut between items; more than one carry
- * PNUM and PNO. ERR_TOO_LARGE: one item alone is longer. Returns the number of frames. */
+/* As many frames as CP needs with at most cp_max bytes each (0: what the standard allows), cut between items; more than
+ * one carry PNUM and PNO. ERR_TOO_LARGE: one item alone is longer. Returns the number of frames. */
 int hj212_message_put_split(struct buf *out, const struct hj212_message *m, size_t cp_max);
 
 /* ---- CP ---- */
@@ -76,10 +77,10 @@ struct hj212_cp {
     bool ended;
 };
 struct hj212_field {
-    unsigned item;     /* fields of one item have the same number */
-    struct str name;   /* "w01018-Rtd", "DataTime" */
-    struct str code;   /* "w01018"; the whole name when it has no '-' */
-    struct str attr;   /* "Rtd"; empty when it has no '-' */
+    unsigned item;   /* fields of one item have the same number */
+    struct str name; /* "w01018-Rtd", "DataTime" */
+    struct str code; /* "w01018"; the whole name when it has no '-' */
+    struct str attr; /* "Rtd"; empty when it has no '-' */
     struct str value;
 };
 static inline struct hj212_cp hj212_cp_begin(struct str cp)
@@ -108,7 +109,7 @@ struct hj212_parts { /* zeroed: empty */
     struct hj212_part {
         char *p;
         size_t n;
-    } *part;
+    } * part;
 };
 void hj212_parts_drop(struct hj212_parts *s);
 /* Add a message that has a PNUM. 1: all are there, and whole (cleared first) holds the CP; 0: some are missing;
@@ -139,8 +140,8 @@ struct hj212_number {
     int n;
     const char *en, *zh;
 };
-const struct hj212_number *hj212_qnrtn(int n);  /* answers to requests (table 7) */
-const struct hj212_number *hj212_exertn(int n); /* results of execution (table 6) */
+const struct hj212_number *hj212_qnrtn(int n);   /* answers to requests (table 7) */
+const struct hj212_number *hj212_exertn(int n);  /* results of execution (table 6) */
 const struct hj212_number *hj212_system(int st); /* what ST says (table 5) */
 /* Quality of a data flag (table 8): enum quality, and enum quality_reason. false: no known flag (then uncertain). */
 struct hj212_flag {

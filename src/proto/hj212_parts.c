@@ -35,11 +35,19 @@ static int count_pieces(struct str cp, size_t max)
     return n;
 }
 
+/* CP such that the whole segment keeps to the standard's 1024 bytes. */
+static size_t usual_cp(const struct hj212_message *m)
+{
+    size_t head = sizeof "QN=;ST=32;CN=2011;PW=;MN=;Flag=7;PNUM=256;PNO=256;CP=&&&&" - 1 + m->qn.n + m->pw.n + m->mn.n;
+    size_t room = head < HJ212_SEGMENT_USUAL - 100 ? HJ212_SEGMENT_USUAL - head : 100;
+    return room < HJ212_CP_MAX ? room : HJ212_CP_MAX;
+}
+
 int hj212_message_put_split(struct buf *out, const struct hj212_message *m, size_t cp_max)
 {
     struct hj212_message part = *m;
     struct str rest = m->cp;
-    if (cp_max == 0) cp_max = HJ212_CP_MAX;
+    if (cp_max == 0) cp_max = usual_cp(m);
     int n = count_pieces(rest, cp_max);
     if (n < 0 || n > HJ212_PARTS_MAX) return ERR_TOO_LARGE;
     for (int i = 0; i < n; i++) {
