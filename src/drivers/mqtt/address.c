@@ -7,14 +7,14 @@
 #include <stdio.h>
 #include "drivers/mqtt/mqtt_int.h"
 
-bool mq_is_wild(struct str filter)
+bool mt_is_wild(struct str filter)
 {
     struct str group, inner;
     if (mqtt_share(filter, &group, &inner)) filter = inner;
     return str_find(filter, '+') >= 0 || str_find(filter, '#') >= 0;
 }
 
-bool mq_meets(struct str filter, struct str topic)
+bool mt_meets(struct str filter, struct str topic)
 {
     struct str group, inner;
     return mqtt_match(mqtt_share(filter, &group, &inner) ? inner : filter, topic);
@@ -33,13 +33,13 @@ static int compile(const struct options *o, const char *name, struct arena *a, c
     return rc;
 }
 
-static struct mq_column column(struct str text, struct arena *a)
+static struct mt_column column(struct str text, struct arena *a)
 {
     uint64_t n = 0;
     text = str_trim(text);
     if (str_starts(text, STR("$."))) text = str_sub(text, 2, text.n);
-    if (str_to_u64(text, &n) == 0 && n <= 100000) return (struct mq_column){.number = (unsigned)n};
-    return (struct mq_column){.name = arena_str(a, text)};
+    if (str_to_u64(text, &n) == 0 && n <= 100000) return (struct mt_column){.number = (unsigned)n};
+    return (struct mt_column){.name = arena_str(a, text)};
 }
 
 static int zone_of(const char *z, int *ret, struct error *e)
@@ -54,16 +54,16 @@ static int zone_of(const char *z, int *ret, struct error *e)
                      "时区为“%.40s”；请填写偏移量，如 +08:00", z);
 }
 
-static int json_format(const struct options *o, struct arena *a, struct mq_format *f, struct error *e)
+static int json_format(const struct options *o, struct arena *a, struct mt_format *f, struct error *e)
 {
     int rc = compile(o, "records", a, &f->records, e);
     if (!rc) rc = compile(o, "time_path", a, &f->time, e);
     return rc ? rc : compile(o, "quality_path", a, &f->quality, e);
 }
 
-int mq_format_of(const struct options *o, struct arena *a, struct mq_format *ret, struct error *e)
+int mt_format_of(const struct options *o, struct arena *a, struct mt_format *ret, struct error *e)
 {
-    struct mq_format f = {.form = (uint8_t)opt_enum(o, "form", FORM_JSON),
+    struct mt_format f = {.form = (uint8_t)opt_enum(o, "form", FORM_JSON),
                           .unit = (uint8_t)opt_enum(o, "time_format", UNIT_AUTO),
                           .retained = (uint8_t)opt_enum(o, "retained", RETAINED_LAST),
                           .order = (uint8_t)opt_enum(o, "byte_order", 0),
@@ -83,20 +83,20 @@ int mq_format_of(const struct options *o, struct arena *a, struct mq_format *ret
     return rc;
 }
 
-int mq_filters_of(const struct options *o, struct arena *a, struct str **ret, size_t *ret_n, struct error *e)
+int mt_filters_of(const struct options *o, struct arena *a, struct str **ret, size_t *ret_n, struct error *e)
 {
     struct str rest = arena_str(a, str_of(opt_str(o, "topics", "")));
-    struct str *list = arena_calloc(a, MQ_FILTERS_MAX, sizeof *list);
+    struct str *list = arena_calloc(a, MT_FILTERS_MAX, sizeof *list);
     size_t n = 0;
     for (size_t i = 0; i < rest.n; i++)
         if (rest.p[i] == '\n') ((char *)(uintptr_t)rest.p)[i] = ',';
     while (list && rest.p) {
         struct str f = str_trim(str_cut(&rest, ','));
         if (f.n == 0) continue;
-        if (n == MQ_FILTERS_MAX)
+        if (n == MT_FILTERS_MAX)
             return error_set(e, ERR_LIMIT, "options.topics",
                              "at most %d topic filters; use wildcards or another device",
-                             "最多 %d 个主题过滤器；请使用通配符或另建设备", MQ_FILTERS_MAX);
+                             "最多 %d 个主题过滤器；请使用通配符或另建设备", MT_FILTERS_MAX);
         if (!mqtt_filter_ok(f))
             return error_set(
                 e, ERR_INVALID, "options.topics",
@@ -131,7 +131,7 @@ static int bad_place(struct str s, const char *en, const char *zh, struct error 
                      s.p ? s.p : "", zh, en);
 }
 
-static int json_place(struct str s, struct arena *a, struct mq_place *p, struct error *e)
+static int json_place(struct str s, struct arena *a, struct mt_place *p, struct error *e)
 {
     struct error why = {0};
     if (json_path_compile(s, a, &p->query, &why) == 0) return 0;
@@ -141,7 +141,7 @@ static int json_place(struct str s, struct arena *a, struct mq_place *p, struct 
                      (int)(s.n < 80 ? s.n : 80), s.p, why.text);
 }
 
-static int csv_place(struct str s, struct arena *a, struct mq_place *p, struct error *e)
+static int csv_place(struct str s, struct arena *a, struct mt_place *p, struct error *e)
 {
     p->column = column(s, a);
     if (p->column.number || p->column.name.n) return 0;
@@ -149,17 +149,17 @@ static int csv_place(struct str s, struct arena *a, struct mq_place *p, struct e
                      "未指明列：请填写从 1 开始的列号或列名，如 plant/t1#2", e);
 }
 
-static int text_place(struct str s, struct arena *a, struct mq_place *p, struct error *e)
+static int text_place(struct str s, struct arena *a, struct mt_place *p, struct error *e)
 {
     if (s.n == 0 || str_is(s, "$")) return 0;
     return bad_place(s, "does not belong behind the topic: a plain text has one value, the address is the topic alone",
                      "不应出现在主题之后：纯文本只有一个值，地址只写主题", e);
 }
 
-static int byte_place(struct str s, struct arena *a, struct mq_place *p, struct error *e)
+static int byte_place(struct str s, struct arena *a, struct mt_place *p, struct error *e)
 {
     struct str rest = s, bit = STR_NULL, length = STR_NULL;
-    uint64_t v = 0, b = MQ_NO_BIT, n = 0;
+    uint64_t v = 0, b = MT_NO_BIT, n = 0;
     if (str_find(rest, ':') >= 0) {
         length = rest;
         rest = str_cut(&length, ':');
@@ -178,7 +178,7 @@ static int byte_place(struct str s, struct arena *a, struct mq_place *p, struct 
     return 0;
 }
 
-static int check_topic(const struct mq_place *p, const struct str *filters, size_t nfilters, struct error *e)
+static int check_topic(const struct mt_place *p, const struct str *filters, size_t nfilters, struct error *e)
 {
     bool selects = str_has(p->path, STR("[?"));
     if (p->filter.n && !mqtt_filter_ok(p->filter))
@@ -188,7 +188,7 @@ static int check_topic(const struct mq_place *p, const struct str *filters, size
         return error_set(e, ERR_INVALID, "spec.address",
                          "the device has no topics, so the address must name one, as in plant/t1#$.temp",
                          "设备未设置主题，地址须写明主题，如 plant/t1#$.temp");
-    bool wild = p->filter.n ? mq_is_wild(p->filter) : nfilters > 1 || mq_is_wild(filters[0]);
+    bool wild = p->filter.n ? mt_is_wild(p->filter) : nfilters > 1 || mt_is_wild(filters[0]);
     if (!wild || selects) return 0;
     return error_set(
         e, ERR_INVALID, "spec.address",
@@ -197,12 +197,12 @@ static int check_topic(const struct mq_place *p, const struct str *filters, size
         "会有多个主题写入该测点。请写明一个主题，如 plant/t1#$.temp，或在报文中筛选，如 $[?@.id=='t1'].temp");
 }
 
-int mq_place_of(const struct mq_format *f, const struct str *filters, size_t nfilters, const char *address,
-                struct arena *a, struct mq_place *ret, struct error *e)
+int mt_place_of(const struct mt_format *f, const struct str *filters, size_t nfilters, const char *address,
+                struct arena *a, struct mt_place *ret, struct error *e)
 {
-    static int (*const places[])(struct str, struct arena *, struct mq_place *,
+    static int (*const places[])(struct str, struct arena *, struct mt_place *,
                                  struct error *) = {json_place, csv_place, text_place, byte_place, byte_place};
-    struct mq_place p = {.bit = MQ_NO_BIT};
+    struct mt_place p = {.bit = MT_NO_BIT};
     struct str s = arena_str(a, str_trim(str_of(address)));
     if (s.p == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     ptrdiff_t at = split(s);
@@ -242,7 +242,7 @@ static int check_template(struct str t, struct error *e)
     return 0;
 }
 
-static int writing(const struct options *o, struct arena *a, struct mq_point *p, struct error *e)
+static int writing(const struct options *o, struct arena *a, struct mt_point *p, struct error *e)
 {
     p->write_topic = arena_str(a, str_trim(str_of(opt_str(o, "write_topic", ""))));
     p->write_template = arena_str(a, str_of(opt_str(o, "write_template", "${value}")));
@@ -256,13 +256,13 @@ static int writing(const struct options *o, struct arena *a, struct mq_point *p,
     return check_template(p->write_template, e);
 }
 
-static int type_of(const struct mq_format *f, const struct driver_point *p, const struct mq_place *at,
+static int type_of(const struct mt_format *f, const struct driver_point *p, const struct mt_place *at,
                    enum value_type *ret, struct error *e)
 {
     bool bytes = f->form == FORM_BINARY || f->form == FORM_HEX;
     *ret = p->type;
     if (!bytes) return 0;
-    if (at->bit != MQ_NO_BIT && (p->type == VALUE_AUTO || p->type == VALUE_BOOL)) *ret = VALUE_BOOL;
+    if (at->bit != MT_NO_BIT && (p->type == VALUE_AUTO || p->type == VALUE_BOOL)) *ret = VALUE_BOOL;
     if (at->length && p->type == VALUE_AUTO) *ret = VALUE_STRING;
     if (*ret == VALUE_AUTO)
         return error_set(e, ERR_INVALID, "spec.type", "bytes need a type: choose the one that the device sends",
@@ -271,18 +271,18 @@ static int type_of(const struct mq_format *f, const struct driver_point *p, cons
         return error_set(e, ERR_INVALID, "spec.address",
                          "a text has a length, and only a text: byte:length, as in 4:10",
                          "字符串须写长度（且仅字符串可写）：字节:长度，如 4:10");
-    if (at->bit != MQ_NO_BIT && *ret != VALUE_BOOL)
+    if (at->bit != MT_NO_BIT && *ret != VALUE_BOOL)
         return error_set(e, ERR_INVALID, "spec.type", "one bit has the type bit", "单个位的类型应为“位”");
     return 0;
 }
 
-int mq_point_of(const struct mq_format *f, const struct str *filters, size_t nfilters, const struct driver_point *p,
-                struct arena *a, struct mq_point *ret, struct error *e)
+int mt_point_of(const struct mt_format *f, const struct str *filters, size_t nfilters, const struct driver_point *p,
+                struct arena *a, struct mt_point *ret, struct error *e)
 {
-    struct mq_point r = {.num = p->num, .device = p->device};
+    struct mt_point r = {.num = p->num, .device = p->device};
     enum value_type type = p->type;
     r.address = arena_str(a, str_of(p->address));
-    int rc = mq_place_of(f, filters, nfilters, p->address, a, &r.at, e);
+    int rc = mt_place_of(f, filters, nfilters, p->address, a, &r.at, e);
     if (!rc) rc = type_of(f, p, &r.at, &type, e);
     if (!rc) rc = writing(p->options, a, &r, e);
     r.spec = value_spec_of(p, type, f->order);

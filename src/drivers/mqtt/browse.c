@@ -19,26 +19,26 @@
 
 /* ---- what was seen ---- */
 
-static struct mq_seen **slot(const struct mq_channel *ch, struct str topic)
+static struct mt_seen **slot(const struct mt_channel *ch, struct str topic)
 {
-    struct mq_seen **p = &ch->seen[str_hash(topic, hash_seed()) % TABLE];
+    struct mt_seen **p = &ch->seen[str_hash(topic, hash_seed()) % TABLE];
     while (*p && !str_eq((*p)->topic, topic)) p = &(*p)->next;
     return p;
 }
 
-const struct mq_seen *mq_seen_find(const struct mq_channel *ch, struct str topic)
+const struct mt_seen *mt_seen_find(const struct mt_channel *ch, struct str topic)
 {
     return ch->seen ? *slot(ch, topic) : NULL;
 }
 
-static void unlink_seen(struct mq_channel *ch, struct mq_seen *s)
+static void unlink_seen(struct mt_channel *ch, struct mt_seen *s)
 {
     *(s->newer ? &s->newer->older : &ch->newest) = s->older;
     *(s->older ? &s->older->newer : &ch->oldest) = s->newer;
     s->newer = s->older = NULL;
 }
 
-static void to_front(struct mq_channel *ch, struct mq_seen *s)
+static void to_front(struct mt_channel *ch, struct mt_seen *s)
 {
     s->older = ch->newest;
     if (ch->newest) ch->newest->newer = s;
@@ -46,9 +46,9 @@ static void to_front(struct mq_channel *ch, struct mq_seen *s)
     if (ch->oldest == NULL) ch->oldest = s;
 }
 
-static void drop_oldest(struct mq_channel *ch)
+static void drop_oldest(struct mt_channel *ch)
 {
-    struct mq_seen *s = ch->oldest, **p = slot(ch, s->topic);
+    struct mt_seen *s = ch->oldest, **p = slot(ch, s->topic);
     *p = s->next;
     unlink_seen(ch, s);
     ch->nseen--;
@@ -57,14 +57,14 @@ static void drop_oldest(struct mq_channel *ch)
     mem_free(s);
 }
 
-static struct mq_seen *new_seen(struct mq_channel *ch, struct str topic)
+static struct mt_seen *new_seen(struct mt_channel *ch, struct str topic)
 {
-    struct mq_seen *s = mem_calloc(1, sizeof *s + topic.n);
+    struct mt_seen *s = mem_calloc(1, sizeof *s + topic.n);
     if (s == NULL) return NULL;
     char *z = (char *)(s + 1);
     memcpy(z, topic.p, topic.n);
     s->topic = str_make(z, topic.n);
-    struct mq_seen **p = slot(ch, topic);
+    struct mt_seen **p = slot(ch, topic);
     s->next = *p;
     *p = s;
     ch->nseen++;
@@ -72,7 +72,7 @@ static struct mq_seen *new_seen(struct mq_channel *ch, struct str topic)
     return s;
 }
 
-static void keep_payload(struct mq_channel *ch, struct mq_seen *s, struct str payload)
+static void keep_payload(struct mt_channel *ch, struct mt_seen *s, struct str payload)
 {
     size_t n = payload.n < PAYLOAD_KEPT ? payload.n : PAYLOAD_KEPT;
     if (n > s->kept || n < s->kept / 4) {
@@ -86,11 +86,11 @@ static void keep_payload(struct mq_channel *ch, struct mq_seen *s, struct str pa
     s->whole = payload.n;
 }
 
-bool mq_seen_message(struct mq_channel *ch, const struct mqtt_client_message *m, int64_t now_us)
+bool mt_seen_message(struct mt_channel *ch, const struct mqtt_client_message *m, int64_t now_us)
 {
     if (ch->seen == NULL) ch->seen = mem_calloc(TABLE, sizeof *ch->seen);
     if (ch->seen == NULL) return false;
-    struct mq_seen *s = *slot(ch, m->topic);
+    struct mt_seen *s = *slot(ch, m->topic);
     bool known = s != NULL;
     if (known) {
         unlink_seen(ch, s);
@@ -106,7 +106,7 @@ bool mq_seen_message(struct mq_channel *ch, const struct mqtt_client_message *m,
     return !known;
 }
 
-void mq_seen_free(struct mq_channel *ch)
+void mt_seen_free(struct mt_channel *ch)
 {
     while (ch->oldest) drop_oldest(ch);
     mem_free(ch->seen);
@@ -164,20 +164,20 @@ static const char *bytes_text(struct arena *a, struct str s)
 
 /* ---- topics ---- */
 
-static bool of_device(const struct mq_job *j, struct str topic)
+static bool of_device(const struct mt_job *j, struct str topic)
 {
     for (size_t i = 0; i < j->ndfilters; i++)
-        if (mq_meets(j->dfilters[i], topic)) return true;
+        if (mt_meets(j->dfilters[i], topic)) return true;
     return j->ndfilters == 0;
 }
 
 static int by_topic(const void *pa, const void *pb)
 {
-    const struct mq_seen *const *a = pa, *const *b = pb;
+    const struct mt_seen *const *a = pa, *const *b = pb;
     return str_cmp((*a)->topic, (*b)->topic);
 }
 
-static void add_topic(struct page *p, const struct mq_job *j, const struct mq_seen *s)
+static void add_topic(struct page *p, const struct mt_job *j, const struct mt_seen *s)
 {
     char t[TIME_TEXT_MAX];
     struct driver_browse_item *i = add(p);
@@ -190,11 +190,11 @@ static void add_topic(struct page *p, const struct mq_job *j, const struct mq_se
     if (j->format.form == FORM_TEXT) i->address = i->name;
 }
 
-static void list_topics(const struct mq_channel *ch, const struct mq_job *j, struct page *p)
+static void list_topics(const struct mt_channel *ch, const struct mt_job *j, struct page *p)
 {
-    AUTO_FREE const struct mq_seen **list = mem_calloc(ch->nseen + 1, sizeof *list);
+    AUTO_FREE const struct mt_seen **list = mem_calloc(ch->nseen + 1, sizeof *list);
     size_t n = 0;
-    for (const struct mq_seen *s = ch->newest; s && list; s = s->older)
+    for (const struct mt_seen *s = ch->newest; s && list; s = s->older)
         if (of_device(j, s->topic)) list[n++] = s;
     if (n) qsort(list, n, sizeof *list, by_topic);
     for (size_t i = 0; i < n; i++) add_topic(p, j, list[i]);
@@ -209,13 +209,13 @@ static void set_address(struct page *p, struct driver_browse_item *i, struct str
     i->name = text_of(p->a, place);
 }
 
-static const struct json *record_of(const struct mq_format *f, const struct json *root)
+static const struct json *record_of(const struct mt_format *f, const struct json *root)
 {
     const struct json *first = f->records ? json_path_first(f->records, root) : NULL;
     return first ? first : root;
 }
 
-static void list_leaves(const struct mq_job *j, const struct mq_seen *s, struct page *p)
+static void list_leaves(const struct mt_job *j, const struct mt_seen *s, struct page *p)
 {
     struct json *root;
     struct error e;
@@ -237,14 +237,14 @@ static void list_leaves(const struct mq_job *j, const struct mq_seen *s, struct 
     }
 }
 
-static void list_cells(const struct mq_job *j, const struct mq_seen *s, struct page *p)
+static void list_cells(const struct mt_job *j, const struct mt_seen *s, struct page *p)
 {
-    struct mq_payload payload = {.topic = s->topic, .bytes = str_make(s->payload, s->kept), .arena = p->a};
-    struct mq_record *r;
+    struct mt_payload payload = {.topic = s->topic, .bytes = str_make(s->payload, s->kept), .arena = p->a};
+    struct mt_record *r;
     struct error e;
     size_t n;
     char number[24];
-    if (mq_records(&j->format, &payload, &r, &n, &e) || n == 0) return;
+    if (mt_records(&j->format, &payload, &r, &n, &e) || n == 0) return;
     for (size_t k = 0; k < r[n - 1].ncells; k++) {
         struct driver_browse_item *i = add(p);
         if (i == NULL) continue;
@@ -255,14 +255,14 @@ static void list_cells(const struct mq_job *j, const struct mq_seen *s, struct p
     }
 }
 
-static void list_bytes(const struct mq_job *j, const struct mq_seen *s, struct page *p)
+static void list_bytes(const struct mt_job *j, const struct mt_seen *s, struct page *p)
 {
-    struct mq_payload payload = {.topic = s->topic, .bytes = str_make(s->payload, s->kept), .arena = p->a};
-    struct mq_record *r;
+    struct mt_payload payload = {.topic = s->topic, .bytes = str_make(s->payload, s->kept), .arena = p->a};
+    struct mt_record *r;
     struct error e;
     size_t n;
     char place[24], value[8];
-    if (mq_records(&j->format, &payload, &r, &n, &e) || n == 0) return;
+    if (mt_records(&j->format, &payload, &r, &n, &e) || n == 0) return;
     for (size_t k = 0; k < r->bytes.n; k++) {
         struct driver_browse_item *i = add(p);
         if (i == NULL) continue;
@@ -274,15 +274,15 @@ static void list_bytes(const struct mq_job *j, const struct mq_seen *s, struct p
     }
 }
 
-static bool fill(const struct mq_channel *ch, const struct mq_job *j, struct page *p)
+static bool fill(const struct mt_channel *ch, const struct mt_job *j, struct page *p)
 {
-    static void (*const inside[])(const struct mq_job *, const struct mq_seen *,
+    static void (*const inside[])(const struct mt_job *, const struct mt_seen *,
                                   struct page *) = {list_leaves, list_cells, NULL, list_bytes, list_bytes};
     if (j->node.n == 0) {
         list_topics(ch, j, p);
         return true;
     }
-    const struct mq_seen *s = mq_seen_find(ch, j->node);
+    const struct mt_seen *s = mt_seen_find(ch, j->node);
     if (s && inside[j->format.form]) inside[j->format.form](j, s, p);
     return s != NULL;
 }
@@ -290,16 +290,16 @@ static bool fill(const struct mq_channel *ch, const struct mq_job *j, struct pag
 /* ---- the job ---- */
 
 /* Below a topic, on further pages, and with a subscription that has told something already: at once. */
-bool mq_browse_ready(const struct mq_channel *ch, const struct mq_job *j)
+bool mt_browse_ready(const struct mt_channel *ch, const struct mt_job *j)
 {
     if (j->node.n || j->skip) return true;
     if (!mqtt_client_up(ch->client) || j->ndfilters == 0) return false;
-    for (const struct mq_seen *s = ch->newest; s; s = s->older)
+    for (const struct mt_seen *s = ch->newest; s; s = s->older)
         if (of_device(j, s->topic) && s->time_us > ch->st.since_us) return true;
     return false;
 }
 
-void mq_browse_answer(struct mq_channel *ch, struct mq_job *j)
+void mt_browse_answer(struct mt_channel *ch, struct mt_job *j)
 {
     struct page p = {.a = &j->arena, .max = j->max, .skip = j->skip};
     struct error e;
@@ -320,12 +320,12 @@ void mq_browse_answer(struct mq_channel *ch, struct mq_job *j)
     j->done.browse(j->arg, NULL, p.items, p.n, p.at > p.skip + p.n ? next : NULL);
 }
 
-static int prepare(struct mq_job *j, const struct driver_device *device, struct error *e)
+static int prepare(struct mt_job *j, const struct driver_device *device, struct error *e)
 {
     const struct options *o = device ? device->options : NULL;
-    int rc = mq_filters_of(o, &j->arena, &j->dfilters, &j->ndfilters, e);
-    if (!rc) rc = mq_format_of(o, &j->arena, &j->format, e);
-    j->filters = arena_calloc(&j->arena, MQ_FILTERS_MAX, sizeof *j->filters);
+    int rc = mt_filters_of(o, &j->arena, &j->dfilters, &j->ndfilters, e);
+    if (!rc) rc = mt_format_of(o, &j->arena, &j->format, e);
+    j->filters = arena_calloc(&j->arena, MT_FILTERS_MAX, sizeof *j->filters);
     if (!rc && !j->filters) rc = error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     if (rc) return rc;
     j->nfilters = j->ndfilters ? j->ndfilters : 1;
@@ -335,11 +335,11 @@ static int prepare(struct mq_job *j, const struct driver_device *device, struct 
     return 0;
 }
 
-void mq_browse(struct driver_channel *base, const struct driver_device *device, const char *node, const char *cursor,
+void mt_browse(struct driver_channel *base, const struct driver_device *device, const char *node, const char *cursor,
                size_t max, driver_browse_done *done, void *arg)
 {
-    struct mq_channel *ch = (struct mq_channel *)base;
-    struct mq_job *j = mq_job_new(ch, JOB_BROWSE, arg);
+    struct mt_channel *ch = (struct mt_channel *)base;
+    struct mt_job *j = mt_job_new(ch, JOB_BROWSE, arg);
     struct error e = {0};
     uint64_t skip = 0;
     int rc = j ? prepare(j, device, &e) : error_set(&e, ERR_NOMEM, "", "out of memory", "内存不足");
@@ -354,5 +354,5 @@ void mq_browse(struct driver_channel *base, const struct driver_device *device, 
     j->node = arena_str(&j->arena, str_of(node ? node : ""));
     j->skip = (size_t)skip;
     j->max = max == 0 || max > 1000 ? 1000 : max;
-    mq_job_push(ch, j);
+    mt_job_push(ch, j);
 }

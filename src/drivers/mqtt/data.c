@@ -15,7 +15,7 @@
 #define LATE_US (300 * TIME_US_PER_S)
 #define RUN_MAX 500
 
-bool mq_clock_of(const struct mq_device *d, int64_t *ret_us)
+bool mt_clock_of(const struct mt_device *d, int64_t *ret_us)
 {
     size_t n = d->nclock < 16 ? d->nclock : 16;
     *ret_us = INT64_MIN;
@@ -25,7 +25,7 @@ bool mq_clock_of(const struct mq_device *d, int64_t *ret_us)
     return n > 0;
 }
 
-static void measure_clock(struct mq_device *d, int64_t source_us, int64_t now_us)
+static void measure_clock(struct mt_device *d, int64_t source_us, int64_t now_us)
 {
     d->clock_us[d->nclock++ % 16] = source_us - now_us;
     if (d->nclock >= 1u << 30) d->nclock = 16;
@@ -41,7 +41,7 @@ static size_t run_of(const struct sample *s, size_t n)
 }
 
 /* How many of them the host took. */
-static size_t publish(struct mq_channel *ch, const struct sample *s, size_t n)
+static size_t publish(struct mt_channel *ch, const struct sample *s, size_t n)
 {
     const struct driver_host *h = ch->base.host;
     size_t at = 0;
@@ -57,7 +57,7 @@ static size_t publish(struct mq_channel *ch, const struct sample *s, size_t n)
     return at;
 }
 
-static void ack_later(struct mq_channel *ch, uint32_t handle)
+static void ack_later(struct mt_channel *ch, uint32_t handle)
 {
     const struct driver_host *h = ch->base.host;
     if (handle == 0) return;
@@ -66,22 +66,22 @@ static void ack_later(struct mq_channel *ch, uint32_t handle)
         mqtt_client_ack(ch->client, handle, 0);
         return;
     }
-    ch->acks[ch->nacks++] = (struct mq_ack){handle, h->mark(h->ctx)};
+    ch->acks[ch->nacks++] = (struct mt_ack){handle, h->mark(h->ctx)};
 }
 
 /* What may be lost is not acknowledged. It comes again with a new connection, which is made at once. */
-static void lost_samples(struct mq_channel *ch)
+static void lost_samples(struct mt_channel *ch)
 {
     ch->lost_acks++;
     ch->nacks = 0;
     if (ch->set->c.clean) return;
-    mq_log(ch, DRIVER_LOG_WARN, "samples may be lost; connecting again for their messages", NULL);
+    mt_log(ch, DRIVER_LOG_WARN, "samples may be lost; connecting again for their messages", NULL);
     mqtt_client_drop(ch->client, 0, true); /* QoS 2 too is to come again */
-    ch->retry_ns = mq_now(ch) + ch->set->backoff.min_ms * NS_MS;
+    ch->retry_ns = mt_now(ch) + ch->set->backoff.min_ms * NS_MS;
     ch->dropped = true;
 }
 
-void mq_ack_due(struct mq_channel *ch)
+void mt_ack_due(struct mt_channel *ch)
 {
     const struct driver_host *h = ch->base.host;
     size_t k = 0;
@@ -98,19 +98,19 @@ void mq_ack_due(struct mq_channel *ch)
     if (k && ch->nacks) memmove(ch->acks, ch->acks + k, ch->nacks * sizeof *ch->acks);
 }
 
-static void hold(struct mq_channel *ch, size_t at, uint32_t handle)
+static void hold(struct mt_channel *ch, size_t at, uint32_t handle)
 {
     size_t n = ch->nbatch - at;
-    struct mq_held *b = mem_alloc(sizeof *b + n * sizeof *b->s);
+    struct mt_held *b = mem_alloc(sizeof *b + n * sizeof *b->s);
     if (b == NULL) return; /* not acknowledged: with QoS 1 it comes again */
-    *b = (struct mq_held){.handle = handle, .n = n};
+    *b = (struct mt_held){.handle = handle, .n = n};
     memcpy(b->s, ch->batch + at, n * sizeof *b->s);
     *ch->held_tail = b;
     ch->held_tail = &b->next;
 }
 
 /* The samples of a message. */
-static void pass(struct mq_channel *ch, uint32_t handle)
+static void pass(struct mt_channel *ch, uint32_t handle)
 {
     size_t done = ch->held ? 0 : publish(ch, ch->batch, ch->nbatch);
     if (done < ch->nbatch)
@@ -119,12 +119,12 @@ static void pass(struct mq_channel *ch, uint32_t handle)
         ack_later(ch, handle);
 }
 
-static bool tell_run(struct mq_channel *ch);
+static bool tell_run(struct mt_channel *ch);
 
-bool mq_flush(struct mq_channel *ch)
+bool mt_flush(struct mt_channel *ch)
 {
     while (ch->held) {
-        struct mq_held *b = ch->held;
+        struct mt_held *b = ch->held;
         b->at += publish(ch, b->s + b->at, b->n - b->at);
         if (b->at < b->n) return false;
         ch->held = b->next;
@@ -137,9 +137,9 @@ bool mq_flush(struct mq_channel *ch)
     return true;
 }
 
-void mq_data_free(struct mq_channel *ch)
+void mt_data_free(struct mt_channel *ch)
 {
-    for (struct mq_held *b = ch->held, *next; b; b = next) {
+    for (struct mt_held *b = ch->held, *next; b; b = next) {
         next = b->next;
         mem_free(b);
     }
@@ -152,14 +152,14 @@ void mq_data_free(struct mq_channel *ch)
 
 /* ---- a value of a point ---- */
 
-static void keep_last(struct mq_point *p, const struct sample *s)
+static void keep_last(struct mt_point *p, const struct sample *s)
 {
     if (s->time_us < p->last.time_us) return;
     p->last = *s;
     p->told = 0;
 }
 
-static void add(struct mq_channel *ch, struct mq_point *p, const struct sample *s)
+static void add(struct mt_channel *ch, struct mt_point *p, const struct sample *s)
 {
     if (!mem_grow((void **)&ch->batch, &ch->batch_cap, ch->nbatch + 1, sizeof *s)) {
         ch->failed = true;
@@ -169,7 +169,7 @@ static void add(struct mq_channel *ch, struct mq_point *p, const struct sample *
     keep_last(p, s);
 }
 
-static bool intern(struct mq_channel *ch, struct mq_point *p, struct mq_value *v)
+static bool intern(struct mt_channel *ch, struct mt_point *p, struct mt_value *v)
 {
     const struct driver_host *h = ch->base.host;
     uint64_t hash = str_hash(v->text, hash_seed());
@@ -190,7 +190,7 @@ static bool same_value(const struct sample *a, const struct sample *b)
     return a->type == b->type && a->v.u == b->v.u;
 }
 
-static void add_last_known(struct mq_channel *ch, struct mq_point *p, struct sample s, int64_t now_us, bool good)
+static void add_last_known(struct mt_channel *ch, struct mt_point *p, struct sample s, int64_t now_us, bool good)
 {
     s.time_us = now_us;
     s.flags &= SAMPLE_REASON_MASK;
@@ -202,15 +202,15 @@ static void add_last_known(struct mq_channel *ch, struct mq_point *p, struct sam
 }
 
 struct coming { /* of a message, for one device */
-    struct mq_channel *ch;
-    struct mq_device *d;
-    struct mq_payload *payload;
-    const struct mq_record *record;
+    struct mt_channel *ch;
+    struct mt_device *d;
+    struct mt_payload *payload;
+    const struct mt_record *record;
     int64_t time_us;
     bool source;
 };
 
-static void add_retained(const struct coming *c, struct mq_point *p, const struct sample *s)
+static void add_retained(const struct coming *c, struct mt_point *p, const struct sample *s)
 {
     bool good = c->d->format.retained == RETAINED_GOOD, known = p->last.time_us != 0;
     if (c->source && !(known && s->time_us <= p->last.time_us)) {
@@ -222,18 +222,18 @@ static void add_retained(const struct coming *c, struct mq_point *p, const struc
     add_last_known(c->ch, p, *s, c->payload->now_us, good);
 }
 
-static void add_value(const struct coming *c, struct mq_point *p)
+static void add_value(const struct coming *c, struct mt_point *p)
 {
-    struct mq_value v;
+    struct mt_value v;
     int64_t clock = 0;
-    if (!mq_value_of(&c->d->format, p, c->record, c->payload->arena, &v)) return;
-    mq_quality_of(&c->d->format, c->record, &v.s);
+    if (!mt_value_of(&c->d->format, p, c->record, c->payload->arena, &v)) return;
+    mt_quality_of(&c->d->format, c->record, &v.s);
     v.s.time_us = c->time_us;
-    mq_job_sample(c->ch, p, &v);
+    mt_job_sample(c->ch, p, &v);
     if (v.s.type == SAMPLE_STRING && !intern(c->ch, p, &v)) return;
-    p->heard_ns = mq_now(c->ch);
+    p->heard_ns = mt_now(c->ch);
     if (c->source) {
-        mq_clock_of(c->d, &clock);
+        mt_clock_of(c->d, &clock);
         v.s.flags |= SAMPLE_FLAG_SOURCE_TIME;
         if (c->time_us < c->payload->now_us + clock - LATE_US) v.s.flags |= SAMPLE_FLAG_BACKFILL;
     }
@@ -245,34 +245,34 @@ static void add_value(const struct coming *c, struct mq_point *p)
 
 /* ---- a message ---- */
 
-static void trouble(struct mq_channel *ch, struct mq_device *d, const struct mqtt_client_message *m,
+static void trouble(struct mt_channel *ch, struct mt_device *d, const struct mqtt_client_message *m,
                     const struct error *e)
 {
     bool first = d->trouble.code == 0;
     ch->judge = true;
     ch->st.errors++;
     d->trouble = *e;
-    if (first) mq_log(ch, DRIVER_LOG_WARN, "a payload cannot be read", e->text);
+    if (first) mt_log(ch, DRIVER_LOG_WARN, "a payload cannot be read", e->text);
 }
 
 /* false: the payload is not what the device should send. */
-static bool take_source(struct mq_channel *ch, const struct mq_source *s, struct mq_payload *p,
+static bool take_source(struct mt_channel *ch, const struct mt_source *s, struct mt_payload *p,
                         const struct mqtt_client_message *m)
 {
     struct coming c = {.ch = ch, .d = &ch->devices[s->device], .payload = p};
-    struct mq_record *r;
+    struct mt_record *r;
     size_t n;
     struct error e;
     if (ch->points[s->first].serial == ch->serial) return true; /* by another filter */
     ch->points[s->first].serial = ch->serial;
     if (p->retained && c.d->format.retained == RETAINED_IGNORE) return true;
-    if (mq_records(&c.d->format, p, &r, &n, &e)) {
+    if (mt_records(&c.d->format, p, &r, &n, &e)) {
         trouble(ch, c.d, m, &e);
         return false;
     }
     for (size_t i = 0; i < n; i++) {
         c.record = &r[i];
-        mq_time_of(&c.d->format, c.record, p->now_us, &c.time_us, &c.source);
+        mt_time_of(&c.d->format, c.record, p->now_us, &c.time_us, &c.source);
         if (c.source && !p->retained) measure_clock(c.d, c.time_us, p->now_us);
         for (uint32_t k = 0; k < s->n; k++) add_value(&c, &ch->points[s->first + k]);
     }
@@ -282,30 +282,30 @@ static bool take_source(struct mq_channel *ch, const struct mq_source *s, struct
     return true;
 }
 
-static unsigned take_all(struct mq_channel *ch, struct mq_payload *p, const struct mqtt_client_message *m, bool *ret_ok)
+static unsigned take_all(struct mt_channel *ch, struct mt_payload *p, const struct mqtt_client_message *m, bool *ret_ok)
 {
     unsigned met = 0;
     if (ch->ntable)
-        for (const struct mq_source *s = ch->table[str_hash(m->topic, hash_seed()) & (ch->ntable - 1)]; s; s = s->next)
+        for (const struct mt_source *s = ch->table[str_hash(m->topic, hash_seed()) & (ch->ntable - 1)]; s; s = s->next)
             if (str_eq(s->match, m->topic)) met++, *ret_ok = take_source(ch, s, p, m) || *ret_ok;
-    for (const struct mq_source *s = ch->wild; s; s = s->next)
-        if (mq_meets(s->match, m->topic)) met++, *ret_ok = take_source(ch, s, p, m) || *ret_ok;
+    for (const struct mt_source *s = ch->wild; s; s = s->next)
+        if (mt_meets(s->match, m->topic)) met++, *ret_ok = take_source(ch, s, p, m) || *ret_ok;
     return met;
 }
 
-void mq_message(struct mq_channel *ch, const struct mqtt_client_message *m)
+void mt_message(struct mt_channel *ch, const struct mqtt_client_message *m)
 {
-    struct mq_payload p = {
-        .topic = m->topic, .bytes = m->payload, .retained = m->retain, .now_us = mq_utc(ch), .arena = &ch->scratch};
+    struct mt_payload p = {
+        .topic = m->topic, .bytes = m->payload, .retained = m->retain, .now_us = mt_utc(ch), .arena = &ch->scratch};
     bool ok = false;
     ch->st.polls++;
     ch->nbatch = 0;
     ch->failed = false;
     if (++ch->serial == 0) ch->serial = 1;
     arena_reset(&ch->scratch);
-    bool new_topic = mq_seen_message(ch, m, p.now_us);
+    bool new_topic = mt_seen_message(ch, m, p.now_us);
     unsigned met = take_all(ch, &p, m, &ok);
-    mq_job_message(ch, &p, new_topic);
+    mt_job_message(ch, &p, new_topic);
     if (met == 0) ch->unmatched++;
     if (ch->nbatch)
         pass(ch, ch->failed ? 0 : m->handle); /* what could not be taken is not acknowledged */
@@ -316,11 +316,11 @@ void mq_message(struct mq_channel *ch, const struct mqtt_client_message *m)
 
 /* ---- bad values ---- */
 
-static struct sample bad_of(struct mq_channel *ch, const struct mq_point *p, enum quality_reason why)
+static struct sample bad_of(struct mt_channel *ch, const struct mt_point *p, enum quality_reason why)
 {
     struct sample s = p->last;
-    int64_t clock = 0, now = mq_utc(ch);
-    if (p->device < ch->ndevices) mq_clock_of(&ch->devices[p->device], &clock);
+    int64_t clock = 0, now = mt_utc(ch);
+    if (p->device < ch->ndevices) mt_clock_of(&ch->devices[p->device], &clock);
     int64_t at = p->last.flags & SAMPLE_FLAG_SOURCE_TIME && clock < 0 ? now + clock : now;
     if (at <= p->last.time_us) at = p->last.time_us + 1;
     s.point = p->num;
@@ -328,7 +328,7 @@ static struct sample bad_of(struct mq_channel *ch, const struct mq_point *p, enu
     return s;
 }
 
-void mq_tell(struct mq_channel *ch, struct mq_point *p, enum quality_reason why)
+void mt_tell(struct mt_channel *ch, struct mt_point *p, enum quality_reason why)
 {
     struct sample s = bad_of(ch, p, why);
     if (p->told == why || publish(ch, &s, 1) == 0) return;
@@ -337,13 +337,13 @@ void mq_tell(struct mq_channel *ch, struct mq_point *p, enum quality_reason why)
 }
 
 /* The next ones with the same time; false: the host takes no more. */
-static bool tell_run(struct mq_channel *ch)
+static bool tell_run(struct mt_channel *ch)
 {
     struct sample run[RUN_MAX];
     uint32_t at[RUN_MAX];
     size_t n = 0;
     while (ch->tell_at < ch->npoints && n < RUN_MAX) {
-        const struct mq_point *p = &ch->points[ch->tell_at];
+        const struct mt_point *p = &ch->points[ch->tell_at];
         if (!p->wrong && p->told != REASON_NOT_CONNECTED) {
             run[n] = bad_of(ch, p, REASON_NOT_CONNECTED);
             if (n && run[n].time_us < run[0].time_us + 1000000 && run[n].time_us >= run[0].time_us)
@@ -365,27 +365,27 @@ static bool tell_run(struct mq_channel *ch)
     return true;
 }
 
-void mq_tell_lost(struct mq_channel *ch)
+void mt_tell_lost(struct mt_channel *ch)
 {
     ch->tell_lost = true;
     ch->tell_at = 0;
 }
 
-void mq_tell_refused(struct mq_channel *ch, size_t filter)
+void mt_tell_refused(struct mt_channel *ch, size_t filter)
 {
     for (size_t i = 0; i < ch->nsources; i++)
         for (uint32_t k = 0; k < ch->sources[i].n && ch->sources[i].filter == filter; k++)
-            mq_tell(ch, &ch->points[ch->sources[i].first + k], REASON_DEVICE_EXCEPTION);
+            mt_tell(ch, &ch->points[ch->sources[i].first + k], REASON_DEVICE_EXCEPTION);
 }
 
-void mq_stale(struct mq_channel *ch, uint64_t now)
+void mt_stale(struct mt_channel *ch, uint64_t now)
 {
     if (!ch->any_stale || now < ch->stale_ns || !mqtt_client_up(ch->client)) return;
     ch->stale_ns = now + NS_S / 4;
     for (size_t i = 0; i < ch->npoints; i++) {
-        struct mq_point *p = &ch->points[i];
+        struct mt_point *p = &ch->points[i];
         uint64_t limit = ch->devices[p->device].stale_ns;
         if (limit && !p->wrong && !p->told && now > p->heard_ns + limit)
-            mq_tell(ch, p, p->last.time_us ? REASON_STALE : REASON_NO_DATA);
+            mt_tell(ch, p, p->last.time_us ? REASON_STALE : REASON_NO_DATA);
     }
 }

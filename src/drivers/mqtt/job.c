@@ -14,71 +14,71 @@
 #define BROWSE_QUIET_MS 300 /* no new topic for so long: that is all for now */
 #define RAW_MAX 4096
 
-struct mq_job *mq_job_new(struct mq_channel *ch, enum mq_job_kind kind, void *arg)
+struct mt_job *mt_job_new(struct mt_channel *ch, enum mt_job_kind kind, void *arg)
 {
-    struct mq_job *j = mem_calloc(1, sizeof *j);
+    struct mt_job *j = mem_calloc(1, sizeof *j);
     if (j == NULL) return NULL;
     j->kind = (uint8_t)kind;
     j->arg = arg;
-    j->began_ns = mq_now(ch);
+    j->began_ns = mt_now(ch);
     j->token = ++ch->token;
     arena_init(&j->arena, 64u << 20);
     return j;
 }
 
-static void job_free(struct mq_job *j)
+static void job_free(struct mt_job *j)
 {
     if (j == NULL) return;
     arena_fini(&j->arena);
     mem_free(j);
 }
 
-void mq_job_push(struct mq_channel *ch, struct mq_job *j)
+void mt_job_push(struct mt_channel *ch, struct mt_job *j)
 {
-    struct mq_job **p = &ch->jobs;
+    struct mt_job **p = &ch->jobs;
     while (*p) p = &(*p)->next;
     *p = j;
     if (!mqtt_client_up(ch->client)) ch->connect_now = true;
-    mq_pump(ch);
+    mt_pump(ch);
 }
 
-static uint32_t ms_since(const struct mq_channel *ch, const struct mq_job *j)
+static uint32_t ms_since(const struct mt_channel *ch, const struct mt_job *j)
 {
-    return (uint32_t)((mq_now(ch) - j->began_ns) / NS_MS);
+    return (uint32_t)((mt_now(ch) - j->began_ns) / NS_MS);
 }
 
 /* ---- the end of one ---- */
 
-static bool needed(const struct mq_channel *ch, struct str filter)
+static bool needed(const struct mt_channel *ch, struct str filter)
 {
-    if (mq_filter_find(ch, filter)) return true;
-    for (const struct mq_job *j = ch->jobs; j; j = j->next)
+    if (mt_filter_find(ch, filter)) return true;
+    for (const struct mt_job *j = ch->jobs; j; j = j->next)
         for (size_t i = 0; i < j->nfilters; i++)
             if (str_eq(j->filters[i], filter)) return true;
     return false;
 }
 
-static struct mq_job *take(struct mq_channel *ch, struct mq_job *j)
+static struct mt_job *take(struct mt_channel *ch, struct mt_job *j)
 {
-    struct mq_job **p = &ch->jobs;
+    struct mt_job **p = &ch->jobs;
     while (*p && *p != j) p = &(*p)->next;
     if (*p == NULL) return NULL;
     *p = j->next;
-    ch->linger_ns = mq_now(ch) + MQ_LINGER_MS * NS_MS;
+    ch->linger_ns = mt_now(ch) + MT_LINGER_MS * NS_MS;
     ch->again = true;
     return j;
 }
 
-static void gone(struct mq_channel *ch, struct mq_job *j)
+static void gone(struct mt_channel *ch, struct mt_job *j)
 {
     struct error e;
     for (size_t i = 0; i < j->nfilters && j->step != STEP_WAIT && !ch->closing && mqtt_client_up(ch->client); i++)
         if (!needed(ch, j->filters[i]) && mqtt_client_unsubscribe(ch->client, &j->filters[i], 1, 0, &e)) break;
     job_free(j);
-    mq_pump(ch);
+    mt_pump(ch);
 }
 
-static void end_write(struct mq_channel *ch, struct mq_job *j, enum driver_outcome outcome, const struct error *e)
+static void end_write(struct mt_channel *ch, struct mt_job *j, enum driver_outcome outcome, const struct error *e)
 {
     struct driver_write_result r = {.outcome = outcome, .error = e, .ms = ms_since(ch, j)};
     if (!take(ch, j)) return;
@@ -92,14 +92,14 @@ static void end_write(struct mq_channel *ch, struct mq_job *j, enum driver_outco
     gone(ch, j);
 }
 
-static void end_read(struct mq_channel *ch, struct mq_job *j)
+static void end_read(struct mt_channel *ch, struct mt_job *j)
 {
     if (!take(ch, j)) return;
     j->done.read(j->arg, j->readings, j->npoints);
     gone(ch, j);
 }
 
-static void end_test(struct mq_channel *ch, struct mq_job *j, const struct error *e)
+static void end_test(struct mt_channel *ch, struct mt_job *j, const struct error *e)
 {
     char en[200] = "", zh[200] = "";
     if (!take(ch, j)) return;
@@ -115,7 +115,7 @@ static void end_test(struct mq_channel *ch, struct mq_job *j, const struct error
 
 /* ---- reading ---- */
 
-static void bad_reading(struct mq_channel *ch, struct mq_job *j, size_t i, const struct error *e,
+static void bad_reading(struct mt_channel *ch, struct mt_job *j, size_t i, const struct error *e,
                         enum quality_reason why)
 {
     struct driver_reading *r = &j->readings[i];
@@ -124,18 +124,18 @@ static void bad_reading(struct mq_channel *ch, struct mq_job *j, size_t i, const
     r->ms = ms_since(ch, j);
     r->text = NULL, r->text_len = 0;
     r->sample = (struct sample){
-        .point = j->points[i].num, .time_us = mq_utc(ch), .quality = QUALITY_BAD, .flags = (uint16_t)why};
+        .point = j->points[i].num, .time_us = mt_utc(ch), .quality = QUALITY_BAD, .flags = (uint16_t)why};
 }
 
-static void take_value(struct mq_channel *ch, struct mq_job *j, size_t i, const struct mq_record *rec,
-                       struct mq_payload *p)
+static void take_value(struct mt_channel *ch, struct mt_job *j, size_t i, const struct mt_record *rec,
+                       struct mt_payload *p)
 {
     struct driver_reading *r = &j->readings[i];
-    struct mq_value v;
+    struct mt_value v;
     bool source;
-    if (!mq_value_of(&j->format, &j->points[i], rec, &j->arena, &v)) return;
-    mq_quality_of(&j->format, rec, &v.s);
-    mq_time_of(&j->format, rec, p->now_us, &v.s.time_us, &source);
+    if (!mt_value_of(&j->format, &j->points[i], rec, &j->arena, &v)) return;
+    mt_quality_of(&j->format, rec, &v.s);
+    mt_time_of(&j->format, rec, p->now_us, &v.s.time_us, &source);
     if (source) v.s.flags |= SAMPLE_FLAG_SOURCE_TIME;
     struct str text = arena_str(&j->arena, v.text), raw = arena_str(&j->arena, str_sub(p->bytes, 0, RAW_MAX));
     j->got[i] = true;
@@ -147,23 +147,23 @@ static void take_value(struct mq_channel *ch, struct mq_job *j, size_t i, const 
     r->ms = ms_since(ch, j);
 }
 
-static bool feeds(const struct mq_job *j, const struct mq_point *p, struct str topic)
+static bool feeds(const struct mt_job *j, const struct mt_point *p, struct str topic)
 {
-    if (p->at.filter.n) return mq_meets(p->at.filter, topic);
+    if (p->at.filter.n) return mt_meets(p->at.filter, topic);
     for (size_t i = 0; i < j->ndfilters; i++)
-        if (mq_meets(j->dfilters[i], topic)) return true;
+        if (mt_meets(j->dfilters[i], topic)) return true;
     return false;
 }
 
-static void read_message(struct mq_channel *ch, struct mq_job *j, struct mq_payload *p)
+static void read_message(struct mt_channel *ch, struct mt_job *j, struct mt_payload *p)
 {
-    struct mq_record *rec = NULL;
+    struct mt_record *rec = NULL;
     size_t n = 0;
     struct error e;
     bool tried = false;
     for (size_t i = 0; i < j->npoints; i++) {
         if (j->got[i] || !feeds(j, &j->points[i], p->topic)) continue;
-        if (!tried && mq_records(&j->format, p, &rec, &n, &e)) {
+        if (!tried && mt_records(&j->format, p, &rec, &n, &e)) {
             bad_reading(ch, j, i, &e, REASON_NOT_A_NUMBER); /* a better one may come */
             return;
         }
@@ -179,13 +179,13 @@ static void read_message(struct mq_channel *ch, struct mq_job *j, struct mq_payl
 }
 
 /* What was seen before, for those that nothing came for. */
-static void read_seen(struct mq_channel *ch, struct mq_job *j)
+static void read_seen(struct mt_channel *ch, struct mt_job *j)
 {
     bool *came = arena_alloc(&j->arena, j->npoints * sizeof *came);
     if (came == NULL) return;
     memcpy(came, j->got, j->npoints * sizeof *came);
-    for (const struct mq_seen *s = ch->newest; s && j->missing; s = s->older) {
-        struct mq_payload p = {
+    for (const struct mt_seen *s = ch->newest; s && j->missing; s = s->older) {
+        struct mt_payload p = {
             .topic = s->topic, .bytes = str_make(s->payload, s->kept), .now_us = s->time_us, .arena = &ch->scratch};
         if (s->kept < s->whole) continue;
         arena_reset(&ch->scratch);
@@ -199,7 +199,7 @@ static void read_seen(struct mq_channel *ch, struct mq_job *j)
     }
 }
 
-static void read_over(struct mq_channel *ch, struct mq_job *j)
+static void read_over(struct mt_channel *ch, struct mt_job *j)
 {
     struct error e;
     if (j->missing) read_seen(ch, j);
@@ -216,15 +216,15 @@ static void read_over(struct mq_channel *ch, struct mq_job *j)
 
 /* ---- what comes ---- */
 
-void mq_job_message(struct mq_channel *ch, struct mq_payload *p, bool new_topic)
+void mt_job_message(struct mt_channel *ch, struct mt_payload *p, bool new_topic)
 {
-    for (struct mq_job *j = new_topic ? ch->jobs : NULL; j; j = j->next)
+    for (struct mt_job *j = new_topic ? ch->jobs : NULL; j; j = j->next)
         if (j->kind == JOB_BROWSE && j->step == STEP_SENT) {
-            uint64_t quiet = mq_now(ch) + BROWSE_QUIET_MS * NS_MS, last = j->began_ns + BROWSE_MS * NS_MS;
+            uint64_t quiet = mt_now(ch) + BROWSE_QUIET_MS * NS_MS, last = j->began_ns + BROWSE_MS * NS_MS;
             j->end_ns = quiet < last ? quiet : last;
             ch->judge = true; /* plans the wake anew */
         }
-    for (struct mq_job *j = ch->jobs, *next; j; j = next) {
+    for (struct mt_job *j = ch->jobs, *next; j; j = next) {
         next = j->next;
         if (j->kind != JOB_READ || j->step == STEP_WAIT) continue;
         read_message(ch, j, p);
@@ -235,7 +235,7 @@ void mq_job_message(struct mq_channel *ch, struct mq_payload *p, bool new_topic)
     }
 }
 
-static bool confirms(const struct mq_job *j, const struct mq_point *p, const struct mq_value *v)
+static bool confirms(const struct mt_job *j, const struct mt_point *p, const struct mt_value *v)
 {
     const struct sample *a = &v->s, *b = &j->value;
     if (a->type == SAMPLE_NONE || a->quality == QUALITY_BAD) return false;
@@ -245,11 +245,11 @@ static bool confirms(const struct mq_job *j, const struct mq_point *p, const str
     return fabs(x - y) <= 1e-6 * (fabs(y) > 1 ? fabs(y) : 1);
 }
 
-void mq_job_sample(struct mq_channel *ch, const struct mq_point *p, const struct mq_value *v)
+void mt_job_sample(struct mt_channel *ch, const struct mt_point *p, const struct mt_value *v)
 {
-    for (struct mq_job *j = ch->jobs; j; j = j->next) {
+    for (struct mt_job *j = ch->jobs; j; j = j->next) {
         if (j->kind != JOB_WRITE || j->step == STEP_WAIT || j->point.num != p->num || !j->point.confirm_us) continue;
-        struct mq_value back = *v;
+        struct mt_value back = *v;
         back.text = arena_str(&j->arena, v->text);
         if (j->confirmed) continue;
         j->back = back;
@@ -258,9 +258,9 @@ void mq_job_sample(struct mq_channel *ch, const struct mq_point *p, const struct
     }
 }
 
-void mq_job_published(struct mq_channel *ch, uint64_t token, const struct error *e)
+void mt_job_published(struct mt_channel *ch, uint64_t token, const struct error *e)
 {
-    struct mq_job *j = ch->jobs;
+    struct mt_job *j = ch->jobs;
     while (j && !(j->kind == JOB_WRITE && j->token == token && j->step == STEP_SENT)) j = j->next;
     if (j == NULL) return;
     if (e) {
@@ -269,14 +269,14 @@ void mq_job_published(struct mq_channel *ch, uint64_t token, const struct error 
         end_write(ch, j, DRIVER_DONE, NULL);
     } else {
         j->step = STEP_CONFIRM;
-        j->end_ns = mq_now(ch) + (uint64_t)j->point.confirm_us * 1000;
-        mq_pump(ch);
+        j->end_ns = mt_now(ch) + (uint64_t)j->point.confirm_us * 1000;
+        mt_pump(ch);
     }
 }
 
 /* ---- going on ---- */
 
-static void go_write(struct mq_channel *ch, struct mq_job *j, uint64_t now)
+static void go_write(struct mt_channel *ch, struct mt_job *j, uint64_t now)
 {
     struct error e;
     struct mqtt_client_message m = {.topic = j->point.write_topic,
@@ -297,13 +297,13 @@ static void go_write(struct mq_channel *ch, struct mq_job *j, uint64_t now)
         j->step = STEP_SENT;
 }
 
-static void go_subscribe(struct mq_channel *ch, struct mq_job *j, uint64_t now)
+static void go_subscribe(struct mt_channel *ch, struct mt_job *j, uint64_t now)
 {
     struct error e;
-    struct mqtt_client_filter f[MQ_FILTERS_MAX];
-    size_t n = j->nfilters < MQ_FILTERS_MAX ? j->nfilters : MQ_FILTERS_MAX;
+    struct mqtt_client_filter f[MT_FILTERS_MAX];
+    size_t n = j->nfilters < MT_FILTERS_MAX ? j->nfilters : MT_FILTERS_MAX;
     for (size_t i = 0; i < n; i++) {
-        const struct mq_filter *x = mq_filter_find(ch, j->filters[i]);
+        const struct mt_filter *x = mt_filter_find(ch, j->filters[i]);
         f[i] = (struct mqtt_client_filter){.filter = j->filters[i], .qos = x ? x->qos : j->qos};
     }
     j->step = STEP_SENT;
@@ -311,7 +311,7 @@ static void go_subscribe(struct mq_channel *ch, struct mq_job *j, uint64_t now)
     if (n == 0 || mqtt_client_subscribe(ch->client, f, n, j->token, &e)) j->end_ns = now;
 }
 
-static void step_write(struct mq_channel *ch, struct mq_job *j, uint64_t now)
+static void step_write(struct mt_channel *ch, struct mt_job *j, uint64_t now)
 {
     struct error e;
     bool late = j->send_by_ns && now >= j->send_by_ns;
@@ -330,50 +330,50 @@ static void step_write(struct mq_channel *ch, struct mq_job *j, uint64_t now)
     }
 }
 
-static void step_read(struct mq_channel *ch, struct mq_job *j, uint64_t now)
+static void step_read(struct mt_channel *ch, struct mt_job *j, uint64_t now)
 {
     if (j->step == STEP_WAIT && mqtt_client_up(ch->client)) go_subscribe(ch, j, now);
     if (j->step == STEP_SENT && now >= j->end_ns) read_over(ch, j);
 }
 
-static void step_test(struct mq_channel *ch, struct mq_job *j, uint64_t now)
+static void step_test(struct mt_channel *ch, struct mt_job *j, uint64_t now)
 {
     if (mqtt_client_up(ch->client)) end_test(ch, j, NULL);
 }
 
-static void step_browse(struct mq_channel *ch, struct mq_job *j, uint64_t now)
+static void step_browse(struct mt_channel *ch, struct mt_job *j, uint64_t now)
 {
-    bool ready = mq_browse_ready(ch, j);
+    bool ready = mt_browse_ready(ch, j);
     if (!ready && j->step == STEP_WAIT && mqtt_client_up(ch->client)) go_subscribe(ch, j, now);
     if (!ready && (j->step == STEP_WAIT || now < j->end_ns)) return;
     if (!take(ch, j)) return;
-    mq_browse_answer(ch, j);
+    mt_browse_answer(ch, j);
     gone(ch, j);
 }
 
-static void step(struct mq_channel *ch, struct mq_job *j, uint64_t now)
+static void step(struct mt_channel *ch, struct mt_job *j, uint64_t now)
 {
-    static void (*const steps[])(struct mq_channel *, struct mq_job *, uint64_t) = {step_write, step_read, step_test,
+    static void (*const steps[])(struct mt_channel *, struct mt_job *, uint64_t) = {step_write, step_read, step_test,
                                                                                     step_browse};
     steps[j->kind](ch, j, now);
 }
 
-void mq_job_pump(struct mq_channel *ch, uint64_t now)
+void mt_job_pump(struct mt_channel *ch, uint64_t now)
 {
-    struct mq_job *list[64];
+    struct mt_job *list[64];
     size_t n = 0;
-    for (struct mq_job *j = ch->jobs; j && n < 64; j = j->next) list[n++] = j;
+    for (struct mt_job *j = ch->jobs; j && n < 64; j = j->next) list[n++] = j;
     for (size_t i = 0; i < n; i++) {
-        const struct mq_job *j = ch->jobs;
+        const struct mt_job *j = ch->jobs;
         while (j && j != list[i]) j = j->next;
         if (j) step(ch, list[i], now);
     }
 }
 
-uint64_t mq_job_deadline(const struct mq_channel *ch)
+uint64_t mt_job_deadline(const struct mt_channel *ch)
 {
     uint64_t at = UINT64_MAX;
-    for (const struct mq_job *j = ch->jobs; j; j = j->next) {
+    for (const struct mt_job *j = ch->jobs; j; j = j->next) {
         uint64_t t = j->step == STEP_WAIT ? j->send_by_ns : j->end_ns;
         if (j->kind == JOB_WRITE && j->step == STEP_SENT) t = 0; /* the client tells */
         if (t && t < at) at = t;
@@ -383,7 +383,7 @@ uint64_t mq_job_deadline(const struct mq_channel *ch)
 }
 
 /* The connection was lost, or could not be made. */
-static void lose_job(struct mq_channel *ch, struct mq_job *j, const struct error *why)
+static void lose_job(struct mt_channel *ch, struct mt_job *j, const struct error *why)
 {
     struct error e = *why;
     if (j->kind == JOB_WRITE && j->step == STEP_WAIT) {
@@ -403,15 +403,15 @@ static void lose_job(struct mq_channel *ch, struct mq_job *j, const struct error
     }
 }
 
-void mq_job_lost(struct mq_channel *ch, const struct error *why)
+void mt_job_lost(struct mt_channel *ch, const struct error *why)
 {
     struct error e = *why;
     bool pumping = ch->pumping;
     ch->pumping = true; /* what they ask for comes after */
-    struct mq_job *list = ch->jobs, *last = NULL;
-    for (struct mq_job *j = list; j; j = j->next) last = j;
+    struct mt_job *list = ch->jobs, *last = NULL;
+    for (struct mt_job *j = list; j; j = j->next) last = j;
     while (ch->jobs) { /* those that are asked for meanwhile wait for the next connection */
-        struct mq_job *j = ch->jobs;
+        struct mt_job *j = ch->jobs;
         bool sent = j->kind == JOB_WRITE && j->step == STEP_SENT, end = j == last;
         uint64_t token = j->token;
         lose_job(ch, j, &e);
@@ -423,9 +423,9 @@ void mq_job_lost(struct mq_channel *ch, const struct error *why)
 
 /* ---- asking ---- */
 
-static int prepare(struct mq_channel *ch, struct mq_job *j, const struct driver_write *w, struct error *e)
+static int prepare(struct mt_channel *ch, struct mt_job *j, const struct driver_write *w, struct error *e)
 {
-    const struct mq_point *p = mq_point_find(ch, w->point);
+    const struct mt_point *p = mt_point_find(ch, w->point);
     if (p == NULL || p->wrong)
         return error_set(e, ERR_NOT_FOUND, "", "point %u is not served by this channel", "测点 %u 不属于此通道",
                          w->point);
@@ -437,14 +437,14 @@ static int prepare(struct mq_channel *ch, struct mq_job *j, const struct driver_
     j->value = w->value;
     j->text = arena_str(&j->arena, str_make(w->text, w->text_len));
     j->point.write_topic = arena_str(&j->arena, p->write_topic);
-    return mq_command(p, &w->value, j->text, mq_utc(ch), &j->arena, &j->payload, e);
+    return mt_command(p, &w->value, j->text, mt_utc(ch), &j->arena, &j->payload, e);
 }
 
-void mq_write(struct driver_channel *base, const struct driver_write *w)
+void mt_write(struct driver_channel *base, const struct driver_write *w)
 {
-    struct mq_channel *ch = (struct mq_channel *)base;
+    struct mt_channel *ch = (struct mt_channel *)base;
     struct error e = {0};
-    struct mq_job *j = mq_job_new(ch, JOB_WRITE, w->arg);
+    struct mt_job *j = mt_job_new(ch, JOB_WRITE, w->arg);
     if (j == NULL) {
         error_set(&e, ERR_NOMEM, "", "out of memory", "内存不足");
         w->done(w->arg, &(struct driver_write_result){.outcome = DRIVER_FAILED, .error = &e});
@@ -457,42 +457,42 @@ void mq_write(struct driver_channel *base, const struct driver_write *w)
         job_free(j);
         return;
     }
-    mq_job_push(ch, j);
+    mt_job_push(ch, j);
 }
 
-static bool add_filter(struct mq_job *j, struct str f)
+static bool add_filter(struct mt_job *j, struct str f)
 {
     for (size_t i = 0; i < j->nfilters; i++)
         if (mqtt_covers(j->filters[i], f)) return true;
-    if (j->nfilters >= MQ_FILTERS_MAX) return false;
+    if (j->nfilters >= MT_FILTERS_MAX) return false;
     j->filters[j->nfilters++] = f;
     return true;
 }
 
-static bool read_memory(struct mq_job *j, size_t n)
+static bool read_memory(struct mt_job *j, size_t n)
 {
     j->npoints = n;
     j->points = arena_calloc(&j->arena, n + 1, sizeof *j->points);
     j->errors = arena_calloc(&j->arena, n + 1, sizeof *j->errors);
     j->readings = arena_calloc(&j->arena, n + 1, sizeof *j->readings);
-    j->filters = arena_calloc(&j->arena, MQ_FILTERS_MAX, sizeof *j->filters);
+    j->filters = arena_calloc(&j->arena, MT_FILTERS_MAX, sizeof *j->filters);
     j->got = arena_calloc(&j->arena, n + 1, sizeof *j->got);
     return j->got && j->points && j->errors && j->readings && j->filters;
 }
 
-static void take_reads(struct mq_channel *ch, struct mq_job *j, const struct driver_device *device,
+static void take_reads(struct mt_channel *ch, struct mt_job *j, const struct driver_device *device,
                        const struct driver_point *points)
 {
     struct error config = {0}, e;
     const struct options *o = device ? device->options : NULL;
-    if (mq_filters_of(o, &j->arena, &j->dfilters, &j->ndfilters, &config) == 0)
-        (void)!mq_format_of(o, &j->arena, &j->format, &config);
+    if (mt_filters_of(o, &j->arena, &j->dfilters, &j->ndfilters, &config) == 0)
+        (void)!mt_format_of(o, &j->arena, &j->format, &config);
     j->qos = (uint8_t)opt_i64(o, "qos", 1);
     for (size_t i = 0; i < j->npoints; i++) {
         e = config;
-        j->points[i] = (struct mq_point){.num = points[i].num, .wrong = true};
+        j->points[i] = (struct mt_point){.num = points[i].num, .wrong = true};
         if (e.code == 0 &&
-            mq_point_of(&j->format, j->dfilters, j->ndfilters, &points[i], &j->arena, &j->points[i], &e) == 0) {
+            mt_point_of(&j->format, j->dfilters, j->ndfilters, &points[i], &j->arena, &j->points[i], &e) == 0) {
             struct str f = j->points[i].at.filter;
             j->missing++;
             if (f.n) add_filter(j, f);
@@ -504,11 +504,11 @@ static void take_reads(struct mq_channel *ch, struct mq_job *j, const struct dri
     }
 }
 
-void mq_read(struct driver_channel *base, const struct driver_device *device, const struct driver_point *points,
+void mt_read(struct driver_channel *base, const struct driver_device *device, const struct driver_point *points,
              size_t n, driver_read_done *done, void *arg)
 {
-    struct mq_channel *ch = (struct mq_channel *)base;
-    struct mq_job *j = n <= 1000 ? mq_job_new(ch, JOB_READ, arg) : NULL;
+    struct mt_channel *ch = (struct mt_channel *)base;
+    struct mt_job *j = n <= 1000 ? mt_job_new(ch, JOB_READ, arg) : NULL;
     if (j == NULL || !read_memory(j, n)) {
         job_free(j);
         done(arg, NULL, 0);
@@ -517,17 +517,17 @@ void mq_read(struct driver_channel *base, const struct driver_device *device, co
     j->done.read = done;
     take_reads(ch, j, device, points);
     if (j->missing) {
-        mq_job_push(ch, j);
+        mt_job_push(ch, j);
         return;
     }
     done(arg, j->readings, n);
     job_free(j);
 }
 
-void mq_test(struct driver_channel *base, driver_test_done *done, void *arg)
+void mt_test(struct driver_channel *base, driver_test_done *done, void *arg)
 {
-    struct mq_channel *ch = (struct mq_channel *)base;
-    struct mq_job *j = mq_job_new(ch, JOB_TEST, arg);
+    struct mt_channel *ch = (struct mt_channel *)base;
+    struct mt_job *j = mt_job_new(ch, JOB_TEST, arg);
     struct error e;
     if (j == NULL) {
         error_set(&e, ERR_NOMEM, "", "out of memory", "内存不足");
@@ -535,5 +535,5 @@ void mq_test(struct driver_channel *base, driver_test_done *done, void *arg)
         return;
     }
     j->done.test = done;
-    mq_job_push(ch, j);
+    mt_job_push(ch, j);
 }

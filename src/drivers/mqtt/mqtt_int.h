@@ -26,40 +26,40 @@
 
 #define NS_MS 1000000ull
 #define NS_S 1000000000ull
-#define MQ_LINGER_MS 30000 /* an idle connection stays for the next question of a person */
-#define MQ_FILTERS_MAX 100 /* of a device */
-#define MQ_RECORDS_MAX 10000
-#define MQ_NO_BIT 255
+#define MT_LINGER_MS 30000 /* an idle connection stays for the next question of a person */
+#define MT_FILTERS_MAX 100 /* of a device */
+#define MT_RECORDS_MAX 10000
+#define MT_NO_BIT 255
 
-enum mq_form { FORM_JSON, FORM_CSV, FORM_TEXT, FORM_BINARY, FORM_HEX };
-enum mq_unit { UNIT_AUTO, UNIT_S, UNIT_MS, UNIT_US, UNIT_NS, UNIT_TEXT, UNIT_COMPACT };
-enum mq_retained { RETAINED_LAST, RETAINED_GOOD, RETAINED_IGNORE };
+enum mt_form { FORM_JSON, FORM_CSV, FORM_TEXT, FORM_BINARY, FORM_HEX };
+enum mt_unit { UNIT_AUTO, UNIT_S, UNIT_MS, UNIT_US, UNIT_NS, UNIT_TEXT, UNIT_COMPACT };
+enum mt_retained { RETAINED_LAST, RETAINED_GOOD, RETAINED_IGNORE };
 
-struct mq_column { /* of a CSV line: by number from 1, or by name */
+struct mt_column { /* of a CSV line: by number from 1, or by name */
     unsigned number;
     struct str name;
 };
-struct mq_format { /* how the payloads of a device are read */
+struct mt_format { /* how the payloads of a device are read */
     uint8_t form, unit, retained, order;
     bool header;
     char sep;
     int tz_minutes;
     const struct json_path_query *records, *time, *quality; /* JSON; NULL: none */
-    struct mq_column time_column, quality_column;           /* CSV; number 0 and no name: none */
+    struct mt_column time_column, quality_column;           /* CSV; number 0 and no name: none */
     struct str columns, good, uncertain;
 };
-struct mq_place { /* an address; texts and query live in the arena it was made with */
+struct mt_place { /* an address; texts and query live in the arena it was made with */
     struct str filter; /* "": the topics of the device */
     struct str path;
     const struct json_path_query *query;
-    struct mq_column column;
+    struct mt_column column;
     uint32_t offset, length; /* bytes; length of a text */
     uint8_t bit;
 };
 
-struct mq_point {
+struct mt_point {
     uint32_t num, device; /* device: index */
-    struct mq_place at;
+    struct mt_place at;
     struct str address;
     struct value_spec spec;
     struct str write_topic, write_template;
@@ -73,10 +73,10 @@ struct mq_point {
     uint32_t serial; /* of the message that it was last looked for in */
 };
 
-struct mq_device {
+struct mt_device {
     uint32_t num, npoints;
     char code[64];
-    struct mq_format format;
+    struct mt_format format;
     struct str *filters;
     size_t nfilters;
     uint8_t qos;
@@ -88,15 +88,15 @@ struct mq_device {
     unsigned nclock;
 };
 
-struct mq_source { /* a topic, or a filter, that feeds points [first, first + n) */
-    struct mq_source *next; /* of the same hash; wild ones stand in a list of their own */
+struct mt_source { /* a topic, or a filter, that feeds points [first, first + n) */
+    struct mt_source *next; /* of the same hash; wild ones stand in a list of their own */
     struct str match;
     uint32_t device, first, n;
     size_t filter;          /* by which it is subscribed */
 };
 
-enum mq_filter_state { FILTER_NEW, FILTER_ASKED, FILTER_GRANTED, FILTER_REFUSED };
-struct mq_filter {
+enum mt_filter_state { FILTER_NEW, FILTER_ASKED, FILTER_GRANTED, FILTER_REFUSED };
+struct mt_filter {
     struct str filter;
     uint8_t qos, state, code;
     uint64_t token;
@@ -104,7 +104,7 @@ struct mq_filter {
 };
 
 /* A payload on its way to samples; what was parsed of it is kept for the next device. */
-struct mq_payload {
+struct mt_payload {
     struct str topic, bytes;
     bool retained;
     int64_t now_us;
@@ -115,7 +115,7 @@ struct mq_payload {
     struct str hex;     /* of a hexadecimal text */
     bool unhexed;
 };
-struct mq_record {
+struct mt_record {
     const struct json *json, *root;
     struct str *cells;
     size_t ncells;
@@ -123,26 +123,26 @@ struct mq_record {
     size_t nnames;
     struct str bytes;
 };
-struct mq_value {
+struct mt_value {
     struct sample s; /* type, v, quality, reason; STRING with text */
     struct str text;
 };
 
-struct mq_held { /* samples of a message that the host has not taken yet */
-    struct mq_held *next;
+struct mt_held { /* samples of a message that the host has not taken yet */
+    struct mt_held *next;
     uint32_t handle;
     size_t n, at;
     struct sample s[];
 };
-struct mq_ack {
+struct mt_ack {
     uint32_t handle;
     uint64_t ticket;
 };
 
-enum mq_job_kind { JOB_WRITE, JOB_READ, JOB_TEST, JOB_BROWSE };
-enum mq_job_step { STEP_WAIT, STEP_SENT, STEP_CONFIRM };
-struct mq_job {
-    struct mq_job *next;
+enum mt_job_kind { JOB_WRITE, JOB_READ, JOB_TEST, JOB_BROWSE };
+enum mt_job_step { STEP_WAIT, STEP_SENT, STEP_CONFIRM };
+struct mt_job {
+    struct mt_job *next;
     uint8_t kind, step;
     uint64_t token, began_ns, end_ns, send_by_ns;
     union {
@@ -153,18 +153,18 @@ struct mq_job {
     } done;
     void *arg;
     struct arena arena;
-    struct mq_format format; /* of the device */
+    struct mt_format format; /* of the device */
     struct str *filters;     /* subscribed while it lasts */
     size_t nfilters;
     uint8_t qos;
     /* write */
-    struct mq_point point;
+    struct mt_point point;
     struct sample value;
     struct str text, payload;
-    struct mq_value back;
+    struct mt_value back;
     bool confirmed;
     /* read */
-    struct mq_point *points;
+    struct mt_point *points;
     struct error *errors;
     struct driver_reading *readings;
     bool *got;
@@ -176,8 +176,8 @@ struct mq_job {
     size_t skip, max;
 };
 
-struct mq_seen { /* a topic and its last payload */
-    struct mq_seen *next, *newer, *older;
+struct mt_seen { /* a topic and its last payload */
+    struct mt_seen *next, *newer, *older;
     int64_t time_us;
     uint64_t messages;
     bool retained;
@@ -186,7 +186,7 @@ struct mq_seen { /* a topic and its last payload */
     char *payload;
 };
 
-struct mq_channel {
+struct mt_channel {
     struct driver_channel base; /* first */
     struct mqtt_settings *set;
     struct driver_status st;
@@ -199,14 +199,14 @@ struct mq_channel {
     void *closed_arg;
 
     struct arena arena; /* texts of the set */
-    struct mq_device *devices;
+    struct mt_device *devices;
     size_t ndevices;
-    struct mq_point *points; /* by device, then filter */
+    struct mt_point *points; /* by device, then filter */
     uint32_t *by_num;
     size_t npoints;
-    struct mq_source *sources, **table, *wild;
+    struct mt_source *sources, **table, *wild;
     size_t nsources, ntable;
-    struct mq_filter *filters;
+    struct mt_filter *filters;
     size_t nfilters;
     bool any_stale;
 
@@ -214,90 +214,90 @@ struct mq_channel {
     struct sample *batch;
     size_t nbatch, batch_cap;
     uint32_t serial;
-    struct mq_held *held, **held_tail;
-    struct mq_ack *acks;
+    struct mt_held *held, **held_tail;
+    struct mt_ack *acks;
     size_t nacks, acks_cap;
     bool tell_lost;
     size_t tell_at;
     uint64_t token, unmatched, lost_acks;
 
-    struct mq_job *jobs;
-    struct mq_seen **seen, *newest, *oldest;
+    struct mt_job *jobs;
+    struct mt_seen **seen, *newest, *oldest;
     size_t nseen, seen_bytes;
 };
 
 /* address.c */
-int mq_format_of(const struct options *device, struct arena *a, struct mq_format *ret, struct error *e);
-int mq_filters_of(const struct options *device, struct arena *a, struct str **ret, size_t *ret_n, struct error *e);
-int mq_place_of(const struct mq_format *f, const struct str *filters, size_t nfilters, const char *address,
-                struct arena *a, struct mq_place *ret, struct error *e);
-int mq_point_of(const struct mq_format *f, const struct str *filters, size_t nfilters, const struct driver_point *p,
-                struct arena *a, struct mq_point *ret, struct error *e);
-bool mq_is_wild(struct str filter);
-bool mq_meets(struct str filter, struct str topic); /* a shared subscription by its filter */
+int mt_format_of(const struct options *device, struct arena *a, struct mt_format *ret, struct error *e);
+int mt_filters_of(const struct options *device, struct arena *a, struct str **ret, size_t *ret_n, struct error *e);
+int mt_place_of(const struct mt_format *f, const struct str *filters, size_t nfilters, const char *address,
+                struct arena *a, struct mt_place *ret, struct error *e);
+int mt_point_of(const struct mt_format *f, const struct str *filters, size_t nfilters, const struct driver_point *p,
+                struct arena *a, struct mt_point *ret, struct error *e);
+bool mt_is_wild(struct str filter);
+bool mt_meets(struct str filter, struct str topic); /* a shared subscription by its filter */
 
 /* value.c */
-int mq_records(const struct mq_format *f, struct mq_payload *p, struct mq_record **ret, size_t *ret_n, struct error *e);
+int mt_records(const struct mt_format *f, struct mt_payload *p, struct mt_record **ret, size_t *ret_n, struct error *e);
 /* false: the record has no such place. */
-bool mq_value_of(const struct mq_format *f, const struct mq_point *p, const struct mq_record *r, struct arena *a,
-                 struct mq_value *ret);
+bool mt_value_of(const struct mt_format *f, const struct mt_point *p, const struct mt_record *r, struct arena *a,
+                 struct mt_value *ret);
 /* Time of a record in *ret_us (of arrival where it has none); ret_source: its own. */
-void mq_time_of(const struct mq_format *f, const struct mq_record *r, int64_t now_us, int64_t *ret_us,
+void mt_time_of(const struct mt_format *f, const struct mt_record *r, int64_t now_us, int64_t *ret_us,
                 bool *ret_source);
 /* Puts the quality of the record on a sample. */
-void mq_quality_of(const struct mq_format *f, const struct mq_record *r, struct sample *s);
+void mt_quality_of(const struct mt_format *f, const struct mt_record *r, struct sample *s);
 /* The payload of a command. */
-int mq_command(const struct mq_point *p, const struct sample *v, struct str text, int64_t now_us, struct arena *a,
+int mt_command(const struct mt_point *p, const struct sample *v, struct str text, int64_t now_us, struct arena *a,
                struct str *ret, struct error *e);
 
 /* set.c */
-int mq_set(struct mq_channel *ch, const struct driver_device *devices, size_t nd, const struct driver_point *points,
+int mt_set(struct mt_channel *ch, const struct driver_device *devices, size_t nd, const struct driver_point *points,
            size_t np, struct error *e);
-void mq_set_free(struct mq_channel *ch);
-struct mq_point *mq_point_find(const struct mq_channel *ch, uint32_t num);
+void mt_set_free(struct mt_channel *ch);
+struct mt_point *mt_point_find(const struct mt_channel *ch, uint32_t num);
 
 /* conn.c */
-uint64_t mq_now(const struct mq_channel *ch);
-int64_t mq_utc(const struct mq_channel *ch);
-void mq_pump(struct mq_channel *ch);
-void mq_log(struct mq_channel *ch, enum driver_log level, const char *msg, const char *kv);
-void mq_state(struct mq_channel *ch);
-const struct mq_filter *mq_filter_find(const struct mq_channel *ch, struct str filter);
-int mq_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e);
-void mq_close(struct driver_channel *base, driver_closed *closed, void *arg);
+uint64_t mt_now(const struct mt_channel *ch);
+int64_t mt_utc(const struct mt_channel *ch);
+void mt_pump(struct mt_channel *ch);
+void mt_log(struct mt_channel *ch, enum driver_log level, const char *msg, const char *kv);
+void mt_state(struct mt_channel *ch);
+const struct mt_filter *mt_filter_find(const struct mt_channel *ch, struct str filter);
+int mt_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e);
+void mt_close(struct driver_channel *base, driver_closed *closed, void *arg);
 
 /* data.c */
-void mq_message(struct mq_channel *ch, const struct mqtt_client_message *m);
-bool mq_flush(struct mq_channel *ch); /* held batches, what is lost; true: nothing waits */
-void mq_ack_due(struct mq_channel *ch);
-void mq_tell(struct mq_channel *ch, struct mq_point *p, enum quality_reason why);
-void mq_tell_lost(struct mq_channel *ch);
-void mq_tell_refused(struct mq_channel *ch, size_t filter);
-void mq_stale(struct mq_channel *ch, uint64_t now);
-void mq_data_free(struct mq_channel *ch);
-bool mq_clock_of(const struct mq_device *d, int64_t *ret_us); /* its clock minus ours; false: not known */
+void mt_message(struct mt_channel *ch, const struct mqtt_client_message *m);
+bool mt_flush(struct mt_channel *ch); /* held batches, what is lost; true: nothing waits */
+void mt_ack_due(struct mt_channel *ch);
+void mt_tell(struct mt_channel *ch, struct mt_point *p, enum quality_reason why);
+void mt_tell_lost(struct mt_channel *ch);
+void mt_tell_refused(struct mt_channel *ch, size_t filter);
+void mt_stale(struct mt_channel *ch, uint64_t now);
+void mt_data_free(struct mt_channel *ch);
+bool mt_clock_of(const struct mt_device *d, int64_t *ret_us); /* its clock minus ours; false: not known */
 
 /* job.c */
-struct mq_job *mq_job_new(struct mq_channel *ch, enum mq_job_kind kind, void *arg);
-void mq_job_push(struct mq_channel *ch, struct mq_job *j);
-void mq_job_pump(struct mq_channel *ch, uint64_t now);
-uint64_t mq_job_deadline(const struct mq_channel *ch);
-void mq_job_message(struct mq_channel *ch, struct mq_payload *p, bool new_topic);
-void mq_job_sample(struct mq_channel *ch, const struct mq_point *p, const struct mq_value *v);
-void mq_job_published(struct mq_channel *ch, uint64_t token, const struct error *e);
-void mq_job_lost(struct mq_channel *ch, const struct error *why);
-void mq_write(struct driver_channel *base, const struct driver_write *w);
-void mq_read(struct driver_channel *base, const struct driver_device *device, const struct driver_point *points,
+struct mt_job *mt_job_new(struct mt_channel *ch, enum mt_job_kind kind, void *arg);
+void mt_job_push(struct mt_channel *ch, struct mt_job *j);
+void mt_job_pump(struct mt_channel *ch, uint64_t now);
+uint64_t mt_job_deadline(const struct mt_channel *ch);
+void mt_job_message(struct mt_channel *ch, struct mt_payload *p, bool new_topic);
+void mt_job_sample(struct mt_channel *ch, const struct mt_point *p, const struct mt_value *v);
+void mt_job_published(struct mt_channel *ch, uint64_t token, const struct error *e);
+void mt_job_lost(struct mt_channel *ch, const struct error *why);
+void mt_write(struct driver_channel *base, const struct driver_write *w);
+void mt_read(struct driver_channel *base, const struct driver_device *device, const struct driver_point *points,
              size_t n, driver_read_done *done, void *arg);
-void mq_test(struct driver_channel *base, driver_test_done *done, void *arg);
+void mt_test(struct driver_channel *base, driver_test_done *done, void *arg);
 
 /* browse.c */
-bool mq_seen_message(struct mq_channel *ch, const struct mqtt_client_message *m, int64_t now_us); /* a new topic? */
-const struct mq_seen *mq_seen_find(const struct mq_channel *ch, struct str topic);
-void mq_seen_free(struct mq_channel *ch);
-bool mq_browse_ready(const struct mq_channel *ch, const struct mq_job *j);
-void mq_browse_answer(struct mq_channel *ch, struct mq_job *j);
-void mq_browse(struct driver_channel *base, const struct driver_device *device, const char *node, const char *cursor,
+bool mt_seen_message(struct mt_channel *ch, const struct mqtt_client_message *m, int64_t now_us); /* a new topic? */
+const struct mt_seen *mt_seen_find(const struct mt_channel *ch, struct str topic);
+void mt_seen_free(struct mt_channel *ch);
+bool mt_browse_ready(const struct mt_channel *ch, const struct mt_job *j);
+void mt_browse_answer(struct mt_channel *ch, struct mt_job *j);
+void mt_browse(struct driver_channel *base, const struct driver_device *device, const char *node, const char *cursor,
                size_t max, driver_browse_done *done, void *arg);
 
-extern const struct option mq_channel_options[], mq_device_options[], mq_point_options[];
+extern const struct option mt_channel_options[], mt_device_options[], mt_point_options[];

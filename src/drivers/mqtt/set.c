@@ -8,11 +8,11 @@
 
 struct build {
     struct arena arena;
-    struct mq_device *devices;
-    struct mq_point *points;
+    struct mt_device *devices;
+    struct mt_point *points;
     uint32_t *by_num;
-    struct mq_source *sources, **table, *wild;
-    struct mq_filter *filters;
+    struct mt_source *sources, **table, *wild;
+    struct mt_filter *filters;
     size_t nd, np, ns, nf, nsources_cap, ntable;
 };
 
@@ -23,7 +23,7 @@ static int order(uint64_t a, uint64_t b)
 
 static int by_place(const void *pa, const void *pb)
 {
-    const struct mq_point *a = pa, *b = pb;
+    const struct mt_point *a = pa, *b = pb;
     int c = order(a->device, b->device);
     if (c == 0) c = order(a->wrong, b->wrong);
     if (c == 0) c = str_cmp(a->at.filter, b->at.filter);
@@ -32,18 +32,18 @@ static int by_place(const void *pa, const void *pb)
 
 static int by_filter(const void *pa, const void *pb)
 {
-    const struct mq_filter *a = pa, *b = pb;
+    const struct mt_filter *a = pa, *b = pb;
     int c = str_cmp(a->filter, b->filter);
     return c ? c : order(b->qos, a->qos); /* the highest first */
 }
 
 static int by_number(const void *pa, const void *pb, void *points)
 {
-    const struct mq_point *p = points;
+    const struct mt_point *p = points;
     return order(p[*(const uint32_t *)pa].num, p[*(const uint32_t *)pb].num);
 }
 
-struct mq_point *mq_point_find(const struct mq_channel *ch, uint32_t num)
+struct mt_point *mt_point_find(const struct mt_channel *ch, uint32_t num)
 {
     size_t lo = 0, hi = ch->npoints;
     while (lo < hi) {
@@ -57,7 +57,7 @@ struct mq_point *mq_point_find(const struct mq_channel *ch, uint32_t num)
     return &ch->points[ch->by_num[lo]];
 }
 
-const struct mq_filter *mq_filter_find(const struct mq_channel *ch, struct str filter)
+const struct mt_filter *mt_filter_find(const struct mt_channel *ch, struct str filter)
 {
     size_t lo = 0, hi = ch->nfilters;
     while (lo < hi) {
@@ -72,10 +72,10 @@ const struct mq_filter *mq_filter_find(const struct mq_channel *ch, struct str f
 
 /* ---- building ---- */
 
-static void keep_device(const struct mq_channel *ch, struct mq_device *d)
+static void keep_device(const struct mt_channel *ch, struct mt_device *d)
 {
     for (size_t k = 0; k < ch->ndevices; k++) {
-        const struct mq_device *old = &ch->devices[k];
+        const struct mt_device *old = &ch->devices[k];
         if (old->num != d->num) continue;
         d->trouble = old->trouble;
         d->last_ok_us = old->last_ok_us;
@@ -84,24 +84,24 @@ static void keep_device(const struct mq_channel *ch, struct mq_device *d)
     }
 }
 
-static void take_devices(const struct mq_channel *ch, struct build *b, const struct driver_device *devices)
+static void take_devices(const struct mt_channel *ch, struct build *b, const struct driver_device *devices)
 {
     for (size_t i = 0; i < b->nd; i++) {
-        struct mq_device *d = &b->devices[i];
+        struct mt_device *d = &b->devices[i];
         const struct options *o = devices[i].options;
-        *d = (struct mq_device){.num = devices[i].num,
+        *d = (struct mt_device){.num = devices[i].num,
                                 .qos = (uint8_t)opt_i64(o, "qos", 1),
                                 .stale_ns = (uint64_t)opt_us(o, "stale", 0) * 1000};
         str_to_cstr(str_of(devices[i].code ? devices[i].code : ""), d->code, sizeof d->code);
-        if (mq_filters_of(o, &b->arena, &d->filters, &d->nfilters, &d->config) == 0)
-            (void)!mq_format_of(o, &b->arena, &d->format, &d->config);
+        if (mt_filters_of(o, &b->arena, &d->filters, &d->nfilters, &d->config) == 0)
+            (void)!mt_format_of(o, &b->arena, &d->format, &d->config);
         keep_device(ch, d);
     }
 }
 
-static void keep_point(const struct mq_channel *ch, struct mq_point *p)
+static void keep_point(const struct mt_channel *ch, struct mt_point *p)
 {
-    const struct mq_point *old = mq_point_find(ch, p->num);
+    const struct mt_point *old = mt_point_find(ch, p->num);
     if (old == NULL) return;
     p->last = old->last;
     if (!str_eq(old->address, p->address) || memcmp(&old->spec, &p->spec, sizeof p->spec) != 0 || old->wrong) return;
@@ -110,26 +110,26 @@ static void keep_point(const struct mq_channel *ch, struct mq_point *p)
     p->heard_ns = old->heard_ns;
 }
 
-static void take_points(const struct mq_channel *ch, struct build *b, const struct driver_point *points)
+static void take_points(const struct mt_channel *ch, struct build *b, const struct driver_point *points)
 {
     for (size_t i = 0; i < b->np; i++) {
-        struct mq_point *p = &b->points[i];
+        struct mt_point *p = &b->points[i];
         struct error e = {0};
         uint32_t at = points[i].device < b->nd ? points[i].device : 0;
         if (b->nd == 0) {
-            *p = (struct mq_point){.num = points[i].num, .wrong = true};
+            *p = (struct mt_point){.num = points[i].num, .wrong = true};
             continue;
         }
-        struct mq_device *d = &b->devices[at];
+        struct mt_device *d = &b->devices[at];
         int rc = d->config.code ? d->config.code
-                                : mq_point_of(&d->format, d->filters, d->nfilters, &points[i], &b->arena, p, &e);
-        if (d->config.code) *p = (struct mq_point){.num = points[i].num};
+                                : mt_point_of(&d->format, d->filters, d->nfilters, &points[i], &b->arena, p, &e);
+        if (d->config.code) *p = (struct mt_point){.num = points[i].num};
         p->device = at;
         p->wrong = rc != 0;
         d->npoints++;
         if (rc && d->config.code == 0 && d->trouble.code == 0) d->trouble = e;
         keep_point(ch, p);
-        if (p->heard_ns == 0) p->heard_ns = mq_now(ch);
+        if (p->heard_ns == 0) p->heard_ns = mt_now(ch);
     }
     if (b->np) qsort(b->points, b->np, sizeof *b->points, by_place);
     for (size_t i = 0; i < b->np; i++) b->by_num[i] = (uint32_t)i;
@@ -138,7 +138,7 @@ static void take_points(const struct mq_channel *ch, struct build *b, const stru
 
 /* ---- sources and filters ---- */
 
-static struct str subscribed_by(const struct mq_device *d, struct str topic)
+static struct str subscribed_by(const struct mt_device *d, struct str topic)
 {
     for (size_t i = 0; i < d->nfilters; i++)
         if (mqtt_covers(d->filters[i], topic)) return d->filters[i];
@@ -148,24 +148,24 @@ static struct str subscribed_by(const struct mq_device *d, struct str topic)
 static bool add_source(struct build *b, struct str match, struct str filter, uint32_t device, size_t first, size_t n)
 {
     if (!mem_grow((void **)&b->sources, &b->nsources_cap, b->ns + 1, sizeof *b->sources)) return false;
-    struct mq_filter *f = mem_realloc(b->filters, (b->nsources_cap + 1) * sizeof *f);
+    struct mt_filter *f = mem_realloc(b->filters, (b->nsources_cap + 1) * sizeof *f);
     if (f == NULL) return false;
     b->filters = f;
-    b->filters[b->ns] = (struct mq_filter){.filter = filter, .qos = b->devices[device].qos};
+    b->filters[b->ns] = (struct mt_filter){.filter = filter, .qos = b->devices[device].qos};
     b->sources[b->ns++] =
-        (struct mq_source){.match = match, .device = device, .first = (uint32_t)first, .n = (uint32_t)n};
+        (struct mt_source){.match = match, .device = device, .first = (uint32_t)first, .n = (uint32_t)n};
     return true;
 }
 
 static bool take_sources(struct build *b)
 {
     for (size_t i = 0, k; i < b->np; i = k) {
-        const struct mq_point *p = &b->points[i];
+        const struct mt_point *p = &b->points[i];
         for (k = i + 1; k < b->np && b->points[k].device == p->device && b->points[k].wrong == p->wrong &&
                         str_eq(b->points[k].at.filter, p->at.filter);)
             k++;
         if (p->wrong) continue;
-        const struct mq_device *d = &b->devices[p->device];
+        const struct mt_device *d = &b->devices[p->device];
         bool ok = true;
         if (p->at.filter.n)
             ok = add_source(b, p->at.filter, subscribed_by(d, p->at.filter), p->device, i, k - i);
@@ -189,14 +189,14 @@ static void unite_filters(struct build *b)
 
 static void link_sources(struct build *b)
 {
-    const struct mq_channel find = {.filters = b->filters, .nfilters = b->nf};
+    const struct mt_channel find = {.filters = b->filters, .nfilters = b->nf};
     for (size_t i = 0; i < b->ns; i++) {
-        struct mq_source *s = &b->sources[i];
-        const struct mq_filter *f = mq_filter_find(&find, s->match);
-        if (f == NULL) f = mq_filter_find(&find, subscribed_by(&b->devices[s->device], s->match));
+        struct mt_source *s = &b->sources[i];
+        const struct mt_filter *f = mt_filter_find(&find, s->match);
+        if (f == NULL) f = mt_filter_find(&find, subscribed_by(&b->devices[s->device], s->match));
         s->filter = f ? (size_t)(f - b->filters) : 0;
-        struct mq_source **list =
-            mq_is_wild(s->match) ? &b->wild : &b->table[str_hash(s->match, hash_seed()) & (b->ntable - 1)];
+        struct mt_source **list =
+            mt_is_wild(s->match) ? &b->wild : &b->table[str_hash(s->match, hash_seed()) & (b->ntable - 1)];
         s->next = *list;
         *list = s;
     }
@@ -214,10 +214,10 @@ static bool index_sources(struct build *b)
 }
 
 /* A subscription goes on unless it has points that have no value yet: then it is made again, for the retained ones. */
-static void keep_filters(const struct mq_channel *ch, struct build *b)
+static void keep_filters(const struct mt_channel *ch, struct build *b)
 {
     for (size_t i = 0; i < b->nf; i++) {
-        const struct mq_filter *old = mq_filter_find(ch, b->filters[i].filter);
+        const struct mt_filter *old = mt_filter_find(ch, b->filters[i].filter);
         if (old == NULL || old->qos != b->filters[i].qos) continue;
         b->filters[i].state = old->state;
         b->filters[i].code = old->code;
@@ -226,18 +226,18 @@ static void keep_filters(const struct mq_channel *ch, struct build *b)
     }
     for (size_t i = 0; i < b->ns; i++)
         for (uint32_t k = 0; k < b->sources[i].n; k++)
-            if (!mq_point_find(ch, b->points[b->sources[i].first + k].num))
+            if (!mt_point_find(ch, b->points[b->sources[i].first + k].num))
                 b->filters[b->sources[i].filter].state = FILTER_NEW;
 }
 
 /* ---- changing over ---- */
 
-static void unsubscribe_dropped(const struct mq_channel *ch, const struct build *b)
+static void unsubscribe_dropped(const struct mt_channel *ch, const struct build *b)
 {
-    const struct mq_channel find = {.filters = b->filters, .nfilters = b->nf};
+    const struct mt_channel find = {.filters = b->filters, .nfilters = b->nf};
     struct error e;
     for (size_t i = 0; i < ch->nfilters && mqtt_client_up(ch->client); i++)
-        if (!mq_filter_find(&find, ch->filters[i].filter) &&
+        if (!mt_filter_find(&find, ch->filters[i].filter) &&
             mqtt_client_unsubscribe(ch->client, &ch->filters[i].filter, 1, 0, &e))
             break; /* the connection ends */
 }
@@ -253,9 +253,9 @@ static void free_build(struct build *b)
     arena_fini(&b->arena);
 }
 
-static void swap(struct mq_channel *ch, struct build *b)
+static void swap(struct mt_channel *ch, struct build *b)
 {
-    mq_set_free(ch);
+    mt_set_free(ch);
     ch->arena = b->arena;
     ch->devices = b->devices, ch->ndevices = b->nd;
     ch->points = b->points, ch->npoints = b->np;
@@ -269,10 +269,10 @@ static void swap(struct mq_channel *ch, struct build *b)
     ch->any_stale = false;
     for (size_t i = 0; i < b->nd; i++) ch->any_stale = ch->any_stale || b->devices[i].stale_ns;
     for (size_t i = 0; i < b->np; i++)
-        if (b->points[i].wrong && !b->points[i].told) mq_tell(ch, &b->points[i], REASON_CONFIG_ERROR);
+        if (b->points[i].wrong && !b->points[i].told) mt_tell(ch, &b->points[i], REASON_CONFIG_ERROR);
 }
 
-int mq_set(struct mq_channel *ch, const struct driver_device *devices, size_t nd, const struct driver_point *points,
+int mt_set(struct mt_channel *ch, const struct driver_device *devices, size_t nd, const struct driver_point *points,
            size_t np, struct error *e)
 {
     struct build b = {.nd = nd, .np = np};
@@ -296,7 +296,7 @@ int mq_set(struct mq_channel *ch, const struct driver_device *devices, size_t nd
     return 0;
 }
 
-void mq_set_free(struct mq_channel *ch)
+void mt_set_free(struct mt_channel *ch)
 {
     mem_free(ch->devices);
     mem_free(ch->points);

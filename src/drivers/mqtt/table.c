@@ -3,7 +3,7 @@
 #include "drivers/mqtt/mqtt_int.h"
 
 static const struct option_choice form_choices[] = {
-    /* in the order of enum mq_form */
+    /* in the order of enum mt_form */
     {"json", "JSON", "JSON"},
     {"csv", "lines of CSV", "CSV 行"},
     {"text", "plain text or number", "纯文本或数值"},
@@ -12,7 +12,7 @@ static const struct option_choice form_choices[] = {
     {0},
 };
 static const struct option_choice time_choices[] = {
-    /* in the order of enum mq_unit */
+    /* in the order of enum mt_unit */
     {"auto", "by itself", "自动识别"},
     {"s", "seconds since 1970", "1970 年起的秒"},
     {"ms", "milliseconds since 1970", "1970 年起的毫秒"},
@@ -23,7 +23,7 @@ static const struct option_choice time_choices[] = {
     {0},
 };
 static const struct option_choice retained_choices[] = {
-    /* in the order of enum mq_retained */
+    /* in the order of enum mt_retained */
     {"last", "last known values", "作为最后已知值"},
     {"good", "values like others", "与普通消息相同"},
     {"ignore", "ignored", "忽略"},
@@ -38,9 +38,9 @@ static const struct option_choice order_choices[] = {
     {0},
 };
 
-const struct option mq_channel_options[] = {MQTT_OPTIONS, {0}};
+const struct option mt_channel_options[] = {MQTT_OPTIONS, {0}};
 
-const struct option mq_device_options[] = {
+const struct option mt_device_options[] = {
     {.name = "topics",
      .type = OPTION_STRING,
      .en = "Topics",
@@ -165,7 +165,7 @@ const struct option mq_device_options[] = {
     {0},
 };
 
-const struct option mq_point_options[] = {
+const struct option mt_point_options[] = {
     {.name = "write_topic",
      .type = OPTION_STRING,
      .en = "Topic for commands",
@@ -216,7 +216,7 @@ static const char *const examples[] = {"plant/t1#$.data.temp", "$.temp", "plant/
 
 static void status(const struct driver_channel *base, struct driver_status *ret)
 {
-    const struct mq_channel *ch = (const struct mq_channel *)base;
+    const struct mt_channel *ch = (const struct mt_channel *)base;
     struct mqtt_client_stats s = {0};
     if (ch->client) mqtt_client_stats(ch->client, &s);
     *ret = ch->st;
@@ -228,7 +228,7 @@ static void status(const struct driver_channel *base, struct driver_status *ret)
     ret->connections = mqtt_client_up(ch->client);
 }
 
-static enum driver_state device_state(const struct mq_channel *ch, const struct mq_device *d, uint32_t bad,
+static enum driver_state device_state(const struct mt_channel *ch, const struct mt_device *d, uint32_t bad,
                                       struct error *why)
 {
     int64_t clock;
@@ -243,7 +243,7 @@ static enum driver_state device_state(const struct mq_channel *ch, const struct 
         error_set(why, ERR_UNAVAILABLE, "", "no message yet", "尚无消息");
         return DRIVER_CONNECTING;
     }
-    if (why->code == 0 && mq_clock_of(d, &clock) && fabs((double)clock) >= 60e6)
+    if (why->code == 0 && mt_clock_of(d, &clock) && fabs((double)clock) >= 60e6)
         error_set(why, ERR_DEVICE, "", "its clock is %.1f s %s%.0s", "其时钟相差 %.1f 秒（%.0s%s）",
                   fabs((double)clock / 1e6), clock < 0 ? "behind" : "ahead", clock < 0 ? "慢" : "快");
     if (why->code == 0 && bad)
@@ -254,13 +254,13 @@ static enum driver_state device_state(const struct mq_channel *ch, const struct 
 
 static size_t devices(const struct driver_channel *base, struct driver_device_status *ret, size_t max)
 {
-    const struct mq_channel *ch = (const struct mq_channel *)base;
+    const struct mt_channel *ch = (const struct mt_channel *)base;
     size_t n = ch->ndevices < max ? ch->ndevices : max;
     for (size_t i = 0; i < n; i++)
         ret[i] = (struct driver_device_status){
             .num = ch->devices[i].num, .points = ch->devices[i].npoints, .last_ok_us = ch->devices[i].last_ok_us};
     for (size_t i = 0; i < ch->npoints; i++) {
-        const struct mq_point *p = &ch->points[i];
+        const struct mt_point *p = &ch->points[i];
         if (p->device < n && (p->wrong || p->last.quality == QUALITY_BAD)) ret[p->device].bad++;
     }
     for (size_t i = 0; i < n; i++) {
@@ -278,17 +278,17 @@ static size_t devices(const struct driver_channel *base, struct driver_device_st
 static int address_check(const struct driver_point *p, const struct options *device, struct driver_address *ret,
                          struct error *e)
 {
-    struct mq_format f;
-    struct mq_point point;
+    struct mt_format f;
+    struct mt_point point;
     struct str *filters = NULL;
     size_t n = 0;
     AUTO_ARENA a;
     arena_init(&a, 1 << 20);
-    int rc = mq_filters_of(device, &a, &filters, &n, e);
-    if (!rc) rc = mq_format_of(device, &a, &f, e);
+    int rc = mt_filters_of(device, &a, &filters, &n, e);
+    if (!rc) rc = mt_format_of(device, &a, &f, e);
     /* without the device's options it may have topics */
     static struct str any = {"x", 1};
-    if (!rc) rc = mq_point_of(&f, device ? filters : &any, device ? n : 1, p, &a, &point, e);
+    if (!rc) rc = mt_point_of(&f, device ? filters : &any, device ? n : 1, p, &a, &point, e);
     if (rc || ret == NULL) return rc;
     *ret =
         (struct driver_address){.type = point.spec.type == VALUE_AUTO ? VALUE_DOUBLE : (enum value_type)point.spec.type,
@@ -300,10 +300,10 @@ static int address_check(const struct driver_point *p, const struct options *dev
 static int channel_set(struct driver_channel *base, const struct driver_device *d, size_t nd,
                        const struct driver_point *p, size_t np, struct error *e)
 {
-    struct mq_channel *ch = (struct mq_channel *)base;
-    int rc = mq_set(ch, d, nd, p, np, e);
+    struct mt_channel *ch = (struct mt_channel *)base;
+    int rc = mt_set(ch, d, nd, p, np, e);
     ch->judge = true;
-    if (rc == 0) mq_pump(ch);
+    if (rc == 0) mt_pump(ch);
     return rc;
 }
 
@@ -327,9 +327,9 @@ const struct driver mqtt_client_driver = {
         "Values out of the messages of an external broker (mosquitto, EMQX …): JSON, CSV, text, bytes; commands by "
         "publishing.",
     .help_zh = "订阅外部代理（mosquitto、EMQX 等）的消息：JSON、CSV、文本、二进制；以发布消息的方式下发命令。",
-    .channel_options = mq_channel_options,
-    .device_options = mq_device_options,
-    .point_options = mq_point_options,
+    .channel_options = mt_channel_options,
+    .device_options = mt_device_options,
+    .point_options = mt_point_options,
     .address_en =
         "topic#place: plant/t1#$.data.temp (JSON), plant/t1#2 or plant/t1#temp (CSV: column from 1 or name), "
         "plant/t1 (text), plant/t1#4, #4.3, #4:10 (bytes: byte from 0, bit, text of 10). Without a topic, $.temp, "
@@ -340,15 +340,15 @@ const struct driver mqtt_client_driver = {
                   "含 + 或 # 的主题须筛选：plant/+#$[?@.id=='t1'].temp。",
     .examples = examples,
     .address_check = address_check,
-    .channel_open = mq_open,
+    .channel_open = mt_open,
     .channel_set = channel_set,
-    .write = mq_write,
-    .read = mq_read,
-    .test = mq_test,
+    .write = mt_write,
+    .read = mt_read,
+    .test = mt_test,
     .status = status,
     .devices = devices,
-    .close = mq_close,
+    .close = mt_close,
     .describe = describe,
-    .browse = mq_browse,
+    .browse = mt_browse,
     .wire_port = 1883,
 };

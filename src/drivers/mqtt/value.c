@@ -17,35 +17,35 @@
 /* ---- records ---- */
 
 struct list {
-    struct mq_record *r;
+    struct mt_record *r;
     size_t n, cap;
     struct arena *a;
 };
 
-static struct mq_record *add(struct list *l)
+static struct mt_record *add(struct list *l)
 {
     if (l->n == l->cap) {
         size_t cap = l->cap ? l->cap * 2 : 8;
-        struct mq_record *r = arena_alloc(l->a, cap * sizeof *r);
+        struct mt_record *r = arena_alloc(l->a, cap * sizeof *r);
         if (r == NULL) return NULL;
         if (l->n) memcpy(r, l->r, l->n * sizeof *r);
         l->r = r, l->cap = cap;
     }
-    l->r[l->n] = (struct mq_record){0};
+    l->r[l->n] = (struct mt_record){0};
     return &l->r[l->n++];
 }
 
 static int add_node(void *ctx, const struct json *node)
 {
     struct list *l = ctx;
-    if (l->n == MQ_RECORDS_MAX) return ERR_LIMIT;
-    struct mq_record *r = add(l);
+    if (l->n == MT_RECORDS_MAX) return ERR_LIMIT;
+    struct mt_record *r = add(l);
     if (r == NULL) return ERR_NOMEM;
     r->json = node;
     return 0;
 }
 
-static int json_records(const struct mq_format *f, struct mq_payload *p, struct list *l, struct error *e)
+static int json_records(const struct mt_format *f, struct mt_payload *p, struct list *l, struct error *e)
 {
     if (!p->parsed) {
         struct json *root = NULL;
@@ -58,11 +58,11 @@ static int json_records(const struct mq_format *f, struct mq_payload *p, struct 
                          p->error.text, p->error.text_zh);
     int rc = f->records ? json_path_all(f->records, p->json, add_node, l) : add_node(l, p->json);
     for (size_t i = 0; i < l->n; i++) l->r[i].root = p->json;
-    return rc ? error_set(e, rc, "", "more than %d records in one message", "单个报文的记录超过 %d 条", MQ_RECORDS_MAX)
+    return rc ? error_set(e, rc, "", "more than %d records in one message", "单个报文的记录超过 %d 条", MT_RECORDS_MAX)
               : 0;
 }
 
-static void name_cells(const struct mq_format *f, struct arena *a, struct str **ret, size_t *ret_n)
+static void name_cells(const struct mt_format *f, struct arena *a, struct str **ret, size_t *ret_n)
 {
     struct str rest = f->columns;
     struct str *names = arena_calloc(a, 1000, sizeof *names);
@@ -72,7 +72,7 @@ static void name_cells(const struct mq_format *f, struct arena *a, struct str **
     *ret_n = n;
 }
 
-static int csv_records(const struct mq_format *f, struct mq_payload *p, struct list *l, struct error *e)
+static int csv_records(const struct mt_format *f, struct mt_payload *p, struct list *l, struct error *e)
 {
     struct csv c;
     struct str *cells, *names = NULL;
@@ -82,23 +82,23 @@ static int csv_records(const struct mq_format *f, struct mq_payload *p, struct l
     csv_init(&c, p->bytes);
     c.sep = f->sep;
     if (!f->header && f->columns.n) name_cells(f, p->arena, &names, &nnames);
-    while ((rc = csv_next(&c, p->arena, &cells, &n, &why)) == 1 && l->n < MQ_RECORDS_MAX) {
+    while ((rc = csv_next(&c, p->arena, &cells, &n, &why)) == 1 && l->n < MT_RECORDS_MAX) {
         if (f->header && c.row == 1) {
             names = cells, nnames = n;
             continue;
         }
-        struct mq_record *r = add(l);
+        struct mt_record *r = add(l);
         if (r == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
-        *r = (struct mq_record){.cells = cells, .ncells = n, .names = names, .nnames = nnames};
+        *r = (struct mt_record){.cells = cells, .ncells = n, .names = names, .nnames = nnames};
     }
     if (rc >= 0) return 0;
     return error_set(e, ERR_INVALID, "", "the payload of %.*s is no CSV: %s%.0s", "%.*s 的报文不是有效的 CSV：%.0s%s",
                      (int)(p->topic.n < 80 ? p->topic.n : 80), p->topic.p, why.text, why.text_zh);
 }
 
-static int byte_records(const struct mq_format *f, struct mq_payload *p, struct list *l, struct error *e)
+static int byte_records(const struct mt_format *f, struct mt_payload *p, struct list *l, struct error *e)
 {
-    struct mq_record *r = add(l);
+    struct mt_record *r = add(l);
     if (r == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     r->bytes = p->bytes;
     return 0;
@@ -109,7 +109,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ':' || c == '-';
 }
 
-static int hex_records(const struct mq_format *f, struct mq_payload *p, struct list *l, struct error *e)
+static int hex_records(const struct mt_format *f, struct mt_payload *p, struct list *l, struct error *e)
 {
     struct buf b;
     char *text = arena_alloc(p->arena, p->bytes.n + 1);
@@ -128,14 +128,14 @@ static int hex_records(const struct mq_format *f, struct mq_payload *p, struct l
     if (rc)
         return error_set(e, ERR_INVALID, "", "the payload of %.*s is not hexadecimal", "%.*s 的报文不是十六进制文本",
                          (int)(p->topic.n < 80 ? p->topic.n : 80), p->topic.p);
-    struct mq_record *r = add(l);
+    struct mt_record *r = add(l);
     if (r) r->bytes = p->hex;
     return r ? 0 : error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
 }
 
-int mq_records(const struct mq_format *f, struct mq_payload *p, struct mq_record **ret, size_t *ret_n, struct error *e)
+int mt_records(const struct mt_format *f, struct mt_payload *p, struct mt_record **ret, size_t *ret_n, struct error *e)
 {
-    static int (*const forms[])(const struct mq_format *, struct mq_payload *, struct list *,
+    static int (*const forms[])(const struct mt_format *, struct mt_payload *, struct list *,
                                 struct error *) = {json_records, csv_records, byte_records, byte_records, hex_records};
     struct list l = {.a = p->arena};
     int rc = forms[f->form](f, p, &l, e);
@@ -225,7 +225,7 @@ static int truth(struct str t)
     return -1;
 }
 
-static void put_string(struct str text, struct mq_value *r)
+static void put_string(struct str text, struct mt_value *r)
 {
     if (text.n > 65536 || !utf8_valid(text)) {
         bad(&r->s, REASON_NOT_A_NUMBER);
@@ -236,7 +236,7 @@ static void put_string(struct str text, struct mq_value *r)
 }
 
 /* A text that may be a number or a state. guess: what looks like one becomes one (CSV, plain text). */
-static void put_text(const struct value_spec *v, struct str text, bool guess, struct mq_value *r)
+static void put_text(const struct value_spec *v, struct str text, bool guess, struct mt_value *r)
 {
     struct str t = str_trim(text);
     int64_t i;
@@ -261,7 +261,7 @@ static void put_text(const struct value_spec *v, struct str text, bool guess, st
     }
 }
 
-static void put_json(const struct value_spec *v, const struct json *j, struct arena *a, struct mq_value *r)
+static void put_json(const struct value_spec *v, const struct json *j, struct arena *a, struct mt_value *r)
 {
     if (j->type == JSON_NULL) {
         bad(&r->s, REASON_NO_DATA);
@@ -286,7 +286,7 @@ static void put_json(const struct value_spec *v, const struct json *j, struct ar
 
 /* ---- places ---- */
 
-static const struct str *cell(const struct mq_record *r, const struct mq_column *c)
+static const struct str *cell(const struct mt_record *r, const struct mt_column *c)
 {
     size_t at = c->number;
     for (size_t i = 0; at == 0 && i < r->nnames; i++)
@@ -294,7 +294,7 @@ static const struct str *cell(const struct mq_record *r, const struct mq_column 
     return at && at <= r->ncells ? &r->cells[at - 1] : NULL;
 }
 
-static bool put_bytes(const struct mq_point *p, struct str b, struct arena *a, struct mq_value *r)
+static bool put_bytes(const struct mt_point *p, struct str b, struct arena *a, struct mt_value *r)
 {
     unsigned n = p->at.length;
     static const uint8_t sizes[VALUE_TYPE_COUNT] = {
@@ -311,15 +311,15 @@ static bool put_bytes(const struct mq_point *p, struct str b, struct arena *a, s
         put_string(text, r);
         return true;
     }
-    uint8_t bit = p->at.bit == MQ_NO_BIT ? 0 : (uint8_t)(raw[0] >> p->at.bit & 1);
-    value_decode(&p->spec, p->at.bit == MQ_NO_BIT ? raw : &bit, &r->s);
+    uint8_t bit = p->at.bit == MT_NO_BIT ? 0 : (uint8_t)(raw[0] >> p->at.bit & 1);
+    value_decode(&p->spec, p->at.bit == MT_NO_BIT ? raw : &bit, &r->s);
     return true;
 }
 
-bool mq_value_of(const struct mq_format *f, const struct mq_point *p, const struct mq_record *rec, struct arena *a,
-                 struct mq_value *ret)
+bool mt_value_of(const struct mt_format *f, const struct mt_point *p, const struct mt_record *rec, struct arena *a,
+                 struct mt_value *ret)
 {
-    *ret = (struct mq_value){.s = {.point = p->num}};
+    *ret = (struct mt_value){.s = {.point = p->num}};
     if (f->form == FORM_JSON) {
         const struct json *j = json_path_first(p->at.query, rec->json);
         if (j) put_json(&p->spec, j, a, ret);
@@ -390,7 +390,7 @@ static bool text_time(struct str s, int tz, int64_t *ret)
     return true;
 }
 
-static bool time_of_text(const struct mq_format *f, struct str s, int64_t *ret)
+static bool time_of_text(const struct mt_format *f, struct str s, int64_t *ret)
 {
     double v;
     s = str_trim(s);
@@ -399,7 +399,7 @@ static bool time_of_text(const struct mq_format *f, struct str s, int64_t *ret)
     return (f->unit == UNIT_TEXT || f->unit == UNIT_AUTO) && text_time(s, f->tz_minutes, ret);
 }
 
-static bool time_of_json(const struct mq_format *f, const struct json *j, int64_t *ret)
+static bool time_of_json(const struct mt_format *f, const struct json *j, int64_t *ret)
 {
     char z[32];
     if (j == NULL) return false;
@@ -413,7 +413,7 @@ static bool time_of_json(const struct mq_format *f, const struct json *j, int64_
 }
 
 /* A time that is none, more than a day ahead of ours, or of a clock that nobody set, counts as none. */
-void mq_time_of(const struct mq_format *f, const struct mq_record *r, int64_t now_us, int64_t *ret_us, bool *ret_source)
+void mt_time_of(const struct mt_format *f, const struct mt_record *r, int64_t now_us, int64_t *ret_us, bool *ret_source)
 {
     int64_t t = 0;
     bool any = false;
@@ -448,7 +448,7 @@ static struct str word_of(const struct json *j, char z[32])
     return str_of(z);
 }
 
-void mq_quality_of(const struct mq_format *f, const struct mq_record *r, struct sample *s)
+void mt_quality_of(const struct mt_format *f, const struct mt_record *r, struct sample *s)
 {
     char z[32];
     struct str w = STR_NULL;
@@ -473,7 +473,7 @@ static double raw_number(const struct value_spec *v, const struct sample *s)
     return (d - v->offset) / v->scale;
 }
 
-static void put_value(struct buf *b, const struct mq_point *p, const struct sample *v, struct str text, bool json)
+static void put_value(struct buf *b, const struct mt_point *p, const struct sample *v, struct str text, bool json)
 {
     const struct value_spec *spec = &p->spec;
     struct json_writer w = json_writer(b);
@@ -493,7 +493,7 @@ static void put_value(struct buf *b, const struct mq_point *p, const struct samp
         buf_double(b, raw_number(spec, v));
 }
 
-static void put_name(struct buf *b, struct str name, const struct mq_point *p, const struct sample *v, struct str text,
+static void put_name(struct buf *b, struct str name, const struct mt_point *p, const struct sample *v, struct str text,
                      int64_t now_us)
 {
     char z[TIME_TEXT_MAX];
@@ -505,7 +505,7 @@ static void put_name(struct buf *b, struct str name, const struct mq_point *p, c
         put_value(b, p, v, text, str_is(name, "json:value"));
 }
 
-int mq_command(const struct mq_point *p, const struct sample *v, struct str text, int64_t now_us, struct arena *a,
+int mt_command(const struct mt_point *p, const struct sample *v, struct str text, int64_t now_us, struct arena *a,
                struct str *ret, struct error *e)
 {
     struct buf b;
