@@ -4,6 +4,7 @@ import { alarms } from '@/modules/alarms';
 import { backup } from '@/modules/backup';
 import { core } from '@/modules/core';
 import { collect } from '@/modules/collect';
+import { forward } from '@/modules/forward';
 import { history } from '@/modules/history';
 import { live } from '@/modules/live';
 import { mqtt } from '@/modules/mqtt';
@@ -12,7 +13,7 @@ import { push } from '@/modules/push';
 import { trust } from '@/modules/trust';
 import type { MenuEntry, WebModule } from './module';
 
-export const modules: WebModule[] = [live, alarms, history, collect, push, mqtt, notice, backup, trust, core];
+export const modules: WebModule[] = [live, alarms, history, collect, forward, push, mqtt, notice, backup, trust, core];
 
 export const menuEntries: MenuEntry[] = modules.flatMap((m) => m.menu).sort((a, b) => a.order - b.order);
 

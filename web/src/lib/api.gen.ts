@@ -317,7 +317,9 @@ export interface ChannelSpec {
   options?: {
     host?: string;
     port?: number;
-    framing?: 'tcp' | 'rtu';
+    framing?: 'tcp' | 'rtu' | 'ascii' | 'udp' | 'rtu_udp';
+    broadcast?: boolean;
+    turnaround?: string;
     timeout?: string;
     connect_timeout?: string;
     retries?: number;
@@ -328,6 +330,17 @@ export interface ChannelSpec {
     interval?: string;
     reconnect_min?: string;
     reconnect_max?: string;
+    device?: string;
+    speed?: number;
+    data_bits?: '8' | '7';
+    parity?: 'none' | 'even' | 'odd' | 'mark' | 'space';
+    stop_bits?: '1' | '2';
+    flow?: 'none' | 'rts_cts' | 'xon_xoff';
+    rs485?: 'auto' | 'rts' | 'rts_inverted';
+    rts_before?: string;
+    rts_after?: string;
+    echo?: boolean;
+    probe_max?: string;
     host_2?: string;
     port_2?: number;
     time_zone?: string;
@@ -354,7 +367,7 @@ export interface ChannelSpec {
     idle_timeout?: string;
     endpoint?: string;
     security?: 'auto' | 'none' | 'basic256sha256_sign' | 'basic256sha256' | 'aes128_sha256_rsaoaep_sign' | 'aes128_sha256_rsaoaep' | 'aes256_sha256_rsapss_sign' | 'aes256_sha256_rsapss';
-    trust?: 'pinned' | 'any';
+    trust?: 'pinned' | 'any' | 'list';
     thumbprint?: string;
     user?: 'anonymous' | 'username' | 'certificate';
     username?: string;
@@ -365,7 +378,20 @@ export interface ChannelSpec {
     certificate?: string;
     private_key?: string;
     publishing_interval?: string;
+    backfill?: boolean;
     session_timeout?: string;
+    groups?: string;
+    host_id?: string;
+    state?: 'none' | 'v3' | 'both';
+    rebirth?: boolean;
+    rebirth_interval?: string;
+    reorder_timeout?: string;
+    birth_timeout?: string;
+    write_timeout?: string;
+    version?: '3.1.1' | '5.0';
+    client_id?: string;
+    keep_alive?: string;
+    packet_max?: number;
   };
 }
 
@@ -483,8 +509,9 @@ export interface DeviceSpec {
     zero_based?: boolean;
     mask_write?: boolean;
     write_multiple?: boolean;
+    timeout?: string;
     common_address?: number;
-    group?: number;
+    group?: unknown;
     time_source?: 'source' | 'arrival';
     select_before_operate?: boolean;
     wait_termination?: boolean;
@@ -500,13 +527,15 @@ export interface DeviceSpec {
     password?: string;
     st?: number;
     version?: 'auto' | '2017' | '2005';
-    timeout?: string;
     retries?: number;
     set_clock?: boolean;
     rtd_interval?: string;
     minute_interval?: string;
     recall?: boolean;
     recall_max?: string;
+    edge_node?: string;
+    device?: string;
+    command_names?: boolean;
   };
 }
 
@@ -569,6 +598,169 @@ export interface FieldItem {
 }
 
 export type FieldType = 'string' | 'integer' | 'number' | 'boolean' | 'enum' | 'ref' | 'duration' | 'time' | 'secret' | 'object' | 'array' | 'json' | 'point' | 'file';
+
+export interface Forward {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: ForwardSpec;
+}
+
+export interface ForwardInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: ForwardSpec;
+}
+
+export interface ForwardList {
+  items: Forward[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface ForwardPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface ForwardPoint {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: ForwardPointSpec;
+}
+
+export interface ForwardPointInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: ForwardPointSpec;
+}
+
+export interface ForwardPointList {
+  items: ForwardPoint[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface ForwardPointPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface ForwardPointSpec {
+  forward: string;
+  point: string;
+  enabled?: boolean;
+  address?: string;
+  type?: 'auto' | 'bool' | 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'int64' | 'uint64' | 'float' | 'double' | 'bcd16' | 'bcd32' | 'string';
+  scale?: number;
+  offset?: number;
+  writable?: boolean;
+  deadband?: number;
+  min_interval?: string;
+  max_interval?: string;
+  options?: {
+    byte_order?: 'ABCD' | 'CDAB' | 'BADC' | 'DCBA';
+    group?: number;
+    select?: 'either' | 'required';
+    full_scale?: number;
+  };
+}
+
+export interface ForwardSpec {
+  outlet: string;
+  enabled?: boolean;
+  description?: string;
+  options?: {
+    address?: string;
+    port?: number;
+    framing?: 'tcp' | 'rtu';
+    unit?: number;
+    any_unit?: boolean;
+    byte_order?: 'ABCD' | 'CDAB' | 'BADC' | 'DCBA';
+    on_bad?: 'mark' | 'last' | 'exception';
+    allow?: string;
+    connections?: number;
+    idle?: string;
+    bind?: string;
+    max_connections?: number;
+    common_address?: number;
+    time_zone?: string;
+    time_tags?: boolean;
+    counter_events?: boolean;
+    announce?: boolean;
+    yx_type?: 'single' | 'double';
+    yc_type?: 'float' | 'scaled' | 'normalized';
+    yk_type?: 'single' | 'double' | 'step';
+    yt_type?: 'float' | 'scaled' | 'normalized';
+    base_yx?: number;
+    base_yc?: number;
+    base_yk?: number;
+    base_yt?: number;
+    base_ym?: number;
+    select_timeout?: string;
+    command_age?: string;
+    k?: number;
+    w?: number;
+    t1?: string;
+    t2?: string;
+    t3?: string;
+    tls?: boolean;
+    tls_certificate?: string;
+    tls_key?: string;
+    tls_ca?: string;
+  };
+  filter?: string;
+  writes?: boolean;
+  deadband?: number;
+  min_interval?: string;
+  max_interval?: string;
+  gather?: string;
+  buffer_hours?: number;
+  buffer_mb?: number;
+}
 
 export interface Group {
   kind: string;
@@ -1086,6 +1278,206 @@ export interface OrgSpec {
   description?: string;
 }
 
+export interface OwnCertificate {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: OwnCertificateSpec;
+}
+
+export interface OwnCertificateInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: OwnCertificateSpec;
+}
+
+export interface OwnCertificateList {
+  items: OwnCertificate[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface OwnCertificatePatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface OwnCertificateSpec {
+  purpose?: string;
+  subject?: string;
+  uri?: string;
+  hosts?: string;
+  not_before?: string;
+  not_after?: string;
+  key_bits?: number;
+  made_here?: boolean;
+  thumbprint_sha1?: string;
+  thumbprint_sha256?: string;
+  certificate?: string;
+  key?: string;
+}
+
+export interface PayloadMapping {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: PayloadMappingSpec;
+}
+
+export interface PayloadMappingInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: PayloadMappingSpec;
+}
+
+export interface PayloadMappingList {
+  items: PayloadMapping[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface PayloadMappingPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface PayloadMappingSpec {
+  enabled?: boolean;
+  topic?: string;
+  order?: number;
+  publish?: boolean;
+  form?: 'json' | 'csv' | 'text' | 'bytes';
+  each?: string;
+  header?: boolean;
+  separator?: 'auto' | 'comma' | 'semicolon' | 'tab';
+  encoding?: 'raw' | 'hex' | 'base64';
+  device?: { from?: 'client' | 'topic' | 'path' | 'fixed'; level?: number; path?: string; code?: string };
+  unknown_device?: 'refuse' | 'create';
+  max_devices?: number;
+  time?: string;
+  time_format?: string;
+  time_zone?: string;
+  rows?: {
+    key?: string;
+    value?: string;
+    as?: 'auto' | 'number' | 'text' | 'boolean';
+    factor?: number;
+    add?: number;
+    time?: string;
+    time_format?: string;
+    quality?: string;
+    good?: string;
+    unit?: string;
+  }[];
+  leaves?: boolean;
+  leaf_key?: string;
+}
+
+export interface PeerCertificate {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: PeerCertificateSpec;
+}
+
+export interface PeerCertificateInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: PeerCertificateSpec;
+}
+
+export interface PeerCertificateList {
+  items: PeerCertificate[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface PeerCertificatePatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface PeerCertificateSpec {
+  purpose?: string;
+  subject?: string;
+  issuer?: string;
+  serial?: string;
+  uri?: string;
+  hosts?: string;
+  authority?: boolean;
+  key_bits?: number;
+  not_before?: string;
+  not_after?: string;
+  first_seen?: string;
+  last_seen?: string;
+  thumbprint_sha1?: string;
+  thumbprint_sha256?: string;
+  certificate?: string;
+}
+
 export interface Point {
   kind: string;
   id: string;
@@ -1174,12 +1566,15 @@ export interface PointSpec {
     select?: 'device' | 'direct' | 'select';
     qualifier?: number;
     index_range?: string;
+    member?: string;
     sampling?: string;
     queue?: number;
     deadband?: number;
     deadband_kind?: 'absolute' | 'percent';
     time_source?: 'source' | 'server';
     array_step?: number;
+    element?: number;
+    element_interval?: string;
   };
 }
 
@@ -1305,6 +1700,13 @@ export interface PushDeviceSpec {
   point_spec?: unknown;
   max_keys?: number;
   rate?: number;
+  mapping?: string;
+  gateway?: boolean;
+  max_children?: number;
+  parent?: string;
+  alias?: string;
+  commands?: 'none' | 'thingsboard' | 'jetlinks';
+  method?: string;
 }
 
 export interface Report {
@@ -2594,6 +2996,236 @@ export interface GetDriversAnswer {
   }[];
 }
 
+/* GET /api/v1/forward-points */
+export type GetForwardPointsAnswer = ForwardPointList;
+
+/* GET /api/v1/forward-points/{id} */
+export type GetForwardPointsIdAnswer = ForwardPoint;
+
+/* GET /api/v1/forward-points/{id}/attachments */
+export interface GetForwardPointsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
+/* GET /api/v1/forward-points/{id}/history */
+export interface GetForwardPointsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/forward-points/{id}/history/{rev} */
+export type GetForwardPointsIdHistoryRevAnswer = ForwardPoint;
+
+/* GET /api/v1/forward-points/{id}/transitions */
+export interface GetForwardPointsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/forward-points/{id}/where-used */
+export interface GetForwardPointsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/forwards */
+export type GetForwardsAnswer = ForwardList;
+
+/* GET /api/v1/forwards/{id} */
+export type GetForwardsIdAnswer = Forward;
+
+/* GET /api/v1/forwards/{id}/attachments */
+export interface GetForwardsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
+/* GET /api/v1/forwards/{id}/diagnostics */
+export interface GetForwardsIdDiagnosticsAnswer {
+  id: string;
+  code: string;
+  name: string;
+  outlet: string | null;
+  state: 'off' | 'connecting' | 'up' | 'degraded' | 'down';
+  reason: string;
+  since: string | null;
+  last_ok: string | null;
+  points: number;
+  faults: number;
+  connections: number;
+  subscriptions: number;
+  rtt_ms: number;
+  requests: number;
+  errors: number;
+  timeouts: number;
+  reconnects: number;
+  items: number;
+  items_per_s: number;
+  writes: number;
+  bytes_in: number;
+  bytes_out: number;
+  buffer: {
+    records: number;
+    bytes: number;
+    oldest: string | null;
+    backlog: number;
+    backfill_per_s: number;
+    sent: number;
+    refused: number;
+    lost: number;
+    hours: number;
+    room_hours: number | null;
+    fault: string;
+  } | null;
+  history: ('off' | 'connecting' | 'up' | 'degraded' | 'down')[];
+  peers: {
+    address: string;
+    who: string;
+    since: string | null;
+    subscriptions: number;
+    items: number;
+    bytes_in: number;
+    bytes_out: number;
+  }[];
+  frames: { t: string; dir: 'tx' | 'rx'; hex: string; words: Text; ok: boolean; error: string | null }[];
+  can_capture: boolean;
+  capture: { since: string; until: string; frames: number; left_out: number; bytes: number } | null;
+}
+
+/* GET /api/v1/forwards/{id}/history */
+export interface GetForwardsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/forwards/{id}/history/{rev} */
+export type GetForwardsIdHistoryRevAnswer = Forward;
+
+/* GET /api/v1/forwards/{id}/points */
+export interface GetForwardsIdPointsAnswer {
+  items: {
+    code: string;
+    name: string;
+    num: number;
+    unit: string;
+    address: string;
+    type: string;
+    writable: boolean;
+    scale: number;
+    offset: number;
+    error: string | null;
+  }[];
+  total: number;
+  faults: number;
+}
+
+/* GET /api/v1/forwards/{id}/transitions */
+export interface GetForwardsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/forwards/{id}/where-used */
+export interface GetForwardsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/forwards:status */
+export interface GetForwardsStatusAnswer {
+  items: {
+    id: string;
+    code: string;
+    name: string;
+    outlet: string | null;
+    state: 'off' | 'connecting' | 'up' | 'degraded' | 'down';
+    reason: string;
+    since: string | null;
+    last_ok: string | null;
+    points: number;
+    faults: number;
+    connections: number;
+    subscriptions: number;
+    rtt_ms: number;
+    requests: number;
+    errors: number;
+    timeouts: number;
+    reconnects: number;
+    items: number;
+    items_per_s: number;
+    writes: number;
+    bytes_in: number;
+    bytes_out: number;
+    buffer: {
+      records: number;
+      bytes: number;
+      oldest: string | null;
+      backlog: number;
+      backfill_per_s: number;
+      sent: number;
+      refused: number;
+      lost: number;
+      hours: number;
+      room_hours: number | null;
+      fault: string;
+    } | null;
+    history: ('off' | 'connecting' | 'up' | 'degraded' | 'down')[];
+  }[];
+}
+
 /* GET /api/v1/groups */
 export type GetGroupsAnswer = GroupList;
 
@@ -3231,6 +3863,33 @@ export interface GetMqttListenersIdWhereUsedAnswer {
   total: number;
 }
 
+/* GET /api/v1/mqtt/recent */
+export interface GetMqttRecentAnswer {
+  items: {
+    topic: string;
+    last: string;
+    outcome: 'stored' | 'passed' | 'refused';
+    passed: number;
+    refused: number;
+    reason: string;
+    problem: string;
+    problem_at: string | null;
+    messages: {
+      at: string;
+      outcome: 'stored' | 'passed' | 'refused';
+      from: string;
+      device: string | null;
+      mapping: string | null;
+      samples: number;
+      size: number;
+      cut: boolean;
+      payload: string | null;
+      payload_hex: string | null;
+    }[];
+  }[];
+  total: number;
+}
+
 /* GET /api/v1/mqtt/status */
 export interface GetMqttStatusAnswer {
   listeners: {
@@ -3414,6 +4073,202 @@ export interface GetOrgsTreeAnswer {
     children: number;
     counts: { [key: string]: number };
   }[];
+}
+
+/* GET /api/v1/outlets */
+export interface GetOutletsAnswer {
+  items: {
+    name: string;
+    title: Text;
+    help: Text;
+    server: boolean;
+    sender: boolean;
+    buffered: boolean;
+    addresses: boolean;
+    needs_address: boolean;
+    can_assign: boolean;
+    channel: Field[];
+    point: Field[];
+    address_help: Text;
+    examples: string[];
+  }[];
+}
+
+/* GET /api/v1/own-certificates */
+export type GetOwnCertificatesAnswer = OwnCertificateList;
+
+/* GET /api/v1/own-certificates/{id} */
+export type GetOwnCertificatesIdAnswer = OwnCertificate;
+
+/* GET /api/v1/own-certificates/{id}/attachments */
+export interface GetOwnCertificatesIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
+/* GET /api/v1/own-certificates/{id}/history */
+export interface GetOwnCertificatesIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/own-certificates/{id}/history/{rev} */
+export type GetOwnCertificatesIdHistoryRevAnswer = OwnCertificate;
+
+/* GET /api/v1/own-certificates/{id}/transitions */
+export interface GetOwnCertificatesIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/own-certificates/{id}/where-used */
+export interface GetOwnCertificatesIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/payload-mappings */
+export type GetPayloadMappingsAnswer = PayloadMappingList;
+
+/* GET /api/v1/payload-mappings/{id} */
+export type GetPayloadMappingsIdAnswer = PayloadMapping;
+
+/* GET /api/v1/payload-mappings/{id}/attachments */
+export interface GetPayloadMappingsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
+/* GET /api/v1/payload-mappings/{id}/history */
+export interface GetPayloadMappingsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/payload-mappings/{id}/history/{rev} */
+export type GetPayloadMappingsIdHistoryRevAnswer = PayloadMapping;
+
+/* GET /api/v1/payload-mappings/{id}/transitions */
+export interface GetPayloadMappingsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/payload-mappings/{id}/where-used */
+export interface GetPayloadMappingsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
+/* GET /api/v1/peer-certificates */
+export type GetPeerCertificatesAnswer = PeerCertificateList;
+
+/* GET /api/v1/peer-certificates/{id} */
+export type GetPeerCertificatesIdAnswer = PeerCertificate;
+
+/* GET /api/v1/peer-certificates/{id}/attachments */
+export interface GetPeerCertificatesIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
+/* GET /api/v1/peer-certificates/{id}/history */
+export interface GetPeerCertificatesIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/peer-certificates/{id}/history/{rev} */
+export type GetPeerCertificatesIdHistoryRevAnswer = PeerCertificate;
+
+/* GET /api/v1/peer-certificates/{id}/transitions */
+export interface GetPeerCertificatesIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/peer-certificates/{id}/where-used */
+export interface GetPeerCertificatesIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
 }
 
 /* GET /api/v1/plant-areas */
@@ -3667,6 +4522,11 @@ export interface GetPushDevicesIdLatestAnswer {
   problem: string;
   items: { key: string; point: string | null; value: string; t: string | null; count: number; problem: string }[];
   attributes: { key: string; value: unknown; at: string }[];
+}
+
+/* GET /api/v1/push-devices/{id}/shared */
+export interface GetPushDevicesIdSharedAnswer {
+  items: { key: string; value: unknown; at: string; by: string }[];
 }
 
 /* GET /api/v1/push-devices/{id}/transitions */
@@ -4167,6 +5027,12 @@ export interface GetSystemInfoAnswer {
   threads: { name: string; n: number }[];
 }
 
+/* GET /api/v1/{token}/attributes */
+export interface GetTokenAttributesAnswer {
+  client?: { [key: string]: unknown };
+  shared?: { [key: string]: unknown };
+}
+
 /* GET /api/v1/tokens */
 export interface GetTokensAnswer {
   items: {
@@ -4518,6 +5384,18 @@ export type PatchDevicesIdAnswer = Device;
 /* PATCH /api/v1/devices/{id} */
 export type PatchDevicesIdBody = DevicePatch;
 
+/* PATCH /api/v1/forward-points/{id} */
+export type PatchForwardPointsIdAnswer = ForwardPoint;
+
+/* PATCH /api/v1/forward-points/{id} */
+export type PatchForwardPointsIdBody = ForwardPointPatch;
+
+/* PATCH /api/v1/forwards/{id} */
+export type PatchForwardsIdAnswer = Forward;
+
+/* PATCH /api/v1/forwards/{id} */
+export type PatchForwardsIdBody = ForwardPatch;
+
 /* PATCH /api/v1/groups/{id} */
 export type PatchGroupsIdAnswer = Group;
 
@@ -4566,6 +5444,24 @@ export type PatchOrgsIdAnswer = Org;
 /* PATCH /api/v1/orgs/{id} */
 export type PatchOrgsIdBody = OrgPatch;
 
+/* PATCH /api/v1/own-certificates/{id} */
+export type PatchOwnCertificatesIdAnswer = OwnCertificate;
+
+/* PATCH /api/v1/own-certificates/{id} */
+export type PatchOwnCertificatesIdBody = OwnCertificatePatch;
+
+/* PATCH /api/v1/payload-mappings/{id} */
+export type PatchPayloadMappingsIdAnswer = PayloadMapping;
+
+/* PATCH /api/v1/payload-mappings/{id} */
+export type PatchPayloadMappingsIdBody = PayloadMappingPatch;
+
+/* PATCH /api/v1/peer-certificates/{id} */
+export type PatchPeerCertificatesIdAnswer = PeerCertificate;
+
+/* PATCH /api/v1/peer-certificates/{id} */
+export type PatchPeerCertificatesIdBody = PeerCertificatePatch;
+
 /* PATCH /api/v1/plant-areas/{id} */
 export type PatchPlantAreasIdAnswer = Area;
 
@@ -4589,6 +5485,16 @@ export type PatchPushDevicesIdAnswer = PushDevice;
 
 /* PATCH /api/v1/push-devices/{id} */
 export type PatchPushDevicesIdBody = PushDevicePatch;
+
+/* PATCH /api/v1/push-devices/{id}/shared */
+export interface PatchPushDevicesIdSharedAnswer {
+  items: { key: string; value: unknown; at: string; by: string }[];
+}
+
+/* PATCH /api/v1/push-devices/{id}/shared */
+export interface PatchPushDevicesIdSharedBody {
+  [key: string]: unknown;
+}
 
 /* PATCH /api/v1/roles/{id} */
 export type PatchRolesIdAnswer = Role;
@@ -5250,6 +6156,8 @@ export interface PostChannelsBrowseAnswer {
     unit: string | null;
     children: boolean;
     writable: boolean;
+    lo?: number;
+    hi?: number;
   }[];
   next: string | null;
 }
@@ -5683,6 +6591,281 @@ export interface PostDevicesImportRunBody {
   dry_run?: boolean;
   skip_errors?: boolean;
   tz?: number;
+}
+
+/* POST /api/v1/forward-points */
+export type PostForwardPointsAnswer = ForwardPoint;
+
+/* POST /api/v1/forward-points */
+export type PostForwardPointsBody = ForwardPointInput;
+
+/* POST /api/v1/forward-points:bulk */
+export type PostForwardPointsBulkAnswer = Report;
+
+/* POST /api/v1/forward-points:bulk */
+export interface PostForwardPointsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/forward-points/{id}/attachments */
+export interface PostForwardPointsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/forward-points/{id}/attachments */
+export interface PostForwardPointsIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
+/* POST /api/v1/forward-points/{id}:copy */
+export type PostForwardPointsIdCopyAnswer = ForwardPoint;
+
+/* POST /api/v1/forward-points/{id}:copy */
+export interface PostForwardPointsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/forward-points/{id}:restore */
+export type PostForwardPointsIdRestoreAnswer = ForwardPoint;
+
+/* POST /api/v1/forward-points/{id}:rollback */
+export type PostForwardPointsIdRollbackAnswer = ForwardPoint;
+
+/* POST /api/v1/forward-points/{id}:rollback */
+export interface PostForwardPointsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/forward-points/{id}:transition */
+export type PostForwardPointsIdTransitionAnswer = ForwardPoint;
+
+/* POST /api/v1/forward-points/{id}:transition */
+export interface PostForwardPointsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/forward-points:import */
+export type PostForwardPointsImportAnswer = Report;
+
+/* POST /api/v1/forward-points:import-preview */
+export interface PostForwardPointsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/forward-points:import-preview */
+export interface PostForwardPointsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/forward-points:import-run */
+export interface PostForwardPointsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/forward-points:import-run */
+export interface PostForwardPointsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
+/* POST /api/v1/forwards */
+export type PostForwardsAnswer = Forward;
+
+/* POST /api/v1/forwards */
+export type PostForwardsBody = ForwardInput;
+
+/* POST /api/v1/forwards:bulk */
+export type PostForwardsBulkAnswer = Report;
+
+/* POST /api/v1/forwards:bulk */
+export interface PostForwardsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/forwards/{id}:assign */
+export interface PostForwardsIdAssignAnswer {
+  added: number;
+  failed: { code: string; detail: string }[];
+  items: { code: string; address: string }[];
+}
+
+/* POST /api/v1/forwards/{id}:assign */
+export interface PostForwardsIdAssignBody {
+  filter?: string;
+  dry_run?: boolean;
+}
+
+/* POST /api/v1/forwards/{id}/attachments */
+export interface PostForwardsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/forwards/{id}/attachments */
+export interface PostForwardsIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
+/* POST /api/v1/forwards/{id}:capture */
+export interface PostForwardsIdCaptureAnswer {
+  since: string;
+  until: string;
+  frames: number;
+  left_out: number;
+  bytes: number;
+}
+
+/* POST /api/v1/forwards/{id}:capture */
+export interface PostForwardsIdCaptureBody {
+  seconds: number;
+}
+
+/* POST /api/v1/forwards/{id}:copy */
+export type PostForwardsIdCopyAnswer = Forward;
+
+/* POST /api/v1/forwards/{id}:copy */
+export interface PostForwardsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/forwards/{id}:discard */
+export interface PostForwardsIdDiscardBody {
+  confirm: boolean;
+}
+
+/* POST /api/v1/forwards/{id}:restore */
+export type PostForwardsIdRestoreAnswer = Forward;
+
+/* POST /api/v1/forwards/{id}:rollback */
+export type PostForwardsIdRollbackAnswer = Forward;
+
+/* POST /api/v1/forwards/{id}:rollback */
+export interface PostForwardsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/forwards/{id}:test */
+export interface PostForwardsIdTestAnswer {
+  ok: boolean;
+  ms: number;
+  code: string | null;
+  detail: string;
+}
+
+/* POST /api/v1/forwards/{id}:transition */
+export type PostForwardsIdTransitionAnswer = Forward;
+
+/* POST /api/v1/forwards/{id}:transition */
+export interface PostForwardsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/forwards:import */
+export type PostForwardsImportAnswer = Report;
+
+/* POST /api/v1/forwards:import-preview */
+export interface PostForwardsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/forwards:import-preview */
+export interface PostForwardsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/forwards:import-run */
+export interface PostForwardsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/forwards:import-run */
+export interface PostForwardsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
+/* POST /api/v1/forwards:test */
+export interface PostForwardsTestAnswer {
+  ok: boolean;
+  ms: number;
+  code: string | null;
+  detail: string;
+}
+
+/* POST /api/v1/forwards:test */
+export interface PostForwardsTestBody {
+  spec: ForwardSpec;
 }
 
 /* POST /api/v1/grafana/metrics */
@@ -6828,6 +8011,36 @@ export interface PostMqttListenersImportRunBody {
   tz?: number;
 }
 
+/* POST /api/v1/mqtt/mappings:preview */
+export interface PostMqttMappingsPreviewAnswer {
+  records: number;
+  values: {
+    row: number | null;
+    record: number | null;
+    device: string;
+    known: boolean;
+    key: string;
+    value: unknown;
+    t: string | null;
+    q: 'good' | 'uncertain' | 'bad';
+    unit: string;
+    point: string | null;
+    place: 'none' | 'mapped' | 'made' | 'new' | 'device';
+    problem: string;
+  }[];
+  total: number;
+  faults: { row: number | null; record: number | null; where: string; detail: string; missing: boolean }[];
+}
+
+/* POST /api/v1/mqtt/mappings:preview */
+export interface PostMqttMappingsPreviewBody {
+  spec: Record<string, unknown>;
+  topic?: string;
+  payload?: string;
+  payload_hex?: string;
+  client?: string;
+}
+
 /* POST /api/v1/notices:read */
 export interface PostNoticesReadAnswer {
   unread: number;
@@ -7057,6 +8270,368 @@ export interface PostOrgsImportRunAnswer {
 
 /* POST /api/v1/orgs:import-run */
 export interface PostOrgsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
+/* POST /api/v1/own-certificates */
+export type PostOwnCertificatesAnswer = OwnCertificate;
+
+/* POST /api/v1/own-certificates */
+export type PostOwnCertificatesBody = OwnCertificateInput;
+
+/* POST /api/v1/own-certificates:bulk */
+export type PostOwnCertificatesBulkAnswer = Report;
+
+/* POST /api/v1/own-certificates:bulk */
+export interface PostOwnCertificatesBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/own-certificates/{id}/attachments */
+export interface PostOwnCertificatesIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/own-certificates/{id}/attachments */
+export interface PostOwnCertificatesIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
+/* POST /api/v1/own-certificates/{id}:copy */
+export type PostOwnCertificatesIdCopyAnswer = OwnCertificate;
+
+/* POST /api/v1/own-certificates/{id}:copy */
+export interface PostOwnCertificatesIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/own-certificates/{id}:install */
+export type PostOwnCertificatesIdInstallAnswer = OwnCertificate;
+
+/* POST /api/v1/own-certificates/{id}:install */
+export interface PostOwnCertificatesIdInstallBody {
+  certificate: string;
+  key: string;
+}
+
+/* POST /api/v1/own-certificates/{id}:renew */
+export type PostOwnCertificatesIdRenewAnswer = OwnCertificate;
+
+/* POST /api/v1/own-certificates/{id}:restore */
+export type PostOwnCertificatesIdRestoreAnswer = OwnCertificate;
+
+/* POST /api/v1/own-certificates/{id}:rollback */
+export type PostOwnCertificatesIdRollbackAnswer = OwnCertificate;
+
+/* POST /api/v1/own-certificates/{id}:rollback */
+export interface PostOwnCertificatesIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/own-certificates/{id}:transition */
+export type PostOwnCertificatesIdTransitionAnswer = OwnCertificate;
+
+/* POST /api/v1/own-certificates/{id}:transition */
+export interface PostOwnCertificatesIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/own-certificates:import */
+export type PostOwnCertificatesImportAnswer = Report;
+
+/* POST /api/v1/own-certificates:import-preview */
+export interface PostOwnCertificatesImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/own-certificates:import-preview */
+export interface PostOwnCertificatesImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/own-certificates:import-run */
+export interface PostOwnCertificatesImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/own-certificates:import-run */
+export interface PostOwnCertificatesImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
+/* POST /api/v1/own-certificates:make */
+export type PostOwnCertificatesMakeAnswer = OwnCertificate;
+
+/* POST /api/v1/own-certificates:make */
+export interface PostOwnCertificatesMakeBody {
+  purpose: string;
+}
+
+/* POST /api/v1/payload-mappings */
+export type PostPayloadMappingsAnswer = PayloadMapping;
+
+/* POST /api/v1/payload-mappings */
+export type PostPayloadMappingsBody = PayloadMappingInput;
+
+/* POST /api/v1/payload-mappings:bulk */
+export type PostPayloadMappingsBulkAnswer = Report;
+
+/* POST /api/v1/payload-mappings:bulk */
+export interface PostPayloadMappingsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/payload-mappings/{id}/attachments */
+export interface PostPayloadMappingsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/payload-mappings/{id}/attachments */
+export interface PostPayloadMappingsIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
+/* POST /api/v1/payload-mappings/{id}:copy */
+export type PostPayloadMappingsIdCopyAnswer = PayloadMapping;
+
+/* POST /api/v1/payload-mappings/{id}:copy */
+export interface PostPayloadMappingsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/payload-mappings/{id}:restore */
+export type PostPayloadMappingsIdRestoreAnswer = PayloadMapping;
+
+/* POST /api/v1/payload-mappings/{id}:rollback */
+export type PostPayloadMappingsIdRollbackAnswer = PayloadMapping;
+
+/* POST /api/v1/payload-mappings/{id}:rollback */
+export interface PostPayloadMappingsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/payload-mappings/{id}:transition */
+export type PostPayloadMappingsIdTransitionAnswer = PayloadMapping;
+
+/* POST /api/v1/payload-mappings/{id}:transition */
+export interface PostPayloadMappingsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/payload-mappings:import */
+export type PostPayloadMappingsImportAnswer = Report;
+
+/* POST /api/v1/payload-mappings:import-preview */
+export interface PostPayloadMappingsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/payload-mappings:import-preview */
+export interface PostPayloadMappingsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/payload-mappings:import-run */
+export interface PostPayloadMappingsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/payload-mappings:import-run */
+export interface PostPayloadMappingsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
+/* POST /api/v1/peer-certificates:add */
+export type PostPeerCertificatesAddAnswer = PeerCertificate;
+
+/* POST /api/v1/peer-certificates:add */
+export interface PostPeerCertificatesAddBody {
+  purpose: string;
+  certificate: string;
+}
+
+/* POST /api/v1/peer-certificates */
+export type PostPeerCertificatesAnswer = PeerCertificate;
+
+/* POST /api/v1/peer-certificates */
+export type PostPeerCertificatesBody = PeerCertificateInput;
+
+/* POST /api/v1/peer-certificates:bulk */
+export type PostPeerCertificatesBulkAnswer = Report;
+
+/* POST /api/v1/peer-certificates:bulk */
+export interface PostPeerCertificatesBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/peer-certificates/{id}/attachments */
+export interface PostPeerCertificatesIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/peer-certificates/{id}/attachments */
+export interface PostPeerCertificatesIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
+/* POST /api/v1/peer-certificates/{id}:copy */
+export type PostPeerCertificatesIdCopyAnswer = PeerCertificate;
+
+/* POST /api/v1/peer-certificates/{id}:copy */
+export interface PostPeerCertificatesIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/peer-certificates/{id}:restore */
+export type PostPeerCertificatesIdRestoreAnswer = PeerCertificate;
+
+/* POST /api/v1/peer-certificates/{id}:rollback */
+export type PostPeerCertificatesIdRollbackAnswer = PeerCertificate;
+
+/* POST /api/v1/peer-certificates/{id}:rollback */
+export interface PostPeerCertificatesIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/peer-certificates/{id}:transition */
+export type PostPeerCertificatesIdTransitionAnswer = PeerCertificate;
+
+/* POST /api/v1/peer-certificates/{id}:transition */
+export interface PostPeerCertificatesIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/peer-certificates:import */
+export type PostPeerCertificatesImportAnswer = Report;
+
+/* POST /api/v1/peer-certificates:import-preview */
+export interface PostPeerCertificatesImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/peer-certificates:import-preview */
+export interface PostPeerCertificatesImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/peer-certificates:import-run */
+export interface PostPeerCertificatesImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/peer-certificates:import-run */
+export interface PostPeerCertificatesImportRunBody {
   upload: string;
   sheet?: string;
   header_row?: number;
@@ -7482,15 +9057,6 @@ export interface PostPushAnswer {
   rejected: number;
 }
 
-/* POST /api/v1/push */
-export type PostPushBody = {
-  t?: string | number;
-  values: { [key: string]: unknown };
-} | {
-  t?: string | number;
-  values: { [key: string]: unknown };
-}[];
-
 /* POST /api/v1/push-devices */
 export type PostPushDevicesAnswer = PushDevice;
 
@@ -7552,6 +9118,21 @@ export type PostPushDevicesIdRollbackAnswer = PushDevice;
 /* POST /api/v1/push-devices/{id}:rollback */
 export interface PostPushDevicesIdRollbackBody {
   rev: number;
+}
+
+/* POST /api/v1/push-devices/{id}:rpc */
+export interface PostPushDevicesIdRpcAnswer {
+  outcome: 'done' | 'refused' | 'failed' | 'unknown' | 'expired';
+  detail: string;
+  reply: unknown;
+  ms: number;
+}
+
+/* POST /api/v1/push-devices/{id}:rpc */
+export interface PostPushDevicesIdRpcBody {
+  method: string;
+  params?: unknown;
+  timeout_ms?: number;
 }
 
 /* POST /api/v1/push-devices/{id}:token */
@@ -8830,6 +10411,18 @@ export type PutDevicesIdAnswer = Device;
 /* PUT /api/v1/devices/{id} */
 export type PutDevicesIdBody = DeviceInput;
 
+/* PUT /api/v1/forward-points/{id} */
+export type PutForwardPointsIdAnswer = ForwardPoint;
+
+/* PUT /api/v1/forward-points/{id} */
+export type PutForwardPointsIdBody = ForwardPointInput;
+
+/* PUT /api/v1/forwards/{id} */
+export type PutForwardsIdAnswer = Forward;
+
+/* PUT /api/v1/forwards/{id} */
+export type PutForwardsIdBody = ForwardInput;
+
 /* PUT /api/v1/groups/{id} */
 export type PutGroupsIdAnswer = Group;
 
@@ -8877,6 +10470,24 @@ export type PutOrgsIdAnswer = Org;
 
 /* PUT /api/v1/orgs/{id} */
 export type PutOrgsIdBody = OrgInput;
+
+/* PUT /api/v1/own-certificates/{id} */
+export type PutOwnCertificatesIdAnswer = OwnCertificate;
+
+/* PUT /api/v1/own-certificates/{id} */
+export type PutOwnCertificatesIdBody = OwnCertificateInput;
+
+/* PUT /api/v1/payload-mappings/{id} */
+export type PutPayloadMappingsIdAnswer = PayloadMapping;
+
+/* PUT /api/v1/payload-mappings/{id} */
+export type PutPayloadMappingsIdBody = PayloadMappingInput;
+
+/* PUT /api/v1/peer-certificates/{id} */
+export type PutPeerCertificatesIdAnswer = PeerCertificate;
+
+/* PUT /api/v1/peer-certificates/{id} */
+export type PutPeerCertificatesIdBody = PeerCertificateInput;
 
 /* PUT /api/v1/plant-areas/{id} */
 export type PutPlantAreasIdAnswer = Area;

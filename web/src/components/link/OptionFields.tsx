@@ -3,7 +3,7 @@ import { Collapse } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { SchemaFields } from '@/components/schema/SchemaForm';
 import type { FieldDoc } from '@/lib/types';
-import { splitFields } from './drivers';
+import { splitFields } from './options';
 
 export function OptionFields({ fields, creating }: { fields: FieldDoc[]; creating: boolean }) {
   const { t } = useTranslation();

@@ -1,12 +1,21 @@
-/* Which channels are shown, worst first. Pure. */
-import type { ChannelState, ChannelStatus } from '@/lib/types';
+/* Which connections are shown, worst first. Pure. */
+import type { ChannelState } from '@/lib/types';
+
+interface Listed {
+  state: ChannelState;
+  code: string;
+  name: string;
+  reason: string;
+  driver?: string | null;
+  outlet?: string | null;
+}
 
 export const STATES: ChannelState[] = ['down', 'degraded', 'connecting', 'up', 'off'];
 const rank = (s: ChannelState) => STATES.indexOf(s);
 
-export function matching(items: ChannelStatus[], q: string, state: string): ChannelStatus[] {
+export function matching<T extends Listed>(items: T[], q: string, state: string): T[] {
   const text = q.trim().toLowerCase();
   return items
-    .filter((c) => (!state || c.state === state) && (!text || [c.code, c.name, c.driver ?? '', c.reason].some((x) => x.toLowerCase().includes(text))))
+    .filter((c) => (!state || c.state === state) && (!text || [c.code, c.name, c.driver ?? c.outlet ?? '', c.reason].some((x) => x.toLowerCase().includes(text))))
     .sort((a, b) => rank(a.state) - rank(b.state) || a.code.localeCompare(b.code));
 }

@@ -6,9 +6,11 @@ import { useNotify } from '@/components/notify';
 import { ErrorState } from '@/components/states';
 import { useResource, useSave } from '@/lib/resources';
 import type { Driver, Resource } from '@/lib/types';
-import { ChannelFields, channelInput, placeFaults, valuesOf, type ChannelValues } from './ChannelForm';
-import { freeCode, useDrivers } from './drivers';
-import { TestButton } from './TestResult';
+import { placeFaults } from '@/components/link/faults';
+import { freeCode } from '@/components/link/options';
+import { TestButton } from '@/components/link/TestResult';
+import { ChannelFields, channelInput, valuesOf, type ChannelValues } from './ChannelForm';
+import { useDrivers } from './drivers';
 
 interface Props {
   id: string;

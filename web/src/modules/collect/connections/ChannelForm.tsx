@@ -1,12 +1,11 @@
 /* Fields of a channel: protocol, name, its driver's options. Lives inside an antd form whose values are
  * { driver, code, name, enabled, description, options }. */
-import { Form, Input, Select, Switch, type FormInstance } from 'antd';
+import { Form, Input, Select, Switch } from 'antd';
 import { useTranslation } from 'react-i18next';
-import { fromForm, pathOfWhere, toForm } from '@/components/schema/convert';
-import { asError } from '@/lib/api';
+import { OptionFields } from '@/components/link/OptionFields';
+import { fromForm, toForm } from '@/components/schema/convert';
 import { textOf } from '@/lib/resources';
 import type { Driver, Resource, ResourceInput, Spec } from '@/lib/types';
-import { OptionFields } from './OptionFields';
 
 export interface ChannelValues {
   driver: string;
@@ -34,17 +33,6 @@ export function channelInput(driver: Driver | undefined, v: ChannelValues, full:
     code: v.code.trim(), name: (v.name ?? '').trim() || v.code.trim(),
     spec: { driver: v.driver, enabled: v.enabled ?? true, ...(v.description || full ? { description: v.description || null } : {}), options: fromForm(driver?.channel ?? [], v.options, full) },
   };
-}
-
-/* Errors of the server onto the fields; what has no field is given back. */
-export function placeFaults(form: FormInstance, error: unknown): string[] {
-  const rest: string[] = [];
-  for (const f of asError(error).faults()) {
-    const path = pathOfWhere(f.where ?? '').filter((p, i) => !(i === 0 && p === 'spec'));
-    if (path.length > 0 && form.getFieldInstance(path as never)) form.setFields([{ name: path as never, errors: [f.detail] }]);
-    else rest.push(f.detail);
-  }
-  return rest;
 }
 
 interface Props {

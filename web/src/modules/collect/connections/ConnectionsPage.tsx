@@ -17,9 +17,10 @@ import { formatCount } from '@/lib/units';
 import { ChannelEditor } from './ChannelEditor';
 import { DeleteChannel } from './DeleteChannel';
 import { Diagnostics } from './Diagnostics';
-import { matching, STATES } from './list';
-import { TestAlert } from './TestResult';
-import './connections.css';
+import { matching } from '@/components/link/list';
+import { StateFilter } from '@/components/link/StateFilter';
+import { TestAlert } from '@/components/link/TestResult';
+import '@/components/link/link.css';
 
 type Doing = { what: 'edit' | 'copy' | 'delete'; channel: ChannelStatus } | null;
 
@@ -85,19 +86,6 @@ function Row({ c, items, tested, onOpen, onTested }: { c: ChannelStatus; items: 
         </span>
       </div>
       {tested && !tested.busy && <div className="conn-tested"><TestAlert answer={tested.answer} error={tested.error} onClose={onTested} /></div>}
-    </div>
-  );
-}
-
-function StateFilter({ items, value, onChange }: { items: ChannelStatus[]; value: string; onChange: (s: string) => void }) {
-  const { t } = useTranslation();
-  return (
-    <div className="row wrap state-filter" role="group" aria-label={t('connections.col.state')}>
-      {STATES.map((s) => {
-        const n = items.filter((c) => c.state === s).length;
-        if (n === 0 && value !== s) return null;
-        return <button key={s} type="button" aria-pressed={value === s} className={`chip${value === s ? ' on' : ''}`} onClick={() => onChange(value === s ? '' : s)}><ChannelStateBadge state={s} /> <b className="num">{n}</b></button>;
-      })}
     </div>
   );
 }

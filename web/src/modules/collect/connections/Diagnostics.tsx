@@ -1,24 +1,15 @@
 /* What a channel does right now: state and reason, counters, devices, the last frames in hex and in words. */
-import { CopyOutlined, DownloadOutlined, PauseOutlined, PlayCircleOutlined, VideoCameraOutlined } from '@ant-design/icons';
-import { Alert, Button, Drawer, Skeleton, Switch } from 'antd';
-import { useState, type ReactNode } from 'react';
+import { Alert, Drawer, Skeleton } from 'antd';
+import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { ChannelStateBadge, HeartbeatBar } from '@/components/HeartbeatBar';
-import { useNotify } from '@/components/notify';
 import { RelativeTime } from '@/components/RelativeTime';
-import { EmptyState, ErrorState } from '@/components/states';
-import { post } from '@/lib/api';
-import { copyText } from '@/lib/browser';
-import { useNow } from '@/lib/clock';
+import { Figure, Frames, Recording } from '@/components/link/Wire';
+import { ErrorState } from '@/components/states';
 import { useApi } from '@/lib/resources';
-import type { DeviceStatus, Diagnostics as DiagnosticsDoc, Frame } from '@/lib/types';
-import { formatBytes, formatCount } from '@/lib/units';
-import { framesText, frameTime, hexPairs, newestFirst } from './frames';
-
-function Figure({ label, children, bad }: { label: string; children: ReactNode; bad?: boolean }) {
-  return <div className={`figure${bad ? ' bad' : ''}`}><span className="muted small">{label}</span><b className="num">{children}</b></div>;
-}
+import type { DeviceStatus, Diagnostics as DiagnosticsDoc } from '@/lib/types';
+import { formatCount } from '@/lib/units';
 
 function Counters({ d }: { d: DiagnosticsDoc }) {
   const { t } = useTranslation();
@@ -62,63 +53,8 @@ function Devices({ devices }: { devices: DeviceStatus[] }) {
   );
 }
 
-/* A recording of whole frames, for Wireshark. */
-function Recording({ d, onChange }: { d: DiagnosticsDoc; onChange: () => void }) {
-  const { t } = useTranslation();
-  const notify = useNotify();
-  const now = useNow();
-  if (!d.can_capture) return null;
-  const path = `/channels/${encodeURIComponent(d.id)}`;
-  const running = d.capture !== null && Date.parse(d.capture.until) > now;
-  const record = (seconds: number) => void post(`${path}:capture`, { seconds }).then(onChange, notify.failed);
-  return (
-    <div className="row wrap">
-      <b>{t('connections.capture.title')}</b>
-      <span className="muted small" role="status">{d.capture ? t(running ? 'connections.capture.running' : 'connections.capture.done', { n: formatCount(d.capture.frames), size: formatBytes(d.capture.bytes), left: formatCount(d.capture.left_out) }) : t('connections.capture.help')}</span>
-      <span className="grow" />
-      {running ? <Button size="small" onClick={() => record(0)}>{t('connections.capture.stop')}</Button> : <Button size="small" icon={<VideoCameraOutlined />} onClick={() => record(60)}>{t('connections.capture.start')}</Button>}
-      <Button size="small" icon={<DownloadOutlined />} href={`/api/v1${path}/capture`} download={`${d.code}.pcap`}>{t('connections.capture.download')}</Button>
-    </div>
-  );
-}
-
-function Frames({ frames, paused, onPause }: { frames: Frame[]; paused: boolean; onPause: () => void }) {
-  const { t, i18n } = useTranslation();
-  const notify = useNotify();
-  const [onlyBad, setOnlyBad] = useState(false);
-  const shown = newestFirst(onlyBad ? frames.filter((f) => !f.ok) : frames);
-  const copy = async () => {
-    if (await copyText(framesText(shown, i18n.language))) notify.done(t('connections.diag.copied', { n: shown.length }));
-  };
-  return (
-    <>
-      <div className="row wrap frames-tools">
-        <b>{t('connections.diag.frames')}</b>
-        <span className="muted small">{t('connections.diag.framesHelp', { n: frames.length })}</span>
-        <span className="grow" />
-        <label className="row small"><Switch size="small" checked={onlyBad} onChange={setOnlyBad} /> {t('connections.diag.onlyBad')}</label>
-        <Button size="small" icon={paused ? <PlayCircleOutlined /> : <PauseOutlined />} aria-pressed={paused} onClick={onPause}>{t(paused ? 'connections.diag.resume' : 'connections.diag.pause')}</Button>
-        <Button size="small" icon={<CopyOutlined />} disabled={shown.length === 0} onClick={() => void copy()}>{t('action.copyText')}</Button>
-      </div>
-      {shown.length === 0 ? <EmptyState title={t(onlyBad ? 'connections.diag.noBadFrames' : 'connections.diag.noFrames')} /> : (
-        <div className="frames" role="log" aria-live="off">
-          {shown.map((f, i) => (
-            <div key={`${f.t}${f.dir}${i}`} className={`frame ${f.dir}${f.ok ? '' : ' bad'}`}>
-              <span className="num small muted">{frameTime(f.t)}</span>
-              <b className="frame-dir" title={t(`connections.diag.${f.dir}`)}>{f.dir === 'tx' ? '→ TX' : '← RX'}</b>
-              <span className="frame-words">{i18n.language === 'en' ? f.words.en : f.words.zh}{!f.ok && f.error && <span className="bad-text"> {f.error}</span>}</span>
-              <code className="mono frame-hex">{hexPairs(f.hex)}</code>
-            </div>
-          ))}
-        </div>
-      )}
-    </>
-  );
-}
-
 export function Diagnostics({ id, actions, note, onClose }: { id: string; actions: ReactNode; note: ReactNode; onClose: () => void }) {
   const { t } = useTranslation();
-  const [held, setHeld] = useState<Frame[] | null>(null);
   const { data: d, error, refetch } = useApi<DiagnosticsDoc>(`/channels/${encodeURIComponent(id)}/diagnostics`, undefined, { every: 1500, keep: true });
   const mine = d && (d.id === id || d.code === id) ? d : undefined;
   return (
@@ -137,8 +73,8 @@ export function Diagnostics({ id, actions, note, onClose }: { id: string; action
           <Counters d={mine} />
           <div className="row"><b>{t('connections.diag.devices')}</b><span className="muted small">{mine.devices.length}</span></div>
           <Devices devices={mine.devices} />
-          <Recording d={mine} onChange={() => void refetch()} />
-          <Frames frames={held ?? mine.frames} paused={held !== null} onPause={() => setHeld(held === null ? mine.frames : null)} />
+          <Recording d={mine} path={`/channels/${encodeURIComponent(mine.id)}`} onChange={() => void refetch()} />
+          <Frames frames={mine.frames} />
         </div>
       )}
     </Drawer>

@@ -1,9 +1,10 @@
 /* The list, the frames, the options of drivers. */
 import { describe, expect, it } from 'vitest';
 import type { ChannelStatus, FieldDoc, Frame } from '@/lib/types';
-import { freeCode, nextCode, splitFields, suggestCode } from './drivers';
-import { framesText, hexPairs, newestFirst } from './frames';
-import { matching } from './list';
+import { framesText, hexPairs, newestFirst } from '@/components/link/frames';
+import { freeCode, splitFields } from '@/components/link/options';
+import { nextCode, suggestCode } from './drivers';
+import { matching } from '@/components/link/list';
 
 const channel = (code: string, state: ChannelStatus['state'], reason = '') => ({ code, name: '', driver: 'modbus_tcp', state, reason }) as ChannelStatus;
 const frame = (t: string, dir: 'tx' | 'rx', ok = true): Frame => ({ t, dir, hex: '0001 00ff', words: { zh: '读', en: 'read' }, ok, error: ok ? null : 'bad CRC' });

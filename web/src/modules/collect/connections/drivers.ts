@@ -1,6 +1,7 @@
 /* Drivers with their option tables, and the options that people look at first. */
 import { useQuery } from '@tanstack/react-query';
 import { get, type ApiError } from '@/lib/api';
+import { freeCode } from '@/components/link/options';
 import type { Driver, DriversAnswer, FieldDoc, Spec } from '@/lib/types';
 
 export function useDrivers() {
@@ -9,13 +10,6 @@ export function useDrivers() {
     queryFn: async ({ signal }) => (await get<DriversAnswer>('/drivers', undefined, signal)).items,
     staleTime: 10 * 60000,
   });
-}
-
-/* What must be given and what the table begins with stands in the form; the rest, which has sensible
- * defaults, behind "more". */
-export function splitFields(fields: FieldDoc[], first = 3): { main: FieldDoc[]; more: FieldDoc[] } {
-  const main = fields.filter((f, i) => f.required || i < first);
-  return { main, more: fields.filter((f) => !main.includes(f)) };
 }
 
 /* "192.168.1.10", "gw-1502": short, without what a code may not hold, not taken yet. */
@@ -31,14 +25,6 @@ export function suggestCode(driver: string, options: Spec | undefined, defaults:
 export function nextCode(base: string, taken: Iterable<string>): string {
   const used = new Set(taken);
   let n = 1;
-  while (used.has(`${base}-${n}`)) n++;
-  return `${base}-${n}`;
-}
-
-export function freeCode(base: string, taken: Iterable<string>): string {
-  const used = new Set(taken);
-  if (!used.has(base)) return base;
-  let n = 2;
   while (used.has(`${base}-${n}`)) n++;
   return `${base}-${n}`;
 }

@@ -6,7 +6,7 @@ import { RefSelect } from '@/components/schema/RefSelect';
 import type { Driver } from '@/lib/types';
 import { ChannelFields, channelInput, valuesOf, type ChannelValues } from '../ChannelForm';
 import { suggestCode } from '../drivers';
-import { TestButton } from '../TestResult';
+import { TestButton } from '@/components/link/TestResult';
 
 interface Props {
   form: FormInstance<ChannelValues>;

@@ -5,7 +5,7 @@ import { RefSelect } from '@/components/schema/RefSelect';
 import { fromForm } from '@/components/schema/convert';
 import { quote } from '@/lib/filter';
 import type { Driver, ResourceInput, Spec } from '@/lib/types';
-import { OptionFields } from '../OptionFields';
+import { OptionFields } from '@/components/link/OptionFields';
 import { AreaInput } from './AreaInput';
 
 export interface DeviceValues {

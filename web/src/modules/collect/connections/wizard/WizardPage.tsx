@@ -14,7 +14,8 @@ import { quote } from '@/lib/filter';
 import { staleKind, useApi, useKind, useResource } from '@/lib/resources';
 import { useNarrow } from '@/lib/useNarrow';
 import type { ChannelStatus, ChannelsAnswer, Driver, Page, Resource, Spec } from '@/lib/types';
-import { channelInput, placeFaults, valuesOf, type ChannelValues } from '../ChannelForm';
+import { placeFaults } from '@/components/link/faults';
+import { channelInput, valuesOf, type ChannelValues } from '../ChannelForm';
 import { nextCode, useDrivers } from '../drivers';
 import { ChannelStep } from './ChannelStep';
 import { deviceInput, DeviceStep, type DeviceValues } from './DeviceStep';
@@ -24,6 +25,7 @@ import { PointsStep } from './PointsStep';
 import { server } from './server';
 import { checkRows, specOf, type Row } from './sheet';
 import { filled, useSheet } from './useSheet';
+import '@/components/link/link.css';
 import '../connections.css';
 
 type Mode = 'new' | 'existing';
