@@ -268,4 +268,47 @@ test('a write that was sent and never answered is called unknown', async () => {
   await until(async () => (await one('Set')).v === 42, 'what was written is seen', 5000);
 });
 
+test('of two servers the one with the higher ServiceLevel is used, and the other takes over', async () => {
+  const second = await freePort(), away = new Proxy(second);
+  await away.listen();
+  const manager = new OPCUACertificateManager({ rootFolder: pki, automaticallyAcceptUnknownCertificate: true });
+  await manager.initialize();
+  const twin = new OPCUAServer({ port: second, hostname: '127.0.0.1', serverCertificateManager: manager, userCertificateManager: manager, certificateFile: join(pki, 'server.pem'), securityPolicies: [SecurityPolicy.None], securityModes: [MessageSecurityMode.None] });
+  await twin.initialize();
+  const own = twin.engine.addressSpace.getOwnNamespace();
+  const folder = own.addFolder('ObjectsFolder', { browseName: 'Plant' });
+  const who = (space, parent, value) => space.addVariable({ componentOf: parent, browseName: 'Who', nodeId: 's=Who', dataType: 'String' }).setValueFromSource({ dataType: DataType.String, value });
+  who(own, folder, 'second');
+  who(server.engine.addressSpace.getOwnNamespace(), server.engine.addressSpace.findNode('ns=1;s=Set').parent, 'first');
+  const levels = new Map([[server, 210], [twin, 240]]);
+  for (const s of [server, twin]) s.engine.addressSpace.findNode('i=2267').bindVariable({ get: () => new Variant({ dataType: DataType.Byte, value: levels.get(s) }) }, true);
+  const level = (s, n) => levels.set(s, n);
+  await twin.start();
+  try {
+    await api.post('/channels', { code: 'RED', name: 'RED', spec: { driver: 'opcua', options: { endpoint: `opc.tcp://127.0.0.1:${proxy.port}`, endpoints: `opc.tcp://127.0.0.1:${away.port}`, watch_interval: '100ms', security: 'none', ...fast } } });
+    await api.post('/devices', { code: 'PAIR', name: 'PAIR', spec: { channel: 'RED' } });
+    await api.post('/points', { code: 'Who', name: 'Who', spec: { device: 'PAIR', address: 'ns=1;s=Who', period: '50ms', type: 'string' } });
+    const is = (v) => until(async () => { const i = await one('Who'); return i.q === 'good' && i.v === v; }, `the ${v} server`, 8000);
+    await is('second'); // the higher one at the beginning
+    level(twin, 100); // degraded: the other is better
+    await is('first');
+    level(twin, 250); // ours is in order: it stays
+    const at = counter;
+    await until(() => counter > at + 5, 'some time');
+    equal((await one('Who')).v, 'first');
+    proxy.cut(); // ours is lost
+    await is('second');
+    proxy.heal();
+    away.cut();
+    await is('first');
+  } finally {
+    await api.call('DELETE', '/points/Who');
+    await api.call('DELETE', '/devices/PAIR');
+    await api.call('DELETE', '/channels/RED');
+    proxy.heal();
+    await away.close();
+    await twin.shutdown(0);
+  }
+});
+
 await run();

@@ -79,6 +79,7 @@ static void plan_wake(struct oc_channel *ch, uint64_t now, uint64_t tick)
     for (const struct oc_request *r = ch->requests; r && !ch->held; r = r->next)
         if (r->deadline_ns) wake_earlier(&at, r->deadline_ns);
     if (ch->conn == CONN_UP && !ch->held) wake_earlier(&at, oc_sub_deadline(ch));
+    wake_earlier(&at, oc_spare_deadline(ch));
     if (ch->conn == CONN_UP && !has_points(ch) && ch->linger_ns > now) wake_earlier(&at, ch->linger_ns);
     if (ch->conn == CONN_OPENING || ch->conn == CONN_UP) wake_earlier(&at, tick);
     if (ch->held) wake_earlier(&at, now + 5 * NS_MS);
@@ -176,7 +177,7 @@ static void time_out(struct oc_channel *ch, uint64_t now)
     for (const struct oc_request *r = ch->requests; r && !ch->held; r = r->next) {
         if (!r->deadline_ns || r->deadline_ns > now) continue;
         ch->st.timeouts++;
-        error_set(&e, ERR_TIMEOUT, "", "%s:%u does not answer", "%s:%u 没有应答", ch->cfg.host, ch->cfg.port);
+        error_set(&e, ERR_TIMEOUT, "", "%s:%u does not answer", "%s:%u 没有应答", ch->cfg.at.host, ch->cfg.at.port);
         oc_lose(ch, &e);
         return;
     }
@@ -203,9 +204,9 @@ static void free_channel(struct oc_channel *ch)
     closed(arg);
 }
 
-static void maybe_free(struct oc_channel *ch)
+void oc_maybe_free(struct oc_channel *ch)
 {
-    if (ch->closing && !ch->stream_open && !ch->timer_open) free_channel(ch);
+    if (ch->closing && !ch->stream_open && !ch->timer_open && !ch->nspares) free_channel(ch);
 }
 
 static void on_stream_closed(void *arg)
@@ -216,7 +217,7 @@ static void on_stream_closed(void *arg)
     ua_channel_free(TAKE(ch->ua));
     buf_clear(&ch->rx);
     if (ch->closing)
-        maybe_free(ch);
+        oc_maybe_free(ch);
     else
         oc_pump(ch);
 }
@@ -258,8 +259,8 @@ static void write_out(struct oc_channel *ch)
     ch->st.bytes_out += out->n;
     if (tls_stream_write(ch->stream, out->p, out->n) == ERR_LIMIT) {
         struct error e;
-        error_set(&e, ERR_LIMIT, "", "%s:%u does not take what it is sent", "%s:%u 不接收发送的数据", ch->cfg.host,
-                  ch->cfg.port);
+        error_set(&e, ERR_LIMIT, "", "%s:%u does not take what it is sent", "%s:%u 不接收发送的数据", ch->cfg.at.host,
+                  ch->cfg.at.port);
         oc_lose(ch, &e);
         return;
     }
@@ -286,6 +287,7 @@ static void lost(struct oc_channel *ch, const struct error *why, enum oc_conn wa
     oc_tell_lost(ch);
     fail_requests(ch, &e);
     oc_job_fail_all(ch, &e);
+    if (was != CONN_IDLE) oc_spare_lost(ch);
 }
 
 void oc_lose(struct oc_channel *ch, const struct error *why)
@@ -319,6 +321,15 @@ static void hang_up(struct oc_channel *ch)
     oc_session_forget(ch);
     oc_sub_forget(ch);
     fail_requests(ch, &e);
+}
+
+void oc_redirect(struct oc_channel *ch, const struct oc_place *to)
+{
+    hang_up(ch);
+    ch->cfg.at = *to;
+    ch->connect_now = true;
+    backoff_reset(&ch->cfg.backoff);
+    oc_pump(ch);
 }
 
 /* ---- events ---- */
@@ -368,8 +379,8 @@ static void on_data(void *ctx, const uint8_t *p, size_t n)
     buf_drop(&ch->rx, trace_chunks(ch, DRIVER_RX, ch->rx.p, ch->rx.n));
     if (ch->rx.err || ch->rx.n > OC_TRACE_MAX / 2) buf_clear(&ch->rx);
     if (ua_channel_in(ch->ua, p, n)) {
-        error_set(&e, ERR_PROTOCOL, "", "%s:%u sends more than can be taken", "%s:%u 发送的数据过多", ch->cfg.host,
-                  ch->cfg.port);
+        error_set(&e, ERR_PROTOCOL, "", "%s:%u sends more than can be taken", "%s:%u 发送的数据过多", ch->cfg.at.host,
+                  ch->cfg.at.port);
         oc_lose(ch, &e);
     }
     oc_pump(ch);
@@ -391,7 +402,7 @@ static void on_opened(void *ctx)
                                   .key = ch->cfg.key,
                                   .now_us = clock_us,
                                   .ctx = ch,
-                                  .endpoint_url = str_of(ch->cfg.url)};
+                                  .endpoint_url = str_of(ch->cfg.at.url)};
     c.policy = oc_wire_policy(ch, &c.mode, &c.peer);
     ch->conn = CONN_OPENING;
     if (ua_channel_new(&c, &ch->ua, &e)) {
@@ -420,7 +431,7 @@ static void start_connect(struct oc_channel *ch)
 {
     static const struct tls_stream_ops ops = {on_opened, on_data, on_lost};
     struct tls_stream_config c = {
-        .host = ch->cfg.host, .port = ch->cfg.port, .connect_ms = ch->cfg.connect_ms, .out_max = OUT_MAX};
+        .host = ch->cfg.at.host, .port = ch->cfg.at.port, .connect_ms = ch->cfg.connect_ms, .out_max = OUT_MAX};
     struct error e = {0};
     enum ua_mode mode;
     const struct ua_cert *peer;
@@ -466,6 +477,7 @@ static uint64_t pump_once(struct oc_channel *ch)
     if (oc_flush(ch)) receive(ch, now);
     time_out(ch, now);
     connection(ch, now);
+    oc_spare_pump(ch, now);
     oc_job_pump(ch, now);
     if (ch->conn == CONN_UP && !ch->held) oc_sub_pump(ch, now);
     if (ch->conn == CONN_UP && !ch->held) oc_types_pump(ch);
@@ -498,7 +510,7 @@ static void on_timer_closed(uv_handle_t *h)
 {
     struct oc_channel *ch = h->data;
     ch->timer_open = false;
-    maybe_free(ch);
+    oc_maybe_free(ch);
 }
 
 void oc_close(struct driver_channel *base, driver_closed *closed, void *arg)
@@ -514,6 +526,7 @@ void oc_close(struct driver_channel *base, driver_closed *closed, void *arg)
     fail_requests(ch, &e);
     oc_job_fail_all(ch, &e);
     hang_up(ch);
+    oc_spares_close(ch);
     ch->st.state = DRIVER_OFF;
     uv_close((uv_handle_t *)&ch->timer, on_timer_closed);
 }

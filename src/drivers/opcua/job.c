@@ -383,9 +383,9 @@ static void on_status(struct oc_channel *ch, void *arg, const void *value, const
     if (s)
         snprintf(product, sizeof product, "%.*s %.*s, ", STR_ARG(str_sub(s->build_info.product_name, 0, 80)),
                  STR_ARG(str_sub(s->build_info.software_version, 0, 40)));
-    snprintf(en, sizeof en, "%s:%u: %s%s; security %s %s; offered: %.*s", ch->cfg.host, ch->cfg.port, product,
+    snprintf(en, sizeof en, "%s:%u: %s%s; security %s %s; offered: %.*s", ch->cfg.at.host, ch->cfg.at.port, product,
              server_states[state][0], ch->policy->name, ua_mode_name(ch->mode), STR_ARG(ch->offers));
-    snprintf(zh, sizeof zh, "%s:%u：%s%s；安全策略 %s %s；服务器支持：%.*s", ch->cfg.host, ch->cfg.port, product,
+    snprintf(zh, sizeof zh, "%s:%u：%s%s；安全策略 %s %s；服务器支持：%.*s", ch->cfg.at.host, ch->cfg.at.port, product,
              server_states[state][1], ch->policy->name, ua_mode_name(ch->mode), STR_ARG(ch->offers));
     end_test(ch, arg, NULL, en, zh);
 }

@@ -9,6 +9,7 @@
  *   trust.c     our certificate; may the server's be trusted
  *   session.c   endpoints, session, identity, namespaces
  *   resume.c    what outlives a loss: the session, the subscriptions
+ *   spare.c     servers that stand in for one another
  *   sub.c       subscriptions, monitored items, publishing
  *   value.c     values of the server -> samples, batches, words of our own
  *   refresh.c   values read beside the subscriptions
@@ -52,6 +53,7 @@
 #define OC_NAMESPACES_MAX 1000
 
 struct oc_channel;
+struct oc_spare;
 /* value: the answer, of the type that belongs to the request; NULL: e tells why there is none. refused: the
  * server said no (channel.status), or it was never sent; else it may have been carried out. Memory dies with the call.
  */
@@ -151,9 +153,15 @@ enum oc_user { USER_ANONYMOUS, USER_NAME, USER_CERT };
 enum oc_resume { RESUME_NOTHING, RESUME_SESSION, RESUME_SUBS };
 enum oc_trust { TRUST_PINNED, TRUST_ANY, TRUST_LIST };
 
-struct oc_config {
+#define OC_SPARES 4
+struct oc_place {
     char host[256], url[512];
     uint16_t port;
+};
+struct oc_config {
+    struct oc_place at, others[OC_SPARES]; /* where we are; the others when the channel was made */
+    size_t nothers;
+    uint32_t watch_ms;
     int security; /* index of security_choices */
     enum oc_user user;
     char user_name[256], password[512], thumbprint[100];
@@ -230,6 +238,12 @@ struct oc_channel {
     bool held, tell_lost;
     size_t tell_at;
 
+    struct oc_spare *spares[OC_SPARES]; /* spare.c */
+    size_t nspares, turn;
+    int level; /* ServiceLevel of our server, -1: not known */
+    bool level_asked, settled;
+    uint64_t level_next_ns;
+
     struct oc_job *jobs; /* that wait for the session */
     struct oc_job *typed; /* that wait for types, then join the others again */
     size_t njobs;        /* these and those on their way */
@@ -275,9 +289,21 @@ void oc_reopen(struct oc_channel *ch); /* close the socket in order and connect 
 void oc_call(struct oc_channel *ch, unsigned type, void *request, uint32_t timeout_ms, oc_answer *done, void *arg);
 void oc_close(struct driver_channel *base, driver_closed *closed, void *arg);
 bool oc_wanted(const struct oc_channel *ch);
+void oc_redirect(struct oc_channel *ch, const struct oc_place *to); /* leave in order, go there at once */
+void oc_maybe_free(struct oc_channel *ch);
+
+/* spare.c */
+int oc_spares_open(struct oc_channel *ch, const struct options *o, struct error *e);
+void oc_spares_close(struct oc_channel *ch);
+void oc_spare_pump(struct oc_channel *ch, uint64_t now);
+uint64_t oc_spare_deadline(const struct oc_channel *ch);
+void oc_spare_lost(struct oc_channel *ch);
 
 /* open.c */
 int oc_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e);
+/* The same at another place, as a spare. */
+int oc_open_at(const struct driver_host *host, const struct options *o, const struct oc_place *at, struct oc_channel **ret,
+               struct error *e);
 void oc_config_free(struct oc_config *c);
 
 /* trust.c */

@@ -3,7 +3,7 @@
 
 /* ---- options ---- */
 
-static int parse_url(struct oc_config *c, struct str url, struct error *e)
+static int parse_url(struct oc_place *c, struct str url, struct error *e)
 {
     struct str rest = url, host, port = STR_NULL;
     uint64_t n = OC_PORT;
@@ -56,6 +56,25 @@ static void take_texts(struct oc_config *c, const struct options *o)
     }
 }
 
+/* Separated by blanks, commas or lines. */
+static int take_others(struct oc_config *c, struct str text, struct error *e)
+{
+    for (size_t i = 0; i < text.n;) {
+        size_t end = i;
+        while (end < text.n && !strchr(" ,;\t\r\n", text.p[end])) end++;
+        struct str one = str_sub(text, i, end - i);
+        i = end + 1;
+        if (one.n == 0) continue;
+        int rc = c->nothers == OC_SPARES
+                     ? error_set(e, ERR_INVALID, "", "at most %d further endpoints", "其他端点最多 %d 个", OC_SPARES)
+                     : parse_url(&c->others[c->nothers], one, e);
+        if (rc && e) str_to_cstr(STR("endpoints"), e->where, sizeof e->where);
+        if (rc) return rc;
+        c->nothers++;
+    }
+    return 0;
+}
+
 static int configure(struct oc_config *c, const struct options *o, struct error *e)
 {
     take_texts(c, o);
@@ -71,7 +90,9 @@ static int configure(struct oc_config *c, const struct options *o, struct error 
     c->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
     c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000);
     if (c->backoff.max_ms < c->backoff.min_ms) c->backoff.max_ms = c->backoff.min_ms;
-    int rc = parse_url(c, str_of(opt_str(o, "endpoint", "")), e);
+    c->watch_ms = (uint32_t)opt_ms(o, "watch_interval", 5000);
+    int rc = parse_url(&c->at, str_of(opt_str(o, "endpoint", "")), e);
+    if (rc == 0) rc = take_others(c, str_of(opt_str(o, "endpoints", "")), e);
     if (rc == 0) rc = take_pair(o, "certificate", "private_key", &c->cert, &c->key, e);
     if (rc == 0) rc = take_pair(o, "user_certificate", "user_key", &c->user_cert, &c->user_key, e);
     return rc;
@@ -88,12 +109,13 @@ void oc_config_free(struct oc_config *c)
     ua_wipe(c->password, sizeof c->password);
 }
 
-int oc_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e)
+static int open_one(const struct driver_host *host, const struct options *o, struct oc_channel **ret, struct error *e)
 {
     struct oc_channel *ch = mem_calloc(1, sizeof *ch);
     if (ch == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     ch->base = (struct driver_channel){&opcua_driver, host};
     ch->st.since_us = host->now_us(host->ctx);
+    ch->level = -1;
     int rc = configure(&ch->cfg, o, e);
     if (rc == 0 && uv_timer_init(host->loop, &ch->timer))
         rc = error_set(e, ERR_INTERNAL, "", "no timer", "无法创建定时器");
@@ -108,6 +130,27 @@ int oc_open(const struct driver_host *host, const struct options *o, struct driv
     buf_init(&ch->rx, OC_TRACE_MAX);
     ch->timer.data = ch;
     ch->timer_open = true;
+    *ret = ch;
+    return 0;
+}
+
+int oc_open_at(const struct driver_host *host, const struct options *o, const struct oc_place *at,
+               struct oc_channel **ret, struct error *e)
+{
+    int rc = open_one(host, o, ret, e);
+    if (rc) return rc;
+    (*ret)->cfg.at = *at;
+    (*ret)->cfg.nothers = 0;
+    return 0;
+}
+
+int oc_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e)
+{
+    struct oc_channel *ch = NULL;
+    struct error why = {0};
+    int rc = open_one(host, o, &ch, e);
+    if (rc) return rc;
+    if (oc_spares_open(ch, o, &why)) host->log(host->ctx, DRIVER_LOG_ERROR, "a further endpoint is left out", why.text);
     *ret = &ch->base;
     return 0;
 }

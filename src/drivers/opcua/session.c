@@ -132,7 +132,7 @@ static void on_endpoints(struct oc_channel *ch, void *arg, const void *value, co
 
 void oc_session_begin(struct oc_channel *ch)
 {
-    struct ua_get_endpoints_request q = {.endpoint_url = str_of(ch->cfg.url)};
+    struct ua_get_endpoints_request q = {.endpoint_url = str_of(ch->cfg.at.url)};
     if (ch->discovered && ch->resume == RESUME_SESSION && ch->session_open && oc_now(ch) < ch->session_until_ns)
         reactivate(ch);
     else if (ch->discovered)
@@ -173,7 +173,7 @@ static void up(struct oc_channel *ch)
     ch->why.code = 0;
     ch->publishing_max = OC_CLASSES + 2;
     oc_refresh_state(ch);
-    snprintf(kv, sizeof kv, "host=%s port=%u security=%s mode=%s", ch->cfg.host, ch->cfg.port, ch->policy->name,
+    snprintf(kv, sizeof kv, "host=%s port=%u security=%s mode=%s", ch->cfg.at.host, ch->cfg.at.port, ch->policy->name,
              ua_mode_name(ch->mode));
     h->log(h->ctx, DRIVER_LOG_INFO, "connected", kv);
     ch->again = true;
@@ -347,7 +347,7 @@ static void create_session(struct oc_channel *ch)
                                                                  .application_name = {.text = STR("Bornite")},
                                                                  .application_type = UA_APP_CLIENT},
                                           .endpoint_url = ch->endpoint->endpoint_url.n ? ch->endpoint->endpoint_url
-                                                                                       : str_of(ch->cfg.url),
+                                                                                       : str_of(ch->cfg.at.url),
                                           .session_name = str_of(ch->base.host->name),
                                           .client_nonce = str_make((const char *)ch->nonce, sizeof ch->nonce),
                                           .client_certificate = chain,

@@ -384,8 +384,8 @@ void oc_sub_pump(struct oc_channel *ch, uint64_t now)
         }
         if (!s->id || now < silent_at(ch, s)) continue;
         ch->st.timeouts++;
-        error_set(&e, ERR_TIMEOUT, "", "%s:%u tells nothing any more", "%s:%u 不再上送数据", ch->cfg.host,
-                  ch->cfg.port);
+        error_set(&e, ERR_TIMEOUT, "", "%s:%u tells nothing any more", "%s:%u 不再上送数据", ch->cfg.at.host,
+                  ch->cfg.at.port);
         oc_lose(ch, &e);
     }
     publish(ch, now);

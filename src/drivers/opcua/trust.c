@@ -86,7 +86,7 @@ static int by_list(struct oc_channel *ch, struct error *e)
                          .purpose = PURPOSE,
                          .now_us = oc_utc(ch),
                          .uri = uri.n ? uri : STR_NULL,
-                         .host = str_of(ch->cfg.host),
+                         .host = str_of(ch->cfg.at.host),
                          .policy = ch->policy->id == UA_POLICY_NONE ? NULL : ch->policy};
     if (ua_cert_trust(ch->server, &t, &faults, e)) return ERR_FORBIDDEN;
     if (faults) warn(ch, "list");

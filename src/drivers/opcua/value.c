@@ -137,16 +137,17 @@ static void note_gap(struct oc_channel *ch, struct oc_point *p, const struct sam
     if (s->time_us > p->source_us) p->source_us = s->time_us;
 }
 
-/* It is the newest of its point, or says that an old one still holds. */
-static void take_newest(struct oc_channel *ch, struct oc_point *p, struct sample s, bool now)
+/* It is the newest of its point, or says that an old one holds now: the first of a new item (perhaps at another
+ * server), or one that was read after our word of a loss. */
+static void take_newest(struct oc_channel *ch, struct oc_point *p, struct sample s, bool first, bool read)
 {
-    bool older = s.time_us <= p->last.time_us;
-    if (older && p->marked && now) {
+    bool older = s.time_us < p->last.time_us, same = s.time_us == p->last.time_us;
+    if ((older && first) || ((older || same) && p->marked && (first || read))) {
         int64_t us = oc_utc(ch);
         s.time_us = us > p->last.time_us ? us : p->last.time_us + 1;
         s.flags &= (uint16_t)~SAMPLE_FLAG_SOURCE_TIME;
         tell(ch, &s);
-    } else if (older && p->last.time_us) {
+    } else if (older || (same && p->marked)) {
         return;
     }
     p->last = s;
@@ -174,6 +175,6 @@ void oc_take(struct oc_channel *ch, struct oc_point *p, const struct ua_datavalu
     if (dv->value.type != UA_NULL) p->ua_type = dv->value.type, p->ua_array = dv->value.array;
     note_gap(ch, p, &v.s, dv->status, first);
     tell(ch, &v.s);
-    take_newest(ch, p, v.s, first || how == VALUE_READ);
+    take_newest(ch, p, v.s, first, how == VALUE_READ);
     if (v.s.quality != QUALITY_BAD && p->device < ch->ndevices) ch->devices[p->device].last_ok_us = now;
 }
