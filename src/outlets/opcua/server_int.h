@@ -48,6 +48,7 @@
 
 /* Status codes that only a server gives. */
 #define UA_BAD_TIMESTAMPS_INVALID 0x802B0000u
+#define UA_BAD_REQUEST_CANCELLED 0x802C0000u
 #define UA_BAD_VIEW_ID_UNKNOWN 0x806B0000u
 #define UA_BAD_BROWSE_DIRECTION_INVALID 0x804D0000u
 #define UA_BAD_REFERENCE_TYPE_INVALID 0x804C0000u
@@ -417,6 +418,7 @@ os_handler os_create_sub, os_modify_sub, os_set_publishing, os_publish, os_repub
 uint64_t os_subs_tick(struct os_server *s, uint64_t now);
 void os_subs_orphan(struct os_server *s, struct os_session *x, bool delete);
 void os_publish_fail(struct os_server *s, struct os_session *x, uint32_t status);
+uint32_t os_publish_cancel(struct os_server *s, struct os_session *x, uint32_t handle); /* how many there were */
 struct os_sub *os_sub_of(struct os_server *s, const struct os_session *x, uint32_t id);
 void os_sub_ready(struct os_item *i); /* it has something to tell */
 void os_subs_free(struct os_server *s);

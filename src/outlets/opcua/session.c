@@ -330,23 +330,7 @@ uint32_t os_close_session(struct os_call *c, const void *request)
 uint32_t os_cancel(struct os_call *c, const void *request)
 {
     const struct ua_cancel_request *q = request;
-    struct ua_cancel_response r = {0};
-    struct os_session *x = c->session;
-    uint32_t kept = 0;
-    for (uint32_t k = 0; k < x->publish_n; k++) {
-        struct os_publish *p = &x->publish[(x->publish_at + k) % c->s->cfg.max_publish], moved = *p;
-        if (p->handle != q->request_handle) {
-            *p = (struct os_publish){0};
-            x->publish[(x->publish_at + kept++) % c->s->cfg.max_publish] = moved;
-            continue;
-        }
-        struct os_call gone = {.s = c->s, .conn = c->conn, .request_id = p->request_id, .handle = p->handle, .a = c->a};
-        os_fault(&gone, 0x802C0000u); /* BadRequestCancelledByClient */
-        mem_free(p->results);
-        *p = (struct os_publish){0};
-        r.cancel_count++;
-    }
-    x->publish_n = kept;
+    struct ua_cancel_response r = {.cancel_count = os_publish_cancel(c->s, c->session, q->request_handle)};
     os_answer(c, UA_T_cancel_response, &r);
     return 0;
 }

@@ -66,24 +66,64 @@ static void pop(const struct os_server *s, struct os_session *x)
     x->publish_at = (x->publish_at + 1) % s->cfg.max_publish;
     x->publish_n--;
 }
-static void fail_front(struct os_server *s, struct os_session *x, uint32_t status)
+static void fail_at(struct os_server *s, struct os_session *x, struct os_publish *p, uint32_t status)
 {
-    struct os_publish *p = front(s, x);
     struct os_call c = {.s = s, .conn = os_conn_find(s, x->conn), .request_id = p->request_id, .handle = p->handle};
     os_fault(&c, status);
+    mem_free(p->results);
+    *p = (struct os_publish){0};
+}
+static void fail_front(struct os_server *s, struct os_session *x, uint32_t status)
+{
+    fail_at(s, x, front(s, x), status);
     pop(s, x);
 }
 void os_publish_fail(struct os_server *s, struct os_session *x, uint32_t status)
 {
     while (x->publish_n) fail_front(s, x, status);
 }
+/* Those that match get the status, the others move up; returns how many. */
+typedef bool publish_match(const struct os_publish *p, uint64_t arg);
+static uint32_t fail_those(struct os_server *s, struct os_session *x, publish_match *match, uint64_t arg,
+                           uint32_t status)
+{
+    uint32_t kept = 0, n = x->publish_n, max = s->cfg.max_publish;
+    for (uint32_t k = 0; k < n; k++) {
+        struct os_publish *p = &x->publish[(x->publish_at + k) % max], moved = *p;
+        if (match(p, arg)) {
+            fail_at(s, x, p, status);
+            continue;
+        }
+        *p = (struct os_publish){0};
+        x->publish[(x->publish_at + kept++) % max] = moved;
+    }
+    x->publish_n = kept;
+    return n - kept;
+}
+static bool has_handle(const struct os_publish *p, uint64_t handle)
+{
+    return p->handle == handle;
+}
+uint32_t os_publish_cancel(struct os_server *s, struct os_session *x, uint32_t handle)
+{
+    return fail_those(s, x, has_handle, handle, UA_BAD_REQUEST_CANCELLED);
+}
 /* Requests that have waited for longer than their clients do. */
+static bool is_over(const struct os_publish *p, uint64_t now)
+{
+    return p->deadline_ns && p->deadline_ns <= now;
+}
 static uint64_t expire(struct os_server *s, struct os_session *x, uint64_t now)
 {
-    struct os_publish *p;
-    while ((p = front(s, x)) && p->deadline_ns && p->deadline_ns <= now) fail_front(s, x, UA_BAD_TIMEOUT);
-    p = front(s, x);
-    return p && p->deadline_ns ? p->deadline_ns : UINT64_MAX;
+    uint64_t next = UINT64_MAX;
+    bool over = false;
+    for (uint32_t k = 0; k < x->publish_n; k++) {
+        const struct os_publish *p = &x->publish[(x->publish_at + k) % s->cfg.max_publish];
+        over |= is_over(p, now);
+        if (p->deadline_ns > now) wake_earlier(&next, p->deadline_ns);
+    }
+    if (over) fail_those(s, x, is_over, now, UA_BAD_TIMEOUT);
+    return next;
 }
 
 /* ---- messages ---- */
