@@ -19,7 +19,7 @@ test('a message nobody reads is shown; its mapping is previewed; then its values
   await b.device('P1');
   const u = await b.asUser();
   const text = JSON.stringify({ meta: { ts: 1700000000, id: 'P1' }, data: { temp: 21.5, flow: 300 }, password: 'geheim' });
-  equal(await code(u.publishAsync('plant/P1/status', text, Q1)), 0x10, 'nobody is there');
+  equal(await code(u.publishAsync('plant/P1/status', text, Q1)), 0);
   const [seen] = await b.recent('plant/+/status');
   equal([seen.topic, seen.outcome, seen.passed, seen.messages[0].from, seen.messages[0].samples], ['plant/P1/status', 'passed', 1, 'admin', 0]);
   ok(/mapping/.test(seen.reason), seen.reason);

@@ -174,6 +174,40 @@ static int snapshot_database(struct run *r)
     return 0;
 }
 
+/* Databases of modules beside the kernel's, in the data directory: each as of one moment. */
+static const char *const module_databases[] = {"mqtt.db"};
+
+static int snapshot_module(struct run *r, const char *name)
+{
+    struct fs_file *f;
+    struct sql *db;
+    char url[4420], path[4420];
+    if (fs_open(r->b->node->data, name, FS_READ, &f)) return 0; /* never used here */
+    fs_close(f);
+    snprintf(url, sizeof url, "sqlite:%s/%s", r->b->node->data_path, name);
+    snprintf(path, sizeof path, "%s/%s", r->path, name);
+    int rc = sql_open(url, &db, r->e);
+    if (rc) return rc;
+    rc = sql_snapshot(db, path, r->e);
+    sql_close(db);
+    if (rc) return rc;
+    if ((rc = fs_open(r->scratch, name, FS_READ, &f))) return error_set(r->e, rc, path, "cannot be read", "无法读取");
+    struct pack_source s = {.read = read_file, .ctx = f, .bytes = fs_size(f), .chunk = DATABASE_CHUNK};
+    struct entry x = {.part = STR("database"), .name = str_of(name), .id = str_of(r->m.id), .class_id = 255};
+    rc = store_file(r, &x, &s);
+    fs_close(f);
+    (void)r->scratch->ops->remove(r->scratch, name);
+    return rc;
+}
+
+static int store_modules(struct run *r)
+{
+    int rc = 0;
+    for (size_t i = 0; i < sizeof module_databases / sizeof *module_databases && !rc; i++)
+        rc = snapshot_module(r, module_databases[i]);
+    return rc;
+}
+
 /* With what settings the platform was started (app/config.c writes them down, without passwords). */
 static int store_settings(struct run *r)
 {
@@ -197,6 +231,7 @@ static int store_database(struct run *r)
     rc = store_file(r, &x, &s);
     fs_close(f);
     (void)r->scratch->ops->remove(r->scratch, "kernel.db");
+    if (!rc) rc = store_modules(r);
     return rc ? rc : store_settings(r);
 }
 

@@ -49,8 +49,8 @@ static struct str shown(struct arena *a, struct str payload, bool whole)
 {
     AUTO_ARENA scratch;
     struct json *v;
-    if (!utf8_valid(payload) || memchr(payload.p, '\0', payload.n)) return STR_NULL;
     arena_init(&scratch, 4u << 20);
+    if (!utf8_valid(payload) || memchr(payload.p, '\0', payload.n)) return STR_NULL;
     if (!whole || json_parse(&scratch, payload, &v, NULL) || (v->type != JSON_OBJECT && v->type != JSON_ARRAY))
         return whole || !str_ihas(payload, STR("password")) ? payload : STR("***");
     struct str before = json_text(&scratch, v);
@@ -215,6 +215,7 @@ struct preview {
     struct api_call *c;
     struct json_writer *w;
     struct mapping_result got;
+    struct mapping *m;
     struct str last; /* device that was looked for last */
     struct push_id who;
     bool known;
@@ -306,15 +307,11 @@ static int read_payload(struct api_call *c, const struct json *body, struct str 
 static int run(struct preview *p, const struct json *spec, const struct mapping_input *in, struct error *why)
 {
     struct json *whole;
-    struct mapping *m;
     size_t n = 0;
     int rc = kind_check(kernel_kind(p->c->kernel, STR("payload_mapping")), p->c->a, spec, &whole, NULL, NULL, NULL, 0,
                         &n, why);
-    if (!rc) rc = mapping_compile(whole, &m, why);
-    if (rc) return rc;
-    rc = mapping_apply(m, p->c->a, in, &p->got, why);
-    mapping_free(m);
-    return rc;
+    if (!rc) rc = mapping_compile(whole, &p->m, why);
+    return rc ? rc : mapping_apply(p->m, p->c->a, in, &p->got, why);
 }
 
 int mqtt_post_preview(struct api_call *c, struct error *e)
@@ -329,7 +326,6 @@ int mqtt_post_preview(struct api_call *c, struct error *e)
     in.topic = json_str(json_get(body, "topic"), STR(""));
     in.client = json_str(json_get(body, "client"), STR(""));
     rc = run(&p, json_get(body, "spec"), &in, &why);
-    if (rc == ERR_NOMEM) return error_set(e, rc, "", "out of memory", "内存不足");
     struct json_writer w = api_answer(c);
     p.w = &w;
     jw_object(&w);
@@ -346,6 +342,7 @@ int mqtt_post_preview(struct api_call *c, struct error *e)
         write_fault(&p, p.got.fault[i].row, p.got.fault[i].record, p.got.fault[i].missing, &p.got.fault[i].why);
     jw_end(&w);
     jw_end(&w);
+    mapping_free(p.m);
     return 0;
 }
 

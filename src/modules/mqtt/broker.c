@@ -76,6 +76,13 @@ struct str mq_me_inside(const struct mq_who *w, struct str topic, char *out, siz
     return topic;
 }
 
+bool mq_is_own(const struct mq_who *w, struct str topic)
+{
+    for (size_t i = 0; i < OWN && w->role == MQ_DEVICE; i++)
+        if (str_starts(topic, str_of(own[i].outside))) return true;
+    return false;
+}
+
 struct str mq_me_outside(const struct mq_who *w, struct str topic, char *out, size_t cap)
 {
     for (size_t i = 0; i < OWN && topic.n && topic.p[0] == '$'; i++) {
@@ -106,6 +113,40 @@ struct str mq_gateway_topic(char out[MQTT_LEVELS_MAX * 2], const char *owner, co
 
 /* ---- routing ---- */
 
+bool mq_may_get(struct mq_session *s, const struct mq_message *m)
+{
+    char outside[1024];
+    struct mq_broker *b = s->b;
+    if (!b->withholds || !b->ops->gives) return true;
+    return b->ops->gives(b->ctx, &s->who, mq_me_outside(&s->who, mq_msg_topic(m), outside, sizeof outside));
+}
+
+void mq_withholds(struct mq_broker *b, bool on)
+{
+    b->withholds = on;
+}
+
+void mq_session_recheck(struct mq_session *s)
+{
+    struct mq_broker *b = s->b;
+    for (struct mq_sub *sub = s->subs, *next; sub; sub = next) {
+        char outside[1024];
+        struct str group, filter = str_of(sub->filter);
+        next = sub->next_in_session;
+        (void)mqtt_share(filter, &group, &filter);
+        filter = mq_me_outside(&s->who, filter, outside, sizeof outside);
+        if (b->ops->may(b->ctx, &s->who, false, filter)) continue;
+        b->stats.denied++;
+        (void)mq_session_unsubscribe(s, str_of(sub->filter));
+    }
+}
+
+void mq_recheck(struct mq_broker *b)
+{
+    for (struct mq_link *l = b->links; l; l = l->next)
+        if (l->s) mq_session_recheck(l->s);
+}
+
 static void add_id(struct hit *h, uint32_t number)
 {
     if (number && h->nids < SUB_IDS) h->ids[h->nids++] = number;
@@ -116,6 +157,7 @@ static void on_met(void *ctx, struct mq_sub *sub)
     struct mq_broker *b = ctx;
     struct mq_session *s = sub->s;
     if (sub->no_local && s->number == b->routed->from) return;
+    if (b->withholds && !mq_may_get(s, b->routed)) return;
     if (s->hit_serial == b->serial && !sub->group) { /* one copy a session, with the highest QoS */
         struct hit *h = &b->hits[s->hit];
         if (sub->qos > h->qos) h->qos = sub->qos;
@@ -190,7 +232,7 @@ static bool command_one(struct mq_session *s, struct mq_message *m)
     return false;
 }
 
-size_t mq_command(struct mq_broker *b, const char *owner, struct str topic, struct str payload)
+size_t mq_send_now(struct mq_broker *b, const char *owner, struct str topic, struct str payload)
 {
     struct mq_message *m = mq_msg_new(topic, STR(""), payload);
     size_t reached = 0;
@@ -203,19 +245,65 @@ size_t mq_command(struct mq_broker *b, const char *owner, struct str topic, stru
 
 /* ---- wills and time ---- */
 
-void mq_session_will(struct mq_session *s, bool at_once)
+static void keep_will(struct mq_session *s, int64_t due_us)
+{
+    const struct mq_message *m = s->will;
+    mq_broker_keep(s->b,
+                   &(struct mq_keep){.op = MQ_KEEP_WILL,
+                                     .session = s,
+                                     .qos = m->qos,
+                                     .retain = m->retain,
+                                     .options = (uint32_t)(m->expires_ns / 1000000000u),
+                                     .number = s->will_delay_s,
+                                     .due_us = due_us,
+                                     .message = m},
+                   NULL);
+    s->will_kept = true;
+}
+
+/* The will of the session, which is then the caller's; nothing of it is left in the store. */
+static struct mq_message *take_will(struct mq_session *s)
 {
     struct mq_message *m = s->will;
-    if (!m) return;
+    if (s->will_kept) mq_broker_keep(s->b, &(struct mq_keep){.op = MQ_DROP_WILL, .session = s}, NULL);
+    s->will = NULL;
+    s->will_kept = false;
+    s->will_due_ns = 0;
+    return m;
+}
+
+void mq_will_set(struct mq_session *s, struct mq_message *m, uint32_t delay_s)
+{
+    mq_msg_unref(take_will(s));
+    s->will = m;
+    s->will_delay_s = delay_s;
+    if (m) keep_will(s, 0);
+}
+
+/* Rights may have gone since it was given. */
+static bool may_will(struct mq_session *s, const struct mq_message *m)
+{
+    char outside[1024];
+    struct str topic = mq_me_outside(&s->who, mq_msg_topic(m), outside, sizeof outside);
+    return s->b->ops->may(s->b->ctx, &s->who, true, topic);
+}
+
+void mq_session_will(struct mq_session *s, bool at_once)
+{
+    if (!s->will) return;
     if (!at_once && s->will_delay_s) {
         s->will_due_ns = s->b->now_ns + (uint64_t)s->will_delay_s * 1000000000u;
+        keep_will(s, s->b->now_us + (int64_t)s->will_delay_s * 1000000);
         return;
     }
-    s->will = NULL;
-    s->will_due_ns = 0;
+    struct mq_message *m = take_will(s);
     if (m->expires_ns) m->expires_ns += s->b->now_ns; /* counted from now on */
-    mq_broker_route(s->b, m);
-    if (m->retain) mq_broker_retain(s->b, m);
+    if (may_will(s, m)) {
+        mq_broker_route(s->b, m);
+        if (m->retain) mq_broker_retain(s->b, m);
+    } else {
+        s->b->stats.denied++;
+    }
     mq_msg_unref(m);
 }
 
@@ -260,6 +348,28 @@ int mq_load_session(struct mq_broker *b, struct str client_id, const struct mq_w
     uint64_t ago = gone_us && gone_us < b->now_us ? (uint64_t)(b->now_us - gone_us) * 1000 : 0;
     s->expiry_s = expiry_s;
     s->gone_ns = b->now_ns > ago ? b->now_ns - ago : 1;
+    return 0;
+}
+
+int mq_load_will(struct mq_broker *b, struct str client_id, const struct mq_who *who, const struct mq_loaded *in,
+                 uint32_t expiry_s, uint32_t delay_s, int64_t due_us)
+{
+    char key[37 + 1 + 1024];
+    int n = snprintf(key, sizeof key, "%s\n%.*s", who->id, STR_ARG(client_id));
+    struct mq_session *s = mq_session_get(b, str_make(key, (size_t)n));
+    if (!s) s = mq_session_new(b, who, client_id);
+    struct mq_message *m = s ? mq_msg_new(in->topic, in->props, in->payload) : NULL;
+    if (!m) return ERR_NOMEM;
+    if (!s->gone_ns) s->gone_ns = b->now_ns;
+    m->qos = in->qos;
+    m->retain = in->retain;
+    m->expires_ns = (uint64_t)expiry_s * 1000000000u;
+    s->will = m;
+    s->will_kept = true;
+    s->will_delay_s = delay_s;
+    s->who.may_publish = true; /* it was when the will was given */
+    int64_t wait_us = due_us ? due_us - b->now_us : mq_session_persists(s) ? (int64_t)delay_s * 1000000 : 0;
+    s->will_due_ns = b->now_ns + (wait_us > 0 ? (uint64_t)wait_us * 1000 : 0);
     return 0;
 }
 

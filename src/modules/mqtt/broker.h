@@ -14,6 +14,7 @@
 #include "proto/mqtt.h"
 
 struct mq_broker;
+struct mq_held;
 struct mq_link;
 struct mq_session;
 
@@ -46,19 +47,22 @@ enum mq_keep_op {
     MQ_KEEP_RECEIVED, /* id of a PUBLISH of QoS 2 that was taken, until its PUBREL */
     MQ_DROP_RECEIVED,
     MQ_KEEP_RETAINED,
-    MQ_DROP_RETAINED
+    MQ_DROP_RETAINED,
+    MQ_KEEP_WILL, /* of a session, whether it persists or not */
+    MQ_DROP_WILL
 };
 struct mq_message;
 struct mq_keep {
     enum mq_keep_op op;
     const struct mq_session *session;
     struct str filter;        /* of a subscription */
-    uint32_t options, number; /* subscription: options, its id; received: packet id; message: packet id */
+    uint32_t options, number; /* subscription: options, its id; received, message: packet id; will: expiry, delay (s) */
     uint8_t state;            /* message: 1 PUBREC has come */
     uint8_t qos;              /* message */
     bool retain;              /* message: to be sent with the flag */
     uint64_t row;             /* message: number within the session, ascending */
     uint64_t handle;          /* message: what keep gave for MQ_KEEP_MESSAGE */
+    int64_t due_us;           /* will: when it is to be sent; 0: the connection stands */
     const struct mq_message *message;
 };
 
@@ -74,6 +78,9 @@ struct mq_ops {                                    /* all on the broker's thread
     uint64_t (*keep)(void *ctx, const struct mq_keep *k);                                 /* a handle for messages */
     void (*wake)(void *ctx, struct mq_link *l);                          /* there is output, or an end */
     void (*subscribed)(void *ctx, struct mq_link *l, struct str filter); /* NULL: nobody asks */
+    /* A message of that topic for who subscribes: may it be given? Asked while mq_withholds is on; NULL: never. */
+    bool (*gives)(void *ctx, const struct mq_who *who, struct str topic);
+    void (*denied)(void *ctx, struct mq_link *l, const struct mqtt_packet *p); /* a PUBLISH; NULL: nobody asks */
 };
 
 /* A connection; what carries it embeds one. */
@@ -98,6 +105,7 @@ struct mq_link {
     char peer[46];
     char **aliases; /* of the peer, by number - 1 */
     const char *end_en, *end_zh;
+    struct mq_held *held;        /* SUBACKs that wait for the disk, in their order */
     struct mq_who who;           /* before CONNECT: of the certificate */
     struct mq_link *next, *prev; /* all open ones */
 };
@@ -126,7 +134,11 @@ struct str mq_me_topic(char out[MQTT_LEVELS_MAX * 2], const char *owner, const c
 struct str mq_gateway_topic(char out[MQTT_LEVELS_MAX * 2], const char *owner, const char *rest); /* "$gateway/…" */
 /* A command: to the connections of the owner that subscribe to its topic now, with QoS 0, never kept or repeated; how
  * many it was written to. */
-size_t mq_command(struct mq_broker *b, const char *owner, struct str topic, struct str payload);
+size_t mq_send_now(struct mq_broker *b, const char *owner, struct str topic, struct str payload);
+
+/* Rules have changed: subscriptions of those who are connected that are not permitted any more end. */
+void mq_recheck(struct mq_broker *b);
+void mq_withholds(struct mq_broker *b, bool on);
 
 /* From the store, before the first link. All copy. */
 int mq_load_session(struct mq_broker *b, struct str client_id, const struct mq_who *who, uint32_t expiry_s,
@@ -143,6 +155,10 @@ struct mq_loaded {
 int mq_load_message(struct mq_broker *b, struct str key, const struct mq_loaded *m);
 int mq_load_received(struct mq_broker *b, struct str key, uint16_t id);
 int mq_load_retained(struct mq_broker *b, const struct mq_loaded *m);
+/* A will, after all sessions. The one of a session that does not persist is sent at the next tick. due_us 0: the
+ * connection was there when the server ended; its delay begins now. */
+int mq_load_will(struct mq_broker *b, struct str client_id, const struct mq_who *who, const struct mq_loaded *m,
+                 uint32_t expiry_s, uint32_t delay_s, int64_t due_us);
 
 /* What is there. */
 struct mq_message_view {

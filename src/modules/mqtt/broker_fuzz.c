@@ -26,6 +26,11 @@ static bool may(void *ctx, const struct mq_who *who, bool publish, struct str to
 {
     return !str_starts(topic, STR("no"));
 }
+static bool gives(void *ctx, const struct mq_who *who, struct str topic)
+{
+    return !str_has(topic, STR("withheld"));
+}
+
 static int ingest(void *ctx, struct mq_link *l, const struct mqtt_packet *p)
 {
     static const int answers[] = {MQ_PASS, MQ_TAKEN, -MQTT_PAYLOAD, MQ_PASS};
@@ -44,7 +49,8 @@ static uint64_t keep(void *ctx, const struct mq_keep *k)
     return 1;
 }
 static void wake(void *ctx, struct mq_link *l) {}
-static const struct mq_ops ops = {login, may, ingest, do_later, keep, wake, NULL};
+static const struct mq_ops ops = {
+    .login = login, .may = may, .ingest = ingest, .later = do_later, .keep = keep, .wake = wake, .gives = gives};
 
 static void check_out(struct mq_link *l)
 {

@@ -89,6 +89,7 @@ struct mq_session {
     struct out_entry *queue;  /* ring */
     uint16_t *got;            /* QoS 2 ids taken and not released */
     struct mq_message *will;
+    bool will_kept;                /* it stands in the store */
     uint64_t gone_ns, will_due_ns; /* will_due: 0 none waits */
     uint64_t next_row, dropped, hit_serial;
     size_t queue_at, nqueue, queue_cap, queue_bytes, flight_cap, got_cap;
@@ -118,6 +119,7 @@ struct mq_broker {
     size_t nhits, hits_cap;
     struct mq_message *routed; /* while hits gather */
     bool kept;                 /* something was handed to `keep` */
+    bool withholds;            /* ops->gives is asked */
     struct mq_stats stats;
 };
 
@@ -145,6 +147,10 @@ void mq_broker_route(struct mq_broker *b, struct mq_message *m);
 void mq_broker_retain(struct mq_broker *b, struct mq_message *m);
 void mq_broker_keep(struct mq_broker *b, struct mq_keep *k, uint64_t *ret_handle);
 void mq_session_will(struct mq_session *s, bool at_once);
+void mq_will_set(struct mq_session *s, struct mq_message *m, uint32_t delay_s); /* takes m; NULL: none any more */
+bool mq_may_get(struct mq_session *s, const struct mq_message *m);
+void mq_session_recheck(struct mq_session *s);
 void mq_session_drop(struct mq_session *s); /* ends it: will, store, memory */
 struct str mq_me_inside(const struct mq_who *w, struct str topic, char *out, size_t cap); /* {NULL,0}: too long */
+bool mq_is_own(const struct mq_who *w, struct str topic); /* of those that each device has for itself */
 struct str mq_me_outside(const struct mq_who *w, struct str topic, char *out, size_t cap);

@@ -35,9 +35,16 @@ static uint8_t login(void *ctx, struct mq_link *l, const struct mqtt_packet *p, 
     return 0;
 }
 
+static bool denied_all;
+
 static bool may(void *ctx, const struct mq_who *who, bool publish, struct str topic)
 {
-    return !str_starts(topic, STR("secret"));
+    return !denied_all && !str_starts(topic, STR("secret"));
+}
+
+static bool gives(void *ctx, const struct mq_who *who, struct str topic)
+{
+    return !str_has(topic, STR("withheld"));
 }
 
 static int ingest(void *ctx, struct mq_link *l, const struct mqtt_packet *p)
@@ -67,23 +74,26 @@ static void wake(void *ctx, struct mq_link *l)
     l->woken = false;
 }
 
-static const struct mq_ops ops = {login, may, ingest, later, keep, wake, NULL};
+static const struct mq_ops ops = {
+    .login = login, .may = may, .ingest = ingest, .later = later, .keep = keep, .wake = wake, .gives = gives};
+
+static struct world the_world[1];
 
 static struct world *world(void)
 {
-    static struct world w;
     struct mq_limits lim = mq_defaults;
-    memset(&w, 0, sizeof w);
+    struct world *w = the_world;
+    memset(w, 0, sizeof *w);
     lim.queue = 5;
     lim.inflight = 2;
     lim.receive_maximum = 4;
     lim.aliases = 2;
-    w.ns = 1000000000;
-    w.us = 1700000000000000;
-    w.ingest = MQ_TAKEN;
-    if (mq_broker_new(&lim, &ops, &w, &w.b)) return NULL;
-    mq_time(w.b, w.ns, w.us);
-    return &w;
+    w->ns = 1000000000;
+    w->us = 1700000000000000;
+    w->ingest = MQ_TAKEN;
+    if (mq_broker_new(&lim, &ops, w, &w->b)) return NULL;
+    mq_time(w->b, w->ns, w->us);
+    return w;
 }
 
 static void pass(struct world *w, double seconds)
@@ -176,6 +186,7 @@ static uint8_t subscribe(struct client *c, const char *filter, uint8_t qos)
 {
     subscribe_with(c, (struct mqtt_item){.filter = str_of(filter), .qos = qos}, 0);
     struct mqtt_packet a;
+    if (c->l.held) release(the_world, true); /* of a session that persists it waits for the disk */
     CHECK(get(c, &a));
     CHECK_INT(a.type, MQTT_SUBACK);
     return a.items.n ? (uint8_t)a.items.p[0] : 0xff;
@@ -434,6 +445,171 @@ TEST(wills)
     CHECK(a.l.ended && a.l.why == MQTT_KEEP_ALIVE);
     lose(&a);
     lose(&s);
+    mq_broker_free(w->b);
+}
+
+/* Without waiting for the answer. */
+static void ask(struct client *c, const char *filter, uint8_t qos)
+{
+    struct buf b;
+    buf_init(&b, 1000);
+    mqtt_item_write(MQTT_SUBSCRIBE, &b, &(struct mqtt_item){.filter = str_of(filter), .qos = qos});
+    put(c, &(struct mqtt_packet){.type = MQTT_SUBSCRIBE, .id = 77, .items = buf_view(&b)});
+    buf_fini(&b);
+}
+
+static size_t kept_of(const struct world *w, enum mq_keep_op op)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->nkept; i++) n += w->kept[i].op == op;
+    return n;
+}
+
+TEST(subscriptions_of_persistent_sessions_are_acknowledged_when_they_are_kept)
+{
+    struct world *w = world();
+    struct client a, b, c;
+    struct mqtt_packet p;
+    REQUIRE(w);
+    connect_as(w, &a, (struct mqtt_packet){.version = 5, .client_id = STR("a"), .user = STR("u"), .has_user = true});
+    CHECK_INT(got_type(&a), MQTT_CONNACK);
+    connect_as(
+        w, &b,
+        (struct mqtt_packet){.version = 5, .clean = true, .client_id = STR("b"), .user = STR("u"), .has_user = true});
+    CHECK_INT(got_type(&b), MQTT_CONNACK);
+    struct mqtt_packet again = {.version = 5, .client_id = STR("c"), .user = STR("u"), .has_user = true};
+    mqtt_num_set(&again.props, MQTT_N_SESSION_EXPIRY, 100);
+    connect_as(w, &c, again);
+    CHECK_INT(got_type(&c), MQTT_CONNACK);
+    mq_publish(w->b, STR("r/1"), STR("kept"), 1, true);
+    w->nlate = 0;
+    CHECK_INT(subscribe(&b, "x/#", 1), 1);
+    ask(&c, "r/#", 1);
+    CHECK(!get(&c, &p));
+    ask(&c, "s/#", 0);
+    CHECK(!get(&c, &p));
+    CHECK_INT(w->nlate, 2);
+    CHECK_INT(c.l.pending, 2);
+    release(w, true);
+    REQUIRE(get(&c, &p));
+    CHECK_INT(p.type, MQTT_SUBACK);
+    CHECK_INT((uint8_t)p.items.p[0], 1);
+    REQUIRE(get(&c, &p));
+    CHECK_INT(p.type, MQTT_PUBLISH);
+    CHECK_STR(p.topic, "r/1");
+    REQUIRE(get(&c, &p));
+    CHECK_INT(p.type, MQTT_SUBACK);
+    CHECK_INT((uint8_t)p.items.p[0], 0);
+    w->nlate = 0;
+    ask(&c, "t/#", 0);
+    release(w, false);
+    REQUIRE(get(&c, &p));
+    CHECK_INT(p.type, MQTT_DISCONNECT);
+    CHECK_INT(p.code, MQTT_BUSY);
+    lose(&a);
+    lose(&b);
+    lose(&c);
+    mq_broker_free(w->b);
+}
+
+TEST(wills_are_kept_and_come_back)
+{
+    struct world *w = world();
+    struct client a, b;
+    struct mqtt_packet p, will = {.version = 5,
+                                  .client_id = STR("a"),
+                                  .user = STR("u"),
+                                  .has_user = true,
+                                  .clean = true,
+                                  .has_will = true,
+                                  .will_topic = STR("w"),
+                                  .will_payload = STR("gone"),
+                                  .will_qos = 1};
+    REQUIRE(w);
+    connect_as(w, &a, will);
+    CHECK_INT(got_type(&a), MQTT_CONNACK);
+    CHECK_INT(kept_of(w, MQ_KEEP_WILL), 1);
+    put(&a, &(struct mqtt_packet){.type = MQTT_DISCONNECT});
+    CHECK_INT(kept_of(w, MQ_DROP_WILL), 1);
+    lose(&a);
+    mqtt_num_set(&will.props, MQTT_N_SESSION_EXPIRY, 100);
+    mqtt_num_set(&will.will_props, MQTT_N_WILL_DELAY, 5);
+    connect_as(w, &a, will);
+    CHECK_INT(got_type(&a), MQTT_CONNACK);
+    w->nkept = 0;
+    lose(&a);
+    CHECK_INT(kept_of(w, MQ_KEEP_WILL), 1);
+    for (size_t i = 0; i < w->nkept; i++)
+        if (w->kept[i].op == MQ_KEEP_WILL) CHECK_INT(w->kept[i].due_us, w->us + 5000000);
+    mq_broker_free(w->b);
+
+    /* another run: one was connected with a delay, one with none and no session, one was due in 2 s */
+    w = world();
+    REQUIRE(w);
+    struct mq_who who = {.role = MQ_USER, .id = "u", .name = "u"};
+    struct mq_loaded m = {.topic = STR("w"), .payload = STR("1"), .qos = 1, .props = STR("")};
+    CHECK_INT(mq_load_session(w->b, STR("s1"), &who, 100, 0), 0);
+    CHECK_INT(mq_load_session(w->b, STR("s3"), &who, 100, w->us), 0);
+    CHECK_INT(mq_load_session(w->b, STR("reader"), &who, 100, 0), 0);
+    CHECK_INT(mq_load_sub(w->b, STR("u\nreader"), STR("w"), 1, 0), 0);
+    CHECK_INT(mq_load_will(w->b, STR("s1"), &who, &m, 0, 5, 0), 0);
+    m.payload = STR("2");
+    CHECK_INT(mq_load_will(w->b, STR("none"), &who, &m, 0, 5, 0), 0);
+    m.payload = STR("3");
+    CHECK_INT(mq_load_will(w->b, STR("s3"), &who, &m, 0, 60, w->us + 2000000), 0);
+    pass(w, 0.01);
+    struct mqtt_packet reader = {.version = 5, .client_id = STR("reader"), .user = STR("u"), .has_user = true};
+    mqtt_num_set(&reader.props, MQTT_N_SESSION_EXPIRY, 100);
+    connect_as(w, &b, reader);
+    CHECK_INT(got_type(&b), MQTT_CONNACK);
+    REQUIRE(get(&b, &p));
+    CHECK_STR(p.payload, "2");
+    CHECK(mq_session_find(w->b, STR("u\nnone")) == NULL);
+    pass(w, 2.5);
+    REQUIRE(get(&b, &p));
+    CHECK_STR(p.payload, "3");
+    CHECK(!get(&b, &p));
+    pass(w, 3);
+    CHECK(!get(&b, &p)); /* two are under way at most */
+    lose(&b);
+    mq_broker_free(w->b);
+}
+
+TEST(rules_that_change_end_subscriptions_and_withhold_messages)
+{
+    struct world *w = world();
+    struct client a, d;
+    struct mqtt_packet p;
+    REQUIRE(w);
+    connect_as(
+        w, &a,
+        (struct mqtt_packet){.version = 4, .clean = true, .client_id = STR("a"), .user = STR("u"), .has_user = true});
+    CHECK_INT(got_type(&a), MQTT_CONNACK);
+    CHECK_INT(subscribe(&a, "t/#", 0), 0);
+    mq_publish(w->b, STR("t/withheld"), STR("1"), 0, false);
+    REQUIRE(get(&a, &p));
+    mq_withholds(w->b, true);
+    mq_publish(w->b, STR("t/withheld"), STR("2"), 0, false);
+    mq_publish(w->b, STR("t/x"), STR("3"), 0, false);
+    REQUIRE(get(&a, &p));
+    CHECK_STR(p.payload, "3");
+    denied_all = true;
+    mq_recheck(w->b);
+    denied_all = false;
+    mq_publish(w->b, STR("t/x"), STR("4"), 0, false);
+    CHECK(!get(&a, &p));
+    connect_as(w, &d,
+               (struct mqtt_packet){
+                   .version = 4, .clean = true, .client_id = STR("d"), .user = STR("dev1"), .has_user = true});
+    CHECK_INT(got_type(&d), MQTT_CONNACK);
+    CHECK_INT(mq_send_now(w->b, "dev1", STR("$me/dev1/rpc/request/1"), STR("x")), 0);
+    CHECK_INT(subscribe(&d, "v1/devices/me/rpc/request/+", 1), 1);
+    CHECK_INT(mq_send_now(w->b, "dev1", STR("$me/dev1/rpc/request/1"), STR("x")), 1);
+    REQUIRE(get(&d, &p));
+    CHECK_STR(p.topic, "v1/devices/me/rpc/request/1");
+    CHECK_INT(p.qos, 0);
+    lose(&a);
+    lose(&d);
     mq_broker_free(w->b);
 }
 

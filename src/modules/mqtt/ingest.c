@@ -179,13 +179,20 @@ static void note_quick(struct ingest *in, struct mq_link *l, const struct mqtt_p
     note(in, l, p->topic, p->payload, SEEN_STORED, n, "", NULL);
 }
 
-void mqtt_ingest_denied(struct mqtt *m, const struct mq_link *l, const struct mqtt_packet *p, const char *en,
-                        const char *zh)
+static int denied(struct ingest *in, struct mq_link *l, const struct mqtt_packet *p, const char *en, const char *zh)
 {
     struct error e = {.code = ERR_FORBIDDEN};
     snprintf(e.text, sizeof e.text, "%s", en);
     snprintf(e.text_zh, sizeof e.text_zh, "%s", zh);
-    note(m->ingest, l, p->topic, p->payload, SEEN_REFUSED, 0, "", &e);
+    note(in, l, p->topic, p->payload, SEEN_REFUSED, 0, "", &e);
+    return -MQTT_NOT_AUTHORIZED;
+}
+
+void mqtt_ingest_denied(void *ctx, struct mq_link *l, const struct mqtt_packet *p)
+{
+    struct mqtt *m = ctx;
+    (void)denied(m->ingest, l, p, "not permitted: the topic is not the client's, and no rule allows it",
+                 "无权发布：该主题不属于此客户端，且没有规则允许");
 }
 
 /* ---- the long way ---- */
@@ -367,12 +374,6 @@ static int too_many(struct mq_link *l, const struct mqtt_packet *p, int rc)
     if (rc == -MQTT_QUOTA && l->version != MQTT_5 && p->qos)
         mq_end(l, MQTT_BUSY, "too many messages wait", "等待处理的消息过多");
     return rc;
-}
-
-static int denied(struct ingest *in, struct mq_link *l, const struct mqtt_packet *p, const char *en, const char *zh)
-{
-    mqtt_ingest_denied(in->m, l, p, en, zh);
-    return -MQTT_NOT_AUTHORIZED;
 }
 
 /* A topic without a form of its own: a mapping's, or just a message between clients. */

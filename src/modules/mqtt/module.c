@@ -1,11 +1,14 @@
 /* module.c - the row of the module, start and stop: store → broker → loop → committer → listeners, and back. */
 #include "core/module.h"
 #include "base/mem.h"
+#include "modules/mqtt/acl.h"
 #include "modules/mqtt/mqtt.h"
 #include "modules/mqtt/rpc.h"
 
 static const struct mq_ops ops = {.login = mqtt_login_check,
                                   .may = mqtt_login_may,
+                                  .gives = mqtt_login_gets,
+                                  .denied = mqtt_ingest_denied,
                                   .ingest = mqtt_ingest_publish,
                                   .later = mqtt_ingest_later,
                                   .keep = mqtt_ingest_keep,
@@ -17,6 +20,7 @@ static void mqtt_fini(void *ctx)
     if (!m) return;
     backoff_fini(&m->backoff);
     recent_free(m->recent);
+    acl_free(m->acl);
     mqtt_rpc_free(m->rpc);
     mem_free(m);
 }
@@ -41,6 +45,7 @@ static int mqtt_init(struct node *n, void **ret_ctx, struct error *e)
     m->rpc = mqtt_rpc_new(m);
     int rc = m->recent && m->rpc ? 0 : error_set(e, ERR_NOMEM, "mqtt", "out of memory", "内存不足");
     if (!rc) rc = mqtt_listeners_hooks(m, e);
+    if (!rc) rc = mqtt_acl_hooks(m, e);
     if (!rc) rc = add_route(m, e);
     if (rc) {
         mqtt_fini(m);
@@ -66,6 +71,14 @@ static void mqtt_stop(void *ctx)
     m->store = NULL;
 }
 
+/* Wills of connections that ended with the server before, before anybody can come back to another session. */
+static void first_tick(void *arg)
+{
+    struct mqtt *m = arg;
+    mqtt_now(m);
+    mq_tick(m->broker);
+}
+
 static int start(struct mqtt *m, struct error *e)
 {
     int rc = mqtt_store_open(m->node->data_path, &m->store, &m->fresh, e);
@@ -77,6 +90,8 @@ static int start(struct mqtt *m, struct error *e)
         rc = error_set(e, ERR_LIMIT, "mqtt", "cannot start the loop", "无法启动事件循环");
     if (!rc) rc = mqtt_ingest_open(m, &m->ingest, e);
     if (!rc) rc = mqtt_net_open(m, e);
+    if (!rc) rc = mqtt_acl_load(m, e);
+    if (!rc) (void)loop_call(m->loop, first_tick, m);
     return rc ? rc : mqtt_listeners_load(m, e);
 }
 

@@ -40,10 +40,7 @@ static void let_go(struct mq_link *l)
     l->s = NULL;
     s->link = NULL;
     s->gone_ns = l->b->now_ns;
-    if (l->polite) {
-        mq_msg_unref(s->will);
-        s->will = NULL;
-    }
+    if (l->polite) mq_will_set(s, NULL, 0);
     mq_session_will(s, !mq_session_persists(s));
     if (mq_session_persists(s))
         mq_session_keep(s);
@@ -71,6 +68,31 @@ void mq_end(struct mq_link *l, uint8_t reason, const char *en, const char *zh)
     mq_link_wake(l);
 }
 
+struct mq_held { /* a SUBSCRIBE or UNSUBSCRIBE whose answer waits until it is on disk */
+    struct mq_held *next;
+    uint8_t type; /* of the answer */
+    uint16_t id;
+    uint32_t number;
+    struct buf codes, fresh, items;
+};
+
+static void held_free(struct mq_held *h)
+{
+    buf_fini(&h->codes);
+    buf_fini(&h->fresh);
+    buf_fini(&h->items);
+    mem_free(h);
+}
+
+static void drop_held(struct mq_link *l)
+{
+    while (l->held) {
+        struct mq_held *h = l->held;
+        l->held = h->next;
+        held_free(h);
+    }
+}
+
 void mq_link_lost(struct mq_link *l)
 {
     let_go(l);
@@ -80,6 +102,7 @@ void mq_link_lost(struct mq_link *l)
     mem_free(l->aliases);
     l->aliases = NULL;
     buf_fini(&l->out);
+    drop_held(l);
 }
 
 /* ---- CONNECT ---- */
@@ -130,15 +153,22 @@ static const char *client_id_fault(struct mq_link *l, const struct mqtt_packet *
     return !p->client_id.n && p->version != MQTT_5 && !p->clean ? "an empty client id needs a clean session" : NULL;
 }
 
+/* Topics that begin with $ are the broker's own; bridges tell there that they are connected. */
+static bool closed(const struct mq_who *who, struct str topic)
+{
+    if (!topic.n || topic.p[0] != '$') return false;
+    return who->role != MQ_USER || !str_starts(topic, STR("$SYS/broker/connection/"));
+}
+
 static int make_will(struct mq_link *l, const struct mqtt_packet *p, struct mq_message **ret)
 {
     char inside[1024];
     struct buf props;
     struct str topic = mq_me_inside(&l->who, p->will_topic, inside, sizeof inside);
-    bool closed = !topic.p || p->will_topic.p[0] == '$';
     *ret = NULL;
     if (!p->has_will) return 0;
-    if (closed || !l->b->ops->may(l->b->ctx, &l->who, true, p->will_topic)) return -MQTT_NOT_AUTHORIZED;
+    if (!topic.p || closed(&l->who, p->will_topic) || !l->b->ops->may(l->b->ctx, &l->who, true, p->will_topic))
+        return -MQTT_NOT_AUTHORIZED;
     buf_init(&props, 1u << 20);
     mqtt_props_forward(p->will_props.raw, &props);
     /* the delay is the broker's own business */
@@ -178,12 +208,7 @@ static struct mq_session *find_session(struct mq_link *l, const struct mqtt_pack
         s = NULL;
     }
     *present = s != NULL;
-    if (s) {
-        s->will_due_ns = 0;
-        mq_msg_unref(s->will);
-        s->will = NULL;
-        return s;
-    }
+    if (s) return s;
     return b->nsessions < b->lim.sessions ? mq_session_new(b, &l->who, id) : NULL;
 }
 
@@ -230,14 +255,14 @@ static void on_connect(struct mq_link *l, const struct mqtt_packet *p)
     s->link = l;
     l->s = s;
     s->who = l->who;
-    s->will = will;
-    s->will_delay_s = num_or(&p->will_props, MQTT_N_WILL_DELAY, 0);
+    mq_will_set(s, will, num_or(&p->will_props, MQTT_N_WILL_DELAY, 0));
     bool persisted = mq_session_persists(s);
     s->expiry_s = session_expiry(l, p);
     if (mq_session_persists(s))
         mq_session_keep(s);
     else if (persisted)
         mq_broker_keep(l->b, &(struct mq_keep){.op = MQ_DROP_SESSION, .session = s}, NULL);
+    if (present) mq_session_recheck(s); /* what was permitted then may not be now */
     answer_connect(l, p, p->client_id.n ? NULL : made, present);
     mq_out_resend(s);
 }
@@ -351,9 +376,13 @@ static void published(struct mq_link *l, const struct mqtt_packet *p, int rc)
 static int take_publish(struct mq_link *l, const struct mqtt_packet *p)
 {
     struct mq_broker *b = l->b;
-    if (p->topic.p[0] == '$' || !b->ops->may(b->ctx, &l->who, true, p->topic)) return -MQTT_NOT_AUTHORIZED;
+    if (closed(&l->who, p->topic) || !b->ops->may(b->ctx, &l->who, true, p->topic)) {
+        if (b->ops->denied) b->ops->denied(b->ctx, l, p);
+        return -MQTT_NOT_AUTHORIZED;
+    }
     int rc = b->ops->ingest(b->ctx, l, p);
     if (rc < 0) return rc;
+    if (rc != MQ_PASS && mq_is_own(&l->who, p->topic)) return rc; /* said to the platform, not to the device itself */
     uint8_t code = spread(l, p);
     return rc != MQ_PASS ? rc : code ? -code : MQ_PASS;
 }
@@ -395,10 +424,16 @@ void mq_resume(struct mq_link *l, uint8_t qos, uint16_t id, uint8_t code)
     published(l, &p, code ? -code : MQ_TAKEN);
 }
 
+static void held_answer(struct mq_link *l);
+
 void mq_acked(struct mq_link *l, uint8_t type, uint16_t id, uint8_t code, bool ok)
 {
     l->pending--;
     if (!l->s) return;
+    if (ok && (type == MQTT_SUBACK || type == MQTT_UNSUBACK)) {
+        held_answer(l);
+        return;
+    }
     if (!ok) {
         if (type == MQTT_PUBREC) (void)drop_got(l->s, id);
         mq_end(l, MQTT_BUSY, "the message cannot be stored now", "消息暂时无法保存");
@@ -431,7 +466,7 @@ static uint8_t subscribe_one(struct mq_link *l, const struct mqtt_item *i, uint3
     *ret_new = false;
     if (!mqtt_filter_ok(i->filter)) return MQTT_FILTER;
     if (shared && i->no_local) return MQTT_PROTOCOL;
-    if (filter.n && filter.p[0] == '$') return MQTT_NOT_AUTHORIZED;
+    if (closed(&l->who, filter)) return MQTT_NOT_AUTHORIZED;
     if (!l->b->ops->may(l->b->ctx, &l->who, false, filter)) {
         l->b->stats.denied++;
         return MQTT_NOT_AUTHORIZED;
@@ -450,10 +485,11 @@ static void send_retained(struct mq_link *l, const struct mqtt_item *i, uint32_t
     struct str filter = mq_me_inside(&l->who, i->filter, inside, sizeof inside);
     bool wild = memchr(filter.p, '+', filter.n) || memchr(filter.p, '#', filter.n);
     struct mq_message *one = wild ? NULL : mq_retained_get(&b->retained, filter);
-    if (one) mq_out_put(l->s, one, &h, true);
+    if (one && mq_may_get(l->s, one)) mq_out_put(l->s, one, &h, true);
     for (size_t k = 0; wild && k < b->retained.nslots; k++) {
         struct mq_message *m = b->retained.slots[k];
-        if (m && !(m->expires_ns && m->expires_ns <= b->now_ns) && mqtt_match(filter, mq_msg_topic(m)))
+        if (m && !(m->expires_ns && m->expires_ns <= b->now_ns) && mqtt_match(filter, mq_msg_topic(m)) &&
+            mq_may_get(l->s, m))
             mq_out_put(l->s, m, &h, true);
     }
 }
@@ -465,53 +501,94 @@ static void write_codes(struct mq_link *l, uint8_t type, uint16_t id, struct buf
     mq_link_wake(l);
 }
 
+/* What was subscribed is on disk, or need not be: the answer, then what is retained. */
+static void answer_held(struct mq_link *l, struct mq_held *h)
+{
+    struct str rest = buf_view(&h->items), group, filter;
+    struct mqtt_item i;
+    write_codes(l, h->type, h->id, &h->codes);
+    for (size_t k = 0; h->type == MQTT_SUBACK && mqtt_item_next(MQTT_SUBSCRIBE, &rest, &i) == 1; k++) {
+        bool want = i.retain_handling == 0 || (i.retain_handling == 1 && h->fresh.p[k]);
+        if (h->codes.p[k] >= 0x80 || mqtt_share(i.filter, &group, &filter)) continue;
+        if (want) send_retained(l, &i, h->number);
+        if (l->b->ops->subscribed) l->b->ops->subscribed(l->b->ctx, l, i.filter);
+    }
+}
+
+static void held_answer(struct mq_link *l)
+{
+    struct mq_held *h = l->held;
+    if (!h) return;
+    l->held = h->next;
+    answer_held(l, h);
+    held_free(h);
+}
+
+static struct mq_held *held_new(uint8_t type, const struct mqtt_packet *p, uint32_t number)
+{
+    struct mq_held *h = mem_calloc(1, sizeof *h);
+    if (!h) return NULL;
+    h->type = type;
+    h->id = p->id;
+    h->number = number;
+    buf_init(&h->codes, 65536);
+    buf_init(&h->fresh, 65536);
+    buf_init(&h->items, p->items.n);
+    buf_str(&h->items, p->items);
+    return h;
+}
+
+/* Sent now, or once the changes are on disk. Takes h. */
+static void settle(struct mq_link *l, struct mq_held *h)
+{
+    if (h->codes.err || h->fresh.err || h->items.err) {
+        mq_end(l, MQTT_QUOTA, "too many filters in one packet", "单个报文的过滤器过多");
+        held_free(h);
+        return;
+    }
+    if (!l->b->kept && !l->held) {
+        answer_held(l, h);
+        held_free(h);
+        return;
+    }
+    struct mq_held **at = &l->held;
+    while (*at) at = &(*at)->next;
+    *at = h;
+    l->pending++;
+    l->b->ops->later(l->b->ctx, l, h->type, h->id, 0);
+}
+
 static void on_subscribe(struct mq_link *l, struct mqtt_packet *p)
 {
-    struct str rest = p->items, group, filter;
+    struct str rest = p->items;
     struct mqtt_item i;
-    struct buf codes, fresh;
     uint32_t number = l->version == MQTT_5 ? num_or(&p->props, MQTT_N_SUBSCRIPTION_ID, 0) : 0;
-    buf_init(&codes, 65536);
-    buf_init(&fresh, 65536);
+    struct mq_held *h = held_new(MQTT_SUBACK, p, number);
+    if (!h) return mq_end(l, MQTT_QUOTA, "no memory for the subscriptions", "内存不足，无法订阅");
+    l->b->kept = false;
     while (mqtt_item_next(MQTT_SUBSCRIBE, &rest, &i) == 1) {
         bool is_new;
         uint8_t code = subscribe_one(l, &i, number, &is_new);
-        buf_u8(&codes, code >= 0x80 && l->version != MQTT_5 ? 0x80 : code);
-        buf_u8(&fresh, is_new);
+        buf_u8(&h->codes, code >= 0x80 && l->version != MQTT_5 ? 0x80 : code);
+        buf_u8(&h->fresh, is_new);
     }
-    if (codes.err || fresh.err) {
-        mq_end(l, MQTT_QUOTA, "too many filters in one packet", "单个报文的过滤器过多");
-    } else {
-        write_codes(l, MQTT_SUBACK, p->id, &codes);
-        rest = p->items;
-        for (size_t k = 0; mqtt_item_next(MQTT_SUBSCRIBE, &rest, &i) == 1; k++) {
-            bool want = i.retain_handling == 0 || (i.retain_handling == 1 && fresh.p[k]);
-            if (codes.p[k] >= 0x80 || mqtt_share(i.filter, &group, &filter)) continue;
-            if (want) send_retained(l, &i, number);
-            if (l->b->ops->subscribed) l->b->ops->subscribed(l->b->ctx, l, i.filter);
-        }
-    }
-    buf_fini(&codes);
-    buf_fini(&fresh);
+    settle(l, h);
 }
 
 static void on_unsubscribe(struct mq_link *l, struct mqtt_packet *p)
 {
     struct str rest = p->items;
     struct mqtt_item i;
-    struct buf codes;
-    buf_init(&codes, 65536);
+    struct mq_held *h = held_new(MQTT_UNSUBACK, p, 0);
+    if (!h) return mq_end(l, MQTT_QUOTA, "no memory for the subscriptions", "内存不足，无法退订");
+    l->b->kept = false;
     while (mqtt_item_next(MQTT_UNSUBSCRIBE, &rest, &i) == 1) {
         char inside[1024];
         struct str filter = mq_me_inside(&l->who, i.filter, inside, sizeof inside);
         bool ok = mqtt_filter_ok(i.filter) && filter.p;
-        buf_u8(&codes, !ok ? MQTT_FILTER : mq_session_unsubscribe(l->s, filter) ? 0 : MQTT_NO_SUBSCRIPTION);
+        buf_u8(&h->codes, !ok ? MQTT_FILTER : mq_session_unsubscribe(l->s, filter) ? 0 : MQTT_NO_SUBSCRIPTION);
     }
-    if (codes.err)
-        mq_end(l, MQTT_QUOTA, "too many filters in one packet", "单个报文的过滤器过多");
-    else
-        write_codes(l, MQTT_UNSUBACK, p->id, &codes);
-    buf_fini(&codes);
+    settle(l, h);
 }
 
 /* ---- the rest ---- */

@@ -20,8 +20,7 @@ struct ingest;
 int mqtt_ingest_open(struct mqtt *m, struct ingest **ret, struct error *e);
 void mqtt_ingest_close(struct ingest *in); /* waits for what is on its way; the loop must still run */
 /* It may not publish there: shown among the recent. */
-void mqtt_ingest_denied(struct mqtt *m, const struct mq_link *l, const struct mqtt_packet *p, const char *en,
-                        const char *zh);
+void mqtt_ingest_denied(void *ctx, struct mq_link *l, const struct mqtt_packet *p);
 int mqtt_ingest_publish(void *ctx, struct mq_link *l, const struct mqtt_packet *p);
 void mqtt_ingest_later(void *ctx, struct mq_link *l, uint8_t type, uint16_t id, uint8_t code);
 uint64_t mqtt_ingest_keep(void *ctx, const struct mq_keep *k);
@@ -49,6 +48,7 @@ int mqtt_store_ops_run(struct store *st, struct store_ops *o, struct error *e); 
 /* ---- login.c ---- */
 uint8_t mqtt_login_check(void *ctx, struct mq_link *l, const struct mqtt_packet *p, struct mq_who *ret);
 bool mqtt_login_may(void *ctx, const struct mq_who *who, bool publish, struct str topic);
+bool mqtt_login_gets(void *ctx, const struct mq_who *who, struct str topic); /* rules that deny subscribing */
 bool mqtt_login_device(struct mqtt *m, struct str code, struct mq_who *ret); /* by certificate */
 void mqtt_login_sweep(struct mqtt *m, struct mq_link *links);                /* ends those who may no more */
 
@@ -132,6 +132,7 @@ struct mqtt {
     struct store *store;
     struct net *net;
     struct recent *recent; /* the loop's */
+    struct acl *acl;       /* the loop's */
     struct rpc *rpc;
     struct control_route route;
     struct backoff backoff;

@@ -185,7 +185,7 @@ static void send_on_loop(void *arg)
         snprintf(topic, sizeof topic, "/%s/%s/%s", p.text, o->code, o->tail);
         o->topic = str_of(topic);
     }
-    o->reached = mq_command(o->m->broker, o->owner, o->topic, o->payload);
+    o->reached = mq_send_now(o->m->broker, o->owner, o->topic, o->payload);
 }
 
 /* ---- a call ---- */

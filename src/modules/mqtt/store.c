@@ -6,6 +6,7 @@
  *   message       for a session, in order of row; packet_id and state: on its way (QoS 2)
  *   received      ids of QoS 2 publishes that were taken and not released
  *   retained      by topic
+ *   will          of a session, persisting or not; due_us: when it is to be sent, 0: its connection stood
  * Changes are gathered on the loop as records with their texts in one buffer, and run by the committer in one
  * transaction. A message that is kept and acknowledged within one gathering never reaches the database. */
 #include "modules/mqtt/mqtt.h"
@@ -28,6 +29,9 @@ static const struct sql_migration migrations[] = {
         "create table retained(topic text primary key, qos int not null, props blob not null, payload blob not null, "
         "expires_us int not null) strict;"
         "create table once(what text primary key) strict;"},
+    {2, "create table will(key text primary key, client_id text not null, owner text not null, name text not null, "
+        "role int not null, qos int not null, retain int not null, topic text not null, props blob not null, payload "
+        "blob not null, expiry_s int not null, delay_s int not null, due_us int not null) strict;"},
 };
 
 /* ---- records ---- */
@@ -40,9 +44,10 @@ struct op {
     bool retain, cancelled;
     uint32_t options, number;
     uint64_t row;
-    int64_t time_us; /* session: gone; message, retained: expires */
+    int64_t time_us; /* session: gone; message, retained: expires; will: due */
     struct piece key, text, props, payload;
     struct piece who_at; /* a struct mq_who */
+    struct piece client; /* will: client id */
 };
 struct store_ops {
     struct op *ops;
@@ -123,6 +128,10 @@ uint64_t mqtt_store_ops_add(struct store_ops *o, struct mq_broker *b, const stru
     if (k->session) mq_session_view(k->session, &v);
     op.key = put(o, v.key);
     op.text = put(o, k->op == MQ_KEEP_SESSION ? v.client_id : k->filter);
+    if (k->op == MQ_KEEP_WILL) {
+        op.who_at = put(o, str_make((const char *)v.who, sizeof *v.who));
+        op.client = put(o, v.client_id);
+    }
     if (k->op == MQ_KEEP_SESSION) {
         op.who_at = put(o, str_make((const char *)v.who, sizeof *v.who));
         op.number = v.expiry_s;
@@ -135,6 +144,7 @@ uint64_t mqtt_store_ops_add(struct store_ops *o, struct mq_broker *b, const stru
         op.payload = put(o, m.payload);
         op.time_us = m.expires_us;
         if (k->op == MQ_KEEP_RETAINED) op.qos = m.qos;
+        if (k->op == MQ_KEEP_WILL) op.time_us = k->due_us;
     }
     o->ops[o->n++] = op;
     return (uint64_t)o->serial << 32 | o->n;
@@ -253,11 +263,50 @@ static int drop_retained(struct run *r, const struct op *op)
     return sql_exec(r->tx, r->e, "delete from retained where topic = $1", "s", text_of(r->o, op->text));
 }
 
+static int keep_will(struct run *r, const struct op *op)
+{
+    struct mq_who who;
+    struct sql_stmt *s;
+    struct str props = text_of(r->o, op->props), payload = text_of(r->o, op->payload);
+    memcpy(&who, text_of(r->o, op->who_at).p, sizeof who);
+    int rc = sql_prepare(
+        r->tx,
+        "insert into will(key, client_id, owner, name, role, qos, retain, topic, props, payload, expiry_s, delay_s, "
+        "due_us) values($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13) on conflict(key) do update set name = "
+        "excluded.name, qos = excluded.qos, retain = excluded.retain, topic = excluded.topic, props = excluded.props, "
+        "payload = excluded.payload, expiry_s = excluded.expiry_s, delay_s = excluded.delay_s, due_us = "
+        "excluded.due_us",
+        &s, r->e);
+    if (rc) return rc;
+    sql_bind_str(s, 1, text_of(r->o, op->key));
+    sql_bind_str(s, 2, text_of(r->o, op->client));
+    sql_bind_str(s, 3, str_of(who.id));
+    sql_bind_str(s, 4, str_of(who.name));
+    sql_bind_i64(s, 5, who.role);
+    sql_bind_i64(s, 6, op->qos);
+    sql_bind_i64(s, 7, op->retain);
+    sql_bind_str(s, 8, text_of(r->o, op->text));
+    sql_bind_blob(s, 9, props.n ? props.p : "", props.n);
+    sql_bind_blob(s, 10, payload.n ? payload.p : "", payload.n);
+    sql_bind_i64(s, 11, op->options);
+    sql_bind_i64(s, 12, op->number);
+    sql_bind_i64(s, 13, op->time_us);
+    rc = sql_step(s, r->e);
+    sql_done(s);
+    return rc < 0 ? rc : 0;
+}
+
+static int drop_will(struct run *r, const struct op *op)
+{
+    return sql_exec(r->tx, r->e, "delete from will where key = $1", "s", text_of(r->o, op->key));
+}
+
 static int (*const runners[])(struct run *r, const struct op *op) = {
     [MQ_KEEP_SESSION] = keep_session,   [MQ_DROP_SESSION] = drop_session,   [MQ_KEEP_SUB] = keep_sub,
     [MQ_DROP_SUB] = drop_sub,           [MQ_KEEP_MESSAGE] = keep_message,   [MQ_SENT_MESSAGE] = sent_message,
     [MQ_DROP_MESSAGE] = drop_message,   [MQ_KEEP_RECEIVED] = keep_received, [MQ_DROP_RECEIVED] = drop_received,
-    [MQ_KEEP_RETAINED] = keep_retained, [MQ_DROP_RETAINED] = drop_retained,
+    [MQ_KEEP_RETAINED] = keep_retained, [MQ_DROP_RETAINED] = drop_retained, [MQ_KEEP_WILL] = keep_will,
+    [MQ_DROP_WILL] = drop_will,
 };
 
 int mqtt_store_ops_run(struct store *st, struct store_ops *o, struct error *e)
@@ -343,6 +392,19 @@ static int load_retained(struct mq_broker *b, struct sql_stmt *s)
     return mq_load_retained(b, &m);
 }
 
+static int load_will(struct mq_broker *b, struct sql_stmt *s)
+{
+    struct mq_who who = {.role = (uint8_t)sql_i64(s, 3)};
+    struct mq_loaded m = {.qos = (uint8_t)sql_i64(s, 4),
+                          .retain = sql_i64(s, 5) != 0,
+                          .topic = sql_str(s, 6),
+                          .props = sql_str(s, 7),
+                          .payload = sql_str(s, 8)};
+    str_to_cstr(sql_str(s, 1), who.id, sizeof who.id);
+    str_to_cstr(sql_str(s, 2), who.name, sizeof who.name);
+    return mq_load_will(b, sql_str(s, 0), &who, &m, (uint32_t)sql_i64(s, 9), (uint32_t)sql_i64(s, 10), sql_i64(s, 11));
+}
+
 int mqtt_store_load(struct store *st, struct mq_broker *b, struct error *e)
 {
     int rc = each(st, "select client_id, owner, name, role, expiry_s, gone_us from session", load_session, b, e);
@@ -353,7 +415,13 @@ int mqtt_store_load(struct store *st, struct mq_broker *b, struct error *e)
                   "order by key, row",
                   load_message, b, e);
     if (!rc) rc = each(st, "select key, packet_id from received", load_received, b, e);
-    return rc ? rc : each(st, "select topic, qos, props, payload, expires_us from retained", load_retained, b, e);
+    if (!rc) rc = each(st, "select topic, qos, props, payload, expires_us from retained", load_retained, b, e);
+    if (rc) return rc;
+    return each(
+        st,
+        "select client_id, owner, name, role, qos, retain, topic, props, payload, expiry_s, delay_s, due_us from "
+        "will",
+        load_will, b, e);
 }
 
 static int first_time(struct sql *db, bool *ret, struct error *e)

@@ -135,11 +135,12 @@ static int take_mapped(struct api_call *c, struct str mapping, const struct post
     struct push_map *map;
     struct mapping_input in = {.topic = http_query(c->req, "topic"), .payload = m->text, .client = str_of(m->who.code)};
     int rc = push_map_code(push_of(c), mapping, &map, e);
-    if (rc) return rc == ERR_NOT_FOUND ? ERR_INVALID : rc;
-    rc = push_take_mapped(push_of(c), c->a, map, m->who.id, &in, m->o, e);
-    push_map_unref(map);
+    if (!rc) {
+        rc = push_take_mapped(push_of(c), c->a, map, m->who.id, &in, m->o, e);
+        push_map_unref(map);
+    }
     if (rc != ERR_NOT_FOUND) return rc;
-    if (e) e->code = ERR_INVALID; /* the address is right: it is the message that names somebody unknown */
+    e->code = ERR_INVALID; /* the address is right: it is the message that names what is not there */
     return ERR_INVALID;
 }
 

@@ -6,6 +6,14 @@
 static struct arena arena;
 static struct mapping_result got;
 static struct error why;
+static struct mapping *applied; /* what it has found lives in it */
+
+static void done(void)
+{
+    mapping_free(applied);
+    applied = NULL;
+    arena_fini(&arena);
+}
 
 /* Single quotes stand for double ones. */
 static struct str quoted(const char *text)
@@ -31,9 +39,8 @@ static int apply_bytes(const char *spec, const char *topic, struct str payload)
     struct mapping *m = compiled(spec);
     if (!m) return why.code;
     struct mapping_input in = {.topic = str_of(topic), .payload = payload, .client = STR("GW1")};
-    int rc = mapping_apply(m, &arena, &in, &got, &why);
-    mapping_free(m);
-    return rc;
+    applied = m;
+    return mapping_apply(m, &arena, &in, &got, &why);
 }
 
 static int apply(const char *spec, const char *topic, const char *payload)
@@ -67,7 +74,7 @@ static const char *shown(void)
     do { \
         CHECK_INT(apply(spec, topic, payload), 0); \
         CHECK_Z(shown(), want); \
-        arena_fini(&arena); \
+        done(); \
     } while (0)
 #define FAULT(i, row_, where_) \
     do { \
@@ -102,7 +109,7 @@ TEST(a_path_that_finds_many)
     CHECK_INT(apply("{'rows':[{'key':'k','value':'$.v[*]'}]}", "", "{'v':[1,2]}"), 0);
     CHECK_Z(shown(), "GW1 k=1");
     FAULT(0, 0, "key");
-    arena_fini(&arena);
+    done();
 }
 
 TEST(every_leaf)
@@ -145,10 +152,10 @@ TEST(bytes)
                      "h=\"01fe\";GW1 le=13330");
     CHECK_INT(got.nfaults, 1);
     CHECK(got.fault[0].row == 9 && got.fault[0].missing);
-    arena_fini(&arena);
+    done();
     SHOWS("{'form':'bytes','encoding':'hex','rows':[{'key':'v','value':'0:i24'}]}", "", "ff:ff fe", "GW1 v=-2");
     CHECK_INT(apply("{'form':'bytes','encoding':'hex','rows':[{'key':'v','value':'0:u8'}]}", "", "zz"), ERR_INVALID);
-    arena_fini(&arena);
+    done();
 }
 
 TEST(what_is_wrong_is_told_by_row)
@@ -165,15 +172,15 @@ TEST(what_is_wrong_is_told_by_row)
     CHECK(got.fault[1].missing && !got.fault[0].missing);
     FAULT(2, 2, "key");
     FAULT(3, 3, "time");
-    arena_fini(&arena);
+    done();
     CHECK_INT(apply("{'device':{'from':'topic','level':4},'leaves':true}", "a/b", "{'x':1}"), 0);
     FAULT(0, MAPPING_WHOLE, "device");
-    arena_fini(&arena);
+    done();
     CHECK_INT(apply("{'rows':[{'key':'a','value':'$.a'}]}", "", "{broken"), ERR_INVALID);
-    arena_fini(&arena);
+    done();
     CHECK_INT(apply("{'each':'$.list[*]','rows':[{'key':'a','value':'$.a'}]}", "", "{'a':1}"), ERR_INVALID);
     CHECK_Z(why.where, "each");
-    arena_fini(&arena);
+    done();
 }
 
 #define REFUSED(spec, where_) \
