@@ -38,10 +38,12 @@ static int join(struct arena *a, struct json *have, const struct json *more, str
     if (str_is(x, "secret") != str_is(y, "secret"))
         return error_set(e, ERR_INTERNAL, "options", "'%.*s' is a secret in one table of options and none in another",
                          "选项 '%.*s' 在一张表中为密文，在另一张表中不是", STR_ARG(name_of(have)));
-    if (str_is(x, "enum") && str_eq(x, y))
+    if (str_is(x, "enum") && str_eq(x, y)) {
         join_values(a, have, more);
-    else if (!str_eq(x, y))
+    } else if (!str_eq(x, y)) {
         json_set(have, a, STR("type"), json_new_str(a, STR("json")));
+        (void)json_remove(have, STR("values"));
+    }
     return 0;
 }
 
