@@ -54,7 +54,8 @@ int mqtt_settings_new(const struct options *o, const char *name, struct mqtt_set
     arena_init(&s->arena, 1 << 20);
     s->c.host = text(s, o, "host");
     s->c.client_id = text(s, o, "client_id");
-    if (!s->c.client_id) s->c.client_id = arena_printf(&s->arena, "bornite-%s", name ? name : "");
+    s->made_id = s->c.client_id == NULL;
+    if (s->made_id) s->c.client_id = arena_printf(&s->arena, "bornite-%s", name ? name : "");
     s->c.user = text(s, o, "username");
     s->c.password = text(s, o, "password");
     s->c.version = opt_enum(o, "version", 0) == 1 ? MQTT_5 : MQTT_3_1_1;
@@ -76,6 +77,16 @@ int mqtt_settings_new(const struct options *o, const char *name, struct mqtt_set
     }
     *ret = s;
     return 0;
+}
+
+struct mqtt_client_config mqtt_settings_temporary(const struct mqtt_settings *s, uint64_t random, char id[MQTT_ID_MAX])
+{
+    struct mqtt_client_config c = s->c;
+    if (!s->made_id) return c;
+    snprintf(id, MQTT_ID_MAX, "%.230s-%08x", c.client_id, (unsigned)random);
+    c.client_id = id;
+    c.clean = true;
+    return c;
 }
 
 void mqtt_settings_free(struct mqtt_settings *s)

@@ -56,8 +56,13 @@ extern const struct option_choice mqtt_versions[];
 struct mqtt_settings {
     struct mqtt_client_config c;
     struct backoff backoff;
+    bool made_id; /* the client id is ours, not given */
     struct arena arena;
 };
+#define MQTT_ID_MAX 256
+/* The configuration of a connection that only tests, reads or browses: with an id that we made it gets one of its own and a
+ * clean start, so that it neither takes over nor leaves a session. */
+struct mqtt_client_config mqtt_settings_temporary(const struct mqtt_settings *s, uint64_t random, char id[MQTT_ID_MAX]);
 /* name: of the configuration, for the client id when none is given ("bornite-NAME"). ERR_INVALID names the option. */
 MUST_CHECK int mqtt_settings_new(const struct options *o, const char *name, struct mqtt_settings **ret, struct error *e);
 void mqtt_settings_free(struct mqtt_settings *s); /* NULL too; after the client has no connection any more */

@@ -220,11 +220,16 @@ static void on_lost(void *ctx, const struct error *why)
 
 static void start_connect(struct mt_channel *ch)
 {
+    const struct driver_host *h = ch->base.host;
     struct error e;
+    char id[MQTT_ID_MAX];
     ch->connect_now = ch->dropped = false;
+    ch->temporary = !has_points(ch);
+    struct mqtt_client_config c = ch->set->c;
+    if (ch->temporary) c = mqtt_settings_temporary(ch->set, h->random(h->ctx), id);
     if (ch->st.requests++) ch->st.reconnects++;
     set_state(ch, DRIVER_CONNECTING, ch->why.code ? &ch->why : NULL);
-    if (mqtt_client_connect(ch->client, &ch->set->c, &e)) lost(ch, &e);
+    if (mqtt_client_connect(ch->client, &c, &e)) lost(ch, &e);
 }
 
 static void hang_up(struct mt_channel *ch)
@@ -238,6 +243,11 @@ static void connection(struct mt_channel *ch, uint64_t now)
 {
     bool want = wanted(ch), idle = mqtt_client_idle(ch->client);
     if (!want && mqtt_client_up(ch->client) && ch->linger_ns > now) return;
+    if (!idle && ch->temporary && has_points(ch) && !ch->jobs) { /* now with its own session */
+        hang_up(ch);
+        ch->retry_ns = now;
+        idle = true;
+    }
     if (!want) {
         if (!idle) hang_up(ch);
         set_state(ch, DRIVER_OFF, NULL);

@@ -192,7 +192,7 @@ struct mt_channel {
     struct driver_status st;
     struct mqtt_client *client;
     uint64_t retry_ns, up_ns, wake_ns, linger_ns, stale_ns, refused_ns, judge_ns;
-    bool closing, client_closed, timer_open, pumping, again, connect_now, paused, dropped, failed, judge;
+    bool closing, client_closed, timer_open, pumping, again, connect_now, paused, dropped, failed, judge, temporary;
     struct error why, refusal;
     uv_timer_t timer;
     driver_closed *closed;

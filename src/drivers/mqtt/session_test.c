@@ -586,6 +586,23 @@ TEST(reading_once)
     bed_free(b);
 }
 
+TEST(a_test_leaves_nothing_behind)
+{
+    struct bed *b = bed_new();
+    struct driver_point p = bed_point(1, "t#$.v", VALUE_AUTO);
+    bed_open(b, "");
+    mqtt_client_driver.test(b->ch, on_tested, b);
+    UNTIL(b, b->tests == 1);
+    CHECK(b->broker->last_clean);
+    CHECK_STR(str_of(b->broker->last_id), "bornite-CH-00000000");
+    bed_set(b, "{}", &p, 1); /* points: the session of its own */
+    UNTIL(b, b->broker->connects == 2 && b->broker->subscribes == 1);
+    CHECK(!b->broker->last_clean);
+    CHECK_STR(str_of(b->broker->last_id), "bornite-CH");
+    CHECK_INT(b->bad[1], 0);
+    bed_free(b);
+}
+
 TEST(browsing)
 {
     struct bed *b = bed_new();

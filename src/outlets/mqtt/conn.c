@@ -92,7 +92,7 @@ static void say(struct mp_channel *ch, const char *text)
     struct error e;
     struct mqtt_client_message m = {
         .topic = str_of(ch->status_topic), .payload = str_of(text), .qos = 1, .retain = true};
-    if (ch->status_topic[0] == 0) return;
+    if (ch->status_topic[0] == 0 || ch->temporary) return;
     if (mqtt_client_publish(ch->client, &m, MP_TOKEN_BIRTH, &e) == ERR_UNSUPPORTED) {
         m.qos = 0, m.retain = false;
         if (mqtt_client_publish(ch->client, &m, MP_TOKEN_BIRTH, &e))
@@ -147,11 +147,19 @@ static void on_lost(void *ctx, const struct error *why)
 
 static void start_connect(struct mp_channel *ch)
 {
+    const struct outlet_host *h = ch->base.host;
     struct error e;
+    char id[MQTT_ID_MAX];
+    struct mqtt_client_config c = ch->set->c;
     ch->connect_now = false;
+    if (ch->npoints == 0) { /* a test: not in the place of the one that runs, no birth, no will */
+        c = mqtt_settings_temporary(ch->set, h->random(h->ctx), id);
+        c.will = NULL;
+    }
+    ch->temporary = ch->npoints == 0;
     if (ch->st.last_ok_us || ch->why.code) ch->st.reconnects++;
     set_state(ch, DRIVER_CONNECTING, ch->why.code ? &ch->why : NULL);
-    if (mqtt_client_connect(ch->client, &ch->set->c, &e)) lost(ch, &e);
+    if (mqtt_client_connect(ch->client, &c, &e)) lost(ch, &e);
 }
 
 static void connection(struct mp_channel *ch)
@@ -167,6 +175,11 @@ static void connection(struct mp_channel *ch)
         }
         set_state(ch, DRIVER_OFF, NULL);
         return;
+    }
+    if (!idle && ch->temporary && ch->npoints && !ch->ntests) {
+        mqtt_client_drop(ch->client, 0, true);
+        ch->retry_ns = 0;
+        idle = true;
     }
     if (idle && (ch->connect_now || mp_now(ch) >= ch->retry_ns)) start_connect(ch);
 }

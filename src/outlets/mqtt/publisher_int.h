@@ -86,7 +86,7 @@ struct mp_channel {
     void *test_args[16];
     uint64_t test_began[16];
     unsigned ntests;
-    bool closing, client_closed, timer_open, pumping, again, connect_now;
+    bool closing, client_closed, timer_open, pumping, again, connect_now, temporary;
     uv_timer_t timer;
     driver_closed *closed;
     void *closed_arg;

@@ -291,7 +291,7 @@ TEST(wrong_options_and_wrong_passwords)
     }
     obed_test(m.b);
     CHECK_INT(m.b->test_code, 0);
-    CHECK_STR(str_of(m.b->test_detail), "MQTT 3.1.1, client identifier bornite-bed");
+    CHECK_STR(str_of(m.b->test_detail), "MQTT 3.1.1, client identifier bornite-bed-00000000");
     UNTIL(m.b, m.broker->open == 0); /* no points: no connection */
     m.broker->code = 4;
     obed_test(m.b);
