@@ -222,29 +222,69 @@ export class Station {
   }
 }
 
+// ---- values as they come ----
+const local = (p) => Date.UTC(2000 + (p[6] & 127), (p[5] & 15) - 1, p[4] & 31, p[3] & 31, p[2] & 63, 0, p.readUInt16LE(0)); // CP56Time2a
+const readers = {
+  sp: (p) => [p[0] & 1, p[0] & 0xf0, 1],
+  dp: (p) => [p[0] & 3, p[0] & 0xf0, 1],
+  st: (p) => [(p[0] << 25) >> 25, p[1], 2],
+  bo: (p) => [p.readUInt32LE(0), p[4], 5],
+  na: (p) => [p.readInt16LE(0), p[2], 3],
+  nc: (p) => [p.readFloatLE(0), p[4], 5],
+  it: (p) => [p.readInt32LE(0), p[4] & 0xe0, 5],
+};
+// [{ type, cause, ca, ioa, v, q, t, su }]: the objects of an ASDU; t in ms of the station's local clock
+export function objects(p) {
+  const a = parse(p), list = [];
+  if (!MONITOR[a.type] || !readers[MONITOR[a.type][0]]) return list;
+  let at = 6, first = 0;
+  for (let i = 0; i < a.n; i++) {
+    if (!a.sq || i === 0) (first = p[at] | (p[at + 1] << 8) | (p[at + 2] << 16)), (at += 3);
+    const [v, q, size] = readers[MONITOR[a.type][0]](p.subarray(at));
+    at += size;
+    const o = { type: a.type, cause: a.cause, ca: a.ca, ioa: a.sq ? first + i : first, v, q };
+    if (MONITOR[a.type][1] === 7) (o.t = local(p.subarray(at))), (o.su = p[at + 3] >> 7);
+    at += MONITOR[a.type][1];
+    list.push(o);
+  }
+  if (at !== p.length) throw new Error(`type ${a.type}: ${p.length} bytes, read ${at}`);
+  return list;
+}
+
 // ---- a controlling station, for the product's own stations ----
 export class Master {
   constructor() {
     this.got = [];
     this.frames = [];
   }
-  async connect(port) {
-    this.socket = net.connect(port, '127.0.0.1');
-    await new Promise((r, j) => this.socket.once('connect', r).once('error', j));
+  // ack: ms after which what came is acknowledged (t2); 0: only every w frames. secure: options of tls.connect.
+  async connect(port, { secure, ack = 0, start = true } = {}) {
+    this.socket = secure ? tls.connect({ port, host: '127.0.0.1', ...secure }) : net.connect(port, '127.0.0.1');
+    await new Promise((r, j) => this.socket.once(secure ? 'secureConnect' : 'connect', r).once('error', j));
+    this.socket.on('close', () => {
+      this.closed = true;
+      clearInterval(this.timer);
+    });
+    if (ack) this.timer = setInterval(() => this.link.ackToPeer && this.link.told !== this.link.vr && this.link.s(), ack);
     this.link = new Link(this.socket, {
       record: (received, bytes) => this.frames.push({ sent: !received, bytes, t: Date.now() }),
       onU: (f) => {
         if (f === U.startCon) this.started = true;
+        if (f === U.stopCon) this.stopped = true;
         if (f === U.testAct) this.link.u(U.testCon);
       },
       onAsdu: (p) => this.got.push({ ...parse(p), bytes: Buffer.from(p) }),
     });
-    this.link.u(U.startAct);
+    if (start) this.link.u(U.startAct);
+  }
+  objects(cause) {
+    return this.got.filter((a) => cause === undefined || a.cause === cause).flatMap((a) => objects(a.bytes));
   }
   ask(type, ca, ioa, raw, cause = 6) {
     this.link.send(asdu(type, cause, ca, [{ ioa, raw: Buffer.from(raw) }]));
   }
   close() {
+    clearInterval(this.timer);
     this.socket.destroy();
   }
 }
