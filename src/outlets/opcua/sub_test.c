@@ -18,7 +18,7 @@ static struct obed *plant(const char *more)
 }
 static uint32_t sub_of(struct client *c, double ms)
 {
-    struct ua_create_subscription_response *r = subscribe(c, ms, 100, 0);
+    struct ua_create_subscription_response *r = subscribe(c, ms, 20, 0);
     CHECK(r);
     return r ? r->subscription_id : 0;
 }

@@ -160,6 +160,7 @@ BED void client_on_read(uv_stream_t *t, ssize_t n, const uv_buf_t *b)
         uv_read_stop(t);
         return;
     }
+    if (c->ua == NULL) return; /* a bare one */
     if (ua_channel_in(c->ua, b->base, (size_t)n)) test_fail(__FILE__, __LINE__, "client in");
     client_take(c);
 }
