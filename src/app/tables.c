@@ -6,6 +6,7 @@
 #include "drivers/modbus/driver.h"
 #include "drivers/mqtt/driver.h"
 #include "drivers/opcua/driver.h"
+#include "drivers/socket/driver.h"
 #include "outlets/modbus/outlet.h"
 #include "outlets/opcua/outlet.h"
 #include "drivers/sparkplug/driver.h"
@@ -19,7 +20,7 @@ extern const struct module trust_module, history_module, collect_module, live_mo
     push_module, backup_module, mqtt_module, forward_module;
 
 const struct driver *const app_drivers[] = {
-    &modbus_driver, &modbus_serial_driver, &iec104_driver, &hj212_driver, &opcua_driver, &mqtt_client_driver, &sparkplug_driver, &http_client_driver, NULL};
+    &modbus_driver, &modbus_serial_driver, &iec104_driver, &hj212_driver, &opcua_driver, &socket_driver, &mqtt_client_driver, &sparkplug_driver, &http_client_driver, NULL};
 
 const struct outlet *const app_outlets[] = {&modbus_server_outlet, &iec104_server_outlet, &hj212_sender_outlet, &mqtt_publisher_outlet, &opcua_server_outlet, &http_push_outlet, &sparkplug_edge_outlet, NULL};
 

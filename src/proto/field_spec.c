@@ -303,6 +303,12 @@ static int get_key(const struct field *f, const struct field_frame *fr, struct f
     return error_set(e, ERR_NOT_FOUND, "", "the frame has no key '%s'", "帧中没有键“%s”", f->name);
 }
 
+static int get_nothing(struct field_value *ret)
+{
+    ret->v = of_text(STR(""));
+    return 0;
+}
+
 /* The library wants a terminated text; zero bytes count as blanks. */
 static int get_regex(const struct field *f, const struct field_frame *fr, struct field_value *ret, struct error *e)
 {
@@ -314,6 +320,7 @@ static int get_regex(const struct field *f, const struct field_frame *fr, struct
     text[n] = 0;
     if (regexec(&f->re, text, 10, m, 0) || m[group].rm_so < 0)
         return error_set(e, ERR_NOT_FOUND, "", "the regular expression does not match", "正则表达式不匹配");
+    if (fr->p == NULL) return get_nothing(ret);
     take_text(fr, str_make((const char *)fr->p + m[group].rm_so, (size_t)(m[group].rm_eo - m[group].rm_so)), ret);
     return 0;
 }
