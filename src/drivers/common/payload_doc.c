@@ -360,6 +360,37 @@ void payload_sample(const struct json *v, enum value_type t, const struct driver
         set_number(&n, p, s);
 }
 
+static int raw_number(enum value_type t, const struct driver_point *p, const struct sample *v, struct sample *ret,
+                      struct error *e)
+{
+    bool plain = p->scale == 1 && p->offset == 0, real = v->type == SAMPLE_DOUBLE,
+         whole = t != VALUE_DOUBLE && t != VALUE_FLOAT;
+    double x = real ? v->v.d : (double)v->v.i;
+    *ret = (struct sample){.type = SAMPLE_INT, .v.i = v->v.i};
+    if (plain && !real) return 0;
+    x = plain ? x : (x - p->offset) / p->scale;
+    if (!isfinite(x)) return error_set(e, ERR_INVALID, "value", "the value must be a finite number", "数值须为有限数");
+    if (whole && fabs(x) < 9e15)
+        ret->v.i = llround(x);
+    else
+        *ret = (struct sample){.type = SAMPLE_DOUBLE, .v.d = x};
+    return 0;
+}
+
+int payload_raw_value(enum value_type t, const struct driver_point *p, const struct sample *v, struct sample *ret,
+                      struct error *e)
+{
+    bool text = t == VALUE_STRING;
+    *ret = *v;
+    if (text && v->type == SAMPLE_STRING) return 0;
+    if (text || v->type == SAMPLE_STRING)
+        return error_set(e, ERR_INVALID, "value", text ? "a text is expected" : "a number is expected",
+                         text ? "应为文本" : "应为数字");
+    if (t != VALUE_BOOL) return raw_number(t, p, v, ret, e);
+    *ret = (struct sample){.type = SAMPLE_BOOL, .v.i = v->type == SAMPLE_DOUBLE ? v->v.d != 0 : v->v.i != 0};
+    return 0;
+}
+
 /* ---- names ---- */
 
 static size_t key_names(const struct payload_doc *d, struct payload_name *ret, size_t max)

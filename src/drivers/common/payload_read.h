@@ -91,6 +91,9 @@ int payload_doc_read(const struct payload_doc *d, const struct payload_place *p,
 void payload_sample(const struct json *v, enum value_type t, const struct driver_point *p, struct arena *a, struct sample *s,
                     struct str *ret_text);
 
+/* The way back: what is to stand in the device's message for a value in engineering units. ERR_INVALID. */
+MUST_CHECK int payload_raw_value(enum value_type t, const struct driver_point *p, const struct sample *v, struct sample *ret, struct error *e);
+
 /* Names that can be used as addresses, for browsing: the leaves of the first row (JSON), columns (CSV), keys. */
 struct payload_name {
     struct str address;

@@ -13,8 +13,8 @@ static const char *keep(struct hc_conf *c, const char *z)
 
 static int check_text(const char *text, const char *where, bool url, struct error *e)
 {
-    const struct hc_text t = {.url = url};
-    int rc = hc_text_write(text, &t, NULL, e);
+    const struct fill t = {.url = url};
+    int rc = fill_text(text, &t, NULL, e);
     if (rc && e) snprintf(e->where, sizeof e->where, "%s", where);
     return rc;
 }

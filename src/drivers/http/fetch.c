@@ -16,21 +16,21 @@ struct hc_fetch {
 
 /* ---- the request ---- */
 
-static const char *text_of(const char *text, const struct hc_text *t, struct arena *a, struct error *e)
+static const char *text_of(const char *text, const struct fill *t, struct arena *a, struct error *e)
 {
     struct buf b;
     buf_init(&b, HC_TEXT_MAX);
-    int rc = hc_text_write(text, t, &b, e);
+    int rc = fill_text(text, t, &b, e);
     const char *out = rc ? NULL : arena_strdup(a, buf_view(&b));
     if (!rc && !out) error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     buf_fini(&b);
     return out;
 }
 
-int hc_request(const struct hc_conf *c, const struct hc_text *t, const char *etag, struct arena *a,
+int hc_request(const struct hc_conf *c, const struct fill *t, const char *etag, struct arena *a,
                struct http_link_call *ret, struct error *e)
 {
-    struct hc_text path = *t, body = *t;
+    struct fill path = *t, body = *t;
     size_t n = 0;
     path.url = true;
     body.url = false;
@@ -297,9 +297,9 @@ static void ask(struct hc_fetch *f)
     AUTO_ARENA a;
     arena_init(&a, 1 << 20);
     int64_t now = hc_utc(d->ch);
-    const struct hc_text t = {.now_us = now,
-                              .last_us = d->newest_us == INT64_MIN ? now - d->conf->lookback_us : d->newest_us,
-                              .zone = d->conf->reader};
+    const struct fill t = {.now_us = now,
+                           .last_us = d->newest_us == INT64_MIN ? now - d->conf->lookback_us : d->newest_us,
+                           .zone = d->conf->reader};
     int rc = hc_request(d->conf, &t, f->page ? NULL : d->etag, &a, &call, &e);
     if (!rc && !f->page && first_target(f, call.target))
         rc = error_set(&e, ERR_INVALID, "path", "the address of the request is too long", "请求地址过长");

@@ -4,7 +4,6 @@
  * its period; its points are places in the answer (drivers/common/payload_read.h).
  *   table.c    option tables, address check, the driver's row
  *   conf.c     a device's options -> struct hc_conf
- *   text.c     paths and bodies with ${…}
  *   set.c      the desired set; what stays of the running one
  *   fetch.c    requests of devices, page by page
  *   data.c     answers -> samples, the batch, publishing
@@ -14,6 +13,7 @@
 #pragma once
 #include "base/json_path.h"
 #include "base/mem.h"
+#include "drivers/common/fill.h"
 #include "drivers/common/http_link.h"
 #include "drivers/common/payload_read.h"
 #include "drivers/common/poll.h"
@@ -39,20 +39,6 @@ struct hc_conf { /* of a device; immutable */
 };
 MUST_CHECK int hc_conf_new(const struct options *o, bool load, struct hc_conf **ret, struct error *e);
 void hc_conf_free(struct hc_conf *c);
-
-/* A value that is written, for ${value}. */
-struct hc_text_value {
-    const struct sample *s;
-    struct str text;
-};
-struct hc_text {
-    int64_t now_us, last_us;
-    const struct hc_text_value *value;  /* NULL: ${value} is unknown */
-    const struct payload_reader *zone;  /* of patterns; NULL: UTC */
-    bool url;                           /* what is put in is percent-encoded */
-};
-/* ERR_INVALID names what is unknown. out NULL: only checked. */
-MUST_CHECK int hc_text_write(const char *text, const struct hc_text *t, struct buf *out, struct error *e);
 
 struct hc_point {
     uint32_t num;
@@ -139,7 +125,7 @@ struct hc_point *hc_find(struct hc_channel *ch, uint32_t num, struct hc_device *
 void hc_fetch_start(struct hc_device *d);
 void hc_fetch_drop(struct hc_device *d);
 void hc_fetch_resume(struct hc_channel *ch); /* those that waited for the host */
-MUST_CHECK int hc_request(const struct hc_conf *c, const struct hc_text *t, const char *etag, struct arena *a, struct http_link_call *ret,
+MUST_CHECK int hc_request(const struct hc_conf *c, const struct fill *t, const char *etag, struct arena *a, struct http_link_call *ret,
                           struct error *e);
 /* data.c */
 void hc_take(struct hc_device *d, const struct payload_doc *doc, struct arena *a);

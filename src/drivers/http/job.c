@@ -36,7 +36,7 @@ static int ask_device(struct hc_job *j, const struct hc_conf *c, http_done *done
 {
     struct http_link_call call;
     int64_t now = hc_utc(j->ch);
-    const struct hc_text t = {.now_us = now, .last_us = now - c->lookback_us, .zone = c->reader};
+    const struct fill t = {.now_us = now, .last_us = now - c->lookback_us, .zone = c->reader};
     int rc = hc_request(c, &t, NULL, &j->arena, &call, e);
     call.urgent = true;
     return rc ? rc : ask(j, &call, done, e);
@@ -87,36 +87,11 @@ static void written(void *arg, const struct http_end *end)
     job_free(j);
 }
 
-static int raw_value(const struct hc_point *p, const struct driver_write *w, struct sample *ret, struct error *e)
-{
-    *ret = w->value;
-    if (p->type == VALUE_STRING || w->value.type == SAMPLE_STRING) {
-        if (p->type == VALUE_STRING && w->value.type == SAMPLE_STRING) return 0;
-        return error_set(e, ERR_INVALID, "value",
-                         p->type == VALUE_STRING ? "a text is expected" : "a number is expected",
-                         p->type == VALUE_STRING ? "应为文本" : "应为数字");
-    }
-    double x = w->value.type == SAMPLE_DOUBLE ? w->value.v.d : (double)w->value.v.i;
-    if (p->type == VALUE_BOOL) {
-        *ret = (struct sample){.type = SAMPLE_BOOL, .v.i = x != 0};
-        return 0;
-    }
-    bool plain = p->spec.scale == 1 && p->spec.offset == 0;
-    if (w->value.type == SAMPLE_BOOL) ret->type = SAMPLE_INT;
-    if (plain && w->value.type != SAMPLE_DOUBLE) return 0;
-    x = plain ? x : (x - p->spec.offset) / p->spec.scale;
-    if (!isfinite(x)) return error_set(e, ERR_INVALID, "value", "the value must be a finite number", "数值须为有限数");
-    bool whole = p->type != VALUE_DOUBLE && p->type != VALUE_FLOAT;
-    *ret = whole && fabs(x) < 9e15 ? (struct sample){.type = SAMPLE_INT, .v.i = llround(x)}
-                                   : (struct sample){.type = SAMPLE_DOUBLE, .v.d = x};
-    return 0;
-}
-
-static const char *filled(struct hc_job *j, const char *text, const struct hc_text *t, struct error *e)
+static const char *filled(struct hc_job *j, const char *text, const struct fill *t, struct error *e)
 {
     struct buf b;
     buf_init(&b, 1 << 20);
-    const char *out = hc_text_write(text, t, &b, e) ? NULL : arena_strdup(&j->arena, buf_view(&b));
+    const char *out = fill_text(text, t, &b, e) ? NULL : arena_strdup(&j->arena, buf_view(&b));
     buf_fini(&b);
     return out;
 }
@@ -125,14 +100,14 @@ static int send_write(struct hc_job *j, const struct hc_device *d, const struct 
                       const struct driver_write *w, struct error *e)
 {
     struct sample raw;
-    int rc = raw_value(p, w, &raw, e);
+    int rc = payload_raw_value(p->type, &p->spec, &w->value, &raw, e);
     if (rc) return rc;
-    const struct hc_text_value v = {&raw, str_make(w->text ? w->text : "", w->text_len)};
-    struct hc_text t = {.now_us = hc_utc(j->ch),
-                        .last_us = hc_utc(j->ch),
-                        .value = &v,
-                        .zone = d->conf ? d->conf->reader : NULL,
-                        .url = true};
+    const struct fill_value v = {&raw, str_make(w->text ? w->text : "", w->text_len)};
+    struct fill t = {.now_us = hc_utc(j->ch),
+                     .last_us = hc_utc(j->ch),
+                     .value = &v,
+                     .zone = d->conf ? d->conf->reader : NULL,
+                     .url = true};
     const char *path = filled(j, p->write_path, &t, e);
     t.url = false;
     const char *body = path ? filled(j, p->write_body, &t, e) : NULL;

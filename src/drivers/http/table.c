@@ -118,14 +118,14 @@ const struct option hc_point_options[] = {
 
 static int check_write(const struct options *o, bool *ret_writable, struct error *e)
 {
-    const struct hc_text_value none = {0};
-    const struct hc_text path = {.value = &none, .url = true}, body = {.value = &none};
+    const struct fill_value none = {0};
+    const struct fill path = {.value = &none, .url = true}, body = {.value = &none};
     *ret_writable = opt_enum(o, "write_method", 0) != 0;
     if (!*ret_writable) return 0;
-    int rc = hc_text_write(opt_str(o, "write_path", ""), &path, NULL, e);
+    int rc = fill_text(opt_str(o, "write_path", ""), &path, NULL, e);
     if (rc && e) snprintf(e->where, sizeof e->where, "write_path");
     if (rc) return rc;
-    rc = hc_text_write(opt_str(o, "write_body", ""), &body, NULL, e);
+    rc = fill_text(opt_str(o, "write_body", ""), &body, NULL, e);
     if (rc && e) snprintf(e->where, sizeof e->where, "write_body");
     return rc;
 }

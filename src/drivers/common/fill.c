@@ -1,11 +1,12 @@
-/* text.c - paths and bodies with ${…}: times (${now}, ${now-1h:s}, ${last:%Y-%m-%d}) and the value that is written
+/* fill.c - see fill.h: times (${now}, ${now-1h:s}, ${last:%Y-%m-%d}) and the value that is written
  * (${value}, ${json:value}). "$${" stands for "${". */
 #include "base/encode.h"
 #include "base/json.h"
 #include "base/time.h"
+#include "drivers/common/fill.h"
 #include "drivers/common/payload_read.h"
-#include "drivers/http/http_int.h"
 
+#define VALUE_MAX (256u << 10)
 #define NAMES "now, last (with -1h, +5m; forms :s :ms :us :ns :%Y-%m-%d)"
 
 static int unknown(struct str name, bool value, struct error *e)
@@ -15,7 +16,7 @@ static int unknown(struct str name, bool value, struct error *e)
                      NAMES, value ? ", value, json:value" : "");
 }
 
-static void put(struct buf *out, const struct hc_text *t, struct str s)
+static void put(struct buf *out, const struct fill *t, struct str s)
 {
     if (!out) return;
     if (t->url)
@@ -64,7 +65,7 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
-static bool by_form(struct str form, int64_t us, const struct hc_text *t, struct buf *b)
+static bool by_form(struct str form, int64_t us, const struct fill *t, struct buf *b)
 {
     char text[TIME_TEXT_MAX];
     if (!form.p)
@@ -85,7 +86,7 @@ static bool by_form(struct str form, int64_t us, const struct hc_text *t, struct
 }
 
 /* "now-1h30m" → microseconds; the offset one duration with its sign. */
-static bool time_of(struct str name, const struct hc_text *t, int64_t *ret)
+static bool time_of(struct str name, const struct fill *t, int64_t *ret)
 {
     struct str rest = str_sub(name, str_starts(name, STR("last")) ? 4 : 3, name.n);
     int64_t by = 0;
@@ -96,7 +97,7 @@ static bool time_of(struct str name, const struct hc_text *t, int64_t *ret)
     return *ret > TIME_MIN_US && *ret < TIME_MAX_US;
 }
 
-static int put_time(struct str all, const struct hc_text *t, struct buf *out, struct error *e)
+static int put_time(struct str all, const struct fill *t, struct buf *out, struct error *e)
 {
     int64_t us = 0;
     struct buf b;
@@ -110,7 +111,7 @@ static int put_time(struct str all, const struct hc_text *t, struct buf *out, st
 
 /* ---- the value ---- */
 
-static void value_text(const struct hc_text_value *v, bool json, struct buf *b)
+static void value_text(const struct fill_value *v, bool json, struct buf *b)
 {
     struct json_writer w = json_writer(b);
     if (v->s->type == SAMPLE_STRING && json)
@@ -125,10 +126,10 @@ static void value_text(const struct hc_text_value *v, bool json, struct buf *b)
         buf_double(b, v->s->v.d);
 }
 
-static int put_value(bool json, const struct hc_text *t, struct buf *out, struct error *e)
+static int put_value(bool json, const struct fill *t, struct buf *out, struct error *e)
 {
     struct buf b;
-    buf_init(&b, 4 * HC_TEXT_MAX);
+    buf_init(&b, VALUE_MAX);
     if (t->value->s) value_text(t->value, json, &b);
     int rc = b.err ? error_set(e, b.err, "", "the value is too long", "数值过长") : 0;
     if (!rc) put(out, t, buf_view(&b));
@@ -138,7 +139,7 @@ static int put_value(bool json, const struct hc_text *t, struct buf *out, struct
 
 /* ---- all ---- */
 
-static int put_name(struct str name, const struct hc_text *t, struct buf *out, struct error *e)
+static int put_name(struct str name, const struct fill *t, struct buf *out, struct error *e)
 {
     bool json = str_is(name, "json:value");
     if (t->value && (json || str_is(name, "value"))) return put_value(json, t, out, e);
@@ -146,7 +147,7 @@ static int put_name(struct str name, const struct hc_text *t, struct buf *out, s
     return unknown(name, t->value != NULL, e);
 }
 
-int hc_text_write(const char *text, const struct hc_text *t, struct buf *out, struct error *e)
+int fill_text(const char *text, const struct fill *t, struct buf *out, struct error *e)
 {
     for (const char *at; (at = strstr(text, "${")) != NULL;) {
         bool plain = at > text && at[-1] == '$';
