@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include "drivers/common/wake.h"
 #include "outlets/opcua/server_int.h"
+#include "proto/opcua/ua_trust.h"
 
 #define DAY_US 86400000000ll
 #define BACKLOG 128
@@ -54,37 +55,37 @@ void os_refresh_state(struct os_server *s)
 
 /* ---- trust ---- */
 
-static void note_refused(struct os_server *s, const struct ua_cert *peer, uint32_t status)
+static void note_refused(struct os_server *s, const struct ua_cert *peer, const struct error *why)
 {
     const struct ua_cert_info *i = ua_cert_info(peer);
     for (unsigned k = 0; k < sizeof s->refused / sizeof s->refused[0]; k++)
         if (memcmp(s->refused[k].print, i->thumbprint, 20) == 0) return;
     memcpy(s->refused[s->refused_at++ % (sizeof s->refused / sizeof s->refused[0])].print, i->thumbprint, 20);
-    os_log(s, DRIVER_LOG_WARN, "a client's certificate is not trusted", "subject=\"%s\" uri=\"%s\" status=%s",
-           i->subject, i->uri, ua_status_name(status));
+    os_log(s, DRIVER_LOG_WARN, "a client's certificate is refused", "subject=\"%s\" uri=\"%s\" why=\"%s\"", i->subject,
+           i->uri, why->text);
 }
-/* By the list of the options, or by what an administrator decided about the certificate itself. */
+/* By the list of the options, or by what administrators decided about it or about who signed it. */
 static uint32_t judge(struct os_server *s, const struct ua_cert *c, struct ua_cert *const *list, size_t n,
-                      const char *purpose)
+                      const char *purpose, struct error *e)
 {
     const struct outlet_host *h = s->base.host;
     struct ua_cert_check k = {.now_us = os_utc(s), .trusted = list, .trusted_n = n};
-    uint32_t faults = 0, status = ua_cert_verify(c, &k, &faults);
-    if (status == 0 || (faults & ~(uint32_t)(UA_CERT_CHAIN | UA_CERT_UNTRUSTED | UA_CERT_NO_CRL))) return status;
-    struct str der = ua_cert_info(c)->der;
-    if (h->trust && h->trust(h->ctx, purpose, der.p, der.n) == 1) return 0;
-    return status;
+    if (n && ua_cert_verify(c, &k, NULL) == 0) return 0;
+    struct ua_trust t = {.ask = h->trust, .ctx = h->ctx, .purpose = purpose, .now_us = k.now_us};
+    return ua_cert_trust(c, &t, NULL, e);
 }
 uint32_t os_trusts(struct os_server *s, const struct ua_cert *peer)
 {
+    struct error e = {0};
     if (s->cfg.trust_any) return 0;
-    uint32_t status = judge(s, peer, s->cfg.trusted, s->cfg.ntrusted, "opcua");
-    if (status) note_refused(s, peer, status);
+    uint32_t status = judge(s, peer, s->cfg.trusted, s->cfg.ntrusted, "opcua", &e);
+    if (status) note_refused(s, peer, &e);
     return status;
 }
 bool os_trusts_user(struct os_server *s, const struct ua_cert *user)
 {
-    return judge(s, user, s->cfg.trusted_users, s->cfg.ntrusted_users, "opcua_user") == 0;
+    struct error e;
+    return judge(s, user, s->cfg.trusted_users, s->cfg.ntrusted_users, "opcua_user", &e) == 0;
 }
 
 /* ---- the timer ---- */

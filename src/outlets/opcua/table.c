@@ -291,11 +291,13 @@ static void test(struct outlet_channel *base, driver_test_done *done, void *arg)
         return;
     }
     const char *host = s->cfg.host[0] ? s->cfg.host : s->cfg.address;
-    const char *subject = s->cfg.cert ? ua_cert_info(s->cfg.cert)->subject : "";
-    snprintf(en, sizeof en, "listening on opc.tcp://%s:%u, %u points, %u sessions; certificate %s", host, s->port,
-             s->space->npoints, s->nsessions, subject);
-    snprintf(zh, sizeof zh, "正在监听 opc.tcp://%s:%u，%u 个测点，%u 个会话；证书 %s", host, s->port, s->space->npoints,
-             s->nsessions, subject);
+    const struct ua_cert_info *cert = ua_cert_info(s->cfg.cert);
+    char print[41] = "";
+    for (int i = 0; i < 20; i++) snprintf(print + 2 * i, 3, "%02x", cert->thumbprint[i]);
+    snprintf(en, sizeof en, "listening on opc.tcp://%s:%u, %u points, %u sessions; certificate %s, SHA-1 %s", host,
+             s->port, s->space->npoints, s->nsessions, cert->subject, print);
+    snprintf(zh, sizeof zh, "正在监听 opc.tcp://%s:%u，%u 个测点，%u 个会话；证书 %s，SHA-1 %s", host, s->port,
+             s->space->npoints, s->nsessions, cert->subject, print);
     done(arg, NULL, 0, en, zh);
 }
 static void status(const struct outlet_channel *base, struct outlet_status *ret)
