@@ -7,6 +7,7 @@
 struct driver;
 struct outlet;
 struct control;
+struct alarm_source;
 struct collect;
 struct trust;
 struct jobs;
@@ -21,6 +22,7 @@ struct node {
     const struct driver *const *drivers; /* southbound drivers, NULL-terminated (app/tables.c) */
     const struct outlet *const *outlets; /* northbound, NULL-terminated (app/tables.c) */
     struct collect *collect;             /* the module: for modules/collect/plant.h */
+    const struct alarm_source *alarms;   /* core/alarms.h; set by module alarms in its init */
     const struct control *control;       /* writing to equipment; set by module collect in its init */
     const struct trust *trust;           /* certificates (core/trust.h); set by module trust in its init */
     const struct clock *clock;

@@ -2,13 +2,21 @@
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
+#include "core/alarms.h"
 #include "core/feed.h"
 #include "core/lead.h"
 #include "core/node.h"
 #include "modules/alarms/store.h"
 
+#define ALARM_WATCHERS 4
 struct alarms {
     struct node *node;
+    struct alarm_source source; /* what node->alarms points at */
+    struct {
+        alarm_fn *fn;
+        void *arg;
+    } watchers[ALARM_WATCHERS]; /* set before the threads start */
+    unsigned nwatchers;
     struct engine *engine;
     struct book *book;
     struct feed *feed;
@@ -44,6 +52,16 @@ void alarms_threads_stop(struct alarms *a);
 int alarms_lead_start(struct alarms *a, struct error *e);
 void alarms_lead_turn(struct alarms *a);
 void alarms_discard(struct alarms *a); /* writer.c: steps that are not ours to tell */
+/* One line about it in both languages. */
+void alarms_titles(const struct alarm_item *it, bool raised, char en[400], char zh[400]);
+/* outside.c: core/alarms.h. */
+void alarms_outside_init(struct alarms *a);
+void alarms_tell(struct alarms *a, const struct alarm_item *it);
+/* ERR_CONFLICT: there is nothing to acknowledge. *seq: the step to wait for with alarms_written. */
+MUST_CHECK int alarms_ack(struct alarms *a, const char *login, uint32_t num, int cond, struct str comment, uint64_t *seq,
+                          struct error *e);
+/* api.c: may he change it? What he may not read is not there. */
+MUST_CHECK int alarms_check(struct alarms *a, const struct actor *by, struct str id, uint32_t *num, int *cond, struct error *e);
 /* module.c */
 int alarms_init(struct node *n, void **ret_ctx, struct error *e);
 int alarms_start(void *ctx, struct error *e);

@@ -31,10 +31,8 @@ static int not_there(struct str id, struct error *e)
                      STR_ARG(str_sub(id, 0, 60)));
 }
 
-/* May he do that to it? What he may not read is not there. */
-static int check(struct api_call *c, struct str id, uint32_t *num, int *cond, struct error *e)
+int alarms_check(struct alarms *a, const struct actor *by, struct str id, uint32_t *num, int *cond, struct error *e)
 {
-    struct alarms *a = alarms_of(c);
     struct alarm_item it;
     char org[37];
     if (!parse_id(id, num, cond)) return not_there(id, e);
@@ -44,15 +42,20 @@ static int check(struct api_call *c, struct str id, uint32_t *num, int *cond, st
     } else if (!book_point_org(a->book, *num, org)) {
         return not_there(id, e);
     }
-    if (!permitted_at(c->actor.may, "alarm", ACT_READ, str_of(org))) return not_there(id, e);
-    if (!permitted_at(c->actor.may, "alarm", ACT_WRITE, str_of(org)))
+    if (!permitted_at(by->may, "alarm", ACT_READ, str_of(org))) return not_there(id, e);
+    if (!permitted_at(by->may, "alarm", ACT_WRITE, str_of(org)))
         return error_set(e, ERR_FORBIDDEN, "id", "%s may not acknowledge or shelve alarms of this organisation",
-                         "%s 无权确认或搁置该组织的报警", c->actor.login);
+                         "%s 无权确认或搁置该组织的报警", by->login);
     if (!a->leading)
         return error_set(e, ERR_UNAVAILABLE, "",
                          "another server of this database watches the alarms now (%s); do it there, or try again",
                          "报警现由同一数据库的另一台服务器处理（%s）；请在该服务器上操作，或稍后重试", a->lead.holder);
     return 0;
+}
+
+static int check(struct api_call *c, struct str id, uint32_t *num, int *cond, struct error *e)
+{
+    return alarms_check(alarms_of(c), &c->actor, id, num, cond, e);
 }
 
 static struct alarm_words *words_new(struct api_call *c, struct str text)
@@ -219,18 +222,6 @@ static int get_history(struct api_call *c, struct error *e)
 
 /* ---- actions ---- */
 
-/* One; 0, or ERR_CONFLICT when there is nothing to acknowledge. */
-static int ack_one(struct api_call *c, uint32_t num, int cond, struct str comment, uint64_t *seq, struct error *e)
-{
-    struct alarm_words *w = words_new(c, comment);
-    int rc = w ? engine_ack(alarms_of(c)->engine, num, cond, w, seq) : ERR_NOMEM;
-    if (rc) mem_free(w);
-    if (rc == ERR_AGAIN)
-        return error_set(e, rc, "", "too much is happening to take it now; try again", "当前报警过多，请稍后重试");
-    if (rc == ERR_NOT_FOUND) rc = ERR_CONFLICT; /* it has ended meanwhile */
-    return rc;
-}
-
 static int post_ack(struct api_call *c, struct error *e)
 {
     struct json *body;
@@ -243,7 +234,7 @@ static int post_ack(struct api_call *c, struct error *e)
     if (!rc) rc = check(c, c->param[0], &num, &cond, e);
     if (rc) return rc;
     note(c, c->param[0], "comment", comment);
-    rc = ack_one(c, num, cond, comment, &seq, e);
+    rc = alarms_ack(alarms_of(c), c->actor.login, num, cond, comment, &seq, e);
     if (rc == ERR_CONFLICT)
         return error_set(e, ERR_EXISTS, "id", "this alarm needs no acknowledgement (any more)",
                          "该报警无需确认（或已确认）");
@@ -260,7 +251,7 @@ static int ack_listed(struct api_call *c, const struct json *ids, struct str com
             uint32_t num;
             int cond;
             int rc = check(c, json_str(it, STR("")), &num, &cond, &why);
-            if (!rc) rc = ack_one(c, num, cond, comment, seq, &why);
+            if (!rc) rc = alarms_ack(alarms_of(c), c->actor.login, num, cond, comment, seq, &why);
             if (rc == ERR_AGAIN || rc == ERR_NOMEM) {
                 if (e) *e = why;
                 return rc;

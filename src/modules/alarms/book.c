@@ -327,6 +327,14 @@ bool book_get(struct book *b, uint32_t num, int cond, struct alarm_item *ret)
     return it != NULL;
 }
 
+void book_each(struct book *b, void (*fn)(void *ctx, const struct alarm_item *it), void *ctx)
+{
+    pthread_mutex_lock(&b->lock);
+    for (size_t i = 0; i < b->n; i++)
+        if (!b->items[i]->shelved_until_us) fn(ctx, b->items[i]);
+    pthread_mutex_unlock(&b->lock);
+}
+
 void book_item_done(struct book *b, struct alarm_item *it)
 {
     pthread_mutex_lock(&b->lock);

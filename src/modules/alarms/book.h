@@ -39,6 +39,7 @@ int book_put(struct book *b, const struct alarm_item *it); /* at start, from the
 bool book_take(struct book *b, const struct alarm_step *s, struct alarm_item *ret);
 void book_sweep(struct book *b, int64_t version); /* what has not changed since is closed */
 bool book_get(struct book *b, uint32_t num, int cond, struct alarm_item *ret); /* info counted */
+void book_each(struct book *b, void (*fn)(void *ctx, const struct alarm_item *it), void *ctx); /* open, not shelved; under the lock */
 void book_item_done(struct book *b, struct alarm_item *it);
 
 enum book_state { BOOK_OPEN /* all but shelved */, BOOK_ACTIVE, BOOK_UNACKED, BOOK_SHELVED, BOOK_ALL };

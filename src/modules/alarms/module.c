@@ -66,6 +66,7 @@ int alarms_init(struct node *n, void **ret_ctx, struct error *e)
     struct alarms *a = mem_calloc(1, sizeof *a);
     if (!a) return error_set(e, ERR_NOMEM, "alarms", "out of memory", "内存不足");
     a->node = n;
+    alarms_outside_init(a);
     lead_init(&a->lead, kernel_sql(n->kernel), n->clock, n->rng, "alarms");
     locks_init(a);
     struct feed_config fc = {

@@ -42,7 +42,7 @@ void alarms_woken(void *ctx, bool timers)
 static const enum event_severity severities[] = {EVENT_WARNING, EVENT_CRITICAL, EVENT_ERROR, EVENT_WARNING,
                                                  EVENT_WARNING};
 
-static void titles(const struct alarm_item *it, bool raised, char en[400], char zh[400])
+void alarms_titles(const struct alarm_item *it, bool raised, char en[400], char zh[400])
 {
     struct str code = it->info ? it->info->code : STR("?");
     const char *ten = alarm_condition_text(it->cond, false), *tzh = alarm_condition_text(it->cond, true);
@@ -65,7 +65,7 @@ static void announce(struct alarms *a, const struct alarm_step *s, const struct 
     bool raised = s->event == ALARM_RAISED;
     char en[400], zh[400], id[24];
     if ((!raised && s->event != ALARM_CLEARED) || it->shelved_until_us) return;
-    titles(it, raised, en, zh);
+    alarms_titles(it, raised, en, zh);
     snprintf(id, sizeof id, "%u-%s", it->num, alarm_condition_name(it->cond));
     struct event ev = {.topic = raised ? "alarm.raised" : "alarm.cleared",
                        .severity = raised ? severities[it->priority < 5 ? it->priority : 4] : EVENT_INFO,
@@ -103,6 +103,7 @@ static void take_step(struct alarms *a, const struct alarm_step *s)
     struct alarm_item it;
     book_take(a->book, s, &it);
     announce(a, s, &it);
+    alarms_tell(a, &it);
     struct journal_entry j = {*s, it.info};
     if (a->npending >= PENDING_MAX) drop_oldest(a, PENDING_MAX / 10);
     if (mem_grow((void **)&a->pending, &a->pending_cap, a->npending + 1, sizeof *a->pending)) {

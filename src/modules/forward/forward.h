@@ -6,7 +6,8 @@
 
 struct forward {
     struct node *node;
-    struct run *run;
+    struct run *run;                /* changes under run_lock */
+    pthread_rwlock_t run_lock;
     pthread_t thread;               /* the reconciler */
     pthread_mutex_t lock;
     pthread_cond_t wake;

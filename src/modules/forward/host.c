@@ -1,6 +1,7 @@
 /* host.c - what outlets may ask of the platform (bornite/outlet.h). What may block runs on a pool and comes back to the
  * loop; each such call is a struct call in the line's list until it is completed, once: by its result, or as cancelled
  * when the line closes (then the result is thrown away when it comes). */
+#include "core/alarms.h"
 #include "core/auth/auth.h"
 #include "base/mem.h"
 #include "io/log.h"
@@ -13,7 +14,7 @@
 #define WINDOWS_MAX 10000
 #define TEXT_MAX (64u << 10)
 
-enum call_kind { CALL_WRITE, CALL_HISTORY, CALL_WINDOWS, CALL_LOGIN };
+enum call_kind { CALL_WRITE, CALL_HISTORY, CALL_WINDOWS, CALL_LOGIN, CALL_ACK };
 
 struct call {
     struct call *prev, *next;
@@ -33,7 +34,7 @@ struct call {
             void *arg;
         } login;
     } q;
-    char *text, *user, *peer; /* copies */
+    char *text, *user, *peer; /* copies; of an acknowledgement: comment, user, id */
     struct error error;       /* of the result; code 0: none */
     struct control_result written;
     struct batch items; /* history */
@@ -203,7 +204,8 @@ static void complete(struct call *c, const struct error *e)
     case CALL_WRITE: complete_write(c, e); break;
     case CALL_HISTORY: complete_history(c, e); break;
     case CALL_WINDOWS: c->q.windows.done(c->q.windows.arg, e, c->w, e ? 0 : c->nw); break;
-    case CALL_LOGIN: c->q.login.done(c->q.login.arg, e); break;
+    case CALL_LOGIN:
+    case CALL_ACK: c->q.login.done(c->q.login.arg, e); break;
     }
 }
 
@@ -249,7 +251,7 @@ static void start(struct call *c, struct pool *pool, void (*work)(void *arg))
     f->calls = c;
     if (f->closing)
         error_set(&e, ERR_CANCELLED, "", "the forwarding is being closed", "转发正在关闭");
-    else if (c->kind != CALL_LOGIN && !c->num)
+    else if (c->kind < CALL_LOGIN && !c->num)
         error_set(&e, ERR_NOT_FOUND, "", "there is no such point here any more", "该测点已不在此转发中");
     else if (pool_submit(pool, work, c))
         error_set(&e, ERR_LIMIT, "", "too many requests are waiting", "等待的请求过多");
@@ -552,9 +554,146 @@ static void host_login(void *ctx, const char *user, const char *password, const 
 
 /* ---- alarms ---- */
 
+/* ISA-18.2 priorities as OPC UA severities (Part 9, 5.5.2 and Annex: higher is worse). */
+static unsigned severity_of(unsigned priority)
+{
+    static const unsigned severities[] = {500, 900, 700, 500, 200};
+    return severities[priority < 5 ? priority : 0];
+}
+
+static struct outlet_alarm outlet_alarm_of(const struct fwd *f, const struct alarm_view *v)
+{
+    size_t slot = f->line ? f_line_slot(f->line, v->num) : SIZE_MAX;
+    return (struct outlet_alarm){.id = v->id,
+                                 .slot = slot == SIZE_MAX ? UINT32_MAX : (uint32_t)slot,
+                                 .rule = v->rule,
+                                 .message_en = v->title_en,
+                                 .message_zh = v->title_zh,
+                                 .severity = severity_of(v->priority),
+                                 .active = v->active,
+                                 .acknowledged = v->acknowledged,
+                                 .active_us = v->active_us,
+                                 .changed_us = v->changed_us,
+                                 .who = v->who,
+                                 .comment = v->comment};
+}
+
+/* A copy that outlives the lock of the alarms. */
+struct alarm_copy {
+    struct alarm_view v;
+    char en[400], zh[400], who[64], comment[400];
+};
+struct alarm_copies {
+    struct alarm_copy *at;
+    size_t n, cap;
+};
+
+static void copy_alarm(struct alarm_copy *to, const struct alarm_view *v)
+{
+    to->v = *v;
+    snprintf(to->en, sizeof to->en, "%s", v->title_en);
+    snprintf(to->zh, sizeof to->zh, "%s", v->title_zh);
+    snprintf(to->who, sizeof to->who, "%s", v->who);
+    snprintf(to->comment, sizeof to->comment, "%s", v->comment);
+}
+
+static void point_copy(struct alarm_copy *c)
+{
+    c->v.title_en = c->en;
+    c->v.title_zh = c->zh;
+    c->v.who = c->who;
+    c->v.comment = c->comment;
+}
+
+static void add_alarm(void *arg, const struct alarm_view *v)
+{
+    struct alarm_copies *l = arg;
+    if (mem_grow((void **)&l->at, &l->cap, l->n + 1, sizeof *l->at)) copy_alarm(&l->at[l->n++], v);
+}
+
 static void host_alarms(void *ctx, outlet_alarms_done *done, void *arg)
 {
-    done(arg, NULL, NULL, 0);
+    struct fwd *f = ctx;
+    const struct alarm_source *src = f->run->node->alarms;
+    struct alarm_copies l = {0};
+    size_t n = 0;
+    if (src) src->each(src->ctx, add_alarm, &l);
+    AUTO_FREE struct outlet_alarm *list = mem_calloc(l.n + 1, sizeof *list);
+    for (size_t i = 0; list && i < l.n; i++) {
+        point_copy(&l.at[i]);
+        list[n] = outlet_alarm_of(f, &l.at[i].v);
+        if (list[n].slot != UINT32_MAX) n++;
+    }
+    done(arg, NULL, list, n);
+    mem_free(l.at);
+}
+
+struct alarm_post {
+    struct run *run;
+    struct alarm_copy c;
+};
+
+static void do_alarm(void *arg)
+{
+    struct alarm_post *p = arg;
+    struct run *r = p->run;
+    point_copy(&p->c);
+    for (size_t i = 0; i < r->n; i++) {
+        struct fwd *f = r->fwds[i];
+        struct outlet_alarm a = outlet_alarm_of(f, &p->c.v);
+        if (f->outlet->alarm && !f->closing && a.slot != UINT32_MAX) f->outlet->alarm(f->ch, &a);
+    }
+    mem_free(p);
+}
+
+void fwd_run_alarm(void *run, const struct alarm_view *v)
+{
+    struct run *r = run;
+    struct alarm_post *p = mem_alloc(sizeof *p);
+    if (!p) return;
+    p->run = r;
+    copy_alarm(&p->c, v);
+    if (loop_post(r->loop, do_alarm, p)) mem_free(p);
+}
+
+static void work_ack(void *arg)
+{
+    struct call *c = arg;
+    struct node *n = c->f->run->node;
+    struct actor by = actor_system;
+    AUTO_ARENA a;
+    arena_init(&a, 1u << 20);
+    snprintf(by.login, sizeof by.login, "forward:%.50s", c->f->code);
+    int rc = c->user ? actor_of(api_auth(n->api), &a, c->user, &by) : 0;
+    if (rc)
+        error_set(&c->error, ERR_FORBIDDEN, "", "the user is not there any more", "用户已不存在");
+    else if (n->alarms)
+        rc = n->alarms->ack(n->alarms->ctx, &by, str_of(c->peer ? c->peer : ""), str_of(c->text ? c->text : ""),
+                            &c->error);
+    go_home(c);
+}
+
+static void host_alarm_ack(void *ctx, const char *id, const char *user, const char *comment, outlet_done *done,
+                           void *arg)
+{
+    struct fwd *f = ctx;
+    struct error e = {0};
+    struct call *c = call_new(f, CALL_ACK, UINT32_MAX);
+    if (!c)
+        error_set(&e, ERR_NOMEM, "", "out of memory", "内存不足");
+    else if (!f->line || !f->line->writes)
+        error_set(&e, ERR_FORBIDDEN, "", "this forwarding allows no changes", "此转发不允许更改");
+    if (e.code) {
+        if (c) call_free(c);
+        done(arg, &e);
+        return;
+    }
+    c->q.login.done = done;
+    c->q.login.arg = arg;
+    c->peer = mem_strdup(id);
+    if (user && user[0]) c->user = mem_strdup(user);
+    c->text = mem_strdup(comment ? comment : "");
+    start(c, f->run->asking, work_ack);
 }
 
 void fwd_host(struct fwd *f, struct run *r, const char *code)
@@ -579,6 +718,7 @@ void fwd_host(struct fwd *f, struct run *r, const char *code)
                                    .history = host_history,
                                    .windows = host_windows,
                                    .alarms = host_alarms,
+                                   .alarm_ack = host_alarm_ack,
                                    .login = host_login,
                                    .identity = trust ? host_identity : NULL,
                                    .trust = trust ? host_trust : NULL};

@@ -1,5 +1,6 @@
 /* module.c - the module forward: its table of routes and its life. */
 #include "base/mem.h"
+#include "core/alarms.h"
 #include "modules/forward/forward.h"
 
 #define STATE "'off'|'connecting'|'up'|'degraded'|'down'"
@@ -23,7 +24,8 @@
     "frames:{t:time;dir:'tx'|'rx';hex:string;words:Text;ok:boolean;error:string|null}[];can_capture:boolean;" \
     "capture:" CAPTURE "|null;"
 #define OUTLETS \
-    "{items:{name:string;title:Text;help:Text;server:boolean;sender:boolean;buffered:boolean;addresses:boolean;" \
+    "{items:{name:string;title:Text;help:Text;server:boolean;sender:boolean;buffered:boolean;tells:boolean;addresses:" \
+    "boolean;" \
     "needs_address:boolean;can_assign:boolean;channel:Field[];point:Field[];address_help:Text;examples:string[]}[]}"
 #define TEST_ANSWER "{ok:boolean;ms:integer;code:string|null;detail:string}"
 #define POINTS \
@@ -66,6 +68,15 @@ static const struct api_route routes[] = {
             .answer_schema = "bytes"),
 };
 
+/* On the writer of the alarms, whose threads stop after this module's. */
+static void on_alarm(void *arg, const struct alarm_view *v)
+{
+    struct forward *f = arg;
+    pthread_rwlock_rdlock(&f->run_lock);
+    if (f->run) fwd_run_alarm(f->run, v);
+    pthread_rwlock_unlock(&f->run_lock);
+}
+
 static int forward_init(struct node *n, void **ret_ctx, struct error *e)
 {
     struct forward *f = mem_calloc(1, sizeof *f);
@@ -77,26 +88,36 @@ static int forward_init(struct node *n, void **ret_ctx, struct error *e)
     pthread_cond_init(&f->wake, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&f->lock, NULL);
+    pthread_rwlock_init(&f->run_lock, NULL);
     *ret_ctx = f;
     int rc = forward_kinds_add(f, e);
     if (!rc) rc = forward_hooks_add(f, e);
     if (!rc) rc = plant_watch(n, forward_set_signal, f);
+    if (!rc && n->alarms) rc = n->alarms->watch(n->alarms->ctx, on_alarm, f);
     return rc;
 }
 
 static int forward_start(void *ctx, struct error *e)
 {
     struct forward *f = ctx;
-    int rc = fwd_run_start(f->node, &f->run, e);
-    return rc ? rc : forward_set_start(f, e);
+    struct run *r;
+    int rc = fwd_run_start(f->node, &r, e);
+    if (rc) return rc;
+    pthread_rwlock_wrlock(&f->run_lock);
+    f->run = r;
+    pthread_rwlock_unlock(&f->run_lock);
+    return forward_set_start(f, e);
 }
 
 static void forward_stop(void *ctx)
 {
     struct forward *f = ctx;
     forward_set_stop(f);
-    fwd_run_stop(f->run);
+    pthread_rwlock_wrlock(&f->run_lock);
+    struct run *r = f->run;
     f->run = NULL;
+    pthread_rwlock_unlock(&f->run_lock);
+    fwd_run_stop(r);
 }
 
 static void forward_fini(void *ctx)
@@ -105,6 +126,7 @@ static void forward_fini(void *ctx)
     if (!f) return;
     plan_free(&f->plan);
     pthread_mutex_destroy(&f->lock);
+    pthread_rwlock_destroy(&f->run_lock);
     pthread_cond_destroy(&f->wake);
     mem_free(f);
 }

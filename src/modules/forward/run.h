@@ -31,7 +31,9 @@ size_t fwd_run_frames(struct run *r, struct str id, struct frame_copy *ret, size
 bool fwd_run_discard(struct run *r, struct str id);
 MUST_CHECK int fwd_run_record(struct run *r, struct str id, unsigned seconds, struct error *e);
 MUST_CHECK int fwd_run_recorded(struct run *r, struct str id, struct capture_view *ret, struct buf *file, struct error *e);
-/* An alarm began, ended or was acknowledged; any thread. */
+/* An alarm began, ended or was acknowledged; an alarm_fn (core/alarms.h), any thread. */
+struct alarm_view;
+void fwd_run_alarm(void *run, const struct alarm_view *v);
 struct run_test {
     bool ok;
     uint32_t ms;

@@ -50,6 +50,7 @@ static void outlet_json(struct json_writer *w, const struct outlet *o)
     jw_kbool(w, "server", o->server);
     jw_kbool(w, "sender", o->sender);
     jw_kbool(w, "buffered", o->buffered);
+    jw_kbool(w, "tells", o->send || o->changed);
     jw_kbool(w, "addresses", o->address_check != NULL);
     jw_kbool(w, "needs_address", o->needs_address);
     jw_kbool(w, "can_assign", o->address_default != NULL);

@@ -23,12 +23,13 @@ export function useOutlets() {
 
 const OWN = ['outlet', 'enabled', 'options'];
 const POINTS = ['filter', 'writes', 'deadband', 'min_interval', 'max_interval'];
+const TELLING = ['deadband', 'min_interval', 'max_interval']; /* of what is told, not of what is asked for */
 const BUFFER = ['gather', 'buffer_hours', 'buffer_mb'];
 
 /* What the kind says beside the protocol: about points, and, where there is a buffer, about that. */
 export function fieldsOf(kind: KindDoc | undefined, outlet: Outlet | undefined): { points: FieldDoc[]; buffer: FieldDoc[] } {
   const all = (kind?.fields ?? []).filter((f) => !OWN.includes(f.name));
-  return { points: all.filter((f) => POINTS.includes(f.name)), buffer: outlet?.buffered ? all.filter((f) => BUFFER.includes(f.name)) : [] };
+  return { points: all.filter((f) => POINTS.includes(f.name) && (outlet?.tells !== false || !TELLING.includes(f.name))), buffer: outlet?.buffered ? all.filter((f) => BUFFER.includes(f.name)) : [] };
 }
 
 export function valuesOf(outlet: Outlet | undefined, kind: KindDoc | undefined, from?: Resource): ForwardValues {
