@@ -158,7 +158,7 @@ char hs_flag(const struct sample *s)
     unsigned why = s->flags & SAMPLE_REASON_MASK;
     char c = why < sizeof letters ? letters[why] : 'N';
     if (s->quality == QUALITY_GOOD) return c == 'S' ? 'S' : 'N';
-    return c == 'N' && s->quality == QUALITY_BAD ? 'D' : c;
+    return (c == 'N' || c == 'S') && s->quality == QUALITY_BAD ? 'D' : c;
 }
 
 /* ---- numbers ---- */

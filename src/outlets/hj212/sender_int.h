@@ -177,7 +177,7 @@ unsigned hs_present_cp(const struct hs_channel *ch, unsigned cn, int64_t time_us
 
 /* period.c */
 void hs_period_begin(struct hs_channel *ch);
-void hs_period_connected(struct hs_channel *ch); /* what waits may go at once */
+void hs_period_connected(struct hs_channel *ch);                  /* what waits may go at once */
 void hs_period_minutes(struct hs_channel *ch, int64_t period_us); /* another interval of minute data */
 void hs_period_pump(struct hs_channel *ch, uint64_t now_ns);
 int64_t hs_period_next_us(const struct hs_channel *ch); /* UTC */

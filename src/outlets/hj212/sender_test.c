@@ -498,6 +498,7 @@ TEST(numbers_and_flags)
     } f[] = {{QUALITY_GOOD, REASON_NONE, 'N'},         {QUALITY_GOOD, REASON_MANUAL, 'S'},
              {QUALITY_BAD, REASON_NONE, 'D'},          {QUALITY_UNCERTAIN, REASON_OUT_OF_RANGE, 'T'},
              {QUALITY_BAD, REASON_NOT_CONNECTED, 'B'}, {QUALITY_BAD, REASON_OUT_OF_SERVICE, 'F'},
+             {QUALITY_BAD, REASON_MANUAL, 'D'},        {QUALITY_UNCERTAIN, REASON_MANUAL, 'S'},
              {QUALITY_UNCERTAIN, REASON_NONE, 'N'},    {QUALITY_GOOD, REASON_STALE, 'N'}};
     for (size_t i = 0; i < sizeof f / sizeof *f; i++)
         CHECK_INT(hs_flag(&(struct sample){.quality = f[i].q, .flags = (uint16_t)f[i].why}), f[i].want);
