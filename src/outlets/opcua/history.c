@@ -11,6 +11,8 @@
 #define POINTER_BYTES 12
 #define POINTER_MAGIC 0x31434842u
 #define CALCULATED 0x401u /* info type DataValue, historian bits: calculated */
+#define INTERPOLATED 0x402u
+#define INSTANTS_MAX 1000 /* of one request */
 #define PARTIAL 0x404u
 #define US_MS 1000.0
 
@@ -27,6 +29,11 @@ struct reading {
     uint32_t aggregate;
     uint8_t percent_good, percent_bad;
     int64_t step, end; /* end: of the whole question */
+    /* values at times */
+    int64_t *times;
+    uint32_t ntimes, at;
+    bool more;
+    struct ua_datavalue *values;
 };
 struct readings {
     struct ua_history_read_result *results;
@@ -268,36 +275,38 @@ static uint32_t configure(struct reading *r, const struct ua_aggregate_configura
     r->percent_bad = c->percent_data_bad;
     return 0;
 }
-static uint32_t start_windows(struct reading *r, const struct ua_read_processed_details *d,
-                              const struct ua_nodeid *type, struct str go_on, uint32_t page)
+/* The intervals of the question, at most `page` of them: r->from to r->to. Backwards the last one reaches before the
+ * end where it does not divide: all of them have the whole length. */
+static uint32_t take_span(struct reading *r, const struct ua_read_processed_details *d, struct str go_on, uint32_t page,
+                          int64_t *ret_n)
 {
-    const struct outlet_host *h = r->s->base.host;
-    const struct os_point *p = &r->s->space->points[r->slot];
     int64_t from = d->start_time, to = d->end_time;
-    for (r->aggregate = 0; r->aggregate < AGGREGATES; r->aggregate++)
-        if (type->ns == 0 && type->kind == UA_ID_NUMBER && aggregates[r->aggregate].id == type->i) break;
-    if (r->aggregate == AGGREGATES) return UA_BAD_AGGREGATE_NOT_SUPPORTED;
-    if (p->type == UA_STRING) return UA_BAD_AGGREGATE_INPUTS;
     if (from == UA_TIME_NONE || to == UA_TIME_NONE || to == UA_TIME_MAX || from == UA_TIME_MAX || from == to ||
         !(d->processing_interval >= 0) || d->processing_interval > 1e14)
         return UA_BAD_INVALID_ARGUMENT;
     r->back = from > to;
     r->end = to;
+    uint64_t whole = r->back ? (uint64_t)from - (uint64_t)to : (uint64_t)to - (uint64_t)from;
     if (go_on.n && (!take_pointer(go_on, &from) || (r->back ? from <= to : from >= to)))
         return UA_BAD_CONTINUATION_POINT_INVALID;
     uint64_t span = r->back ? (uint64_t)from - (uint64_t)to : (uint64_t)to - (uint64_t)from;
-    if (span > (uint64_t)INT64_MAX / 4) return UA_BAD_INVALID_ARGUMENT;
-    r->step = d->processing_interval == 0 ? (int64_t)span : (int64_t)(d->processing_interval * US_MS);
+    if (span > (uint64_t)INT64_MAX / 4 || whole > (uint64_t)INT64_MAX / 4) return UA_BAD_INVALID_ARGUMENT;
+    r->step = d->processing_interval == 0 ? (int64_t)whole : (int64_t)(d->processing_interval * US_MS);
     if (r->step < 1) r->step = 1;
-    int64_t windows = ((int64_t)span + r->step - 1) / r->step;
-    if (windows > (int64_t)page) windows = page;
-    int64_t reach = windows * r->step;
-    bool whole = windows < (int64_t)page || reach >= (int64_t)span;
-    /* Backwards the last interval reaches before the end where it does not divide: all of them have the whole length.
-     */
-    r->from = r->back ? from - reach : from;
-    r->to = r->back ? from : whole ? to : from + reach;
-    uint32_t status = configure(r, &d->aggregate_configuration);
+    int64_t n = ((int64_t)span + r->step - 1) / r->step;
+    bool all = n <= (int64_t)page;
+    if (!all) n = page;
+    r->from = r->back ? from - n * r->step : from;
+    r->to = r->back ? from : all ? to : from + n * r->step;
+    *ret_n = n;
+    return 0;
+}
+static uint32_t start_windows(struct reading *r, const struct ua_read_processed_details *d, struct str go_on,
+                              uint32_t page)
+{
+    const struct outlet_host *h = r->s->base.host;
+    int64_t n;
+    uint32_t status = take_span(r, d, go_on, page, &n);
     if (status) return status;
     r->job->pending++;
     h->windows(
@@ -305,6 +314,133 @@ static uint32_t start_windows(struct reading *r, const struct ua_read_processed_
         &(struct outlet_windows){
             .slot = r->slot, .from_us = r->from, .to_us = r->to, .step_us = r->step, .done = told_windows, .arg = r});
     return 0;
+}
+
+/* ---- values at times ---- */
+
+static bool usable(const struct sample *x)
+{
+    return x->quality != QUALITY_BAD && x->type != SAMPLE_NONE && x->type != SAMPLE_BLOB;
+}
+static double as_double(const struct sample *x)
+{
+    return x->type == SAMPLE_DOUBLE ? x->v.d : (double)x->v.i;
+}
+/* Between two values on a line; what is discrete, or has no value after it, holds. */
+static struct sample between(const struct os_point *p, const struct outlet_item *before,
+                             const struct outlet_item *after, int64_t t, uint32_t *ret_status)
+{
+    struct sample x = before->sample;
+    bool sloped = !p->step && (x.type == SAMPLE_DOUBLE || x.type == SAMPLE_INT) && p->type != UA_BOOLEAN;
+    *ret_status = sloped && after == NULL ? 0x40A40000u | INTERPOLATED : INTERPOLATED; /* UncertainDataSubNormal */
+    if (!sloped || after == NULL || !usable(&after->sample) || after->sample.time_us <= x.time_us) return x;
+    double share = (double)(t - x.time_us) / (double)(after->sample.time_us - x.time_us);
+    x.v.d = as_double(&x) + share * (as_double(&after->sample) - as_double(&x));
+    x.type = SAMPLE_DOUBLE;
+    return x;
+}
+static void instant_value(struct reading *r, const struct outlet_item *items, size_t n, int64_t t,
+                          struct ua_datavalue *v)
+{
+    const struct os_point *p = &r->s->space->points[r->slot];
+    const struct outlet_item *before = NULL, *after = NULL;
+    for (size_t k = 0; k < n; k++) {
+        if (items[k].sample.time_us <= t) before = &items[k];
+        if (items[k].sample.time_us > t && after == NULL) after = &items[k];
+    }
+    *v = (struct ua_datavalue){.status = UA_BAD_NO_DATA, .source_us = t};
+    if (before && before->sample.time_us == t) {
+        raw_value(r, before, v);
+        return;
+    }
+    if (before && usable(&before->sample)) {
+        uint32_t status;
+        struct outlet_item x = *before;
+        x.sample = between(p, before, after, t, &status);
+        raw_value(r, &x, v);
+        if (v->has & UA_HAS_VALUE) v->status = (ua_good(v->status) ? 0 : 0x40A40000u) | status;
+        v->source_us = t;
+    }
+    os_stamp(v, r->stamps, os_utc(r->s));
+}
+static void ask_instant(struct reading *r);
+static void told_instant(void *arg, const struct error *e, const struct outlet_item *items, size_t n, bool more)
+{
+    struct reading *r = arg;
+    (void)more;
+    if (e || r->s->closing || r->slot >= r->s->space->npoints) {
+        r->result->status_code = e ? host_status(e) : UA_BAD_SHUTDOWN;
+        os_job_release(r->job);
+        return;
+    }
+    instant_value(r, items, n, r->times[r->at], &r->values[r->at]);
+    if (++r->at < r->ntimes) {
+        ask_instant(r);
+        return;
+    }
+    if (r->more)
+        r->result->continuation_point = pointer(&r->job->a, r->times[r->ntimes - 1] + (r->back ? -r->step : r->step));
+    finish(r, r->values, r->ntimes, 0);
+    os_job_release(r->job);
+}
+static void ask_instant(struct reading *r)
+{
+    const struct outlet_host *h = r->s->base.host;
+    int64_t t = r->times[r->at];
+    h->history(
+        h->ctx,
+        &(struct outlet_history){
+            .slot = r->slot, .from_us = t, .to_us = t + 1, .max = 4, .bounds = true, .done = told_instant, .arg = r});
+}
+static uint32_t start_instants(struct reading *r)
+{
+    r->values = arena_calloc(&r->job->a, r->ntimes, sizeof *r->values);
+    if (r->values == NULL) return UA_BAD_OUT_OF_MEMORY;
+    r->job->pending++;
+    ask_instant(r);
+    return 0;
+}
+static uint32_t start_times(struct reading *r, const struct ua_read_at_time_details *d, uint32_t nodes)
+{
+    if (d->req_times_n == 0) return UA_BAD_INVALID_TIMESTAMP_ARGUMENT;
+    if (d->req_times_n > INSTANTS_MAX / nodes) return UA_BAD_TOO_MANY_OPERATIONS;
+    r->times = arena_calloc(&r->job->a, d->req_times_n, sizeof *r->times);
+    if (r->times == NULL) return UA_BAD_OUT_OF_MEMORY;
+    r->ntimes = d->req_times_n;
+    memcpy(r->times, d->req_times, r->ntimes * sizeof *r->times);
+    for (uint32_t k = 0; k < r->ntimes; k++)
+        if (r->times[k] == UA_TIME_NONE || r->times[k] == UA_TIME_MAX) return UA_BAD_INVALID_TIMESTAMP_ARGUMENT;
+    return start_instants(r);
+}
+/* The value at the beginning of each interval. */
+static uint32_t start_interpolative(struct reading *r, const struct ua_read_processed_details *d, struct str go_on,
+                                    uint32_t nodes)
+{
+    uint32_t page = INSTANTS_MAX / nodes;
+    int64_t n;
+    uint32_t status = take_span(r, d, go_on, page, &n);
+    if (status) return status;
+    r->times = arena_calloc(&r->job->a, (size_t)n, sizeof *r->times);
+    if (r->times == NULL) return UA_BAD_OUT_OF_MEMORY;
+    r->ntimes = (uint32_t)n;
+    for (int64_t k = 0; k < n; k++) r->times[k] = r->back ? r->to - k * r->step : r->from + k * r->step;
+    r->more = r->back ? r->from > r->end : r->to < r->end;
+    return start_instants(r);
+}
+
+static uint32_t start_processed(struct reading *r, const struct ua_read_processed_details *d,
+                                const struct ua_nodeid *type, struct str go_on, uint32_t page, uint32_t nodes)
+{
+    const struct os_point *p = &r->s->space->points[r->slot];
+    struct ua_nodeid interpolative = ua_id(0, UA_NODE_AGGREGATE_INTERPOLATIVE);
+    uint32_t status = configure(r, &d->aggregate_configuration);
+    if (status) return status;
+    if (ua_nodeid_eq(type, &interpolative)) return start_interpolative(r, d, go_on, nodes);
+    for (r->aggregate = 0; r->aggregate < AGGREGATES; r->aggregate++)
+        if (type->ns == 0 && type->kind == UA_ID_NUMBER && aggregates[r->aggregate].id == type->i) break;
+    if (r->aggregate == AGGREGATES) return UA_BAD_AGGREGATE_NOT_SUPPORTED;
+    if (p->type == UA_STRING) return UA_BAD_AGGREGATE_INPUTS;
+    return start_windows(r, d, go_on, page);
 }
 
 /* ---- the service ---- */
@@ -317,6 +453,7 @@ static uint32_t read_one(struct os_call *c, struct os_job *j, const struct ua_hi
         ua_extension_as(&q->history_read_details, UA_T_read_raw_modified_details);
     const struct ua_read_processed_details *processed =
         ua_extension_as(&q->history_read_details, UA_T_read_processed_details);
+    const struct ua_read_at_time_details *times = ua_extension_as(&q->history_read_details, UA_T_read_at_time_details);
     struct os_node node = os_node_find(c->s, &n->node_id);
     uint32_t page = OS_HISTORY_TOTAL / q->nodes_to_read_n;
     if (page > OS_HISTORY_PAGE) page = OS_HISTORY_PAGE;
@@ -329,7 +466,9 @@ static uint32_t read_one(struct os_call *c, struct os_job *j, const struct ua_hi
     *r = (struct reading){.job = j, .s = c->s, .result = ret, .slot = node.i, .stamps = q->timestamps_to_return};
     if (n->index_range.n) r->range = arena_str(&j->a, n->index_range);
     if (raw) return start_raw(r, raw, n->continuation_point, page);
-    return start_windows(r, processed, &processed->aggregate_type[k], n->continuation_point, page);
+    if (times) return start_times(r, times, q->nodes_to_read_n);
+    return start_processed(r, processed, &processed->aggregate_type[k], n->continuation_point, page,
+                           q->nodes_to_read_n);
 }
 static void answer(struct os_job *j, struct os_call *c)
 {
@@ -351,7 +490,8 @@ static uint32_t check(struct os_call *c, const struct ua_history_read_request *q
     if (q->timestamps_to_return < 0 || q->timestamps_to_return >= UA_STAMPS_NEITHER) return UA_BAD_TIMESTAMPS_INVALID;
     if (q->nodes_to_read_n == 0) return UA_BAD_NOTHING_TO_DO;
     if (q->nodes_to_read_n > NODES_MAX) return UA_BAD_TOO_MANY_OPERATIONS;
-    if (!c->s->cfg.history || (!raw && !processed) || (raw && raw->is_read_modified)) return UA_BAD_HISTORY_UNSUPPORTED;
+    bool known = raw || processed || ua_extension_as(&q->history_read_details, UA_T_read_at_time_details);
+    if (!c->s->cfg.history || !known || (raw && raw->is_read_modified)) return UA_BAD_HISTORY_UNSUPPORTED;
     if (processed && processed->aggregate_type_n != q->nodes_to_read_n) return UA_BAD_AGGREGATE_LIST_MISMATCH;
     return 0;
 }

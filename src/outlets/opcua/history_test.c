@@ -150,7 +150,7 @@ TEST(aggregates)
     CHECK(data_in(&r)->data_values[0].value.u.i32 == 0 && data_in(&r)->data_values[0].status == 0x401);
     r = processed(c, "T1", UA_NODE_AGGREGATE_AVERAGE, T0, T0 + 7 * S, 5000, STR_NULL);
     CHECK(data_in(&r)->data_values_n == 2 && data_in(&r)->data_values[1].status == 0x405); /* a part of an interval */
-    CHECK_INT(processed(c, "T1", UA_NODE_AGGREGATE_INTERPOLATIVE, T0, T0 + S, 5000, STR_NULL).status_code,
+    CHECK_INT(processed(c, "T1", UA_NODE_AGGREGATE_VARIANCE_SAMPLE, T0, T0 + S, 5000, STR_NULL).status_code,
               UA_BAD_AGGREGATE_NOT_SUPPORTED);
     CHECK_INT(processed(c, "TXT", UA_NODE_AGGREGATE_AVERAGE, T0, T0 + S, 5000, STR_NULL).status_code,
               UA_BAD_AGGREGATE_INPUTS);
@@ -185,6 +185,61 @@ TEST(many_intervals_go_on)
         CHECK_INT(n, 25000);
         CHECK_INT(rounds, 2);
     }
+    client_free(c);
+    obed_free(b);
+}
+/* The bed knows no bounds: what stands around each time is put there as the host would give it. */
+static void bounded_history(void *ctx, const struct outlet_history *q)
+{
+    struct obed *b = ctx;
+    struct outlet_item items[4];
+    size_t n = 0;
+    CHECK(q->bounds && q->to_us == q->from_us + 1);
+    b->histories++;
+    for (size_t k = 0; k < b->nrows; k++) {
+        const struct sample *x = &b->rows[k].s;
+        if (b->rows[k].slot != q->slot) continue;
+        if (x->time_us <= q->from_us) n = 0;
+        if (n < 2) items[n++] = (struct outlet_item){.slot = q->slot, .sample = *x, .text = ""};
+        if (x->time_us > q->from_us) break;
+    }
+    q->done(q->arg, NULL, items, n, false);
+}
+TEST(values_at_times)
+{
+    struct obed *b = plant("");
+    struct client *c = session(b);
+    b->host.history = bounded_history;
+    int64_t times[] = {T0 + 2 * S, T0 + 2 * S + S / 4, T0 - S, T0 + 20 * S};
+    struct ua_read_at_time_details d = {.req_times = times, .req_times_n = 4};
+    struct ua_history_read_result r = history(c, "T1", UA_T_read_at_time_details, &d, STR_NULL);
+    REQUIRE(data_in(&r)->data_values_n == 4);
+    const struct ua_datavalue *v = data_in(&r)->data_values;
+    CHECK(v[0].value.u.d == 2 && v[0].status == 0); /* stored */
+    CHECK(v[1].value.u.d == 2.25 && v[1].status == 0x402 && v[1].source_us == times[1]);
+    CHECK(v[2].status == UA_BAD_NO_DATA && !(v[2].has & UA_HAS_VALUE)); /* before there was any */
+    CHECK(v[3].value.u.d == 9 && v[3].status == 0x40A40402);            /* held: nothing after it */
+    r = processed(c, "T1", UA_NODE_AGGREGATE_INTERPOLATIVE, T0 + S / 2, T0 + 5 * S, 1000, STR_NULL);
+    REQUIRE(data_in(&r)->data_values_n == 5);
+    CHECK_DBL(data_in(&r)->data_values[3].value.u.d, 3.5, 1e-12);
+    r = processed(c, "T1", UA_NODE_AGGREGATE_INTERPOLATIVE, T0 + 5 * S, T0, 1000, STR_NULL);
+    REQUIRE(data_in(&r)->data_values_n == 5);
+    CHECK_DBL(data_in(&r)->data_values[0].value.u.d, 5, 0);
+    unsigned n = 0;
+    struct str at = STR_NULL;
+    do {
+        r = processed(c, "T1", UA_NODE_AGGREGATE_INTERPOLATIVE, T0, T0 + 2500 * S, 1000, at);
+        n += data_in(&r)->data_values_n;
+        at = r.continuation_point;
+    } while (at.n && n < 5000);
+    CHECK_INT(n, 2500);
+    d.req_times_n = 0;
+    CHECK_INT(history(c, "T1", UA_T_read_at_time_details, &d, STR_NULL).status_code, UA_BAD_INVALID_TIMESTAMP_ARGUMENT);
+    b->points[0].step = true; /* discrete: it holds */
+    obed_set(b);
+    d.req_times_n = 2;
+    r = history(c, "T1", UA_T_read_at_time_details, &d, STR_NULL);
+    CHECK(data_in(&r)->data_values[1].value.u.d == 2 && data_in(&r)->data_values[1].status == 0x402);
     client_free(c);
     obed_free(b);
 }
