@@ -208,6 +208,7 @@ static void on_written(uv_write_t *req, int status)
     struct tls_stream *s = w->s;
     s->waiting -= w->n;
     mem_free(w);
+    if (s->state == UP && !s->closing && s->taken) s->taken(s->ctx);
     if (s->waiting == 0 && s->state == UP && !s->closing && s->drained) s->drained(s->ctx);
 }
 
