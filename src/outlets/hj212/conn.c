@@ -8,6 +8,7 @@
 #include "drivers/common/wake.h"
 #include "outlets/hj212/sender_int.h"
 
+#define DAY_US (86400 * TIME_US_PER_S)
 #define LASTED_NS (10000 * NS_MS)
 #define LONGEST_SLEEP_NS (10000 * NS_MS) /* wall clocks are set */
 
@@ -230,6 +231,16 @@ static void announce(struct hs_channel *ch)
         (void)!hj212_link_send(&ch->link, &c);
 }
 
+/* 1013: the platform answers 9013 and sends its time by 1012. */
+static void request_time(struct hs_channel *ch)
+{
+    int64_t now = hs_utc(ch);
+    if (!ch->cfg.time_request || ch->conn != HS_UP || now < ch->time_request_us) return;
+    ch->time_request_us = now + DAY_US;
+    struct hj212_call c = hs_call(ch, 1013, STR_NULL);
+    (void)!hj212_link_upload(&ch->link, &c);
+}
+
 static void on_opened(void *ctx)
 {
     struct hs_channel *ch = ctx;
@@ -242,7 +253,7 @@ static void on_opened(void *ctx)
     ch->conns++;
     ch->why.code = 0;
     ch->silent = false;
-    ch->rtd_next_us = ch->up_us;
+    ch->rtd_next_us = ch->time_request_us = ch->up_us;
     hs_period_connected(ch);
     snprintf(kv, sizeof kv, "host=%s port=%u", ch->cfg.host, ch->cfg.port);
     hs_log(ch, DRIVER_LOG_INFO, "connected", kv);
@@ -342,6 +353,7 @@ void hs_pump(struct hs_channel *ch)
     ch->pumping = true;
     if (ch->conn == HS_UP) hj212_link_tick(&ch->link, now);
     connection(ch, now);
+    request_time(ch);
     hs_period_pump(ch, now);
     hs_recall_pump(ch);
     refresh_state(ch);
@@ -373,6 +385,7 @@ static int configure(struct hs_channel *ch, const struct options *o, struct erro
     c->version = opt_enum(o, "version", 0) == 0 ? HJ212_2017 : HJ212_2005;
     c->answer = opt_bool(o, "answer", true);
     c->announce = opt_bool(o, "announce", true);
+    c->time_request = opt_bool(o, "time_request", false);
     c->timeout_ms = (uint32_t)opt_ms(o, "timeout", 5000);
     c->connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 10000);
     c->tries = (unsigned)opt_i64(o, "retries", 3) + 1;

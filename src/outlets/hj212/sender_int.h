@@ -99,7 +99,7 @@ struct hs_config {
     uint16_t port;
     unsigned st;
     int version, tz_minutes;
-    bool answer, announce;
+    bool answer, announce, time_request;
     uint32_t timeout_ms, connect_ms;
     unsigned tries;
     int64_t rtd_us, settle_us;
@@ -124,9 +124,9 @@ struct hs_channel {
     struct hj212_link link;
     uint64_t conns; /* made so far */
     uint64_t retry_ns, up_ns, rx_ns, wake_ns;
-    int64_t up_us, began_us;
-    unsigned carried[HJ212_OPEN_MAX]; /* values of an upload, by token */
-    uint64_t bytes_in, bytes_out;     /* of this connection */
+    int64_t up_us, began_us, time_request_us; /* the latter: when the time is asked for next */
+    unsigned carried[HJ212_OPEN_MAX];         /* values of an upload, by token */
+    uint64_t bytes_in, bytes_out;             /* of this connection */
     struct error why;
     uv_timer_t timer;
     bool timer_open, closing, pumping, connect_now, announced, reports, silent, doomed;

@@ -273,6 +273,22 @@ TEST(what_the_platform_asks)
     done(p, b);
 }
 
+TEST(the_time_is_asked_for)
+{
+    struct platform *p;
+    struct obed *b = outfall(&p, ",\"time_request\":true");
+    obed_set(b);
+    UNTIL(b, p_find(p, 1013, 0));
+    CHECK_Z(p_find(p, 1013, 0)->cp, "");
+    UNTIL(b, ((struct hs_channel *)b->ch)->link.nopen == 0); /* answered */
+    at(b, T0 + 3600 * S_US);
+    bed_step(b);
+    CHECK_INT(p_count(p, 1013), 1);
+    at(b, T0 + 86401 * S_US); /* a day later */
+    UNTIL(b, p_count(p, 1013) == 2);
+    done(p, b);
+}
+
 TEST(strangers_are_refused)
 {
     static const struct {
@@ -502,4 +518,28 @@ TEST(numbers_and_flags)
              {QUALITY_UNCERTAIN, REASON_NONE, 'N'},    {QUALITY_GOOD, REASON_STALE, 'N'}};
     for (size_t i = 0; i < sizeof f / sizeof *f; i++)
         CHECK_INT(hs_flag(&(struct sample){.quality = f[i].q, .flags = (uint16_t)f[i].why}), f[i].want);
+}
+
+TEST(memory_that_runs_out)
+{
+    struct obed *b = obed_new(&hj212_sender_outlet);
+    const struct options *opts =
+        bed_options(b, hj212_sender_outlet.channel_options, "{\"host\":\"127.0.0.1\",\"mn\":\"1\",\"port\":1}");
+    unsigned failed = 0;
+    obed_point(b, "a", "w01018", VALUE_AUTO);
+    for (uint64_t n = 1; n < 200; n++) {
+        struct error e = {0};
+        uint64_t before = mem_count();
+        mem_fail_at(n, false);
+        int rc = hj212_sender_outlet.channel_open(&b->host, opts, &b->ch, &e);
+        if (rc == 0) rc = hj212_sender_outlet.channel_set(b->ch, b->points, b->npoints, &e);
+        bool all = mem_count() - before < n;
+        mem_fail_at(0, false);
+        if (rc) CHECK_INT(rc, ERR_NOMEM);
+        failed += rc != 0;
+        if (b->ch) obed_close(b);
+        if (all) break;
+    }
+    CHECK(failed > 2);
+    obed_free(b);
 }

@@ -639,3 +639,27 @@ TEST(another_set)
     m_free(m);
     obed_free(b);
 }
+
+TEST(memory_that_runs_out)
+{
+    struct obed *b = obed_new(&iec104_server_outlet);
+    const struct options *opts =
+        bed_options(b, iec104_server_outlet.channel_options, "{\"port\":0,\"bind\":\"127.0.0.1\"}");
+    unsigned failed = 0;
+    obed_point(b, "a", "yc0/yt0", VALUE_AUTO);
+    for (uint64_t n = 1; n < 200; n++) {
+        struct error e = {0};
+        uint64_t before = mem_count();
+        mem_fail_at(n, false);
+        int rc = iec104_server_outlet.channel_open(&b->host, opts, &b->ch, &e);
+        if (rc == 0) rc = iec104_server_outlet.channel_set(b->ch, b->points, b->npoints, &e);
+        bool all = mem_count() - before < n;
+        mem_fail_at(0, false);
+        if (rc) CHECK_INT(rc, ERR_NOMEM);
+        failed += rc != 0;
+        if (b->ch) obed_close(b);
+        if (all) break;
+    }
+    CHECK(failed > 2);
+    obed_free(b);
+}
