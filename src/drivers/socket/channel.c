@@ -282,7 +282,7 @@ void sk_close(struct driver_channel *base, driver_closed *closed, void *arg)
     ch->closing = true;
     ch->closed = closed;
     ch->closed_arg = arg;
-    job_cancel_all(ch);
+    sk_job_cancel_all(ch);
     link_close_way(ch);
     ch->st.state = DRIVER_OFF;
     uv_close((uv_handle_t *)&ch->timer, on_timer_closed);

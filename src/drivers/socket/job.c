@@ -393,7 +393,7 @@ void job_failed(struct sk_channel *ch, const struct error *why)
     while (ch->writes) write_fails(ch, ch->writes, DRIVER_FAILED, &e);
 }
 
-void job_cancel_all(struct sk_channel *ch)
+void sk_job_cancel_all(struct sk_channel *ch)
 {
     struct error e;
     error_set(&e, ERR_CANCELLED, "", "the channel was closed", "通道已关闭");

@@ -243,7 +243,7 @@ void job_frame(struct sk_channel *ch, struct sk_device *d, struct field_frame *f
 void job_opened(struct sk_channel *ch);
 void job_failed(struct sk_channel *ch, const struct error *e); /* the way in could not be opened */
 void job_link_lost(struct sk_channel *ch, const struct sk_device *d);
-void job_cancel_all(struct sk_channel *ch);
+void sk_job_cancel_all(struct sk_channel *ch);
 
 /* browse.c */
 void sk_browse(struct driver_channel *base, const struct driver_device *device, const char *node, const char *cursor, size_t max,
