@@ -1,7 +1,13 @@
 #!/usr/bin/env bash
-# collect.sh [points] [seconds] - the whole way from the wire to history: `bornite sim --big` as Modbus
-# devices (1,000 registers a station), `bornite serve` collecting every point once a second. Counts at
-# both ends, prints CPU and RSS of serve. Ends by itself; data in a temporary directory.
+# collect.sh [what] [arguments] - from the wire to history and on; each counts at both ends and ends by itself, data in a
+# temporary directory.
+#   field [points] [seconds] [devices]  `bornite sim --big` as Modbus TCP devices with a connection each (100000, 600, 1000)
+#   storm [devices] [seconds]           the whole field vanishes for so long and returns (1000, 15)
+#   opcua [items] [seconds]             one Bornite offers the field by OPC UA, another subscribes; node-opcua beside it
+#   outage [points] [seconds] [live]    a receiver is away for so long, then back-fill beside live data (10000, 3600)
+# A number instead of a name: field.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec node bench/collect.mjs "$PWD/build/release/bornite" "${1:-100000}" "${2:-600}"
+what=field
+if [[ ${1:-} =~ ^[a-z]+$ ]]; then what=$1; shift; fi
+exec node "bench/collect/$what.mjs" "$PWD/build/release/bornite" "$@"

@@ -416,7 +416,7 @@ static void set_link(struct st_config *c, const struct options *o)
     c->term_ms = (uint32_t)opt_ms(o, "termination_timeout", 60000);
     c->originator = (uint8_t)opt_i64(o, "originator", 0);
     c->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
-    c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000);
+    c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 3000);
     if (c->backoff.max_ms < c->backoff.min_ms) c->backoff.max_ms = c->backoff.min_ms;
 }
 

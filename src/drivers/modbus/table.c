@@ -75,6 +75,7 @@ static const struct option_choice area_choices[] = {
         .help_zh = "读请求重发多少次后判定站点无应答；写请求从不重发。" \
     }
 
+#define STATION_MAX_MS 60000
 #define REQUEST_OPTIONS(longest) \
     {.name = "max_registers", \
      .type = OPTION_INTEGER, \
@@ -166,7 +167,7 @@ static const struct option channel_options[] = {
      .max = "16",
      .help_en = "More than 1 only for devices that answer several requests at once; RTU and ASCII always use 1.",
      .help_zh = "仅当设备支持并发请求时设为大于 1；RTU 和 ASCII 始终为 1。"},
-    REQUEST_OPTIONS("60s"),
+    REQUEST_OPTIONS("3s"),
     {0},
 };
 
@@ -408,9 +409,11 @@ static void configure(struct mb_config *c, const struct options *o)
     c->max_registers = (unsigned)opt_i64(o, "max_registers", MODBUS_READ_REGISTERS_MAX);
     c->max_bits = (unsigned)opt_i64(o, "max_bits", MODBUS_READ_BITS_MAX);
     c->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
-    c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000);
+    c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 3000);
     if (c->backoff.max_ms < c->backoff.min_ms) c->backoff.max_ms = c->backoff.min_ms;
     c->station_backoff = c->backoff;
+    if (c->station_backoff.max_ms < STATION_MAX_MS)
+        c->station_backoff.max_ms = STATION_MAX_MS; /* a dead one keeps the others waiting */
 }
 
 static int open_network(const struct driver_host *host, const struct options *o, struct driver_channel **ret,
