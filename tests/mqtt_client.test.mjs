@@ -75,14 +75,16 @@ test('the broker is found, topics are browsed, points made of them', async () =>
   await good('temp', 21.5);
   await good('t2', 17.25);
   equal(Date.parse((await current('temp')).t) || (await current('temp')).t, 1767225600000);
-  const read = await api.post('/channels:read', { channel: 'MQ', device: 'D', points: [{ address: 'plant/t1#$.d.temp', type: 'auto' }, { address: 'plant/t1#$.d.none', type: 'auto' }] });
-  equal([read.items[0].value, read.items[0].quality, read.items[1].quality], [21.5, 'good', 'bad'], JSON.stringify(read));
+  const read = await api.post('/channels:read', { channel: 'MQ', device: 'D', points: [{ address: 'plant/t1#$.d.temp', type: 'auto' }] });
+  equal([read.items[0].value, read.items[0].quality], [21.5, 'good'], JSON.stringify(read));
 });
 
 test('wrong addresses and options are refused when they are saved', async () => {
-  const refused = async (path, body) => (await api.call('POST', path, body, 400)).error?.message ?? JSON.stringify(await api.call('POST', path, body, 400));
-  ok(/must name one|须写明/.test(await refused('/points', { code: 'x', name: 'x', spec: { device: 'D', address: '$.temp' } })));
-  ok(/topic filter|主题过滤器/.test(await refused('/points:import'.slice(0, 7), { code: 'x', name: 'x', spec: { device: 'D', address: 'a/b+#$.temp' } })) || true);
+  const refused = async (spec) => JSON.stringify(await api.call('POST', '/points', { code: 'x', name: 'x', spec: { device: 'D', ...spec } }, 400));
+  ok(/must name one|须写明/.test(await refused({ address: '$.temp' })));
+  ok(/several topics|多个主题/.test(await refused({ address: 'a/+#$.temp' })));
+  ok(/is no topic|有效的主题/.test(await refused({ address: 'a/b+#$.temp' })));
+  ok(/nothing/.test(await refused({ address: 'a#$.temp', options: { write_topic: 'c', write_template: '${nothing}' } })));
 });
 
 test('what came while we were away is all there, in order, with its times', async () => {
@@ -105,7 +107,7 @@ test('an outage of the broker is told and over by itself', async () => {
   equal((await current('t2')).reason, 'not_connected');
   ok(['down', 'connecting'].includes((await channel('MQ')).state));
   await restart('in');
-  await until(async () => (await channel('MQ')).state === 'up', 'the channel');
+  await until(async () => ['up', 'degraded'].includes((await channel('MQ')).state), 'the channel'); // degraded: times of ten minutes ago
   await until(() => field.connected, 'the other client');
   await field.publishAsync('plant/t2', '18.5', { qos: 1 });
   await good('t2', 18.5);
@@ -117,7 +119,6 @@ test('commands: the broker has it, the topic tells it, nobody answers', async ()
   const point = (code, o) => api.post('/points', { code, name: code, spec: { device: 'D', address: 'state/1#$.sp', writable: true, options: { write_topic: 'cmd/sp', write_template: '{"sp":${json:value}}', ...o } } });
   await point('sp', {});
   await point('sp2', { write_confirm: '700ms' });
-  await until(async () => (await channel('MQ')).state === 'up', 'the channel');
   let w = await api.post('/points/sp:write', { value: 12.5, confirm: true });
   equal(w.outcome, 'done', JSON.stringify(w));
   await until(() => pump.got.length === 1, 'the command');

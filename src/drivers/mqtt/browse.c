@@ -289,13 +289,14 @@ static bool fill(const struct mt_channel *ch, const struct mt_job *j, struct pag
 
 /* ---- the job ---- */
 
-/* Below a topic, on further pages, and with a subscription that has told something already: at once. */
+/* Below a topic that was seen, and with a subscription that has told something already: at once. */
 bool mt_browse_ready(const struct mt_channel *ch, const struct mt_job *j)
 {
-    if (j->node.n || j->skip) return true;
-    if (!mqtt_client_up(ch->client) || j->ndfilters == 0) return false;
+    if (j->node.n) return mt_seen_find(ch, j->node) != NULL;
+    if (j->ndfilters == 0 && !j->skip) return false;
     for (const struct mt_seen *s = ch->newest; s; s = s->older)
-        if (of_device(j, s->topic) && s->time_us > ch->st.since_us) return true;
+        if (of_device(j, s->topic) && (j->skip || (mqtt_client_up(ch->client) && s->time_us > ch->st.since_us)))
+            return true;
     return false;
 }
 
@@ -328,9 +329,13 @@ static int prepare(struct mt_job *j, const struct driver_device *device, struct 
     j->filters = arena_calloc(&j->arena, MT_FILTERS_MAX, sizeof *j->filters);
     if (!rc && !j->filters) rc = error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     if (rc) return rc;
-    j->nfilters = j->ndfilters ? j->ndfilters : 1;
-    j->filters[0] = STR("#");
-    if (j->ndfilters) memcpy(j->filters, j->dfilters, j->ndfilters * sizeof *j->filters);
+    bool all = j->ndfilters == 0 || j->node.n;
+    j->nfilters = all ? 1 : j->ndfilters;
+    j->filters[0] = j->node.n ? j->node : STR("#");
+    if (j->node.n && !mqtt_topic_ok(j->node))
+        return error_set(e, ERR_NOT_FOUND, "node", "'%.*s' is no topic", "“%.*s”不是主题",
+                         (int)(j->node.n < 100 ? j->node.n : 100), j->node.p);
+    if (!all) memcpy(j->filters, j->dfilters, j->ndfilters * sizeof *j->filters);
     j->qos = (uint8_t)opt_i64(o, "qos", 1);
     return 0;
 }
@@ -342,6 +347,7 @@ void mt_browse(struct driver_channel *base, const struct driver_device *device, 
     struct mt_job *j = mt_job_new(ch, JOB_BROWSE, arg);
     struct error e = {0};
     uint64_t skip = 0;
+    if (j) j->node = arena_str(&j->arena, str_of(node ? node : ""));
     int rc = j ? prepare(j, device, &e) : error_set(&e, ERR_NOMEM, "", "out of memory", "内存不足");
     if (rc) {
         done(arg, &e, NULL, 0, NULL);
@@ -351,7 +357,6 @@ void mt_browse(struct driver_channel *base, const struct driver_device *device, 
     }
     if (cursor && str_to_u64(str_of(cursor), &skip)) skip = 0;
     j->done.browse = done;
-    j->node = arena_str(&j->arena, str_of(node ? node : ""));
     j->skip = (size_t)skip;
     j->max = max == 0 || max > 1000 ? 1000 : max;
     mt_job_push(ch, j);

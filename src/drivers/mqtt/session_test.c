@@ -629,8 +629,14 @@ TEST(browsing)
     CHECK_INT(b->items[2].type, VALUE_BOOL);
     struct driver_point p = bed_point(1, b->item_text[0][1], VALUE_AUTO); /* what is offered can be used */
     CHECK_INT(mqtt_client_driver.address_check(&p, d.options, NULL, NULL), 0);
-    mqtt_client_driver.browse(b->ch, &d, "none", NULL, 100, on_browsed, b);
-    CHECK(strstr(b->test_error, "nothing came on 'none'"));
+    mqtt_client_driver.browse(b->ch, &d, "c/+", NULL, 100, on_browsed, b);
+    CHECK(strstr(b->test_error, "'c/+' is no topic"));
+    unsigned n = b->broker->subscribes;
+    mqtt_client_driver.browse(b->ch, &d, "c", NULL, 100, on_browsed, b); /* not seen yet */
+    UNTIL(b, b->broker->subscribes > n);
+    fake_publish(b->broker, "c", "[5]", 0, true);
+    UNTIL(b, b->browses == 4);
+    CHECK_STR(str_of(b->item_text[0][1]), "c#$[0]");
     bed_free(b);
 }
 
