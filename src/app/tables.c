@@ -10,6 +10,7 @@
 #include "outlets/modbus/outlet.h"
 #include "outlets/opcua/outlet.h"
 #include "drivers/sparkplug/driver.h"
+#include "drivers/websocket/driver.h"
 #include "outlets/hj212/outlet.h"
 #include "outlets/http/outlet.h"
 #include "outlets/iec104/outlet.h"
@@ -20,7 +21,7 @@ extern const struct module trust_module, history_module, collect_module, live_mo
     push_module, backup_module, mqtt_module, forward_module;
 
 const struct driver *const app_drivers[] = {
-    &modbus_driver, &modbus_serial_driver, &iec104_driver, &hj212_driver, &opcua_driver, &socket_driver, &mqtt_client_driver, &sparkplug_driver, &http_client_driver, NULL};
+    &modbus_driver, &modbus_serial_driver, &iec104_driver, &hj212_driver, &opcua_driver, &socket_driver, &mqtt_client_driver, &sparkplug_driver, &http_client_driver, &websocket_driver, NULL};
 
 const struct outlet *const app_outlets[] = {&modbus_server_outlet, &iec104_server_outlet, &hj212_sender_outlet, &mqtt_publisher_outlet, &opcua_server_outlet, &http_push_outlet, &sparkplug_edge_outlet, NULL};
 

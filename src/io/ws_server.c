@@ -140,8 +140,11 @@ static int decide(struct guest *g, char *p, size_t n)
     int status = 400;
     AUTO_ARENA a;
     arena_init(&a, 64 << 10);
-    struct ws_request q = {
-        .head = &head, .host = tls_stream_host(g->w->stream), .port = tls_stream_port(g->w->stream), .arena = &a};
+    struct ws_request q = {.head = &head,
+                           .host = tls_stream_host(g->w->stream),
+                           .port = tls_stream_port(g->w->stream),
+                           .arena = &a,
+                           .w = g->w};
     bool good = http_head_parse(p, n, &head) == 0 && head.target.n <= HTTP_TARGET_MAX &&
                 http_target_split(head.target, path, &q.path, &q.query) == 0 && is_upgrade(&q, &status);
     if (good) status = s->closing || s->connections > s->max ? 503 : s->ops->request(s->ctx, &q, &ctx);

@@ -11,6 +11,7 @@ struct ws_request {
     const char *host;                  /* of the peer */
     unsigned port;
     struct arena *arena;               /* of the request */
+    struct ws *w;                      /* of who is let in: not to be used before opened, but to be closed when lost comes first */
 };
 struct str ws_request_header(const struct ws_request *q, const char *name); /* {NULL,0} when absent */
 struct str ws_request_query(const struct ws_request *q, const char *name);  /* decoded; {NULL,0} when absent */
