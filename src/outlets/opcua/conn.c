@@ -67,6 +67,7 @@ static void on_closed(uv_handle_t *h)
     struct os_conn *c = h->data;
     struct os_server *s = c->s;
     ua_channel_free(c->ua);
+    os_own_unref(c->own);
     buf_fini(&c->writing);
     buf_fini(&c->rx);
     mem_free(c);
@@ -246,8 +247,8 @@ static int open_channel(struct os_conn *c)
                                              .chunks = f->max_message / 4096 + 8,
                                              .partial = 4},
                                   .random = {os_random, NULL},
-                                  .cert = f->cert,
-                                  .key = f->key,
+                                  .cert = c->own->cert,
+                                  .key = c->own->key,
                                   .now_us = clock_us,
                                   .channel_id = c->id,
                                   .check_peer = check_peer,
@@ -274,6 +275,7 @@ static void on_dropped(uv_handle_t *h)
     struct os_conn *c = h->data;
     c->s->handles--;
     os_finish(c->s);
+    os_own_unref(c->own);
     mem_free(c);
 }
 void os_accept(struct os_server *s)
@@ -281,6 +283,9 @@ void os_accept(struct os_server *s)
     struct os_conn *c = mem_calloc(1, sizeof *c);
     if (c == NULL) return;
     c->s = s;
+    os_own_check(s);
+    c->own = s->own;
+    c->own->refs++;
     c->id = ++s->conn_ids ? s->conn_ids : ++s->conn_ids;
     uv_tcp_init(s->base.host->loop, &c->tcp);
     c->tcp.data = c;

@@ -84,7 +84,7 @@ uint32_t os_endpoints(struct os_call *c, struct str asked, struct ua_endpoint_de
                                                   .transport_profile_uri = STR(OS_TRANSPORT),
                                                   .security_level = levels[p]};
             if (m == UA_MODE_SIGN_ENCRYPT) e->security_level += 100;
-            if (s->cfg.cert) e->server_certificate = ua_cert_info(s->cfg.cert)->chain;
+            e->server_certificate = ua_cert_info(c->conn->own->cert)->chain;
             tokens(c, policy, e);
         }
     }

@@ -8,6 +8,8 @@
 
 #define DAY_US 86400000000ll
 #define BACKLOG 128
+#define ASK_NS (10000 * NS_MS) /* whether our certificate was renewed, at a new connection */
+#define AGAIN_NS (200 * NS_MS) /* while it is being made */
 
 uint64_t os_now(const struct os_server *s)
 {
@@ -168,12 +170,12 @@ static void retry_later(struct os_server *s, const struct error *e)
     set_state(s, DRIVER_DOWN, e);
     os_wake(s, s->retry_ns);
 }
-static bool make_key(struct os_server *s);
+static bool have_own(struct os_server *s);
 
 static void start_listening(struct os_server *s)
 {
     struct error e;
-    if (s->cfg.cert == NULL && !make_key(s)) return;
+    if (!have_own(s)) return;
     uv_tcp_init(s->base.host->loop, &s->listener);
     s->listener.data = s;
     s->listener_open = true;
@@ -194,16 +196,70 @@ static void start_listening(struct os_server *s)
 
 /* ---- our certificate ---- */
 
+void os_own_unref(struct os_own *o)
+{
+    if (o == NULL || --o->refs) return;
+    ua_cert_free(o->cert);
+    ua_key_free(o->key);
+    mem_free(o);
+}
+static struct os_own *new_own(void)
+{
+    struct os_own *o = mem_calloc(1, sizeof *o);
+    if (o) o->refs = 1;
+    return o;
+}
+static void adopt(struct os_server *s, struct os_own *o)
+{
+    os_own_unref(s->own);
+    s->own = o;
+    const char *uri = ua_cert_info(o->cert)->uri;
+    if (!s->cfg.own_uri && uri[0]) str_to_cstr(str_of(uri), s->cfg.uri, sizeof s->cfg.uri);
+}
+static int parse_own(struct os_server *s, const char *cert, const char *key, struct error *e)
+{
+    struct os_own *o = new_own();
+    if (o == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    o->hash = str_hash(str_of(cert), hash_seed());
+    int rc = ua_cert_parse(str_of(cert), &o->cert, e);
+    if (rc == 0) rc = ua_key_parse(str_of(key), STR_NULL, &o->key, e);
+    if (rc == 0 && !ua_cert_has_key(o->cert, o->key))
+        rc = error_set(e, ERR_INVALID, "", "certificate and private key do not belong together", "证书与私钥不匹配");
+    if (rc)
+        os_own_unref(o);
+    else
+        adopt(s, o);
+    return rc;
+}
+/* That of this node. ERR_AGAIN: it is being made; other errors: there is none. */
+static int ask_host(struct os_server *s, struct error *e)
+{
+    const struct outlet_host *h = s->base.host;
+    const char *cert = NULL, *key = NULL;
+    int rc = h->identity ? h->identity(h->ctx, "opcua", &cert, &key) : ERR_UNSUPPORTED;
+    s->asked_ns = os_now(s);
+    if (rc || (s->own && s->own->hash == str_hash(str_of(cert), hash_seed()))) return rc;
+    return parse_own(s, cert, key, e);
+}
+void os_own_check(struct os_server *s)
+{
+    struct error e;
+    if (!s->hosts_own || os_now(s) - s->asked_ns < ASK_NS) return;
+    if (ask_host(s, &e) && e.code)
+        os_log(s, DRIVER_LOG_WARN, "our new certificate cannot be used", "err=\"%s\"", e.text);
+}
+
 static void work_make_key(uv_work_t *w)
 {
     struct os_server *s = w->data;
     struct os_config *f = &s->cfg;
+    struct os_own *o = s->making;
     char host[UV_MAXHOSTNAMESIZE] = "localhost";
     size_t n = sizeof host;
     uint64_t serial = 0;
     struct buf der;
     uv_os_gethostname(host, &n);
-    if (os_random(NULL, &serial, sizeof serial) || ua_key_new(2048, &f->key, NULL)) return;
+    if (os_random(NULL, &serial, sizeof serial) || ua_key_new(2048, &o->key, NULL)) return;
     struct str hosts[2] = {str_of(host), str_of(f->host)};
     struct ua_cert_make m = {.name = str_of(f->name),
                              .organization = STR("Bornite"),
@@ -214,52 +270,69 @@ static void work_make_key(uv_work_t *w)
                              .from_us = s->started_us - DAY_US,
                              .until_us = s->started_us + 3650 * DAY_US};
     buf_init(&der, 65536);
-    if (ua_cert_new(&m, f->key, NULL, NULL, &der, NULL) || ua_cert_parse(buf_view(&der), &f->cert, NULL))
-        f->cert = NULL;
+    if (ua_cert_new(&m, o->key, NULL, NULL, &der, NULL) || ua_cert_parse(buf_view(&der), &o->cert, NULL))
+        o->cert = NULL;
     buf_fini(&der);
 }
 static void key_made(uv_work_t *w, int status)
 {
     struct os_server *s = w->data;
+    struct os_own *o = TAKE(s->making);
     struct error e;
     (void)status;
     s->working = false;
     s->handles--;
     if (s->closing) {
+        os_own_unref(o);
         os_finish(s);
         return;
     }
-    if (s->cfg.cert == NULL) {
-        ua_key_free(TAKE(s->cfg.key));
+    if (o->cert == NULL) {
+        os_own_unref(o);
         error_set(&e, ERR_INTERNAL, "", "no key could be made for our certificate", "无法生成本端证书的密钥");
         retry_later(s, &e);
         return;
     }
+    adopt(s, o);
     os_pump(s);
 }
 /* In libuv's pool: it takes a tenth of a second or more. */
-static bool make_key(struct os_server *s)
+static void make_key(struct os_server *s)
 {
+    s->making = new_own();
     s->work.data = s;
-    set_state(s, DRIVER_CONNECTING, NULL);
-    if (uv_queue_work(s->base.host->loop, &s->work, work_make_key, key_made)) return false;
+    if (s->making == NULL || uv_queue_work(s->base.host->loop, &s->work, work_make_key, key_made)) {
+        os_own_unref(TAKE(s->making));
+        s->retry_ns = os_now(s) + ASK_NS;
+        return;
+    }
     s->working = true;
     s->handles++;
-    return false;
+}
+/* false: not yet, it is being made here or by the host. */
+static bool have_own(struct os_server *s)
+{
+    struct error e = {0};
+    if (s->own) return true;
+    set_state(s, DRIVER_CONNECTING, NULL);
+    int rc = ask_host(s, &e);
+    s->hosts_own = rc == 0;
+    if (rc == ERR_AGAIN) {
+        s->retry_ns = os_now(s) + AGAIN_NS;
+        os_wake(s, s->retry_ns);
+    } else if (rc) {
+        if (e.code) os_log(s, DRIVER_LOG_WARN, "the certificate of this node cannot be used", "err=\"%s\"", e.text);
+        make_key(s);
+    }
+    return rc == 0;
 }
 
 /* ---- configuration ---- */
 
 static int take_own(struct os_server *s, const struct options *o, struct error *e)
 {
-    const struct outlet_host *h = s->base.host;
     const char *cert = opt_str(o, "certificate", ""), *key = opt_str(o, "private_key", "");
-    bool own = cert[0] || key[0];
-    if (!own && (h->identity == NULL || h->identity(h->ctx, "opcua", &cert, &key))) return 0;
-    int rc = ua_cert_parse(str_of(cert), &s->cfg.cert, e);
-    if (rc == 0) rc = ua_key_parse(str_of(key), STR_NULL, &s->cfg.key, e);
-    if (rc == 0 && !ua_cert_has_key(s->cfg.cert, s->cfg.key))
-        rc = error_set(e, ERR_INVALID, "", "certificate and private key do not belong together", "证书与私钥不匹配");
+    int rc = cert[0] || key[0] ? parse_own(s, cert, key, e) : 0;
     if (rc) error_prefix(e, "certificate");
     return rc;
 }
@@ -329,7 +402,8 @@ static void take_names(struct os_server *s, const struct options *o)
     str_to_cstr(str_of(opt_str(o, "application_name", "Bornite")), f->name, sizeof f->name);
     str_to_cstr(str_of(opt_str(o, "namespace_uri", "urn:bornite:points")), f->ns_uri, sizeof f->ns_uri);
     str_to_cstr(str_of(opt_str(o, "application_uri", "")), f->uri, sizeof f->uri);
-    if (!f->uri[0] && f->cert) str_to_cstr(str_of(ua_cert_info(f->cert)->uri), f->uri, sizeof f->uri);
+    f->own_uri = f->uri[0] != 0;
+    if (!f->uri[0] && s->own) str_to_cstr(str_of(ua_cert_info(s->own->cert)->uri), f->uri, sizeof f->uri);
     if (!f->uri[0]) snprintf(f->uri, sizeof f->uri, "urn:%.80s:bornite%s%.80s", host, node[0] ? ":" : "", node);
     f->port = (uint16_t)opt_i64(o, "port", OS_PORT);
 }
@@ -355,8 +429,6 @@ static void free_config(struct os_config *f)
 {
     for (size_t i = 0; i < f->ntrusted; i++) ua_cert_free(f->trusted[i]);
     for (size_t i = 0; i < f->ntrusted_users; i++) ua_cert_free(f->trusted_users[i]);
-    ua_cert_free(f->cert);
-    ua_key_free(f->key);
 }
 int os_open(const struct outlet_host *host, const struct options *o, struct outlet_channel **ret, struct error *e)
 {
@@ -376,6 +448,7 @@ int os_open(const struct outlet_host *host, const struct options *o, struct outl
         rc = error_set(e, ERR_INTERNAL, "", "no timer", "无法创建定时器");
     if (rc) {
         free_config(&s->cfg);
+        os_own_unref(s->own);
         os_space_free(s->space);
         mem_free(s->by_slot);
         mem_free(s);
@@ -403,6 +476,7 @@ void os_finish(struct os_server *s)
     mem_free(s->items);
     arena_fini(&s->arena);
     free_config(&s->cfg);
+    os_own_unref(s->own);
     mem_free(s);
     closed(arg);
 }

@@ -143,16 +143,22 @@ enum os_users { USERS_ANONYMOUS = 1, USERS_NAME = 2, USERS_CERTIFICATE = 4 };
 struct os_config {
     char address[64], host[256], name[200], uri[300], ns_uri[300];
     uint16_t port;
-    uint8_t modes[UA_POLICY_COUNT]; /* 1 << enum ua_mode */
-    unsigned users;                 /* enum os_users */
-    bool trust_any, history, alarms, zh;
-    struct ua_cert *cert;
-    struct ua_key *key;
+    uint8_t modes[UA_POLICY_COUNT];           /* 1 << enum ua_mode */
+    unsigned users;                           /* enum os_users */
+    bool trust_any, history, alarms, own_uri; /* own_uri: not the certificate's */
     struct ua_cert *trusted[OS_CERTS], *trusted_users[OS_CERTS];
     size_t ntrusted, ntrusted_users;
     uint32_t max_conns, max_sessions, max_subs, max_items, max_queue, max_nodes, max_publish, max_message;
     uint64_t max_out, max_notes;
     uint32_t session_max_ms, publishing_min_ms;
+};
+
+/* Our certificate with its key; a renewed one is for new connections, the old one lives as long as its last one. */
+struct os_own {
+    struct ua_cert *cert;
+    struct ua_key *key;
+    uint64_t hash; /* of the text that it came from */
+    uint32_t refs;
 };
 
 struct os_conn {
@@ -161,6 +167,7 @@ struct os_conn {
     uv_tcp_t tcp;
     uv_write_t write;
     struct ua_channel *ua;
+    struct os_own *own;
     uint32_t id; /* of the secure channel too */
     char peer[64];
     int64_t since_us;
@@ -287,10 +294,11 @@ struct os_server {
     uv_tcp_t listener;
     uv_timer_t timer;
     uv_work_t work;
-    uint64_t wake_ns, retry_ns;
+    uint64_t wake_ns, retry_ns, asked_ns; /* asked_ns: the host, for our certificate */
+    struct os_own *own, *making;
     uint32_t retry_ms;
     unsigned handles; /* that are open */
-    bool listening, listener_open, working, closing, finished, pumping;
+    bool listening, listener_open, working, hosts_own, closing, finished, pumping;
     uint16_t port; /* where it listens */
     int64_t started_us;
     struct arena arena;
@@ -327,7 +335,9 @@ void os_close(struct outlet_channel *base, driver_closed *closed, void *arg);
 void os_pump(struct os_server *s);              /* what is due; sets the timer */
 void os_wake(struct os_server *s, uint64_t ns); /* os_pump at that time */
 void os_refresh_state(struct os_server *s);
-void os_finish(struct os_server *s); /* when closing: free it when nothing is under way */
+void os_finish(struct os_server *s);    /* when closing: free it when nothing is under way */
+void os_own_check(struct os_server *s); /* has our certificate been renewed? */
+void os_own_unref(struct os_own *o);    /* NULL too */
 uint32_t os_trusts(struct os_server *s, const struct ua_cert *peer);
 bool os_trusts_user(struct os_server *s, const struct ua_cert *user);
 

@@ -150,9 +150,9 @@ uint32_t os_create_session(struct os_call *c, const void *request)
         .revised_session_timeout = x->timeout_ms,
         .server_nonce = {(const char *)x->nonce, OS_NONCE},
         .max_request_message_size = s->cfg.max_message};
-    if (s->cfg.cert) r.server_certificate = ua_cert_info(s->cfg.cert)->chain;
+    r.server_certificate = ua_cert_info(c->conn->own->cert)->chain;
     r.server_endpoints_n = os_endpoints(c, q->endpoint_url, &r.server_endpoints);
-    if (i.peer && ua_session_sign(i.policy, s->cfg.key, ua_cert_info(i.peer)->chain, q->client_nonce, c->a,
+    if (i.peer && ua_session_sign(i.policy, c->conn->own->key, ua_cert_info(i.peer)->chain, q->client_nonce, c->a,
                                   &r.server_signature)) {
         os_session_end(s, x, true);
         return UA_BAD_INTERNAL_ERROR;
@@ -177,7 +177,7 @@ static uint32_t check_signature(struct os_call *c, const struct os_session *x, c
 {
     struct str nonce = {(const char *)x->nonce, OS_NONCE};
     if (i->policy->id == UA_POLICY_NONE) return 0;
-    return ua_session_verify(i->policy, i->peer, ua_cert_info(c->s->cfg.cert)->chain, nonce, sig);
+    return ua_session_verify(i->policy, i->peer, ua_cert_info(c->conn->own->cert)->chain, nonce, sig);
 }
 
 /* Who it is; the answer goes out. A session whose connection changes keeps its user. */
@@ -254,7 +254,7 @@ static uint32_t by_name(struct os_call *c, struct os_session *x, const struct ua
     struct str nonce = {(const char *)x->nonce, OS_NONCE}, password;
     bool plain = t->encryption_algorithm.n == 0;
     if (plain && x->mode != UA_MODE_SIGN_ENCRYPT) return UA_BAD_IDENTITY_TOKEN_INVALID; /* readable on the wire */
-    uint32_t status = ua_secret_decrypt(plain ? ua_policy_at(UA_POLICY_NONE) : secret, c->s->cfg.key, nonce,
+    uint32_t status = ua_secret_decrypt(plain ? ua_policy_at(UA_POLICY_NONE) : secret, c->conn->own->key, nonce,
                                         t->password, t->encryption_algorithm, c->a, &password);
     if (status) return status;
     status = ask_host(c, x, t->user_name, password);
@@ -271,7 +271,7 @@ static uint32_t by_cert(struct os_call *c, struct os_session *x, const struct ua
         return UA_BAD_IDENTITY_TOKEN_INVALID;
     uint32_t status = os_trusts_user(c->s, user) ? 0 : UA_BAD_IDENTITY_TOKEN_REJECTED;
     if (status == 0 &&
-        ua_session_verify(secret, user, ua_cert_info(c->s->cfg.cert)->chain, nonce, &q->user_token_signature))
+        ua_session_verify(secret, user, ua_cert_info(c->conn->own->cert)->chain, nonce, &q->user_token_signature))
         status = UA_BAD_USER_SIGNATURE_INVALID;
     char who[128];
     str_to_cstr(str_of(ua_cert_info(user)->subject), who, sizeof who);

@@ -276,9 +276,47 @@ TEST(a_key_is_made_where_none_is_given)
     struct obed *b = server_new();
     b->cert_pem = NULL;
     server_open(b, ",\"none\":true");
-    CHECK(SERVER(b)->cfg.cert != NULL);
+    CHECK(SERVER(b)->own != NULL);
     struct client *c = session(b);
     client_free(c);
+    obed_free(b);
+}
+static int slow_identity(void *ctx, const char *purpose, const char **ret_cert, const char **ret_key)
+{
+    struct obed *b = ctx;
+    CHECK_Z(purpose, "opcua");
+    if (b->cert_pem == NULL) return ERR_AGAIN;
+    *ret_cert = b->cert_pem;
+    *ret_key = b->key_pem;
+    return 0;
+}
+static struct str shown(struct client *c)
+{
+    struct ua_get_endpoints_request q = {0};
+    struct ua_get_endpoints_response *r = CALL(c, get_endpoints, &q);
+    return r && r->endpoints_n ? r->endpoints[0].server_certificate : STR_NULL;
+}
+TEST(the_certificate_of_the_node_is_waited_for_and_renewed)
+{
+    struct obed *b = server_new();
+    b->host.identity = slow_identity;
+    b->cert_pem = NULL;
+    obed_open(b, "{\"port\":0,\"address\":\"127.0.0.1\",\"none\":true}");
+    for (int k = 0; k < 3; k++) bed_step(b);
+    CHECK(!SERVER(b)->listening && !SERVER(b)->working);
+    b->cert_pem = identity(0)->pem;
+    UNTIL(b, SERVER(b)->listening);
+    struct client *c = client_open(b);
+    CHECK(str_eq(shown(c), ua_cert_info(identity(0)->cert)->der));
+    b->cert_pem = identity(2)->pem;
+    b->key_pem = identity(2)->key_pem;
+    b->skip_ns += 11000 * NS_MS;
+    struct client *d = client_open(b); /* the new one has the new certificate, the old one keeps its own */
+    CHECK(str_eq(shown(d), ua_cert_info(identity(2)->cert)->der));
+    CHECK(str_eq(shown(c), ua_cert_info(identity(0)->cert)->der));
+    CHECK_Z(SERVER(b)->cfg.uri, "urn:test:2");
+    client_free(c);
+    client_free(d);
     obed_free(b);
 }
 TEST(closing_while_the_key_is_made)

@@ -291,7 +291,7 @@ static void test(struct outlet_channel *base, driver_test_done *done, void *arg)
         return;
     }
     const char *host = s->cfg.host[0] ? s->cfg.host : s->cfg.address;
-    const struct ua_cert_info *cert = ua_cert_info(s->cfg.cert);
+    const struct ua_cert_info *cert = ua_cert_info(s->own->cert);
     char print[41] = "";
     for (int i = 0; i < 20; i++) snprintf(print + 2 * i, 3, "%02x", cert->thumbprint[i]);
     snprintf(en, sizeof en, "listening on opc.tcp://%s:%u, %u points, %u sessions; certificate %s, SHA-1 %s", host,
