@@ -148,6 +148,7 @@ static void value_of(struct hs_report *r, const struct hs_point *p, unsigned per
     if (s.time > 0) v->avg = s.value / s.time;
     if (p->by_flow && s.flow > 0) v->avg = s.weighted / s.flow;
     if (s.has_total) v->total = s.total;
+    if (isnan(v->last)) v->last = v->avg; /* no sample in it: what held on */
     v->good = s.covered / ((double)r->period_us / 1e6);
     if (v->good >= r->ch->cfg.valid_percent && !isnan(v->avg)) v->flag = 'N';
 }
