@@ -58,6 +58,8 @@ static void station(const uint8_t *p, size_t n)
         iec104_station_event(&s, &(struct iec104_item){.type = (p[0] & 1) ? 30 : 3, .cause = 3, .ca = 1});
         if (used && p[0] & 2) iec104_station_done(&s, 1, 1, 0);
         size_t sent = iec104_station_output(&s, now, out, sizeof out);
+        assert(s.events_acked <= s.events_out && s.events_out <= s.events_in);
+        if (p[0] & 4) iec104_station_forget_events(&s);
         assert(iec104_link_in_flight(&s.link) <= 12);
         for (size_t at = 0; at < sent;) {
             struct iec104_apdu a;
