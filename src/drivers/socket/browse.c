@@ -148,13 +148,6 @@ static void add_bytes(struct list *l, struct field_frame *fr)
     }
 }
 
-static const struct sk_ring *ring_of(const struct sk_channel *ch, uint32_t num)
-{
-    for (const struct sk_device *d = ch->devices; d; d = d->next)
-        if (d->num == num && !d->job) return &d->seen;
-    return NULL;
-}
-
 static int fill(struct list *l, const char *node, const struct sk_ring *r, struct error *e)
 {
     const struct sk_ring *from = node[0] == 's' ? &l->ch->strangers : r;
@@ -189,7 +182,8 @@ void sk_browse(struct driver_channel *base, const struct driver_device *device, 
     l->ch = (struct sk_channel *)base;
     l->max = max;
     arena_init(&l->a, 1u << 20);
-    int rc = fill(l, node ? node : "", ring_of(l->ch, device ? device->num : 0), &e);
+    const struct sk_device *d = sk_twin(l->ch, device ? device->options : NULL);
+    int rc = fill(l, node ? node : "", d ? &d->seen : NULL, &e);
     done(arg, rc ? &e : NULL, rc ? NULL : l->items, rc ? 0 : l->n, NULL);
     arena_fini(&l->a);
     mem_free(l);

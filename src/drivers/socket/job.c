@@ -221,16 +221,13 @@ static void read_frame(struct sk_channel *ch, struct sk_read *r, struct field_fr
 }
 
 /* What the device said lately counts. */
-static void read_seen(struct sk_channel *ch, struct sk_read *r, uint32_t num)
+static void read_seen(struct sk_channel *ch, struct sk_read *r, const struct sk_device *d)
 {
-    for (struct sk_device *d = ch->devices; d; d = d->next) {
-        if (d->num != num || d->job) continue;
-        for (unsigned k = 1; k <= SK_SEEN && r->left; k++) {
-            const struct sk_seen *s = d->seen.at[(d->seen.next + SK_SEEN - k) % SK_SEEN];
-            if (s == NULL || s->n == 0 || sk_utc(ch) - s->time_us > SEEN_FRESH_US) continue;
-            struct field_frame fr = frame_view(ch, s->bytes, s->n);
-            read_frame(ch, r, &fr, s->time_us);
-        }
+    for (unsigned k = 1; d && k <= SK_SEEN && r->left; k++) {
+        const struct sk_seen *s = d->seen.at[(d->seen.next + SK_SEEN - k) % SK_SEEN];
+        if (s == NULL || s->n == 0 || sk_utc(ch) - s->time_us > SEEN_FRESH_US) continue;
+        struct field_frame fr = frame_view(ch, s->bytes, s->n);
+        read_frame(ch, r, &fr, s->time_us);
     }
 }
 
@@ -281,7 +278,7 @@ void job_read(struct driver_channel *base, const struct driver_device *device, c
     r->arg = arg;
     r->began_ns = sk_now(ch);
     r->until_ns = r->began_ns + READ_MS * NS_MS;
-    if (device) read_seen(ch, r, device->num);
+    if (device) read_seen(ch, r, sk_twin(ch, device->options));
     if (r->left == 0) {
         read_ends(ch, r, &none);
         return;

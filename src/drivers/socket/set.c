@@ -201,6 +201,16 @@ void sk_set_free(struct sk_channel *ch)
     ch->npoints = 0;
 }
 
+struct sk_device *sk_twin(struct sk_channel *ch, const struct options *device)
+{
+    struct str peer = str_trim(str_of(opt_str(device, "peer", ""))), id = str_trim(str_of(opt_str(device, "id", "")));
+    for (struct sk_device *d = ch->devices; d; d = d->next) {
+        bool any = ch->cfg.identify == SK_ANY, by_peer = ch->cfg.identify == SK_ADDRESS;
+        if (!d->job && (any || (by_peer ? str_is(peer, d->peer) : str_is(id, d->id)))) return d;
+    }
+    return NULL;
+}
+
 struct sk_point *sk_find_point(struct sk_channel *ch, uint32_t num, struct sk_device **ret_device)
 {
     for (struct sk_device *d = ch->devices; d; d = d->next) {

@@ -194,6 +194,8 @@ bool sk_separator(struct str text, char *ret, size_t cap);
 int sk_set(struct sk_channel *ch, const struct driver_device *devices, size_t nd, const struct driver_point *points, size_t np,
            struct error *e);
 void sk_set_free(struct sk_channel *ch);
+/* The device of the set that these options tell (test reads and browsing have no number); NULL: none. */
+struct sk_device *sk_twin(struct sk_channel *ch, const struct options *device);
 struct sk_point *sk_find_point(struct sk_channel *ch, uint32_t num, struct sk_device **ret_device);
 
 /* channel.c */
