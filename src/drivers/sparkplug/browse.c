@@ -98,10 +98,21 @@ static void list_nodes(struct sh_channel *ch, struct page *g, struct str group)
             folder(g, arena_strdup(g->a, str_of(n->text)), sh_name(n), alive_text(n->flow.alive));
 }
 
+static int by_order(const void *pa, const void *pb)
+{
+    const struct sh_metric *a = *(const struct sh_metric *const *)pa, *b = *(const struct sh_metric *const *)pb;
+    return (a->order > b->order) - (a->order < b->order);
+}
+
+/* As the birth names them. */
 static void list_device(struct page *g, const struct sh_device *d)
 {
-    for (const struct sh_metric *m = d->metrics; m; m = m->next)
-        if (m->born) metric(g, m);
+    const struct sh_metric **all = arena_alloc(g->a, (d->nmetrics + 1) * sizeof *all);
+    size_t n = 0;
+    for (const struct sh_metric *m = d->metrics; all && m; m = m->next)
+        if (m->born) all[n++] = m;
+    if (n) qsort(all, n, sizeof *all, by_order);
+    for (size_t i = 0; i < n; i++) metric(g, all[i]);
 }
 
 static void list_devices(struct page *g, const struct sh_node *n)

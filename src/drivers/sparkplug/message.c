@@ -17,6 +17,7 @@ struct context { /* of one payload */
     int64_t time_us; /* of the payload; 0: none */
     bool birth;
     unsigned unknown;
+    uint32_t order;
 };
 
 /* ---- metrics ---- */
@@ -62,6 +63,7 @@ static void take_members(struct sh_channel *ch, struct context *c, struct sh_met
         if (member == NULL) continue;
         member->member = true;
         member->born = true;
+        if (c->birth) member->order = c->order++;
         if (c->birth) learn_unit(member, &v);
         if (!v.has_timestamp && m->time_us) v.has_timestamp = true, v.timestamp = (uint64_t)m->time_us / 1000;
         v.historical = v.historical || spb_metric_of(str_make((const char *)m->raw, m->raw_n)).historical;
@@ -92,6 +94,7 @@ static void take_metric(struct sh_channel *ch, struct context *c, const struct s
     if (is_definition(v)) return;
     if (m && c->birth) {
         m->born = true;
+        m->order = c->order++;
         sh_metric_alias(m, v->has_alias, v->alias);
         learn_unit(m, v);
     }

@@ -47,6 +47,7 @@ struct sh_metric {
     int64_t time_us;
     uint32_t datatype, first; /* first: point index + 1 */
     bool has_alias, born, member;
+    uint32_t order; /* its place in the birth */
     char *unit;
     uint8_t *raw; /* its last message (spb_metric.body) */
     uint32_t raw_n, raw_cap;

@@ -212,7 +212,9 @@ static void why_of(const struct sh_channel *ch, const struct sh_conf *c, struct 
 static enum driver_state device_state(const struct sh_channel *ch, const struct sh_conf *c, uint32_t bad, bool trouble)
 {
     if (c->points == 0) return DRIVER_OFF;
+    const struct sh_device *d = place_of(ch, c);
     if (ch->conn != SH_UP) return ch->st.state == DRIVER_CONNECTING && !c->last_ok_us ? DRIVER_CONNECTING : DRIVER_DOWN;
+    if (d && !d->alive && d->told) return DRIVER_DOWN; /* whatever its points elsewhere say */
     if (bad == 0 && !trouble) return DRIVER_UP;
     if (bad == c->points) return c->last_ok_us || trouble ? DRIVER_DOWN : DRIVER_CONNECTING;
     return DRIVER_DEGRADED;
