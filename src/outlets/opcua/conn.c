@@ -8,6 +8,7 @@
 #include "outlets/opcua/server_int.h"
 
 #define STALL_NS (30000 * NS_MS)
+#define IDLE_NS (60000 * NS_MS)
 #define TRACE_MAX (1u << 20)
 
 struct os_conn *os_conn_find(struct os_server *s, uint32_t id)
@@ -152,6 +153,7 @@ static void told(struct os_conn *c, const struct ua_event *ev)
     struct error e;
     char reason[200];
     str_to_cstr(ev->text, reason, sizeof reason);
+    os_plain(reason);
     c->s->st.errors++;
     error_set(&e, ERR_PROTOCOL, "", "%s: %s", "%s：%s", ua_status_name(ev->status), reason);
     trace(c, DRIVER_RX, (const uint8_t *)"", 0, &e);
@@ -160,7 +162,6 @@ static void told(struct os_conn *c, const struct ua_event *ev)
 }
 static void take(struct os_conn *c, const struct ua_event *ev)
 {
-    if (ev->kind == UA_EVENT_ACK) str_to_cstr(ev->text, c->url, sizeof c->url);
     if (ev->kind == UA_EVENT_MESSAGE) os_call_take(c, ev);
     if (ev->kind == UA_EVENT_ERROR) told(c, ev);
     if (ev->kind == UA_EVENT_CLOSED) c->dead = true;
@@ -209,14 +210,34 @@ static void read_on(struct os_conn *c, bool on)
         uv_read_stop((uv_stream_t *)&c->tcp);
 }
 
+/* Connections without a session are for discovery: they may not stay. */
+static bool signed_in(const struct os_conn *c)
+{
+    for (const struct os_session *x = c->s->sessions; x; x = x->next)
+        if (x->conn == c->id && x->activated) return true;
+    return false;
+}
+void os_conn_make_room(struct os_server *s)
+{
+    struct os_conn *oldest = NULL;
+    for (struct os_conn *c = s->conns; c; c = c->next)
+        if (!signed_in(c)) oldest = c; /* new ones stand in front */
+    if (oldest) os_conn_end(oldest);
+}
+
 uint64_t os_conn_tick(struct os_conn *c, uint64_t now)
 {
     uint64_t next = UINT64_MAX;
+    if (now >= c->idle_ns) {
+        if (!signed_in(c)) c->dead = true;
+        c->idle_ns = now + IDLE_NS;
+    }
+    next = c->idle_ns;
     if (c->stalled_ns && now >= c->stalled_ns + STALL_NS) {
         os_log(c->s, DRIVER_LOG_WARN, "a client does not read", "peer=%s waiting=%zu", c->peer, waiting(c));
         c->dead = true;
     } else if (c->stalled_ns) {
-        next = c->stalled_ns + STALL_NS;
+        wake_earlier(&next, c->stalled_ns + STALL_NS);
     }
     if (now >= c->tick_ns) {
         c->tick_ns = ua_channel_tick(c->ua, now);
@@ -290,6 +311,7 @@ void os_accept(struct os_server *s)
     uv_tcp_init(s->base.host->loop, &c->tcp);
     c->tcp.data = c;
     s->handles++;
+    if (s->nconns >= s->cfg.max_conns) os_conn_make_room(s);
     bool ok = uv_accept((uv_stream_t *)&s->listener, (uv_stream_t *)&c->tcp) == 0 && s->nconns < s->cfg.max_conns;
     if (!ok || open_channel(c)) {
         uv_close((uv_handle_t *)&c->tcp, on_dropped);
@@ -300,6 +322,7 @@ void os_accept(struct os_server *s)
     name_peer(c);
     uv_tcp_nodelay(&c->tcp, 1);
     c->since_us = os_utc(s);
+    c->idle_ns = os_now(s) + IDLE_NS;
     c->next = s->conns;
     s->conns = c;
     s->nconns++;

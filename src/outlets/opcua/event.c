@@ -101,6 +101,8 @@ static bool receive_time(const struct event *ev, struct ua_variant *ret)
 }
 static bool message(const struct event *ev, struct ua_variant *ret)
 {
+    if (ev->type == UA_NODE_BASE_MODEL_CHANGE_EVENT_TYPE)
+        return put_text(ev, ret, "the address space has changed", "地址空间已变更");
     if (ev->al == NULL) return put_text(ev, ret, "condition refresh", "报警刷新");
     return put_text(ev, ret, ev->al->message_en, ev->al->message_zh);
 }
@@ -506,12 +508,11 @@ static struct os_filter *compile(const struct ua_event_filter *f)
     }
     return r;
 }
-uint32_t os_filter_new(struct os_server *s, const struct ua_event_filter *f, struct arena *a, struct os_filter **ret,
+uint32_t os_filter_new(const struct ua_event_filter *f, struct arena *a, struct os_filter **ret,
                        struct ua_extension *ret_result)
 {
     struct ua_event_filter_result *r = arena_calloc(a, 1, sizeof *r);
     bool faults = false;
-    (void)s;
     if (f->select_clauses_n == 0 || f->select_clauses_n > SELECT_MAX) return UA_BAD_EVENT_FILTER_INVALID;
     if (r) r->select_clause_results = arena_calloc(a, f->select_clauses_n, sizeof(uint32_t));
     if (r == NULL || r->select_clause_results == NULL) return UA_BAD_OUT_OF_MEMORY;
@@ -540,7 +541,8 @@ static void tell_item(struct os_item *i, struct event *ev)
     struct buf b;
     if (i->mode == UA_MONITOR_DISABLED) return;
     ev->x = i->sub->session;
-    if (f->where.elements_n && ev->al && element(&e, 0) != YES) return; /* a refresh is told to everybody */
+    bool refresh = ev->type == UA_NODE_REFRESH_START_EVENT_TYPE || ev->type == UA_NODE_REFRESH_END_EVENT_TYPE;
+    if (f->where.elements_n && !refresh && element(&e, 0) != YES) return; /* a refresh is told to everybody */
     buf_init(&b, 256 << 10);
     buf_u32le(&b, f->nselect);
     for (uint32_t k = 0; k < f->nselect; k++) {
@@ -563,6 +565,7 @@ static void tell(struct os_server *s, const struct outlet_alarm *al, uint32_t ty
     for (struct os_item *i = s->event_items; i; i = i->next_slot) {
         if ((only && i->sub != only) || (item && i != item) || i->node.kind == OS_NONE) continue;
         if (al && !os_inside(s, al->slot, &i->node)) continue;
+        if (type == UA_NODE_BASE_MODEL_CHANGE_EVENT_TYPE && os_node_base_id(&i->node) != UA_NODE_SERVER) continue;
         arena_reset(&a);
         tell_item(i, &ev);
     }
@@ -570,6 +573,10 @@ static void tell(struct os_server *s, const struct outlet_alarm *al, uint32_t ty
 void os_event_alarm(struct os_server *s, const struct outlet_alarm *al, struct os_sub *only, struct os_item *item)
 {
     tell(s, al, UA_NODE_ALARM_CONDITION_TYPE, only, item);
+}
+void os_event_model(struct os_server *s)
+{
+    tell(s, NULL, UA_NODE_BASE_MODEL_CHANGE_EVENT_TYPE, NULL, NULL);
 }
 void os_event_refresh(struct os_server *s, struct os_sub *only, struct os_item *item, bool end)
 {

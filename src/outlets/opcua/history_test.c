@@ -524,6 +524,26 @@ TEST(refreshing_and_acknowledging)
     client_free(c);
     obed_free(b);
 }
+TEST(a_changed_address_space_is_told)
+{
+    struct obed *b = plant("");
+    struct client *c = session(b);
+    uint32_t sub = slow_sub(c);
+    CHECK_INT(watch(c, sub, ua_id(0, UA_NODE_SERVER), select_all(c)), 0);
+    CHECK_INT(watch(c, sub, area("area:Plant/Smelter"), select_all(c)), 0);
+    obed_set(b);
+    CHECK_INT(SERVER(b)->notes, 0); /* the same */
+    b->npoints = 2;
+    obed_set(b);
+    struct ua_publish_response *r = publish(c, sub, 0);
+    while (r && r->notification_message.notification_data_n == 0) r = publish(c, sub, 0);
+    REQUIRE(events_of(r)->events_n == 1);
+    CHECK_INT(((struct ua_nodeid *)events_of(r)->events[0].event_fields[F_TYPE].u.items)->i,
+              UA_NODE_BASE_MODEL_CHANGE_EVENT_TYPE);
+    CHECK_INT(events_of(r)->events[0].event_fields[F_CONDITION].type, UA_NULL);
+    client_free(c);
+    obed_free(b);
+}
 TEST(a_refresh_whose_subscription_goes)
 {
     struct obed *b = plant("");

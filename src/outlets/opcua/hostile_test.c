@@ -60,6 +60,24 @@ TEST(who_says_nothing_is_let_go)
     obed_free(b);
 }
 
+TEST(who_does_not_sign_in_may_not_stay)
+{
+    struct obed *b = plant(",\"max_connections\":3");
+    struct client *good = session(b), *c[3];
+    for (int k = 0; k < 3; k++) c[k] = client_open(b); /* the third one takes the place of the first */
+    CHECK(c[1]->open && c[2]->open);
+    UNTIL(b, c[0]->over);
+    CHECK(!c[1]->over && !c[2]->over);
+    b->skip_ns += 61000 * NS_MS;
+    SERVER(b)->sessions->last_ns = os_now(SERVER(b)); /* the good one has been at work */
+    os_pump(SERVER(b));
+    UNTIL(b, c[1]->over && c[2]->over);
+    still_well(b, good);
+    for (int k = 0; k < 3; k++) client_free(c[k]);
+    client_free(good);
+    obed_free(b);
+}
+
 /* A message of chunks that never ends. */
 TEST(a_flood_of_chunks)
 {

@@ -409,7 +409,7 @@ static uint32_t set_filter(struct os_call *c, struct os_item *i, const struct ua
     if (i->attribute == UA_ATTR_EVENT_NOTIFIER) {
         struct os_filter *f = NULL;
         if (events == NULL) return UA_BAD_EVENT_FILTER_INVALID;
-        uint32_t status = os_filter_new(c->s, events, c->a, &f, ret_result);
+        uint32_t status = os_filter_new(events, c->a, &f, ret_result);
         if (status) return status;
         os_filter_free(i->filter);
         i->filter = f;

@@ -34,6 +34,12 @@ void os_log(const struct os_server *s, enum driver_log level, const char *msg, c
     s->base.host->log(s->base.host->ctx, level, msg, kv);
 }
 
+void os_plain(char *text)
+{
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == '"' || *c == '\\' || *c == 0x7f) *c = '_';
+}
+
 static void set_state(struct os_server *s, enum driver_state state, const struct error *why)
 {
     const struct outlet_host *h = s->base.host;
@@ -62,9 +68,14 @@ static void note_refused(struct os_server *s, const struct ua_cert *peer, const 
     const struct ua_cert_info *i = ua_cert_info(peer);
     for (unsigned k = 0; k < sizeof s->refused / sizeof s->refused[0]; k++)
         if (memcmp(s->refused[k].print, i->thumbprint, 20) == 0) return;
+    char subject[256], uri[256];
+    str_to_cstr(str_of(i->subject), subject, sizeof subject);
+    str_to_cstr(str_of(i->uri), uri, sizeof uri);
+    os_plain(subject);
+    os_plain(uri);
     memcpy(s->refused[s->refused_at++ % (sizeof s->refused / sizeof s->refused[0])].print, i->thumbprint, 20);
-    os_log(s, DRIVER_LOG_WARN, "a client's certificate is refused", "subject=\"%s\" uri=\"%s\" why=\"%s\"", i->subject,
-           i->uri, why->text);
+    os_log(s, DRIVER_LOG_WARN, "a client's certificate is refused", "subject=\"%s\" uri=\"%s\" why=\"%s\"", subject,
+           uri, why->text);
 }
 /* By the list of the options, or by what administrators decided about it or about who signed it. */
 static uint32_t judge(struct os_server *s, const struct ua_cert *c, struct ua_cert *const *list, size_t n,

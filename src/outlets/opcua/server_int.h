@@ -171,11 +171,10 @@ struct os_conn {
     uint32_t id; /* of the secure channel too */
     char peer[64];
     int64_t since_us;
-    uint64_t stalled_ns, tick_ns; /* when the write under way began, 0: none */
+    uint64_t stalled_ns, tick_ns, idle_ns; /* stalled: when the write under way began, 0: none */
     uint64_t bytes_in, bytes_out;
     struct buf writing, rx; /* under way; for frames */
     bool closing, reading, dead;
-    char url[256]; /* of the hello */
 };
 
 struct os_publish { /* a request that waits for something to tell */
@@ -196,13 +195,12 @@ struct os_session {
     struct os_session *next;
     uint32_t num, conn; /* conn: id of the connection, 0: none now */
     uint8_t token[OS_NONCE], nonce[OS_NONCE];
-    uint8_t cert[20];                                   /* thumbprint of the client's */
-    bool has_cert, activated, busy, zh, named, by_name; /* busy: a login is under way */
+    uint8_t cert[20];                   /* thumbprint of the client's */
+    bool has_cert, activated, busy, zh; /* busy: a login is under way */
     const struct ua_policy *policy;
     enum ua_mode mode;
     uint64_t last_ns;
-    uint32_t timeout_ms, max_response, nsubs;
-    int64_t since_us;
+    uint32_t timeout_ms, nsubs;
     char name[64], user[128], who[128], peer[64];
     struct os_publish *publish; /* ring of max_publish */
     uint32_t publish_at, publish_n;
@@ -284,7 +282,7 @@ struct os_sub {
     uint32_t nsent;
     char user[128]; /* whose it is */
     uint8_t cert[20];
-    bool has_cert, has_events, refreshing;
+    bool refreshing;
 };
 
 struct os_server {
@@ -328,6 +326,7 @@ struct os_server {
 uint64_t os_now(const struct os_server *s);
 int64_t os_utc(const struct os_server *s);
 int os_random(void *ctx, void *p, size_t n);
+void os_plain(char *text); /* what a peer says about itself, for logs and pages */
 void os_log(const struct os_server *s, enum driver_log level, const char *msg, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 int os_open(const struct outlet_host *host, const struct options *o, struct outlet_channel **ret, struct error *e);
@@ -347,7 +346,8 @@ void os_conn_flush(struct os_conn *c);
 void os_conn_end(struct os_conn *c); /* close the socket after what is written */
 struct os_conn *os_conn_find(struct os_server *s, uint32_t id);
 uint64_t os_conn_tick(struct os_conn *c, uint64_t now);
-bool os_conn_full(const struct os_conn *c); /* does not take what it is sent: nothing more for now */
+void os_conn_make_room(struct os_server *s); /* the oldest that nobody signed in on goes */
+bool os_conn_full(const struct os_conn *c);  /* does not take what it is sent: nothing more for now */
 
 /* call.c */
 void os_call_take(struct os_conn *c, const struct ua_event *ev);
@@ -445,10 +445,11 @@ void os_item_pop(struct os_server *s, struct os_item *i, struct buf *out); /* th
 struct os_item *os_item_find(struct os_server *s, const struct os_sub *sub, uint32_t id);
 
 /* event.c */
-uint32_t os_filter_new(struct os_server *s, const struct ua_event_filter *f, struct arena *a, struct os_filter **ret,
+uint32_t os_filter_new(const struct ua_event_filter *f, struct arena *a, struct os_filter **ret,
                        struct ua_extension *ret_result);
 void os_filter_free(struct os_filter *f);
 void os_event_alarm(struct os_server *s, const struct outlet_alarm *al, struct os_sub *only, struct os_item *item);
+void os_event_model(struct os_server *s); /* the set changed */
 void os_event_refresh(struct os_server *s, struct os_sub *only, struct os_item *item, bool end);
 bool os_event_id_is(const struct os_server *s, struct str event_id, struct str alarm);
 

@@ -121,12 +121,11 @@ static struct os_session *new_session(struct os_call *c, const struct ua_create_
     x->conn = c->conn->id;
     x->timeout_ms = (uint32_t)ms;
     x->last_ns = os_now(s);
-    x->since_us = os_utc(s);
     x->policy = i->policy;
     x->mode = i->mode;
-    x->max_response = q->max_response_message_size;
     if (i->peer) memcpy(x->cert, ua_cert_info(i->peer)->thumbprint, 20), x->has_cert = true;
     str_to_cstr(q->session_name, x->name, sizeof x->name);
+    os_plain(x->name);
     str_to_cstr(str_of(c->conn->peer), x->peer, sizeof x->peer);
     x->next = s->sessions;
     s->sessions = x;
@@ -181,7 +180,7 @@ static uint32_t check_signature(struct os_call *c, const struct os_session *x, c
 }
 
 /* Who it is; the answer goes out. A session whose connection changes keeps its user. */
-static uint32_t admit(struct os_call *c, struct os_session *x, const char *user, const char *who, bool named)
+static uint32_t admit(struct os_call *c, struct os_session *x, const char *user, const char *who)
 {
     struct os_server *s = c->s;
     bool moved = x->activated && x->conn != c->conn->id;
@@ -190,7 +189,6 @@ static uint32_t admit(struct os_call *c, struct os_session *x, const char *user,
     if (moved) os_publish_fail(s, x, UA_BAD_SECURE_CHANNEL_CLOSED);
     x->conn = c->conn->id;
     x->activated = true;
-    x->named = named;
     x->last_ns = os_now(s);
     str_to_cstr(str_of(user), x->user, sizeof x->user);
     str_to_cstr(str_of(who), x->who, sizeof x->who);
@@ -219,7 +217,8 @@ static void login_done(struct os_job *j, struct os_call *c)
     if (x) x->busy = false;
     if (c == NULL) return;
     uint32_t status = x == NULL ? UA_BAD_SESSION_CLOSED : l->status;
-    if (status == UA_GOOD) status = admit(c, x, l->user, l->user, true);
+    if (status == UA_GOOD) status = admit(c, x, l->user, l->user);
+    os_plain(l->user);
     if (status == UA_BAD_USER_ACCESS_DENIED)
         os_log(j->s, DRIVER_LOG_WARN, "a user was refused", "user=\"%s\" peer=%s", l->user, j->peer);
     if (status) os_fault(c, status);
@@ -276,13 +275,13 @@ static uint32_t by_cert(struct os_call *c, struct os_session *x, const struct ua
     char who[128];
     str_to_cstr(str_of(ua_cert_info(user)->subject), who, sizeof who);
     ua_cert_free(user);
-    return status ? status : admit(c, x, "", who, true);
+    return status ? status : admit(c, x, "", who);
 }
 static uint32_t anonymous(struct os_call *c, struct os_session *x, const struct ua_activate_session_request *q,
                           const struct ua_policy *secret)
 {
     (void)q, (void)secret;
-    return admit(c, x, "", "", false);
+    return admit(c, x, "", "");
 }
 
 static const struct {

@@ -289,6 +289,17 @@ static struct os_space *new_space(size_t n)
     os_space_free(p);
     return NULL;
 }
+/* The same nodes in the same places? */
+static bool same_nodes(const struct os_space *a, const struct os_space *b)
+{
+    if (a->npoints != b->npoints || a->nfolders != b->nfolders) return false;
+    for (uint32_t i = 0; i < a->npoints; i++)
+        if (!ua_nodeid_eq(&a->points[i].id, &b->points[i].id) || a->points[i].folder != b->points[i].folder)
+            return false;
+    for (uint32_t i = 0; i < a->nfolders; i++)
+        if (!str_eq(a->folders[i].key, b->folders[i].key)) return false;
+    return true;
+}
 int os_space_set(struct os_server *s, const struct outlet_point *points, size_t n, struct error *e)
 {
     struct os_space *p = new_space(n), *old = s->space;
@@ -304,10 +315,12 @@ int os_space_set(struct os_server *s, const struct outlet_point *points, size_t 
         return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     }
     p->version = old ? old->version + 1 : 1;
+    bool other = old && !same_nodes(old, p);
     s->space = p;
     mem_free(s->by_slot);
     s->by_slot = by_slot;
     if (old) os_items_moved(s, old, p);
     os_space_free(old);
+    if (other) os_event_model(s);
     return 0;
 }
