@@ -218,6 +218,38 @@ test('commands: answered, refused, unanswered, to whom is not there; through a g
   await b.bye(c, g, j);
 });
 
+test('points of devices are written through their connection', async () => {
+  const write = (point, value, expires_ms = 3000) => b.api.call('POST', `/points/${point}:write`, { value, confirm: true, expires_ms }, 200);
+  const c = await b.asDevice('P1'), j = await b.asDevice('J1'), g = await b.asDevice('GW');
+  await c.publishAsync('v1/devices/me/telemetry', '{"setpoint":1}', Q1);
+  await j.publishAsync('/pumps/J1/child/C1/properties/report', '{"properties":{"speed":1}}', Q1);
+  const status = async (p) => (await fetch(`${b.serve.base}/api/v1/points/${p}:write`, { method: 'POST', body: '{"value":5,"confirm":true}', headers: { ...b.session, 'Content-Type': 'application/json' } })).status;
+  await until(async () => (await status('P1.setpoint')) === 403, 'it is not writable');
+  for (const p of ['P1.setpoint', 'C1.speed', 'Press-2.force']) await b.patch(`/points/${p}`, { writable: true });
+  for (const p of ['P1.setpoint', 'C1.speed', 'Press-2.force']) await until(async () => (await status(p)) === 200, `${p} is writable`);
+  equal((await write('P1.setpoint', 5)).outcome, 'failed', 'it does not listen');
+  await c.subscribeAsync('v1/devices/me/rpc/request/+', Q1);
+  answering(c, (topic, m) => [topic.replace('request', 'response'), m.params.setpoint > 50 ? { success: false, message: 'too much' } : m.params]);
+  let r = await write('P1.setpoint', 5.5);
+  equal([r.outcome, r.before, r.readback], ['done', 1, 5.5]);
+  equal(JSON.parse(c.got[0].text), { method: 'write', params: { setpoint: 5.5 } });
+  r = await write('P1.setpoint', 60);
+  equal([r.outcome, /too much/.test(r.detail)], ['refused', true]);
+  await b.patch('/push-devices/P1', { method: 'set_{key}' });
+  await until(async () => { await write('P1.setpoint', 7, 300); return JSON.parse(c.got.at(-1).text).method === 'set_setpoint'; }, 'the other method');
+  equal(JSON.parse(c.got.at(-1).text).params, 7);
+  await j.subscribeAsync('/pumps/J1/child/+/properties/write', Q1);
+  answering(j, (topic, m) => [`${topic}/reply`, { messageId: m.messageId, deviceId: m.deviceId, success: true, properties: m.properties }]);
+  r = await write('C1.speed', 42);
+  equal([r.outcome, r.readback, j.got[0].topic], ['done', 42, '/pumps/J1/child/C1/properties/write']);
+  await until(async () => (await b.current('C1.speed')).v === 42, 'what it tells back is kept');
+  await g.subscribeAsync('v1/gateway/rpc', Q1);
+  equal((await write('Press-2.force', 1, 300)).outcome, 'unknown');
+  const audited = (await b.api.get('/audit?size=20')).items.find((x) => x.action === 'write' && x.class === 'control');
+  ok(audited && JSON.stringify(audited).includes('unknown'), JSON.stringify(audited));
+  await b.bye(c, j, g);
+});
+
 test('JetLinks: reports, events, presence, children, replies', async () => {
   const j = await b.asDevice('J1'), at = Date.now() - 2000;
   const say = (rest, body) => code(j.publishAsync(`/pumps/J1/${rest}`, JSON.stringify({ timestamp: at, ...body }), Q1));

@@ -169,6 +169,7 @@ struct mqtt_packet {
     struct mqtt_props props;
     /* CONNECT only */
     uint8_t version;
+    bool bridge; /* 3.1 and 3.1.1 with 0x80 in the level: the client is a broker */
     bool clean, has_will, will_retain, has_user, has_password;
     uint8_t will_qos;
     uint16_t keep_alive;

@@ -90,6 +90,8 @@ static int take_version(struct parser *s)
     int rc = mqtt_take_bytes(&s->r, &name, s->why);
     if (rc) return rc;
     uint8_t level = rd_u8(&s->r);
+    s->p->bridge = level == (0x80 | MQTT_3_1) || level == (0x80 | MQTT_3_1_1); /* mosquitto's: another broker */
+    if (s->p->bridge) level &= 0x7f;
     bool old = str_is(name, "MQIsdp") && level == MQTT_3_1;
     if (!str_is(name, "MQTT") && !old) return mqtt_refuse(s->why, MQTT_VERSION, "this is not MQTT", "不是 MQTT 协议");
     if (!old && level != MQTT_3_1_1 && level != MQTT_5)

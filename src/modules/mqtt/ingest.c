@@ -414,8 +414,11 @@ int mqtt_ingest_publish(void *ctx, struct mq_link *l, const struct mqtt_packet *
         if (rc == ERR_LIMIT) return too_often(l, p);
         if (rc != ERR_AGAIN) return -MQTT_NOT_AUTHORIZED;
     }
-    if (!own && !push_find_code(m->push, mqtt_topic_level(p->topic, row->level), &other))
-        return denied(in, l, p, "there is no such device", "没有该设备");
+    if (!own && !push_find_code(m->push, mqtt_topic_level(p->topic, row->level), &other)) {
+        bool values = row->take == mqtt_take_values || row->take == mqtt_jetlinks_report;
+        if (values) return denied(in, l, p, "there is no such device", "没有该设备");
+        return mapped_way(in, l, p); /* it only looks like JetLinks: a topic among users */
+    }
     return too_many(l, p, long_way(in, l, row, NULL, own ? l->who.id : other.id, p));
 }
 

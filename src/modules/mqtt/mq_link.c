@@ -128,6 +128,7 @@ static uint32_t num_or(const struct mqtt_props *p, enum mqtt_num n, uint32_t def
 static void take_settings(struct mq_link *l, const struct mqtt_packet *p)
 {
     l->version = p->version;
+    l->bridge = p->bridge;
     l->keep_alive = p->keep_alive;
     l->problem_info = true;
     if (p->version != MQTT_5) return;
@@ -473,6 +474,7 @@ static uint8_t subscribe_one(struct mq_link *l, const struct mqtt_item *i, uint3
     }
     in.filter = mq_me_inside(&l->who, i->filter, inside, sizeof inside);
     if (!in.filter.p) return MQTT_FILTER;
+    if (l->bridge && !shared) in.no_local = in.as_published = true;
     int rc = mq_session_subscribe(l->s, &in, number, ret_new);
     return (uint8_t)(rc < 0 ? -rc : rc);
 }

@@ -40,3 +40,18 @@ export type Attachment = api.GetPointsIdAttachmentsAnswer['items'][number];
 export type ImportPreview = api.PostPointsImportPreviewAnswer;
 export type ImportColumn = ImportPreview['columns'][number];
 export type ImportField = ImportPreview['fields'][number];
+
+/* Module mqtt: the last messages of topics; what a mapping would store. */
+export interface MqttRecentAnswer {
+  items: {
+    topic: string; last: string; outcome: 'stored' | 'passed' | 'refused'; passed: number; refused: number; reason: string; problem: string; problem_at: string | null;
+    messages: { at: string; outcome: 'stored' | 'passed' | 'refused'; from: string; device: string | null; mapping: string | null; samples: number; size: number; cut: boolean; payload: string | null; payload_hex: string | null }[];
+  }[];
+  total: number;
+}
+export interface MappingPreview {
+  records: number;
+  values: { row: number | null; record: number | null; device: string; known: boolean; key: string; value: unknown; t: string | null; q: 'good' | 'uncertain' | 'bad'; unit: string; point: string | null; place: 'none' | 'mapped' | 'made' | 'new' | 'device'; problem: string }[];
+  total: number;
+  faults: { row: number | null; record: number | null; where: string; detail: string; missing: boolean }[];
+}
