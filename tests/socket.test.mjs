@@ -5,7 +5,7 @@ import dgram from 'node:dgram';
 import net from 'node:net';
 import { cleanup, equal, freePort, near, ok, run, signIn, sleep, startServe, stop, tempDir, test, until } from './lib.mjs';
 
-let serve, api;
+let serve, api, bridge;
 const current = async (codes) => (await api.get(`/current?points=${codes.join(',')}`)).items;
 const value = async (code) => (await current([code]))[0];
 const status = async (code) => (await api.get('/channels:status')).items.find((c) => c.code === code);
@@ -56,7 +56,7 @@ const connect = (port, host = '127.0.0.1') => new Promise((resolve, reject) => {
 test('a weighbridge: text, conditions, halves, its line lost and back', async () => {
   serve = await startServe(tempDir());
   api = await signIn(serve);
-  const bridge = await instrument();
+  bridge = await instrument();
   const options = { host: '127.0.0.1', port: bridge.port };
   ok((await api.post('/channels:test', { spec: { driver: 'tcp_udp', options } })).ok, 'test');
   await channel('WB', options, [['WB-1', {}, [
@@ -91,8 +91,11 @@ test('what came last can be browsed, read and seen in diagnostics', async () => 
   ok(inside.some((i) => i.address === 'field 1' && i.value === 'ST') && inside.some((i) => i.address === 'number 1' && i.value === '1'), JSON.stringify(inside));
   const read = await api.post('/channels:read', { channel: 'WB', device: 'WB-1', points: [{ address: 'field 2', type: 'string' }, { address: '12:int99' }] }, [200, 400]);
   ok(JSON.stringify(read).includes('GS') || JSON.stringify(read).includes('int99'), JSON.stringify(read));
-  const d = await api.get('/channels/WB/diagnostics');
-  ok(d.frames.some((f) => f.ok && f.words.en.includes('ST,GS,')), 'words');
+  await until(async () => {
+    bridge.say('ST,GS,+ 1.0kg\r\n'); // frames are kept while somebody looks
+    const d = await api.get('/channels/WB/diagnostics');
+    return d.frames.some((f) => f.ok && f.words.en.includes('ST,GS,') && f.words.zh.includes('字节'));
+  }, 'words');
   const bad = await api.post('/points', { code: 'X', name: 'x', spec: { device: 'WB-1', address: 'feld 1' } }, 400);
   equal(bad.where ?? bad.errors?.[0]?.where, 'spec.address');
   const bad2 = await api.post('/devices', { code: 'X', name: 'x', spec: { channel: 'WB', options: { nonsense: 1 } } }, 400);
