@@ -108,7 +108,7 @@ static void put_metric(struct se_channel *ch, uint32_t slot, const struct sample
                            .alias = m->alias,
                            .has_timestamp = s->time_us > 0,
                            .timestamp = ms_of(s->time_us),
-                           .has_datatype = birth || !ch->aliases,
+                           .has_datatype = true, /* optional here, but many a host reads no value without it */
                            .datatype = m->datatype,
                            .historical = historical};
     v.null = !value_of(m, s, text, &scratch, &v.value);
