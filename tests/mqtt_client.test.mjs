@@ -13,6 +13,7 @@ const dir = tempDir(), brokers = {};
 const fast = { reconnect_min: '50ms', reconnect_max: '200ms' };
 let serve, api;
 
+const listening = (port) => until(() => new Promise((r) => { const s = net.connect(port, '127.0.0.1', () => { s.destroy(); r(true); }).on('error', () => r(false)); }), `port ${port}`, 5000, 10);
 // A broker that keeps its sessions over a restart.
 async function broker(name, more = '') {
   const home = join(dir, name), port = brokers[name]?.port ?? (await freePort());
@@ -25,7 +26,7 @@ async function broker(name, more = '') {
   for (const s of [child.stdout, child.stderr]) s.on('data', (d) => { child.log = (child.log + d).slice(-20000); });
   child.gone = new Promise((r) => child.on('exit', r));
   brokers[name] = { child, port, more };
-  await until(() => new Promise((r) => { const s = net.connect(port, '127.0.0.1', () => { s.destroy(); r(true); }).on('error', () => r(false)); }), `mosquitto ${child.log}`, 5000, 10);
+  await listening(port);
   return brokers[name];
 }
 async function halt(name, signal = 'SIGTERM') {
@@ -170,6 +171,19 @@ test('TLS with a certificate of our own', async () => {
   ok(!(await tried({ tls_ca: text('ca.pem') })).ok, 'no certificate of ours');
   const stranger = await tried({ tls_certificate: text('client.pem'), tls_key: text('client.key') });
   ok(!stranger.ok && /not trusted|不受信任/.test(stranger.detail), JSON.stringify(stranger));
+});
+
+test('over WebSocket', async () => {
+  await broker('ws', `listener ${await freePort()} 127.0.0.1\nprotocol websockets\n`);
+  const port = Number(brokers.ws.more.match(/listener (\d+)/)[1]);
+  await listening(port);
+  const spec = { driver: 'mqtt_client', options: { ...options('ws'), port, transport: 'websocket', path: '/mqtt' } };
+  const t = await api.post('/channels:test', { spec });
+  ok(t.ok, JSON.stringify(t));
+  const c = await client('ws'), big = 'x'.repeat(100000);
+  await c.publishAsync('ws/1', JSON.stringify({ v: 3.5, big }), { qos: 1, retain: true });
+  const read = await api.post('/channels:read', { channel: spec, device: { options: {} }, points: [{ address: 'ws/1#$.v', type: 'auto' }] });
+  equal(read.items[0].value, 3.5, JSON.stringify(read).slice(0, 500));
 });
 
 let far;

@@ -72,9 +72,9 @@ static void on_stream_closed(void *arg)
 
 static void end(struct mqtt_client *m)
 {
-    if (m->stream) {
+    if (m->link.s || m->link.w) {
         m->streams++;
-        tls_stream_close(TAKE(m->stream), on_stream_closed, m);
+        mc_link_close(&m->link, on_stream_closed, m);
     }
     m->state = MC_IDLE;
     m->generation++;
@@ -103,8 +103,8 @@ static void trace(struct mqtt_client *m, bool sent, const uint8_t *p, size_t n, 
 static void flush(struct mqtt_client *m)
 {
     struct error e;
-    if (m->out.n == 0 || m->stream == NULL) return;
-    int rc = m->out.err ? m->out.err : tls_stream_write(m->stream, m->out.p, m->out.n);
+    if (m->out.n == 0 || (m->link.s == NULL && m->link.w == NULL)) return;
+    int rc = m->out.err ? m->out.err : mc_link_write(&m->link, m->out.p, m->out.n);
     buf_clear(&m->out);
     if (rc != ERR_LIMIT && rc != ERR_NOMEM && rc != ERR_TOO_LARGE) return; /* a broken one shows at the next read */
     error_set(&e, ERR_LIMIT, "", "%s:%u does not take what it is sent", "%s:%u 不接收发送的数据", m->cfg.host,
@@ -343,7 +343,7 @@ void mqtt_client_read(struct mqtt_client *m, bool on)
 {
     if (m->paused == !on || m->state == MC_IDLE) return;
     m->paused = !on;
-    if (m->stream) tls_stream_read(m->stream, on);
+    mc_link_read(&m->link, on);
     if (!on || m->state == MC_IDLE) return;
     m->heard_ms = mc_now(m);
     if (m->ping_ms) m->ping_ms = m->heard_ms;
@@ -500,6 +500,7 @@ static int take_config(struct mqtt_client *m, const struct mqtt_client_config *c
     m->cfg.client_id = keep(m, c->client_id ? c->client_id : "");
     m->cfg.user = keep(m, c->user);
     m->cfg.password = keep(m, c->password);
+    m->cfg.path = keep(m, c->path);
     m->cfg.will = keep_will(m, c->will);
     m->cfg.connect_ms = (uint32_t)or_default(c->connect_ms, 10000);
     m->cfg.answer_ms = (uint32_t)or_default(c->answer_ms, 30000);
@@ -516,7 +517,7 @@ static int take_config(struct mqtt_client *m, const struct mqtt_client_config *c
 static void begin(struct mqtt_client *m)
 {
     buf_fini(&m->rx);
-    buf_init(&m->rx, m->cfg.packet_max + 2u * OUT_SLACK);
+    buf_init(&m->rx, (size_t)m->cfg.packet_max * (m->link.w ? 2 : 1) + 2u * OUT_SLACK);
     buf_fini(&m->out);
     buf_init(&m->out, m->cfg.out_max + m->cfg.packet_max + OUT_SLACK);
     m->out_total = 0;
@@ -530,18 +531,13 @@ static void begin(struct mqtt_client *m)
 int mqtt_client_connect(struct mqtt_client *m, const struct mqtt_client_config *c, struct error *e)
 {
     static const struct tls_stream_ops ops = {on_opened, on_data, on_lost};
+    static const struct mc_link_ops link_ops = {&ops, on_taken};
     if (m->state != MC_IDLE || m->closing || m->parsing)
         return error_set(e, ERR_EXISTS, "", "there is a connection already", "连接已存在");
     int rc = take_config(m, c, e);
     if (rc) return rc;
-    struct tls_stream_config t = {.host = m->cfg.host,
-                                  .port = m->cfg.port,
-                                  .connect_ms = m->cfg.connect_ms,
-                                  .tls = m->cfg.tls,
-                                  .out_max = m->cfg.out_max + m->cfg.packet_max + OUT_SLACK};
-    rc = tls_stream_open(m->loop, &t, &ops, m, &m->stream, e);
+    rc = mc_link_open(&m->link, m->loop, &m->cfg, m->cfg.out_max + m->cfg.packet_max + OUT_SLACK, &link_ops, m, e);
     if (rc) return rc;
-    tls_stream_on_taken(m->stream, on_taken);
     begin(m);
     return 0;
 }
@@ -586,7 +582,7 @@ static void goodbye(struct mqtt_client *m, uint8_t code)
 {
     bool silent = m->cfg.version != MQTT_5 && code == MQTT_WITH_WILL;
     if (m->state == MC_UP && !silent) mc_send(m, &(struct mqtt_packet){.type = MQTT_DISCONNECT, .code = code});
-    if (m->state == MC_UP && m->out.n && !m->out.err && tls_stream_write(m->stream, m->out.p, m->out.n)) {
+    if (m->state == MC_UP && m->out.n && !m->out.err && mc_link_write(&m->link, m->out.p, m->out.n)) {
         /* it did not take the last words */
     }
     buf_clear(&m->out);

@@ -34,6 +34,7 @@ struct mqtt_client_message {
 struct mqtt_client_config {
     const char *host;
     uint16_t port;
+    const char *path;             /* NULL: TCP; else a WebSocket at this path ("/mqtt") */
     const struct tls_client *tls; /* NULL: plain; must outlive the connection */
     uint8_t version;              /* MQTT_3_1_1 or MQTT_5 */
     const char *client_id;        /* "": the broker chooses (needs a clean start in 3.1.1) */
@@ -97,7 +98,7 @@ const char *mqtt_client_id(const struct mqtt_client *m); /* as given, or as the 
  * ERR_TOO_LARGE: more than the broker takes; ERR_UNSUPPORTED: QoS or retain that the broker does not offer; ERR_NOMEM. */
 MUST_CHECK int mqtt_client_publish(struct mqtt_client *m, const struct mqtt_client_message *msg, uint64_t token, struct error *e);
 /* That publication must not be sent again in a later connection (a command that would come late). It completes now, with
- * ERR_CANCELLED; whether it came is not known. Unknown tokens do nothing. */
+ * ERR_CANCELLED; whether it came is not known. Unknown tokens do nothing, nor does a NULL client; so in mqtt_client_ack. */
 void mqtt_client_forget(struct mqtt_client *m, uint64_t token);
 /* The message of that handle is safe. code: 0, or from 0x80 on a refusal that 5.0 tells the broker. Handles of a connection
  * that is gone do nothing. */

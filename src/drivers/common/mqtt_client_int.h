@@ -8,6 +8,25 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "drivers/common/mqtt_client.h"
+#include "io/ws_client.h"
+
+/* The way of the bytes: a stream, or a WebSocket of binary messages (mqtt_link.c). */
+struct mc_link {
+    struct tls_stream *s;
+    struct ws *w;
+    const struct mc_link_ops *ops;
+    void *ctx;
+};
+struct mc_link_ops {
+    const struct tls_stream_ops *stream;
+    void (*taken)(void *ctx);
+};
+int mc_link_open(struct mc_link *l, uv_loop_t *loop, const struct mqtt_client_config *c, size_t out_max,
+                 const struct mc_link_ops *ops, void *ctx, struct error *e);
+void mc_link_close(struct mc_link *l, void (*closed)(void *arg), void *arg);
+int mc_link_write(struct mc_link *l, const void *p, size_t n);
+size_t mc_link_waiting(const struct mc_link *l);
+void mc_link_read(struct mc_link *l, bool on);
 
 enum mqtt_client_state { MC_IDLE, MC_CONNECTING, MC_GREETING, MC_UP };
 
@@ -53,7 +72,7 @@ struct mqtt_client {
     struct mqtt_client_config cfg;
     enum mqtt_client_state state;
     unsigned generation;
-    struct tls_stream *stream;
+    struct mc_link link;
     struct buf rx, out;
     bool paused, wants_room;
     uint64_t out_total; /* bytes of this connection given to the socket and in `out` */
@@ -69,7 +88,7 @@ struct mqtt_client {
     struct mc_out *outs, **outs_tail;
     unsigned nouts, nsent;
     struct mc_quiet *quiet;
-    size_t nquiet, quiet_cap;
+    size_t nquiet, quiet_at, quiet_cap; /* the first one that was not told */
     struct mc_request *requests;
     struct mc_in *in;
     size_t nin, in_cap;

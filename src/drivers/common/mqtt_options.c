@@ -10,6 +10,13 @@ const struct option_choice mqtt_versions[] = {
     {0},
 };
 
+const struct option_choice mqtt_transports[] = {
+    /* the second: WebSocket */
+    {"tcp", "TCP", "TCP"},
+    {"websocket", "WebSocket", "WebSocket"},
+    {0},
+};
+
 /* NULL when it is not given or empty. */
 static const char *text(struct mqtt_settings *s, const struct options *o, const char *name)
 {
@@ -63,7 +70,11 @@ int mqtt_settings_new(const struct options *o, const char *name, struct mqtt_set
     s->c.packet_max = (uint32_t)opt_i64(o, "packet_max", 1 << 20);
     set_times(s, o);
     int rc = set_tls(s, o, e);
-    s->c.port = (uint16_t)opt_i64(o, "port", s->c.tls ? 8883 : 1883);
+    bool ws = opt_enum(o, "transport", 0) == 1;
+    if (ws) s->c.path = arena_strdup(&s->arena, str_of(opt_str(o, "path", "/mqtt")));
+    s->c.port = (uint16_t)opt_i64(o, "port", ws ? (s->c.tls ? 8084 : 8083) : (s->c.tls ? 8883 : 1883));
+    if (rc == 0 && s->c.path && s->c.path[0] != '/')
+        rc = error_set(e, ERR_INVALID, "path", "the path begins with '/', as in /mqtt", "路径应以“/”开头，如 /mqtt");
     if (rc == 0 && (!s->c.host || !s->c.client_id))
         rc = error_set(e, s->c.host ? ERR_NOMEM : ERR_INVALID, "host", "option 'host' is missing: the broker's address",
                        "缺少选项“host”：代理地址");

@@ -6,12 +6,16 @@
 #include "drivers/common/mqtt_client.h"
 #include "drivers/common/poll.h"
 
-extern const struct option_choice mqtt_versions[];
+extern const struct option_choice mqtt_versions[], mqtt_transports[];
 #define MQTT_OPTION_HOST \
     {.name = "host", .type = OPTION_STRING, .en = "Broker", .zh = "代理地址", .required = true, .min = "1", .max = "253", \
      .help_en = "IP address or name.", .help_zh = "IP 地址或名称。"}, \
     {.name = "port", .type = OPTION_INTEGER, .en = "Port", .zh = "端口", .min = "1", .max = "65535", \
-     .help_en = "Empty: 1883, with TLS 8883.", .help_zh = "留空为 1883；使用 TLS 时为 8883。"}
+     .help_en = "Empty: 1883, with TLS 8883; WebSocket: 8083, with TLS 8084.", \
+     .help_zh = "留空为 1883，TLS 为 8883；WebSocket 为 8083，TLS 为 8084。"}, \
+    {.name = "transport", .type = OPTION_ENUM, .en = "Transport", .zh = "传输方式", .def = "tcp", .choices = mqtt_transports}, \
+    {.name = "path", .type = OPTION_STRING, .en = "Path", .zh = "路径", .def = "/mqtt", .min = "1", .max = "1000", \
+     .show_if = "transport=websocket"}
 #define MQTT_OPTION_SESSION \
     {.name = "version", .type = OPTION_ENUM, .en = "Version", .zh = "协议版本", .def = "3.1.1", .choices = mqtt_versions}, \
     {.name = "client_id", .type = OPTION_STRING, .en = "Client identifier", .zh = "客户端标识", .max = "200", \

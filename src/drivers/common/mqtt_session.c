@@ -97,8 +97,8 @@ static void unlink_out(struct mqtt_client *m, struct mc_out **link)
 
 static void room(struct mqtt_client *m)
 {
-    if (!m->wants_room || m->state != MC_UP || m->nouts >= window(m) || m->nquiet >= QUIET_MAX ||
-        tls_stream_waiting(m->stream) + m->out.n > m->cfg.out_max / 2)
+    if (!m->wants_room || m->state != MC_UP || m->nouts >= window(m) || m->nquiet - m->quiet_at >= QUIET_MAX ||
+        mc_link_waiting(&m->link) + m->out.n > m->cfg.out_max / 2)
         return;
     m->wants_room = false;
     if (m->ops->ready) m->ops->ready(m->ctx);
@@ -201,7 +201,7 @@ static int busy(struct mqtt_client *m, struct error *e)
 
 static int publish_quiet(struct mqtt_client *m, const struct mqtt_packet *p, uint64_t token, struct error *e)
 {
-    if (m->nquiet >= QUIET_MAX) return busy(m, e);
+    if (m->nquiet - m->quiet_at >= QUIET_MAX) return busy(m, e);
     if (!mem_grow((void **)&m->quiet, &m->quiet_cap, m->nquiet + 1, sizeof *m->quiet))
         return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     mc_send(m, p);
@@ -243,7 +243,7 @@ int mqtt_client_publish(struct mqtt_client *m, const struct mqtt_client_message 
     if (n == 0 || n > m->peer_packet)
         return error_set(e, ERR_TOO_LARGE, "payload", "a message of %zu bytes is more than the broker takes",
                          "消息 %zu 字节，超过代理的上限", n ? n : msg->payload.n);
-    if (tls_stream_waiting(m->stream) + m->out.n + n > m->cfg.out_max && tls_stream_waiting(m->stream) + m->out.n)
+    if (mc_link_waiting(&m->link) + m->out.n + n > m->cfg.out_max && mc_link_waiting(&m->link) + m->out.n)
         return busy(m, e);
     bool idle = m->nouts == 0;
     rc = msg->qos ? publish_sure(m, &p, n, token, e) : publish_quiet(m, &p, token, e);
@@ -256,16 +256,17 @@ int mqtt_client_publish(struct mqtt_client *m, const struct mqtt_client_message 
 void mc_taken(struct mqtt_client *m)
 {
     unsigned generation = m->generation;
-    uint64_t taken = m->out_total - m->out.n - tls_stream_waiting(m->stream);
-    if (tls_stream_waiting(m->stream) > m->out_total) taken = 0; /* TLS adds its own */
-    size_t k = 0;
-    while (k < m->nquiet && m->quiet[k].end <= taken) k++;
-    for (; k && m->nquiet && m->generation == generation; k--) {
-        uint64_t token = m->quiet[0].token;
-        memmove(m->quiet, m->quiet + 1, --m->nquiet * sizeof *m->quiet);
-        tell_published(m, token, NULL);
+    uint64_t taken = m->out_total - m->out.n - mc_link_waiting(&m->link);
+    if (mc_link_waiting(&m->link) > m->out_total) taken = 0; /* TLS adds its own */
+    while (m->generation == generation && m->quiet_at < m->nquiet && m->quiet[m->quiet_at].end <= taken)
+        tell_published(m, m->quiet[m->quiet_at++].token, NULL);
+    if (m->generation != generation) return;
+    if (m->quiet_at && m->quiet_at >= m->nquiet / 2) {
+        m->nquiet -= m->quiet_at;
+        memmove(m->quiet, m->quiet + m->quiet_at, m->nquiet * sizeof *m->quiet);
+        m->quiet_at = 0;
     }
-    if (m->generation == generation) room(m);
+    room(m);
 }
 
 /* ---- messages that come ---- */
@@ -289,7 +290,7 @@ static void acknowledge(struct mqtt_client *m)
 
 void mqtt_client_ack(struct mqtt_client *m, uint32_t handle, uint8_t code)
 {
-    size_t lo = 0, hi = m->nin;
+    size_t lo = 0, hi = m ? m->nin : 0;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         if ((int32_t)(m->in[mid].handle - handle) < 0)
@@ -297,7 +298,7 @@ void mqtt_client_ack(struct mqtt_client *m, uint32_t handle, uint8_t code)
         else
             hi = mid;
     }
-    if (lo == m->nin || m->in[lo].handle != handle) return;
+    if (m == NULL || lo == m->nin || m->in[lo].handle != handle) return;
     m->in[lo].safe = true;
     m->in[lo].code = code;
     if (lo == 0) acknowledge(m);
@@ -500,6 +501,7 @@ static void give_up_outs(struct mqtt_client *m, const struct error *why)
 void mqtt_client_forget(struct mqtt_client *m, uint64_t token)
 {
     struct error e;
+    if (m == NULL) return;
     struct mc_out **link = &m->outs, *o;
     while (*link && ((*link)->token != token || (*link)->told)) link = &(*link)->next;
     if ((o = *link) == NULL) return;
@@ -534,9 +536,9 @@ void mc_session_up(struct mqtt_client *m, bool session)
 static void give_up_quiet(struct mqtt_client *m, const struct error *why)
 {
     struct mc_quiet *list = TAKE(m->quiet);
-    size_t n = m->nquiet;
-    m->nquiet = m->quiet_cap = 0;
-    for (size_t i = 0; i < n; i++) tell_published(m, list[i].token, why);
+    size_t n = m->nquiet, at = m->quiet_at;
+    m->nquiet = m->quiet_cap = m->quiet_at = 0;
+    for (size_t i = at; i < n; i++) tell_published(m, list[i].token, why);
     mem_free(list);
 }
 

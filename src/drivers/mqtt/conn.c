@@ -263,6 +263,7 @@ static void on_message(void *ctx, const struct mqtt_client_message *m)
     struct mt_channel *ch = ctx;
     if (ch->closing) return;
     mt_message(ch, m);
+    if (ch->closing) return;
     if (ch->held && !ch->paused) {
         ch->paused = true;
         mqtt_client_read(ch->client, false);

@@ -306,6 +306,7 @@ void mt_message(struct mt_channel *ch, const struct mqtt_client_message *m)
     bool new_topic = mt_seen_message(ch, m, p.now_us);
     unsigned met = take_all(ch, &p, m, &ok);
     mt_job_message(ch, &p, new_topic);
+    if (ch->closing) return; /* whoever asked has what he wanted */
     if (met == 0) ch->unmatched++;
     if (ch->nbatch)
         pass(ch, ch->failed ? 0 : m->handle); /* what could not be taken is not acknowledged */

@@ -640,6 +640,27 @@ TEST(browsing)
     bed_free(b);
 }
 
+static void close_when_read(void *arg, const struct driver_reading *r, size_t n)
+{
+    struct bed *b = arg;
+    b->reads++;
+    mqtt_client_driver.close(TAKE(b->ch), bed_closed, &b->closed);
+}
+
+TEST(closing_in_the_answer)
+{
+    struct bed *b = bed_new();
+    struct driver_point p = bed_point(1, "t#$.v", VALUE_AUTO);
+    struct driver_device d = bed_device(b, "{}");
+    bed_open(b, "");
+    mqtt_client_driver.read(b->ch, &d, &p, 1, close_when_read, b);
+    bed_ready(b);
+    fake_publish(b->broker, "t", "{\"v\":7}", 1, true);
+    UNTIL(b, b->closed);
+    CHECK_INT(b->reads, 1);
+    bed_free(b);
+}
+
 TEST(closing_with_everything_under_way)
 {
     struct bed *b = bed_new();

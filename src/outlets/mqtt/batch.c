@@ -189,13 +189,19 @@ int mp_send(struct outlet_channel *base, const struct outlet_item *items, size_t
     return 0;
 }
 
+static bool is_over(const struct mp_batch *b)
+{
+    return b->done == b->published && (b->published == b->n || b->error.code);
+}
+
 void mp_batch_pump(struct mp_channel *ch)
 {
     bool open = mqtt_client_up(ch->client);
-    for (struct mp_batch *b = ch->batches, *next; b; b = next) {
-        next = b->next;
-        if (open) open = publish(ch, b);
-        if (b->done == b->published && (b->published == b->n || b->error.code)) finish(ch, b);
+    for (struct mp_batch *b = ch->batches; b && open; b = b->next) open = publish(ch, b);
+    for (struct mp_batch *b = ch->batches; b && !ch->closing;) {
+        bool over = is_over(b);
+        if (over) finish(ch, b);
+        b = over ? ch->batches : b->next; /* the host may have done anything */
     }
 }
 
@@ -206,10 +212,9 @@ void mp_batch_published(struct mp_channel *ch, uint64_t token, const struct erro
     if (b == NULL || (e && (e->code == ERR_CLOSED || e->code == ERR_CANCELLED))) return; /* mp_batch_fail follows */
     b->done++;
     if (e && !b->error.code) b->error = *e;
-    if (b->done == b->published && (b->published == b->n || b->error.code)) {
-        finish(ch, b);
-        mp_pump(ch);
-    }
+    if (!is_over(b)) return;
+    finish(ch, b);
+    mp_pump(ch);
 }
 
 void mp_batch_fail(struct mp_channel *ch, const struct error *why)
