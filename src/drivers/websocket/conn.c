@@ -18,7 +18,7 @@ static void part_gone(struct wd_channel *ch)
     driver_closed *closed = ch->closed;
     void *arg = ch->closed_arg;
     wd_devices_free(ch->devices, ch->ndevices);
-    wd_config_fini(&ch->cfg);
+    ws_settings_fini(&ch->cfg);
     for (size_t i = 0; i < WD_KEPT; i++) mem_free(ch->kept[i].p);
     mem_free(ch->out);
     mem_free(ch);
@@ -160,15 +160,9 @@ static const struct ws_ops client_ops = {on_opened, on_message, on_lost};
 
 static void connect_now(struct wd_channel *ch)
 {
-    const struct wd_config *g = &ch->cfg;
     struct error e = {0};
     struct wd_conn *c = conn_new(ch, STR(""));
-    const struct ws_client_config cc = {.url = &g->url,
-                                        .tls = g->tls_client,
-                                        .headers = g->headers,
-                                        .protocol = g->protocol[0] ? g->protocol : NULL,
-                                        .connect_ms = g->connect_ms,
-                                        .limits = {.message_max = g->message_max, .ping_ms = g->ping_ms}};
+    const struct ws_client_config cc = ws_settings_client(&ch->cfg);
     int rc = c ? ws_client_open(ch->base.host->loop, &cc, &client_ops, c, &c->w, &e) : ERR_NOMEM;
     if (!rc) {
         link_conn(c);
@@ -181,19 +175,11 @@ static void connect_now(struct wd_channel *ch)
 
 /* ---- the port where devices connect ---- */
 
-static bool same_secret(struct str a, const char *z)
-{
-    size_t n = strlen(z);
-    unsigned char diff = a.n != n;
-    for (size_t i = 0; i < a.n; i++) diff |= (unsigned char)(a.p[i] ^ z[i % n]);
-    return diff == 0;
-}
-
 static int on_request(void *ctx, const struct ws_request *q, void **ret)
 {
     struct wd_channel *ch = ctx;
     char kv[120];
-    if (!same_secret(ws_request_token(q), ch->cfg.token)) {
+    if (!ws_token_right(&ch->cfg, q)) {
         snprintf(kv, sizeof kv, "peer=%.60s:%u", q->host, q->port);
         ch->base.host->log(ch->base.host->ctx, DRIVER_LOG_WARN, "somebody connects with a wrong token", kv);
         ch->st.errors++;
@@ -211,14 +197,8 @@ static const struct ws_server_ops server_ops = {{on_opened, on_message, on_lost}
 
 static void listen_now(struct wd_channel *ch)
 {
-    const struct wd_config *g = &ch->cfg;
     struct error e = {0};
-    const struct ws_server_config sc = {.address = g->address,
-                                        .port = g->port,
-                                        .tls = g->tls_server,
-                                        .allow = g->allow.n ? &g->allow : NULL,
-                                        .connections_max = g->connections_max,
-                                        .limits = {.message_max = g->message_max, .ping_ms = g->ping_ms}};
+    const struct ws_server_config sc = ws_settings_server(&ch->cfg);
     if (ws_server_open(ch->base.host->loop, &sc, &server_ops, ch, &ch->server, &e)) {
         failed(ch, &e);
         return;
@@ -351,13 +331,13 @@ int wd_open(const struct driver_host *host, const struct options *o, struct driv
     struct wd_channel *ch = mem_calloc(1, sizeof *ch);
     if (!ch) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     ch->base = (struct driver_channel){&websocket_driver, host};
-    ch->backoff =
-        (struct backoff){(uint32_t)opt_ms(o, "reconnect_min", 1000), (uint32_t)opt_ms(o, "reconnect_max", 60000), 0};
-    int rc = wd_config_init(&ch->cfg, o, e);
+    ch->confirm_ms = (uint32_t)opt_ms(o, "confirm", 5000);
+    int rc = ws_settings_init(&ch->cfg, o, opt_enum(o, "mode", 0) == 1, e);
     if (rc) {
         mem_free(ch);
         return rc;
     }
+    ch->backoff = (struct backoff){ch->cfg.reconnect_min_ms, ch->cfg.reconnect_max_ms, 0};
     uv_timer_init(host->loop, &ch->timer);
     ch->timer.data = ch;
     ch->open = 1;

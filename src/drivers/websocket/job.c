@@ -59,7 +59,7 @@ static void late_writes(struct wd_channel *ch)
 {
     struct error e = {0};
     error_set(&e, ERR_UNKNOWN, "", "the message was sent; no message brought the written value within %u ms",
-              "消息已发出；%u 毫秒内未收到与写入一致的值", ch->cfg.confirm_ms);
+              "消息已发出；%u 毫秒内未收到与写入一致的值", ch->confirm_ms);
     for (struct wd_write **at = &ch->writes; *at;) {
         struct wd_write *w = *at;
         if (w->until_ns > wd_now(ch)) {
@@ -102,7 +102,7 @@ static int wait_for(struct wd_channel *ch, const struct driver_write *w, struct 
                            .done = w->done,
                            .arg = w->arg,
                            .began_ns = wd_now(ch)};
-    x->until_ns = x->began_ns + (uint64_t)ch->cfg.confirm_ms * NS_MS;
+    x->until_ns = x->began_ns + (uint64_t)ch->confirm_ms * NS_MS;
     x->text = mem_dup(w->text ? w->text : "", w->text_len + 1);
     if (!x->text) {
         mem_free(x);

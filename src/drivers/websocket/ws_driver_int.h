@@ -16,10 +16,8 @@
 #include "drivers/common/fill.h"
 #include "drivers/common/payload_read.h"
 #include "drivers/common/poll.h"
+#include "drivers/common/ws_settings.h"
 #include "drivers/websocket/driver.h"
-#include "io/ip_list.h"
-#include "io/ws_client.h"
-#include "io/ws_server.h"
 
 #define NS_MS 1000000u
 #define WD_TEXT_MAX 65536
@@ -111,26 +109,10 @@ struct wd_kept {
     int64_t time_us;
 };
 
-struct wd_config {
-    bool server;
-    struct arena arena;
-    struct ws_url url;
-    const char *const *headers;
-    const char *protocol, *subscribe, *token, *address;
-    uint16_t port;
-    struct ip_list allow;
-    unsigned connections_max;
-    uint32_t connect_ms, confirm_ms, ping_ms;
-    size_t message_max;
-    struct tls_client *tls_client;
-    struct tls_server *tls_server;
-};
-MUST_CHECK int wd_config_init(struct wd_config *c, const struct options *o, struct error *e);
-void wd_config_fini(struct wd_config *c);
-
 struct wd_channel {
     struct driver_channel base; /* first */
-    struct wd_config cfg;
+    struct ws_settings cfg;
+    uint32_t confirm_ms;
     struct driver_status st;
     struct wd_device *devices;
     size_t ndevices;
