@@ -25,6 +25,24 @@ static int check_member(struct arena *a, const struct driver_point *p, struct oc
     return rc;
 }
 
+/* "method <object> <method>"; the second begins at the last blank that leaves two node ids, since texts may hold
+ * blanks. */
+static int parse_method(struct arena *a, struct oc_point *ret, struct error *e)
+{
+    struct str rest = str_trim(str_sub(ret->address, 7, ret->address.n));
+    for (size_t i = rest.n; i-- > 0;) {
+        if (rest.p[i] != ' ') continue;
+        struct str object = str_trim(str_sub(rest, 0, i)), method = str_trim(str_sub(rest, i, rest.n));
+        if (ua_nodeid_parse(a, object, &ret->node.id, NULL) == 0 &&
+            ua_nodeid_parse(a, method, &ret->call.id, NULL) == 0)
+            return 0;
+    }
+    return error_set(e, ERR_INVALID, "address",
+                     "a method is 'method', its object and the method, such as "
+                     "method ns=2;s=Pump ns=2;s=Pump.Start",
+                     "方法的写法为“method 对象节点 方法节点”，例如 method ns=2;s=Pump ns=2;s=Pump.Start");
+}
+
 static int check_address(struct arena *a, const struct driver_point *p, struct oc_point *ret, struct error *e)
 {
     struct str text = str_trim(str_of(p->address)), range = str_trim(str_of(opt_str(p->options, "index_range", "")));
@@ -32,11 +50,13 @@ static int check_address(struct arena *a, const struct driver_point *p, struct o
         return error_set(e, ERR_INVALID, "address", "the address is empty: a node id such as ns=2;s=Tank.Level",
                          "地址为空：应为节点标识，例如 ns=2;s=Tank.Level");
     ret->address = arena_str(a, text);
-    int rc = ua_nodeid_parse(a, ret->address, &ret->node.id, e);
+    ret->method = str_starts(text, STR("method "));
+    int rc = ret->method ? parse_method(a, ret, e) : ua_nodeid_parse(a, ret->address, &ret->node.id, e);
     if (rc) {
         if (e) str_to_cstr(STR("address"), e->where, sizeof e->where);
         return rc;
     }
+    if (ret->method) return 0;
     if (ret->node.id.server)
         return error_set(e, ERR_INVALID, "address", "svr= names another server: make a channel for that one",
                          "svr= 指向另一台服务器：请为它单独建立通道");
@@ -69,7 +89,10 @@ int oc_point_resolve(const struct driver_point *p, struct arena *a, struct oc_po
     int rc = check_address(a, p, ret, e);
     if (rc || addr == NULL) return rc;
     buf_init(&canonical, 4096);
+    if (ret->method) buf_z(&canonical, "method ");
     ua_expanded_text(&canonical, &ret->node.id);
+    if (ret->method) buf_z(&canonical, " ");
+    if (ret->method) ua_expanded_text(&canonical, &ret->call.id);
     str_to_cstr(buf_view(&canonical), addr->canonical, sizeof addr->canonical);
     buf_fini(&canonical);
     addr->type = p->type == VALUE_AUTO ? VALUE_DOUBLE : p->type; /* which it is, the server tells */

@@ -82,6 +82,10 @@ static void describe_ref(struct oc_job *j, const struct ua_reference_description
                                        .children = !property};
     if (ret->name == NULL) ret->name = "";
     if (r->node_class == UA_CLASS_VARIABLE) ret->address = ret->node;
+    if (r->node_class != UA_CLASS_METHOD) return;
+    ret->address = arena_printf(&j->arena, "method %s %s", node_text(j, &j->node.id), ret->node);
+    ret->children = false;
+    ret->writable = true;
 }
 
 static void tell(struct oc_channel *ch, struct oc_job *j, const struct ua_read_response *r)
@@ -251,7 +255,7 @@ void oc_browse_go(struct oc_channel *ch, struct oc_job *j)
     struct ua_browse_description d = {.browse_direction = UA_BROWSE_FORWARD,
                                       .reference_type_id = ua_id(0, UA_NODE_HIERARCHICAL_REFERENCES),
                                       .include_subtypes = true,
-                                      .node_class_mask = UA_CLASS_OBJECT | UA_CLASS_VARIABLE,
+                                      .node_class_mask = UA_CLASS_OBJECT | UA_CLASS_VARIABLE | UA_CLASS_METHOD,
                                       .result_mask = UA_BROWSE_RESULT_ALL};
     struct error e = {0};
     if (oc_node_id(ch, &j->node, &d.node_id, &e)) {

@@ -50,7 +50,7 @@ void oc_refresh_state(struct oc_channel *ch)
 static bool has_points(const struct oc_channel *ch)
 {
     for (size_t i = 0; i < ch->npoints; i++)
-        if (!ch->points[i].config_error) return true;
+        if (!ch->points[i].config_error && !ch->points[i].method) return true;
     return false;
 }
 
@@ -401,6 +401,7 @@ static void on_opened(void *ctx)
                                   .cert = ch->cfg.cert,
                                   .key = ch->cfg.key,
                                   .now_us = clock_us,
+                                  .lifetime_ms = ch->cfg.token_ms,
                                   .ctx = ch,
                                   .endpoint_url = str_of(ch->cfg.at.url)};
     c.policy = oc_wire_policy(ch, &c.mode, &c.peer);

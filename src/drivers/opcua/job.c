@@ -46,7 +46,7 @@ void oc_job_gone(struct oc_channel *ch, struct oc_job *j)
 }
 
 /* Once more from the beginning when types are known that were not. */
-static bool wait_types(struct oc_channel *ch, struct oc_job *j)
+bool oc_job_wait_types(struct oc_channel *ch, struct oc_job *j)
 {
     if (j->typed || !oc_types_busy(ch)) return false;
     j->typed = true;
@@ -59,8 +59,8 @@ static bool wait_types(struct oc_channel *ch, struct oc_job *j)
 
 /* ---- writes ---------------------------------------------------------------------------------------------------- */
 
-static void end_write(struct oc_channel *ch, struct oc_job *j, enum driver_outcome outcome, const struct error *e,
-                      const struct oc_value *back)
+void oc_write_end(struct oc_channel *ch, struct oc_job *j, enum driver_outcome outcome, const struct error *e,
+                  const struct oc_value *back)
 {
     struct driver_write_result r = {.outcome = outcome, .error = e, .ms = oc_ms_since(ch, j->began_ns)};
     if (outcome == DRIVER_DONE) ch->st.writes++;
@@ -81,7 +81,7 @@ static void on_readback(struct oc_channel *ch, void *arg, const void *value, con
     (void)e, (void)refused;
     bool any = r && r->results_n == 1;
     if (any) oc_value_of(ch, &j->point, &r->results[0], &j->arena, &v);
-    end_write(ch, j, DRIVER_DONE, NULL, any ? &v : NULL);
+    oc_write_end(ch, j, DRIVER_DONE, NULL, any ? &v : NULL);
 }
 
 static void read_node(struct oc_channel *ch, struct oc_job *j, const struct ua_nodeid *id, bool type, oc_answer *done)
@@ -102,13 +102,13 @@ static void on_written(struct oc_channel *ch, void *arg, const void *value, cons
     struct ua_nodeid id;
     struct error why = {0};
     if (r == NULL) {
-        end_write(ch, j, refused ? DRIVER_REFUSED : DRIVER_UNKNOWN, e, NULL);
+        oc_write_end(ch, j, refused ? DRIVER_REFUSED : DRIVER_UNKNOWN, e, NULL);
     } else if (r->results_n != 1 || ua_status_error(r->results[0], "the server", &why)) {
         if (why.code == 0)
             error_set(&why, ERR_PROTOCOL, "", "the server's answer has no result", "服务器的应答没有结果");
-        end_write(ch, j, DRIVER_REFUSED, &why, NULL);
+        oc_write_end(ch, j, DRIVER_REFUSED, &why, NULL);
     } else if (oc_node_id(ch, &j->point.node, &id, &why)) {
-        end_write(ch, j, DRIVER_DONE, NULL, NULL);
+        oc_write_end(ch, j, DRIVER_DONE, NULL, NULL);
     } else {
         read_node(ch, j, &id, false, on_readback);
     }
@@ -145,20 +145,20 @@ static int variant_of(struct oc_channel *ch, struct oc_job *j, const struct ua_n
     return oc_variant_of(&j->point, &j->value, j->text, type, array, &j->arena, ret, e);
 }
 
-static void send_write(struct oc_channel *ch, struct oc_job *j, const struct ua_nodeid *id,
-                       const struct ua_nodeid *data_type, unsigned type, bool array)
+static void soc_write_end(struct oc_channel *ch, struct oc_job *j, const struct ua_nodeid *id,
+                          const struct ua_nodeid *data_type, unsigned type, bool array)
 {
     struct error e = {0};
     struct ua_variant v;
     if (j->deadline_ns && oc_now(ch) >= j->deadline_ns) {
         error_set(&e, ERR_TIMEOUT, "", "the deadline passed before the value was sent", "发送前已超过期限");
-        end_write(ch, j, DRIVER_EXPIRED, &e, NULL);
+        oc_write_end(ch, j, DRIVER_EXPIRED, &e, NULL);
         return;
     }
     int rc = variant_of(ch, j, data_type, type, array, &v, &e);
-    if (rc == ERR_AGAIN && wait_types(ch, j)) return;
+    if (rc == ERR_AGAIN && oc_job_wait_types(ch, j)) return;
     if (rc) {
-        end_write(ch, j, DRIVER_REFUSED, &e, NULL);
+        oc_write_end(ch, j, DRIVER_REFUSED, &e, NULL);
         return;
     }
     struct ua_write_value w = {
@@ -178,7 +178,7 @@ static void on_type(struct oc_channel *ch, void *arg, const void *value, const s
     struct error why = {0};
     if (r == NULL || r->results_n != 2) {
         error_set(&why, ERR_PROTOCOL, "", "the server's answer lacks results", "服务器的应答缺少结果");
-        end_write(ch, j, r || refused ? DRIVER_REFUSED : DRIVER_FAILED, r ? &why : e, NULL);
+        oc_write_end(ch, j, r || refused ? DRIVER_REFUSED : DRIVER_FAILED, r ? &why : e, NULL);
         return;
     }
     const struct ua_variant *v = &r->results[0].value;
@@ -187,21 +187,23 @@ static void on_type(struct oc_channel *ch, void *arg, const void *value, const s
     if (type == UA_NULL && t && t->ns == 0 && t->kind == UA_ID_NUMBER && t->i < UA_EXTENSION) type = t->i;
     if (type == UA_NULL && t && t->ns != 0 && oc_types_of(ch, t)) type = UA_EXTENSION;
     if (type == UA_NULL && ua_status_error(r->results[0].status, "the server", &why))
-        end_write(ch, j, DRIVER_REFUSED, &why, NULL);
+        oc_write_end(ch, j, DRIVER_REFUSED, &why, NULL);
     else if (oc_node_id(ch, &j->point.node, &id, &why))
-        end_write(ch, j, DRIVER_REFUSED, &why, NULL);
+        oc_write_end(ch, j, DRIVER_REFUSED, &why, NULL);
     else
-        send_write(ch, j, &id, t, type, v->array);
+        soc_write_end(ch, j, &id, t, type, v->array);
 }
 
 static void go_write(struct oc_channel *ch, struct oc_job *j)
 {
     struct ua_nodeid id;
     struct error e = {0};
-    if (oc_node_id(ch, &j->point.node, &id, &e))
-        end_write(ch, j, DRIVER_REFUSED, &e, NULL);
+    if (j->point.method)
+        oc_method_go(ch, j);
+    else if (oc_node_id(ch, &j->point.node, &id, &e))
+        oc_write_end(ch, j, DRIVER_REFUSED, &e, NULL);
     else if (j->point.ua_type && j->point.ua_type != UA_EXTENSION)
-        send_write(ch, j, &id, NULL, j->point.ua_type, j->point.ua_array);
+        soc_write_end(ch, j, &id, NULL, j->point.ua_type, j->point.ua_array);
     else
         read_node(ch, j, &id, true, on_type);
 }
@@ -216,9 +218,16 @@ static int prepare(struct oc_channel *ch, struct oc_job *j, const struct driver_
     j->point = *p;
     j->value = w->value;
     j->text = arena_str(&j->arena, str_make(w->text, w->text_len));
-    j->point.address = arena_str(&j->arena, p->address);
+    struct driver_point again = {.num = p->num, .address = arena_strdup(&j->arena, p->address)};
+    struct oc_point nodes;
     if (p->node.range.p) j->point.node.range = arena_str(&j->arena, p->node.range);
-    return ua_nodeid_parse(&j->arena, j->point.address, &j->point.node.id, e);
+    struct str range = j->point.node.range;
+    int rc = oc_point_resolve(&again, &j->arena, &nodes, NULL, e);
+    if (rc) return rc;
+    j->point.address = nodes.address;
+    j->point.node = nodes.node, j->point.call = nodes.call;
+    j->point.node.range = range;
+    return 0;
 }
 
 static void no_memory(struct error *e)
@@ -306,7 +315,7 @@ static void go_read(struct oc_channel *ch, struct oc_job *j)
     size_t n = j->npoints - j->at < ch->max_read ? j->npoints - j->at : ch->max_read;
     struct ua_read_value_id *nodes = n ? arena_calloc(&j->arena, n, sizeof *nodes) : NULL;
     struct error e = {0};
-    if (n == 0 && wait_types(ch, j)) return;
+    if (n == 0 && oc_job_wait_types(ch, j)) return;
     if (nodes == NULL) {
         no_memory(&e);
         end_read(ch, j, n ? &e : NULL);
@@ -316,7 +325,13 @@ static void go_read(struct oc_channel *ch, struct oc_job *j)
         const struct oc_point *p = &j->points[j->at + i];
         nodes[i].attribute_id = UA_ATTR_VALUE;
         nodes[i].index_range = p->node.range;
-        if (oc_node_id(ch, &p->node, &nodes[i].node_id, &e)) bad_reading(ch, j, j->at + i, &e, REASON_CONFIG_ERROR);
+        if (p->method) {
+            error_set(&e, ERR_UNSUPPORTED, "address", "a method is called by writing; it has no value to read",
+                      "方法通过写入调用，没有可读的值");
+            bad_reading(ch, j, j->at + i, &e, REASON_NO_DATA);
+        } else if (oc_node_id(ch, &p->node, &nodes[i].node_id, &e)) {
+            bad_reading(ch, j, j->at + i, &e, REASON_CONFIG_ERROR);
+        }
     }
     struct ua_read_request q = {
         .timestamps_to_return = UA_STAMPS_BOTH, .nodes_to_read = nodes, .nodes_to_read_n = (uint32_t)n};
@@ -417,7 +432,7 @@ void oc_test(struct driver_channel *base, driver_test_done *done, void *arg)
 void oc_job_fail(struct oc_channel *ch, struct oc_job *j, enum driver_outcome outcome, const struct error *e)
 {
     switch (j->kind) {
-    case JOB_WRITE: end_write(ch, j, outcome, e, NULL); break;
+    case JOB_WRITE: oc_write_end(ch, j, outcome, e, NULL); break;
     case JOB_READ: end_read(ch, j, e); break;
     case JOB_TEST: end_test(ch, j, e, "", ""); break;
     default:
@@ -450,7 +465,7 @@ static void expire(struct oc_channel *ch, uint64_t now)
         }
         *p = j->next;
         error_set(&e, ERR_TIMEOUT, "", "the deadline passed before the value was sent", "发送前已超过期限");
-        end_write(ch, j, DRIVER_EXPIRED, &e, NULL);
+        oc_write_end(ch, j, DRIVER_EXPIRED, &e, NULL);
         p = &ch->jobs; /* the callback may have changed the list */
     }
 }

@@ -16,6 +16,7 @@
  *   backfill.c  what the server's history has of a gap
  *   types.c     structures that the server defines
  *   job.c       writes, reads, tests
+ *   method.c    methods, called by writes
  *   browse.c    browsing
  * Heart: oc_pump() does what can be done now and sets the one timer; after every event, at any time.
  *
@@ -78,6 +79,8 @@ struct oc_point {
     uint32_t num, device;
     struct str address;
     struct oc_node node;
+    bool method; /* it is called by writes, never read: node is its object, call the method itself */
+    struct oc_node call;
     uint32_t period_ms, sampling_ms, queue;
     uint8_t deadband; /* enum ua_deadband */
     uint8_t value_type, klass;
@@ -131,6 +134,9 @@ struct oc_job {
     struct sample value;
     struct str text;
     struct ua_variant variant;
+    struct ua_argument *arguments; /* of a method */
+    struct ua_variant *inputs;
+    uint32_t narguments, ninputs;
     /* read */
     struct oc_point *points;
     struct error *errors;
@@ -168,7 +174,7 @@ struct oc_config {
     enum oc_trust trust;
     bool plain_password;
     bool backfill;
-    uint32_t session_ms, connect_ms, answer_ms, publishing_ms;
+    uint32_t token_ms, session_ms, connect_ms, answer_ms, publishing_ms;
     struct ua_cert *cert, *user_cert; /* ours: of the options, or this node's (trust.c) */
     struct ua_key *key, *user_key;
     const char *identity; /* the host's text that cert was read from; NULL: none */
@@ -371,6 +377,14 @@ void oc_write(struct driver_channel *base, const struct driver_write *w);
 void oc_read(struct driver_channel *base, const struct driver_device *device, const struct driver_point *points,
              size_t n, driver_read_done *done, void *arg);
 void oc_test(struct driver_channel *base, driver_test_done *done, void *arg);
+
+/* The end of a write; back: what was read after it, or NULL. */
+void oc_write_end(struct oc_channel *ch, struct oc_job *j, enum driver_outcome outcome, const struct error *e,
+                  const struct oc_value *back);
+bool oc_job_wait_types(struct oc_channel *ch, struct oc_job *j); /* false: it has waited already, or need not */
+
+/* method.c */
+void oc_method_go(struct oc_channel *ch, struct oc_job *j);
 
 /* browse.c */
 void oc_browse_go(struct oc_channel *ch, struct oc_job *j);

@@ -84,11 +84,12 @@ static int configure(struct oc_config *c, const struct options *o, struct error 
     c->plain_password = opt_bool(o, "plain_password", false);
     c->backfill = opt_bool(o, "backfill", false);
     c->session_ms = (uint32_t)opt_ms(o, "session_timeout", 60000);
+    c->token_ms = (uint32_t)opt_ms(o, "token_lifetime", 3600000);
     c->connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 10000);
     c->answer_ms = (uint32_t)opt_ms(o, "answer_timeout", 10000);
     c->publishing_ms = (uint32_t)opt_ms(o, "publishing_interval", 0);
     c->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
-    c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000);
+    c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 3000);
     if (c->backoff.max_ms < c->backoff.min_ms) c->backoff.max_ms = c->backoff.min_ms;
     c->watch_ms = (uint32_t)opt_ms(o, "watch_interval", 5000);
     int rc = parse_url(&c->at, str_of(opt_str(o, "endpoint", "")), e);

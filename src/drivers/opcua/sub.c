@@ -278,7 +278,8 @@ static void make_items(struct oc_channel *ch, unsigned c)
     *a = (struct asked){.c = c, .sub = s->id};
     for (size_t i = 0; i < ch->npoints && a->n < ch->max_items; i++) {
         const struct oc_point *p = &ch->points[i];
-        if (p->config_error || p->item != ITEM_NONE || oc_point_class(ch, p) != c || !item_of(ch, i, &items[a->n]))
+        if (p->config_error || p->method || p->item != ITEM_NONE || oc_point_class(ch, p) != c ||
+            !item_of(ch, i, &items[a->n]))
             continue;
         a->handles[a->n++] = p->handle;
     }
@@ -371,7 +372,7 @@ void oc_sub_pump(struct oc_channel *ch, uint64_t now)
     struct error e;
     if (ch->retry_items_ns && now >= ch->retry_items_ns) retry_items(ch);
     for (size_t i = 0; i < ch->npoints; i++)
-        if (!ch->points[i].config_error && ch->points[i].item == ITEM_NONE)
+        if (!ch->points[i].config_error && !ch->points[i].method && ch->points[i].item == ITEM_NONE)
             need[oc_point_class(ch, &ch->points[i])] = true;
     for (unsigned c = 0; c < OC_CLASSES && ch->conn == CONN_UP; c++) {
         struct oc_sub *s = &ch->subs[c];

@@ -163,6 +163,13 @@ const struct option oc_channel_options[] = {
      .def = "60s",
      .min = "10s",
      .max = "1h"},
+    {.name = "token_lifetime",
+     .type = OPTION_DURATION,
+     .en = "Renew the keys of the connection after",
+     .zh = "连接密钥更新周期",
+     .def = "1h",
+     .min = "1s",
+     .max = "1d"},
     {.name = "connect_timeout",
      .type = OPTION_DURATION,
      .en = "Connect timeout",
@@ -188,7 +195,7 @@ const struct option oc_channel_options[] = {
      .type = OPTION_DURATION,
      .en = "Reconnect at the latest after",
      .zh = "最长重连间隔",
-     .def = "60s",
+     .def = "3s",
      .min = "50ms",
      .max = "1h"},
     {0},
@@ -255,8 +262,13 @@ const struct option oc_point_options[] = {
     {0},
 };
 
-static const char *const examples[] = {
-    "ns=2;s=Tank.Level", "ns=3;i=1001", "i=2258", "nsu=http://example.com/plant;s=Flow", "2!Tank.Level", NULL};
+static const char *const examples[] = {"ns=2;s=Tank.Level",
+                                       "ns=3;i=1001",
+                                       "i=2258",
+                                       "nsu=http://example.com/plant;s=Flow",
+                                       "2!Tank.Level",
+                                       "method ns=2;s=Pump ns=2;s=Pump.Start",
+                                       NULL};
 
 static int address_check(const struct driver_point *p, const struct options *device, struct driver_address *ret,
                          struct error *e)
@@ -342,10 +354,11 @@ const struct driver opcua_driver = {
     .point_options = oc_point_options,
     .address_en = "A node id: ns=2;s=Tank.Level, ns=3;i=1001, ns=1;g=09087e75-8e5e-499b-954f-f2a9603db28a, "
                   "nsu=http://example.com/plant;s=Flow (namespace by name), or short 2!Tank.Level. One element of an "
-                  "array: option 'index_range'.",
-    .address_zh = "节点标识：ns=2;s=Tank.Level、ns=3;i=1001、ns=1;g=09087e75-8e5e-499b-954f-f2a9603db28a、"
-                  "nsu=http://example.com/plant;s=Flow（按命名空间名称），或简写 "
-                  "2!Tank.Level。数组的单个元素用选项“index_range”。",
+                  "array: option 'index_range'. A method, called by writing: method ns=2;s=Pump ns=2;s=Pump.Start.",
+    .address_zh =
+        "节点标识：ns=2;s=Tank.Level、ns=3;i=1001、ns=1;g=09087e75-8e5e-499b-954f-f2a9603db28a、"
+        "nsu=http://example.com/plant;s=Flow（按命名空间名称），或简写 "
+        "2!Tank.Level。数组的单个元素用选项“index_range”。通过写入调用的方法：method ns=2;s=Pump ns=2;s=Pump.Start。",
     .examples = examples,
     .address_check = address_check,
     .channel_open = oc_open,

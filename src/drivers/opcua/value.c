@@ -43,7 +43,7 @@ static bool tell_some(struct oc_channel *ch)
 {
     while (ch->tell_lost && ch->tell_at < ch->npoints && ch->nbatch < OC_BATCH) {
         struct oc_point *p = &ch->points[ch->tell_at++];
-        if (!p->config_error && !is_bad(p, REASON_NOT_CONNECTED)) tell_bad(ch, p, REASON_NOT_CONNECTED);
+        if (!p->config_error && !p->method && !is_bad(p, REASON_NOT_CONNECTED)) tell_bad(ch, p, REASON_NOT_CONNECTED);
     }
     if (ch->tell_at >= ch->npoints) ch->tell_lost = false;
     return ch->nbatch > 0;
