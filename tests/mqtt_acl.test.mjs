@@ -3,7 +3,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cleanup, equal, ok, run, stop, test, until } from './lib.mjs';
+import { BIN, cleanup, equal, freePort, ok, run, stop, tempDir, test, until } from './lib.mjs';
 import { Broker, code } from './mqtt.mjs';
 
 const b = new Broker();
@@ -150,7 +150,7 @@ test('mosquitto bridges into the server, both ways, over a restart of ours', asy
   if (!mosquitto) return;
   await b.device('B1');
   await b.api.post('/payload-mappings', { code: 'BRIDGED', name: 'b', spec: { topic: 'factory/+/out', device: { from: 'topic', level: 1 }, leaves: true } });
-  const port = b.port, local = 20000 + (process.pid % 20000);
+  const port = b.port, local = await freePort();
   const conf = join(b.dir, 'bridge.conf');
   writeFileSync(conf, [`listener ${local} 127.0.0.1`, 'allow_anonymous true', 'connection bornite', `address 127.0.0.1:${port}`, 'bridge_protocol_version mqttv311', 'remote_username bridge', `remote_password ${b.user}`, 'remote_clientid factory-bridge', 'cleansession false', 'restart_timeout 1', 'topic factory/# out 1', 'topic orders/# in 1', ''].join('\n'));
   const broker = spawn('/usr/sbin/mosquitto', ['-c', conf], { stdio: 'ignore' });
@@ -166,8 +166,32 @@ test('mosquitto bridges into the server, both ways, over a restart of ours', asy
   at('mosquitto_pub', ['-q', '1', '-t', 'factory/B1/out', '-m', '{"level":5.5}']);
   await b.start();
   await b.patch('/mqtt-listeners/default', { port });
+  b.port = port;
   await until(async () => (await b.current('B1.level'))?.v === 5.5, 'what waited in the bridge');
   broker.kill();
+});
+
+test('backups hold sessions, subscriptions and retained messages', async () => {
+  const target = join(tempDir(), 'target'), restored = join(tempDir(), 'restored');
+  const c = await b.asUser({ clientId: 'in-backup', clean: false, properties: { sessionExpiryInterval: 600 } });
+  equal(await sub(c, 'kept/#'), 1);
+  await b.bye(c);
+  const u = await b.asUser();
+  equal(await code(u.publishAsync('kept/1', 'waits', { qos: 1, retain: true })), 0);
+  await b.bye(u);
+  await b.api.post('/backup-plans', { code: 'ALL', spec: { target: `dir:${target}`, logs: false } });
+  const { job } = await b.api.post('/backup-plans/ALL:run', { mode: 'full' });
+  await until(async () => (await b.api.get(`/jobs/${job}`)).state === 'done', 'the backup');
+  await stop(b.serve);
+  const r = spawnSync(BIN, ['restore', '--from', `dir:${target}`, '--data', restored], { encoding: 'utf8' });
+  equal(r.status, 0, r.stdout + r.stderr);
+  b.dir = restored;
+  await b.start();
+  const back = await b.asUser({ clientId: 'in-backup', clean: false, properties: { sessionExpiryInterval: 600 } });
+  equal(back.connack.sessionPresent, true);
+  await until(() => back.got.length, 'what waited in the backup');
+  equal(back.got.map((m) => m.text), ['waits']);
+  await b.bye(back);
 });
 
 run();

@@ -223,7 +223,7 @@ test('points of devices are written through their connection', async () => {
   const c = await b.asDevice('P1'), j = await b.asDevice('J1'), g = await b.asDevice('GW');
   await c.publishAsync('v1/devices/me/telemetry', '{"setpoint":1}', Q1);
   await j.publishAsync('/pumps/J1/child/C1/properties/report', '{"properties":{"speed":1}}', Q1);
-  const status = async (p) => (await fetch(`${b.serve.base}/api/v1/points/${p}:write`, { method: 'POST', body: '{"value":5,"confirm":true}', headers: { ...b.session, 'Content-Type': 'application/json' } })).status;
+  const status = async (p) => (await fetch(`${b.serve.base}/api/v1/points/${p}:write`, { method: 'POST', body: '{"value":5,"confirm":true}', headers: { ...b.session, 'X-Bornite': '1', 'Content-Type': 'application/json' } })).status;
   await until(async () => (await status('P1.setpoint')) === 403, 'it is not writable');
   for (const p of ['P1.setpoint', 'C1.speed', 'Press-2.force']) await b.patch(`/points/${p}`, { writable: true });
   for (const p of ['P1.setpoint', 'C1.speed', 'Press-2.force']) await until(async () => (await status(p)) === 200, `${p} is writable`);
