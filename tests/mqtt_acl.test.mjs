@@ -1,7 +1,7 @@
 // Rules over topics (kind mqtt_acl), what survives a crash (subscriptions that were acknowledged, wills with their
 // delays), and a bridge: mqtt.js and mosquitto's own clients and broker against the running server.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BIN, cleanup, equal, freePort, ok, run, stop, tempDir, test, until } from './lib.mjs';
 import { Broker, code } from './mqtt.mjs';
@@ -185,6 +185,7 @@ test('backups hold sessions, subscriptions and retained messages', async () => {
   await stop(b.serve);
   const r = spawnSync(BIN, ['restore', '--from', `dir:${target}`, '--data', restored], { encoding: 'utf8' });
   equal(r.status, 0, r.stdout + r.stderr);
+  copyFileSync(join(b.dir, 'secret.key'), join(restored, 'secret.key')); // is never in a backup
   b.dir = restored;
   await b.start();
   const back = await b.asUser({ clientId: 'in-backup', clean: false, properties: { sessionExpiryInterval: 600 } });
