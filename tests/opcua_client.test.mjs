@@ -103,8 +103,19 @@ async function startServer() {
   make('Note', 3004, { id: 7, text: 'full' });
   make('Either', 3005, { text: 'one' });
   server.engine.allowAnonymousSubscriptionTransferOnUnsecuredChannel = true;
+  addMethods(own, folder);
   await server.start();
   timer = setInterval(tick, 110); // slower than the fastest sampling of node-opcua, 50 ms
+}
+const called = [];
+function addMethods(own, folder) {
+  const pump = own.addObject({ componentOf: folder, browseName: 'Pump', nodeId: 's=Pump' });
+  const argument = (name, dataType, valueRank = -1) => ({ name, dataType, valueRank, description: { text: name } });
+  const add = (name, inputs, outputs, run) => own.addMethod(pump, { browseName: name, nodeId: `s=Pump.${name}`, inputArguments: inputs, outputArguments: outputs })
+    .bindMethod((values, _context, done) => { const v = values.map((x) => x.value); called.push([name, ...v]); done(null, run(...v)); });
+  add('Stop', [], [], () => ({ statusCode: StatusCodes.Good }));
+  add('Run', [argument('speed', DataType.Double)], [argument('was', DataType.Double)], (speed) => ({ statusCode: speed > 100 ? StatusCodes.BadOutOfRange : StatusCodes.Good, outputArguments: [{ dataType: DataType.Double, value: speed / 2 }] }));
+  add('Load', [argument('name', DataType.String), argument('count', DataType.UInt16)], [], () => ({ statusCode: StatusCodes.Good }));
 }
 // Each value once, each with a time of its own.
 function tick() {
@@ -266,6 +277,57 @@ test('a write that was sent and never answered is called unknown', async () => {
   ok(/unknown/.test(text), text);
   proxy.heal();
   await until(async () => (await one('Set')).v === 42, 'what was written is seen', 5000);
+});
+
+test('methods are found by browsing and called by writing', async () => {
+  const top = await api.post('/channels:browse', { channel: 'UA', device: 'PLC' });
+  const plant = await api.post('/channels:browse', { channel: 'UA', device: 'PLC', node: top.items.find((i) => i.name === 'Plant').node, size: 100 });
+  const pump = await api.post('/channels:browse', { channel: 'UA', device: 'PLC', node: plant.items.find((i) => i.name === 'Pump').node });
+  const address = (name) => pump.items.find((i) => i.name === name).address;
+  equal(address('Run'), 'method ns=1;s=Pump ns=1;s=Pump.Run');
+  for (const [name, type] of [['Stop', 'auto'], ['Run', 'auto'], ['Load', 'string']]) await api.post('/points', { code: name, name, spec: { device: 'PLC', address: address(name), type, writable: true } });
+  const write = (name, value) => until(async () => { const w = JSON.parse(await (await api.raw('POST', `/points/${name}:write`, { value, confirm: true })).text()); return !/not running yet/.test(w.detail ?? '') && w; }, name, 5000);
+  const run = await write('Run', 40);
+  ok(run.outcome === 'done' && JSON.stringify(run).includes('20'), JSON.stringify(run));
+  await until(async () => (await one('Run')).v === 20, 'the output argument', 3000);
+  const stop = await write('Stop', 1);
+  equal(stop.outcome, 'done', JSON.stringify(stop));
+  equal((await write('Load', '["coil", 7]')).outcome, 'done');
+  equal((await write('Load', '{"name":"slab","count":8}')).outcome, 'done');
+  equal(called, [['Run', 40], ['Stop'], ['Load', 'coil', 7], ['Load', 'slab', 8]]);
+  const range = JSON.stringify(await write('Run', 400));
+  ok(/BadOutOfRange/.test(range), range);
+  const few = JSON.stringify(await write('Load', '["coil"]'));
+  ok(/2 arguments/.test(few), few);
+  const wrong = JSON.stringify(await write('Load', '["coil", 70000]'));
+  ok(/argument 2 \\\(count\\\)|argument 2 \(count\)/.test(wrong), wrong);
+  const bad = await (await api.raw('POST', '/points', { code: 'M', name: 'M', spec: { device: 'PLC', address: 'method ns=1;s=Pump' } })).text();
+  ok(/method ns=2;s=Pump ns=2;s=Pump.Start/.test(bad), bad);
+});
+
+test('own certificate, certificate of a user, keys renewed while values go on', async () => {
+  const keys = tempDir();
+  const manager = new OPCUACertificateManager({ rootFolder: keys, automaticallyAcceptUnknownCertificate: true });
+  await manager.initialize();
+  const file = join(keys, 'client.pem');
+  await manager.createSelfSignedCertificate({ applicationUri: 'urn:plant:client', subject: '/CN=client', dns: ['localhost'], startDate: new Date(Date.now() - 3600_000), validity: 30, outputFile: file });
+  const certificate = readFileSync(file, 'utf8'), key = readFileSync(manager.privateKey, 'utf8');
+  const options = { endpoint: `opc.tcp://127.0.0.1:${proxy.port}`, security: 'basic256sha256', trust: 'any', certificate, private_key: key, user: 'certificate', user_certificate: certificate, user_key: key, token_lifetime: '1s', ...fast };
+  const other = await api.raw('POST', '/channels:test', { spec: { driver: 'opcua', options: { ...options, private_key: readFileSync(join(pki, 'own/private/private_key.pem'), 'utf8') } } });
+  ok(/do not belong together/.test(await other.text()), 'a key of another certificate is refused');
+  await api.post('/channels', { code: 'SEC', name: 'SEC', spec: { driver: 'opcua', options } });
+  await api.post('/devices', { code: 'SAFE', name: 'SAFE', spec: { channel: 'SEC' } });
+  await api.post('/points', { code: 'Safe', name: 'Safe', spec: { device: 'SAFE', address: 'ns=1;s=Count', period: '50ms' } });
+  await until(async () => (await one('Safe')).q === 'good', 'good', 8000);
+  const mine = () => server.engine.getSessions().find((s) => s.sessionName === 'SEC');
+  equal(mine().clientDescription.applicationUri, 'urn:plant:client');
+  ok(/X509|Certificate/i.test(mine().userIdentityToken.constructor.name), mine().userIdentityToken.constructor.name);
+  const token = () => mine().channel.securityTokenCount;
+  const first = token(), lost = logged('connection lost');
+  await until(() => token() > first + 1, 'two renewals', 9000);
+  const at = (await one('Safe')).v;
+  await until(async () => (await one('Safe')).v > at, 'it goes on', 3000);
+  equal(logged('connection lost'), lost);
 });
 
 test('of two servers the one with the higher ServiceLevel is used, and the other takes over', async () => {
