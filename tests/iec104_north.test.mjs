@@ -243,6 +243,14 @@ test('a mapping: type, scale, double point, a counter, a group', async () => {
   equal(x.objects(37).map((o) => [o.type, o.ioa, o.v]), [[15, 25601, 12]]);
   x.close();
   for (const code of ['m1', 'm2', 'm3']) await api.call('DELETE', `/forward-points/${code}`);
+  await until(async () => {
+    const y = await dial();
+    await until(() => y.started, 'STARTDT con');
+    y.ask(100, 1, 0, [20]);
+    await until(() => y.got.some((a) => a.type === 100 && a.cause === 10), 'an interrogation');
+    y.close();
+    return y.objects(20).some((o) => o.ioa === COIL && o.type === 1) && y.objects(20).length === 4;
+  }, 'the addresses of before');
   const bad = await api.post('/forward-points', { code: 'm9', name: 'm9', spec: { forward: 'DISPATCH', point: 'UI.INT', address: 'M_SP:1/C_SE_NC:2' } }, 400);
   ok(JSON.stringify(bad).includes('spec.address') && JSON.stringify(bad).includes('go together'), JSON.stringify(bad));
 });
