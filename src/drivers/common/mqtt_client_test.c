@@ -577,3 +577,30 @@ TEST(much_at_once)
             CHECK(b->broker->messages[i].id == b->broker->messages[i - 1].id + 1);
     bed_free(b);
 }
+
+/* Memory that runs out anywhere: each publication that was taken still ends once, and the client lives on. */
+TEST(out_of_memory_anywhere)
+{
+    for (unsigned nth = 1; nth < 36; nth++) {
+        struct bed *b = bed_new(nth % 2 ? MQTT_5 : MQTT_3_1_1);
+        struct error e = {0};
+        unsigned taken = 0;
+        mem_fail_at(nth, false);
+        int rc = mqtt_client_connect(b->m, &b->c, &e);
+        CHECK(rc == 0 || rc == ERR_NOMEM || rc == ERR_UNAVAILABLE);
+        for (int i = 0; i < 3 && rc == 0 && !b->ups && !b->losts; i++) bed_step(b);
+        for (unsigned i = 0; i < 6 && mqtt_client_up(b->m); i++)
+            if (publish(b, "t", "x", (uint8_t)(i % 3), taken) == 0) taken++;
+        struct mqtt_client_filter f = {.filter = STR("a/#"), .qos = 1};
+        bool asked = mqtt_client_up(b->m) && mqtt_client_subscribe(b->m, &f, 1, 1, &e) == 0;
+        for (int i = 0; i < 3 && b->ndone < taken; i++) bed_step(b);
+        mem_fail_at(0, false);
+        mqtt_client_drop(b->m, 0, true);
+        CHECK_INT(b->ndone, taken);
+        CHECK(!asked || b->subs == 1);
+        for (unsigned i = 0; i < taken; i++) CHECK_INT(b->done[i], 1);
+        b->losts = 0;
+        bed_up(b);
+        bed_free(b);
+    }
+}

@@ -77,6 +77,7 @@ int mt_format_of(const struct options *o, struct arena *a, struct mt_format *ret
         f.time_column = column(str_of(opt_str(o, "time_path", "")), a);
         f.quality_column = column(str_of(opt_str(o, "quality_path", "")), a);
     }
+    if (!f.columns.p || !f.good.p || !f.uncertain.p) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     int rc = zone_of(opt_str(o, "time_zone", "+00:00"), &f.tz_minutes, e);
     if (!rc && f.form == FORM_JSON) rc = json_format(o, a, &f, e);
     if (!rc) *ret = f;
@@ -90,6 +91,7 @@ int mt_filters_of(const struct options *o, struct arena *a, struct str **ret, si
     size_t n = 0;
     for (size_t i = 0; i < rest.n; i++)
         if (rest.p[i] == '\n') ((char *)(uintptr_t)rest.p)[i] = ',';
+    if (rest.p == NULL) list = NULL;
     while (list && rest.p) {
         struct str f = str_trim(str_cut(&rest, ','));
         if (f.n == 0) continue;
@@ -134,7 +136,9 @@ static int bad_place(struct str s, const char *en, const char *zh, struct error 
 static int json_place(struct str s, struct arena *a, struct mt_place *p, struct error *e)
 {
     struct error why = {0};
-    if (json_path_compile(s, a, &p->query, &why) == 0) return 0;
+    int rc = json_path_compile(s, a, &p->query, &why);
+    if (rc == 0) return 0;
+    if (rc == ERR_NOMEM) return error_set(e, rc, "", "out of memory", "内存不足");
     return error_set(e, ERR_INVALID, "spec.address",
                      "'%.*s' is no path into a JSON payload: %s. Write topic#$.path, as in plant/t1#$.data.temp",
                      "“%.*s”不是有效的 JSON 路径：%s。请写成 主题#$.路径，如 plant/t1#$.data.temp",
@@ -249,6 +253,7 @@ static int writing(const struct options *o, struct arena *a, struct mt_point *p,
     p->write_qos = (uint8_t)opt_i64(o, "write_qos", 1);
     p->write_retain = opt_bool(o, "write_retain", false);
     p->confirm_us = opt_us(o, "write_confirm", 0);
+    if (!p->write_topic.p || !p->write_template.p) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     if (p->write_topic.n && !mqtt_topic_ok(p->write_topic))
         return error_set(e, ERR_INVALID, "options.write_topic", "'%.*s' is no topic to publish to: no + and no #",
                          "“%.*s”不能作为发布主题：不得含 + 和 #",
@@ -282,7 +287,8 @@ int mt_point_of(const struct mt_format *f, const struct str *filters, size_t nfi
     struct mt_point r = {.num = p->num, .device = p->device};
     enum value_type type = p->type;
     r.address = arena_str(a, str_of(p->address));
-    int rc = mt_place_of(f, filters, nfilters, p->address, a, &r.at, e);
+    int rc = r.address.p ? 0 : error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    if (!rc) rc = mt_place_of(f, filters, nfilters, p->address, a, &r.at, e);
     if (!rc) rc = type_of(f, p, &r.at, &type, e);
     if (!rc) rc = writing(p->options, a, &r, e);
     r.spec = value_spec_of(p, type, f->order);

@@ -640,6 +640,55 @@ TEST(browsing)
     bed_free(b);
 }
 
+TEST(out_of_memory_leaves_the_old_set)
+{
+    struct bed *b = bed_new();
+    struct driver_point p[] = {bed_point(1, "t#$.v", VALUE_AUTO), bed_point(2, "u#$[?@.a==1].w", VALUE_AUTO)};
+    struct driver_device d = bed_device(b, "{\"topics\":\"u\",\"time_path\":\"$.t\"}");
+    int rc = ERR_NOMEM;
+    unsigned nth = 1;
+    bed_open(b, "");
+    bed_set(b, "{}", p, 1);
+    bed_ready(b);
+    for (; rc == ERR_NOMEM && nth < 100; nth++) {
+        struct error e = {0};
+        mem_fail_at(nth, true);
+        rc = mqtt_client_driver.channel_set(b->ch, &d, 1, p, 2, &e);
+        mem_fail_at(0, false);
+        if (rc) CHECK_INT(bed_status(b).points, 1);
+    }
+    CHECK_INT(rc, 0);
+    CHECK(nth > 5);
+    UNTIL(b, bed_status(b).points == 2 && b->broker->conns);
+    bed_free(b);
+}
+
+/* Memory that runs out at any point of a message: nothing breaks, and what was not taken is not acknowledged. */
+TEST(out_of_memory_while_messages_come)
+{
+    struct bed *b = bed_new();
+    struct driver_point p[] = {bed_point(1, "t#$.v", VALUE_AUTO), bed_point(2, "t#$.s", VALUE_AUTO)};
+    bed_open(b, "");
+    bed_set(b, "{}", p, 2);
+    bed_ready(b);
+    b->starving = true;
+    for (unsigned nth = 1; nth < 24; nth++) {
+        unsigned got = b->count[1], acked = b->broker->nacks, connects = b->broker->connects;
+        char text[100];
+        snprintf(text, sizeof text, "{\"v\":%u,\"s\":\"text %u\",\"more\":[1,2,3]}", nth, nth);
+        fake_publish(b->broker, "t", text, 1, false);
+        mem_fail_at(nth, false);
+        for (int i = 0; i < 3 && b->broker->nacks == acked; i++) bed_step(b);
+        mem_fail_at(0, false);
+        UNTIL(b, b->broker->conns);
+        if (b->broker->nacks > acked && connects == b->broker->connects)
+            CHECK(b->count[1] > got || bed_status(b).errors);
+    }
+    fake_publish(b->broker, "t", "{\"v\":-1}", 1, false);
+    UNTIL(b, bed_value(b, 1) == -1);
+    bed_free(b);
+}
+
 static void close_when_read(void *arg, const struct driver_reading *r, size_t n)
 {
     struct bed *b = arg;

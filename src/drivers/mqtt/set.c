@@ -14,6 +14,7 @@ struct build {
     struct mt_source *sources, **table, *wild;
     struct mt_filter *filters;
     size_t nd, np, ns, nf, nsources_cap, ntable;
+    bool failed; /* out of memory on the way */
 };
 
 static int order(uint64_t a, uint64_t b)
@@ -95,6 +96,7 @@ static void take_devices(const struct mt_channel *ch, struct build *b, const str
         str_to_cstr(str_of(devices[i].code ? devices[i].code : ""), d->code, sizeof d->code);
         if (mt_filters_of(o, &b->arena, &d->filters, &d->nfilters, &d->config) == 0)
             (void)!mt_format_of(o, &b->arena, &d->format, &d->config);
+        b->failed = b->failed || d->config.code == ERR_NOMEM;
         keep_device(ch, d);
     }
 }
@@ -126,6 +128,7 @@ static void take_points(const struct mt_channel *ch, struct build *b, const stru
         if (d->config.code) *p = (struct mt_point){.num = points[i].num};
         p->device = at;
         p->wrong = rc != 0;
+        b->failed = b->failed || rc == ERR_NOMEM;
         d->npoints++;
         if (rc && d->config.code == 0 && d->trouble.code == 0) d->trouble = e;
         keep_point(ch, p);
@@ -284,7 +287,7 @@ int mt_set(struct mt_channel *ch, const struct driver_device *devices, size_t nd
     if (ok) {
         take_devices(ch, &b, devices);
         take_points(ch, &b, points);
-        ok = take_sources(&b) && index_sources(&b);
+        ok = !b.failed && take_sources(&b) && index_sources(&b);
     }
     if (!ok) {
         free_build(&b);
