@@ -60,7 +60,7 @@ static void transmit(struct sv_conn *c, const uint8_t *p, size_t n)
     (void)!tls_stream_write(c->stream, p, n); /* a broken connection shows up at the next read */
 }
 
-static void flush(struct sv_conn *c, uint64_t now)
+void sv_conn_flush(struct sv_conn *c, uint64_t now)
 {
     uint8_t out[4096];
     size_t n;
@@ -104,7 +104,7 @@ static void serve(struct sv_conn *c, uint64_t now)
         at += (size_t)used;
         c->ch->st.last_ok_us = sv_utc(c->ch);
         note_state(c);
-        flush(c, now);
+        sv_conn_flush(c, now);
     }
     if (used < 0) broken(c, c->rx + at, c->rx_n - at, &e);
     if (at && at < c->rx_n) memmove(c->rx, c->rx + at, c->rx_n - at);
@@ -228,7 +228,7 @@ void sv_conn_pump(struct sv_conn *c, uint64_t now)
         sv_conn_drop(c, &why);
         return;
     }
-    flush(c, now);
+    sv_conn_flush(c, now);
     if (c->rx_n) serve(c, now);
     if (!c->closing) flow(c);
     note_state(c);

@@ -139,7 +139,10 @@ static void plan(struct sv_channel *ch)
     uint64_t at = UINT64_MAX;
     if (ch->npoints && !ch->listener_open) wake_earlier(&at, ch->retry_ns);
     for (const struct sv_conn *c = ch->conns; c; c = c->next)
-        if (c->opened && !c->closing) wake_earlier(&at, iec104_station_deadline(&c->station));
+        if (c->opened && !c->closing) {
+            wake_earlier(&at, iec104_station_deadline(&c->station));
+            wake_earlier(&at, sv_tell_deadline(c));
+        }
     wake_at(&ch->timer, on_timer, &ch->wake_ns, sv_now(ch), at);
 }
 
@@ -151,7 +154,7 @@ void sv_pump(struct sv_channel *ch)
     ch->pumping = true;
     listening(ch, now);
     for (struct sv_conn *c = ch->conns; c; c = c->next) sv_conn_pump(c, now);
-    sv_tell_pump(ch);
+    sv_tell_pump(ch, now);
     refresh_state(ch);
     ch->pumping = false;
     if (!ch->closing) plan(ch);
@@ -187,6 +190,7 @@ static int configure(struct sv_channel *ch, const struct options *o, struct erro
     if (c->link.t2_ms > c->link.t1_ms / 3 * 2) c->link.t2_ms = c->link.t1_ms / 3 * 2; /* the peer has a t1, too */
     c->select_ms = (uint32_t)opt_ms(o, "select_timeout", 30000);
     c->command_age_us = opt_us(o, "command_age", 0);
+    c->cycle_ns = (uint64_t)opt_us(o, "cycle", 0) * 1000;
     c->announce = opt_bool(o, "announce", true);
     c->stamped = opt_bool(o, "time_tags", true);
     c->counter_events = opt_bool(o, "counter_events", false);

@@ -254,6 +254,20 @@ bool sv_next(void *ctx, uint16_t ca, bool counters, unsigned group, uint64_t *cu
     return false;
 }
 
+static bool is_measured(const struct sv_point *p)
+{
+    return p->type == IEC104_M_ME_NA || p->type == IEC104_M_ME_NB || p->type == IEC104_M_ME_NC;
+}
+
+bool sv_next_measured(const struct sv_channel *ch, uint64_t *key, struct iec104_item *ret)
+{
+    size_t k = lower(ch->order, ch->norder, ch->points, value_key, *key);
+    while (k < ch->norder && !is_measured(&ch->points[ch->order[k]])) k++;
+    if (k == ch->norder) return false;
+    *key = value_key(&ch->points[ch->order[k]]) + 1;
+    return present(ch, ch->order[k], ret);
+}
+
 bool sv_read(void *ctx, uint16_t ca, uint32_t ioa, struct iec104_item *ret)
 {
     const struct sv_channel *ch = ((struct sv_conn *)ctx)->ch;

@@ -87,6 +87,8 @@ struct sv_conn {
     unsigned nmarks;
     bool *missed; /* by point; NULL: none */
     size_t nmissed;
+    uint64_t cycle_due_ns; /* 0: data transfer has not started */
+    uint64_t cycle_key;    /* of the next value of the cycle that is told; 0: none is */
     struct iec104_station station;
     size_t rx_n;
     uint8_t rx[SV_RX];
@@ -101,6 +103,7 @@ struct sv_config {
     struct iec104_link_config link;
     uint32_t select_ms;
     int64_t command_age_us; /* 0: not checked */
+    uint64_t cycle_ns;      /* all measured values are told so often; 0: never */
     bool announce, stamped, counter_events;
     struct iec104_zone zone;
     struct sv_rules rules;
@@ -158,6 +161,8 @@ int sv_set(struct sv_channel *ch, const struct outlet_point *points, size_t n, s
 void sv_set_free(struct sv_channel *ch);
 struct sv_point *sv_find_command(const struct sv_channel *ch, uint16_t ca, uint32_t ioa);
 bool sv_next(void *ctx, uint16_t ca, bool counters, unsigned group, uint64_t *cursor, struct iec104_item *ret);
+/* The first measured value whose (ca << 24 | ioa) is at least *key, which goes one beyond it. false: none. */
+bool sv_next_measured(const struct sv_channel *ch, uint64_t *key, struct iec104_item *ret);
 bool sv_read(void *ctx, uint16_t ca, uint32_t ioa, struct iec104_item *ret);
 int sv_freeze(void *ctx, uint16_t ca, unsigned group, unsigned how);
 
@@ -167,12 +172,14 @@ void sv_refused(void *ctx, const char *host);
 extern const struct tls_listener_ops sv_listener_ops;
 void sv_conn_drop(struct sv_conn *c, const struct error *why);
 void sv_conn_pump(struct sv_conn *c, uint64_t now);
+void sv_conn_flush(struct sv_conn *c, uint64_t now); /* what may be sent now */
 bool sv_conn_started(const struct sv_conn *c);
 
 /* tell.c */
 int sv_send(struct outlet_channel *base, const struct outlet_item *items, size_t n, enum outlet_flow flow,
             uint64_t ticket);
-void sv_tell_pump(struct sv_channel *ch);
+void sv_tell_pump(struct sv_channel *ch, uint64_t now);
+uint64_t sv_tell_deadline(const struct sv_conn *c);
 void sv_tell_stopped(struct sv_conn *c); /* it asked for no more data */
 void sv_tell_lost(struct sv_conn *c);
 

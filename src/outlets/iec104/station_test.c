@@ -488,6 +488,28 @@ TEST(the_end_of_initialization_is_told)
     obed_free(b);
 }
 
+TEST(measured_values_in_a_cycle)
+{
+    struct obed *b = station(",\"announce\":false,\"cycle\":\"100ms\"");
+    obed_point(b, "run", "1", VALUE_BOOL);
+    obed_point(b, "a", "16385", VALUE_AUTO);
+    obed_point(b, "b", "2!M_ME_NB:16385", VALUE_AUTO);
+    obed_point(b, "meter", "ym0", VALUE_AUTO);
+    obed_set(b);
+    obed_value(b, 1, 1.5);
+    struct master *m = m_new(b);
+    UNTIL(b, m_objects(m, IEC104_PERIODIC) >= 4);
+    struct iec104_object o;
+    CHECK_INT(m->got[0].cause, IEC104_PERIODIC);
+    CHECK_INT(m->got[0].type->id, IEC104_M_ME_NC);
+    CHECK_INT(m_find(m, 1, &o) != NULL, 0);
+    uint64_t t = obed_send(b, 1, 2.5, 0, OUTLET_LIVE); /* changes beside them */
+    UNTIL(b, m_ack_all(m) && b->sent[t]);
+    for (unsigned i = 0; i < m->n; i++) CHECK_INT(m->got[i].ca, m->got[i].type->id == IEC104_M_ME_NB ? 2 : 1);
+    m_free(m);
+    obed_free(b);
+}
+
 TEST(who_is_let_in)
 {
     struct obed *b = station(",\"announce\":false,\"allow\":\"10.0.0.0/8\"");

@@ -186,7 +186,36 @@ static void tell_missed(struct sv_conn *c)
     if (c->nmissed == 0) mem_free(TAKE(c->missed));
 }
 
-void sv_tell_pump(struct sv_channel *ch)
+/* Cyclic values take what room events leave; those of a cycle that has no room follow when there is. */
+static void tell_cycle(struct sv_conn *c, uint64_t now)
+{
+    const struct sv_channel *ch = c->ch;
+    struct iec104_item it;
+    if (!ch->cfg.cycle_ns || !sv_conn_started(c)) {
+        c->cycle_due_ns = c->cycle_key = 0;
+        return;
+    }
+    if (c->cycle_due_ns == 0) c->cycle_due_ns = now + ch->cfg.cycle_ns;
+    if (c->cycle_key == 0 && now >= c->cycle_due_ns) {
+        c->cycle_key = 1;
+        c->cycle_due_ns = now + ch->cfg.cycle_ns;
+    }
+    while (c->cycle_key && room_of(c) > 2 * SV_ROOM) {
+        if (sv_next_measured(ch, &c->cycle_key, &it)) {
+            it.cause = IEC104_PERIODIC;
+            iec104_station_event(&c->station, &it);
+        } else {
+            c->cycle_key = 0;
+        }
+    }
+}
+
+uint64_t sv_tell_deadline(const struct sv_conn *c)
+{
+    return c->cycle_due_ns && c->cycle_key == 0 ? c->cycle_due_ns : UINT64_MAX;
+}
+
+void sv_tell_pump(struct sv_channel *ch, uint64_t now)
 {
     const struct outlet_host *h = ch->base.host;
     bool room = false;
@@ -194,6 +223,8 @@ void sv_tell_pump(struct sv_channel *ch)
         if (c->closing) continue;
         take_acknowledged(c);
         if (c->missed) tell_missed(c);
+        if (ch->cfg.cycle_ns) tell_cycle(c, now);
+        sv_conn_flush(c, now);
         room = room || takes(c, SV_ROOM);
     }
     if (!ch->want_ready || !room || !ticket_free(ch)) return;
