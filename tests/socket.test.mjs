@@ -45,6 +45,8 @@ async function channel(code, options, devices) {
       await api.post('/points', { code: point, name: point, spec: { device, address, period: '1s', ...spec } });
     }
   }
+  const n = devices.flatMap((d) => d[2]).length;
+  await until(async () => (await status(code))?.points === n, 'all points to run');
 }
 const connect = (port, host = '127.0.0.1') => new Promise((resolve, reject) => {
   const s = net.connect(port, host, () => resolve(s));

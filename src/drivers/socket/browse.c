@@ -70,6 +70,8 @@ static void add_ring(struct list *l, const struct sk_ring *r, char name)
 static void add_field(struct list *l, const char *address, enum value_type t, const struct json *v)
 {
     char number[40];
+    double x;
+    size_t used;
     struct driver_browse_item *it = add(l);
     if (it == NULL) return;
     struct str text = v->type == JSON_STRING ? v->s : json_text(&l->a, v);
@@ -79,7 +81,7 @@ static void add_field(struct list *l, const char *address, enum value_type t, co
     }
     it->name = it->address = arena_printf(&l->a, "%s", address);
     it->value = arena_printf(&l->a, "%.*s", text.n < 200 ? (int)text.n : 200, text.p ? text.p : "");
-    it->type = t;
+    it->type = v->type == JSON_STRING && !field_number(v->s, &x, &used) ? VALUE_STRING : t;
     if (!it->name || !it->value) l->n--;
 }
 
