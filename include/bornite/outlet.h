@@ -186,7 +186,8 @@ struct outlet {
      * out and told in the status. Only ERR_NOMEM fails the call. */
     int (*channel_set)(struct outlet_channel *ch, const struct outlet_point *points, size_t n, struct error *e);
     /* A batch (at most 1000 items, 256 KiB of text), oldest first; copied where needed. 0: taken, host->sent will tell;
-     * ERR_AGAIN: not now (not connected, or enough is under way): host->ready when it may come again. Buffered ones. */
+     * ERR_AGAIN: not now (not connected, or enough is under way): host->ready when it may come again; it is tried every
+     * second in any case, whatever state the outlet told. Buffered ones. */
     int (*send)(struct outlet_channel *ch, const struct outlet_item *items, size_t n, enum outlet_flow flow, uint64_t ticket);
     /* Live changes, for servers and for what needs no buffer; NULL: not wanted. */
     void (*changed)(struct outlet_channel *ch, const struct outlet_item *items, size_t n);

@@ -41,12 +41,12 @@ struct pump_line {
     size_t nin, in_cap;
     struct came_back *back;
     size_t nback, back_cap;
-    bool up, ready, discard;
+    bool ready, discard, down;
     uint64_t lost_in;
     struct pump_stats stats;
 
-    bool is_up;   /* the pump's */
-    char dir[64]; /* of the journal, which borrows it */
+    char dir[64];      /* of the journal, which borrows it */
+    int64_t newest_us; /* when the last record of the time before was made; 0: none */
     struct journal *journal;
     struct ledger ledger;
     struct pump_batch *live, **live_end; /* waiting for the outlet, in order */
@@ -102,8 +102,8 @@ void pump_put(struct pump_line *l, const struct sample *s, size_t n)
 void pump_up(struct pump_line *l, bool up)
 {
     pthread_mutex_lock(&l->lock);
-    l->up = up;
     l->ready = l->ready || up;
+    l->down = !up;
     pthread_mutex_unlock(&l->lock);
     poke(l->p);
 }
@@ -450,7 +450,7 @@ static void figures(struct pump_line *l)
 struct inbox {
     struct came_back *back;
     size_t n, samples;
-    bool ready, discard;
+    bool ready, discard, down;
     uint64_t lost;
 };
 
@@ -458,11 +458,10 @@ struct inbox {
 static struct inbox inbox_take(struct pump_line *l, uint64_t now)
 {
     pthread_mutex_lock(&l->lock);
-    struct inbox in = {TAKE(l->back), l->nback, 0, l->ready, l->discard, l->lost_in};
+    struct inbox in = {TAKE(l->back), l->nback, 0, l->ready, l->discard, l->down, l->lost_in};
     l->nback = l->back_cap = 0;
-    l->ready = l->discard = false;
+    l->ready = l->discard = l->down = false;
     l->lost_in = 0;
-    l->is_up = l->up;
     if (l->nin && !l->gather_ns) l->gather_ns = now + (uint64_t)l->cfg.gather_ms * 1000000;
     if (l->nin && (now >= l->gather_ns || l->nin >= RECORD_MAX)) {
         struct sample *s = l->work;
@@ -494,19 +493,17 @@ static uint64_t turn(struct pump_line *l)
     for (size_t i = 0; i < in.n; i++) take_back(l, in.back[i]);
     mem_free(in.back);
     if (in.samples) take_samples(l, l->work, in.samples);
-    if (!l->is_up) live_spill(l);
+    if (in.down) live_spill(l);
     if (in.discard && l->journal) drop_stretch(l, true, 0);
-    if (l->is_up) offer_live(l, now);
-    if (l->is_up && l->journal) offer_backlog(l, now);
-    if (l->journal) {
-        journal_ack(l->journal, l->ledger.acked);
-        trim(l, now);
-    }
+    if (l->journal) trim(l, now); /* what is too old is not offered any more */
+    offer_live(l, now);
+    if (l->journal) offer_backlog(l, now);
+    if (l->journal) journal_ack(l->journal, l->ledger.acked);
     figures(l);
     uint64_t due = earlier(UINT64_MAX, l->journal != NULL, l->trim_ns);
     due = earlier(due, l->gather_ns, l->gather_ns);
-    due = earlier(due, l->is_up && l->live && l->live_hold_ns > now, l->live_hold_ns);
-    return earlier(due, l->is_up && l->s.backlog && l->backfill_hold_ns > now, l->backfill_hold_ns);
+    due = earlier(due, l->live && l->live_hold_ns > now, l->live_hold_ns);
+    return earlier(due, l->s.backlog && l->backfill_hold_ns > now, l->backfill_hold_ns);
 }
 
 static bool sleep_until(struct pump *p, uint64_t due)
@@ -614,8 +611,13 @@ static int journal_of(struct pump_line *l, struct error *e)
                                               : segment > SEGMENT_MAX ? SEGMENT_MAX
                                                                       : segment};
     int rc = journal_open(&c, &l->journal, e);
-    if (!rc) ledger_init(&l->ledger, journal_acked(l->journal), journal_last(l->journal));
-    return rc;
+    if (rc) return rc;
+    uint64_t last = journal_last(l->journal), at = last ? last - 1 : 0;
+    uint32_t weight;
+    ledger_init(&l->ledger, journal_acked(l->journal), last);
+    if (last && journal_next(l->journal, &at, &l->record, &weight) > 0)
+        l->newest_us = record_made(buf_view(&l->record));
+    return 0;
 }
 
 int pump_line_open(struct pump *p, const struct pump_line_config *c, struct pump_line **ret, struct error *e)
@@ -660,6 +662,11 @@ void pump_forget(struct fs *fs, const char *id)
     path_of(id, f.dir);
     (void)!fs->ops->list(fs, f.dir, forget_file, &f);
     (void)!fs->ops->remove(fs, f.dir);
+}
+
+int64_t pump_line_newest(const struct pump_line *l)
+{
+    return l->newest_us;
 }
 
 /* What still waits goes to the journal. */

@@ -46,6 +46,9 @@ struct pump_line_config {
 };
 MUST_CHECK int pump_line_open(struct pump *p, const struct pump_line_config *c, struct pump_line **ret,
                               struct error *e);
+/* When the newest record that was there at opening was made, 0: there was none. What came in the moments after it may have
+ * been lost with a crash. */
+int64_t pump_line_newest(const struct pump_line *l);
 /* No more offers from its return on; what is out still comes back. */
 void pump_line_stop(struct pump_line *l);
 /* After pump_line_stop. Batches that are out must have come back. What was not handed over waits in the journal for the next time; forget:
@@ -55,6 +58,7 @@ void pump_forget(struct fs *fs, const char *id); /* the journal of a forwarding 
 /* Limits and gathering changed. */
 void pump_line_set(struct pump_line *l, int64_t keep_us, uint64_t max_bytes, unsigned gather_ms);
 void pump_put(struct pump_line *l, const struct sample *s, size_t n);
+/* The outlet came up: what was held back is offered at once. It went down: what waits in memory goes back to the journal. */
 void pump_up(struct pump_line *l, bool up);
 /* rc 0: the receiver has it. ERR_AGAIN: not now, the same again after pump_ready (or a second). ERR_INVALID,
  * ERR_TOO_LARGE: never. Else: again later. Frees the batch. */

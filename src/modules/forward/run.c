@@ -5,6 +5,8 @@
 
 #define COMPONENT "forward"
 #define RUN_OF_SAMPLES 256
+#define MISSED_US 5000000
+#define MISSED_MAX ((size_t)500000)
 
 struct fwd *fwd_find(struct run *r, struct str id)
 {
@@ -192,7 +194,7 @@ static void hand_over(struct fwd *f, struct pump_batch *b)
 {
     struct flight *free_one = flight_of(f, 0);
     size_t n = items_of(f->line, b, f->run->items);
-    if (f->closing || (!free_one && f->outlet->buffered)) {
+    if (f->closing || !f->line || (!free_one && f->outlet->buffered)) {
         pump_done(f->pump, b, ERR_AGAIN);
         return;
     }
@@ -376,6 +378,36 @@ static void do_set(void *arg)
     }
     f->set_sig = a->l->set_sig;
     f_line_unref(old);
+    if (!old) pump_ready(f->pump);
+}
+
+struct catching {
+    struct pump_line *to;
+    size_t left;
+};
+
+static int on_missed(void *ctx, const struct sample *s, size_t n)
+{
+    struct catching *c = ctx;
+    if (n > c->left) return 1;
+    c->left -= n;
+    pump_put(c->to, s, n);
+    return 0;
+}
+
+/* After a crash the last moments may be in history and not in the buffer: they go out again. Who stopped in order sends
+ * a few twice. */
+static void catch_up(struct run *r, const struct f_line *l, struct pump_line *to)
+{
+    struct ts_store *st = r->node->history;
+    int64_t from = pump_line_newest(to) - MISSED_US;
+    struct catching c = {to, MISSED_MAX};
+    if (!st || !pump_line_newest(to)) return;
+    for (size_t i = 0; i < l->n; i++)
+        if (st->ops->scan(st, l->points[i].num, from, clock_now_us(r->node->clock), on_missed, &c, NULL)) break;
+    if (c.left < MISSED_MAX)
+        log_info(COMPONENT, "the last moments before the start go out again", "forward=%s samples=%zu", l->code.p,
+                 MISSED_MAX - c.left);
 }
 
 static bool runnable(const struct f_line *l)
@@ -398,6 +430,7 @@ static void apply_line(struct run *r, struct f_line *l)
     struct apply a = {.r = r, .f = f, .l = l};
     if (!fresh && f->set_sig == l->set_sig) return;
     (void)!loop_call(r->loop, do_set, &a);
+    if (fresh) catch_up(r, l, f->pump);
 }
 
 /* Journals of forwardings that are no more. */
