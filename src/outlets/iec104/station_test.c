@@ -1,5 +1,5 @@
 /* The station on the wire: interrogations, events and their acknowledgement, losses, STOPDT, several controlling
- * stations, commands by outcome, clocks, who is let in. */
+ * stations, clocks, cycles, who is let in, faults. */
 #include "outlets/iec104/masterbed.h"
 
 static const struct iec104_object qoi20 = {.i = 20};
