@@ -59,6 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     }
     (void)(spb_state_parse(all, &online, &ms) == 0);
     spb_words(&b, STR("spBv1.0/G/DDATA/E/D"), all, n & 1);
+    spb_describe(&b, n & 2 ? 5 : 4, p, n, n & 1);
     if (spb_payload_parse(all, &payload, NULL) == 0) {
         rest = payload.metrics;
         while (spb_metric_next(&rest, &m)) metric(&m);

@@ -372,6 +372,10 @@ TEST(words)
     buf_clear(&b);
     spb_describe(&b, 4, (const uint8_t *)"\x30\x0f\x00\x07STATE/hONLINE", 17, false);
     CHECK_Z(buf_cstr(&b), "state of host application h: ONLINE");
+    buf_clear(&b); /* cut: what is whole is told */
+    spb_describe(&b, 4, (const uint8_t *)"\x30\x50\x00\x11spBv1.0/G/NDATA/E\x12\x04\x10\x07P\x05\x12\x09\x0a", 30,
+                 false);
+    CHECK(strstr(buf_cstr(&b), "NDATA (data of an edge node) G/E, metrics: #7=5 … (30 of 82 bytes kept)") != NULL);
     buf_fini(&b);
     buf_fini(&p);
 }

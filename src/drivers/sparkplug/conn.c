@@ -12,6 +12,8 @@
 #define LASTED_NS (10 * NS_S)
 #define LINGER_NS (10 * NS_S) /* without points: for the next call */
 #define GROUPS_MAX 64
+#define PACKET_DEFAULT (1u << 20) /* when nothing is set: births are long */
+#define PACKET_MAX (16u << 20)
 
 uint64_t sh_now(const struct sh_channel *ch)
 {
@@ -48,6 +50,7 @@ static void clock_error(const struct sh_node *n, struct error *e)
 void sh_refresh_state(struct sh_channel *ch)
 {
     struct error e = {0};
+    ch->dirty = false;
     if (ch->conn != SH_UP) return;
     for (const struct sh_node *n = ch->nodes; n && !e.code; n = n->next) {
         if (!n->wanted) continue;
@@ -69,8 +72,13 @@ static bool wanted(const struct sh_channel *ch)
 static void on_timer(uv_timer_t *t)
 {
     struct sh_channel *ch = t->data;
+    uint64_t now = sh_now(ch);
     ch->wake_ns = 0;
     for (struct sh_node *n = ch->nodes; n; n = n->next) {
+        uint64_t at = spb_flow_deadline(&n->flow);
+        if (n->grace_ns) wake_earlier(&at, n->grace_ns);
+        sh_plan(ch, at > now ? at : UINT64_MAX);
+        if (at > now) continue;
         arena_reset(&ch->scratch);
         sh_node_pump(ch, n);
     }
@@ -405,6 +413,7 @@ static int configure(struct sh_channel *ch, const struct driver_host *host, cons
     int rc = mqtt_settings_new(o, host->name, &c->mqtt, e);
     if (rc == 0) rc = check_groups(opt_str(o, "groups", ""), e);
     if (rc) return rc;
+    if (c->mqtt->c.packet_max == PACKET_DEFAULT) c->mqtt->c.packet_max = PACKET_MAX;
     c->groups = mem_strdup(opt_str(o, "groups", ""));
     if (opt_str(o, "host_id", "")[0])
         str_to_cstr(str_of(opt_str(o, "host_id", "")), c->host_id, sizeof c->host_id);

@@ -8,7 +8,8 @@
 #include "drivers/sparkplug/sparkplug_int.h"
 
 #define INFLATED_MAX (16u << 20)
-#define REBIRTH_SETTLE_NS NS_S /* after connecting: those for whom we are the primary host come by themselves */
+#define REBIRTH_SETTLE_NS NS_S        /* after connecting: those for whom we are the primary host come by themselves */
+#define REBIRTH_SPREAD_NS (2 * NS_MS) /* and then not all at once */
 #define MS_MAX 9000000000000ull
 
 struct context { /* of one payload */
@@ -159,6 +160,7 @@ static void node_birth(struct sh_channel *ch, struct sh_node *n, const struct sp
     release(ch, n, sh_now(ch));
     spb_flow_birth(&n->flow, p->has_seq, p->seq, has, bdseq);
     n->trouble.code = 0;
+    ch->dirty = true;
     for (struct sh_device *d = n->devices->next; d; d = d->next) d->alive = false; /* until its own birth */
     n->grace_ns = sh_now(ch) + ch->cfg.grace_ns;
     take_birth(ch, n, n->devices, p);
@@ -175,6 +177,7 @@ static void node_death(struct sh_channel *ch, struct sh_node *n, const struct sp
     char kv[560];
     if (!spb_flow_death(&n->flow, has, bdseq)) return;
     n->grace_ns = 0;
+    ch->dirty = true;
     error_set(&n->trouble, ERR_UNAVAILABLE, "", "edge node %s is offline", "边缘节点 %s 已离线", n->text);
     for (struct sh_device *d = n->devices; d; d = d->next) take_death(ch, d);
     snprintf(kv, sizeof kv, "node=\"%s\"", n->text);
@@ -225,7 +228,7 @@ static void measure_clock(struct sh_channel *ch, struct sh_node *n, const struct
     snprintf(kv, sizeof kv, "node=\"%s\" behind_ms=%lld", n->text, (long long)(behind / 1000));
     h->log(h->ctx, large ? DRIVER_LOG_WARN : DRIVER_LOG_INFO,
            large ? "the edge node's clock differs" : "the edge node's clock is right again", kv);
-    sh_refresh_state(ch);
+    ch->dirty = true;
 }
 
 static void in_order(struct sh_channel *ch, struct sh_node *n, const struct spb_topic *t, const struct spb_payload *p,
@@ -293,6 +296,7 @@ void sh_message(struct sh_channel *ch, struct str topic, struct str payload, boo
 static void grace_over(struct sh_channel *ch, struct sh_node *n)
 {
     n->grace_ns = 0;
+    ch->dirty = true;
     if (!n->flow.alive && n->wanted)
         error_set(&n->trouble, ERR_UNAVAILABLE, "", "edge node %s has not told its birth", "边缘节点 %s 未发布上线消息",
                   n->text);
@@ -321,19 +325,21 @@ void sh_node_pump(struct sh_channel *ch, struct sh_node *n)
     }
     if (n->grace_ns && now >= n->grace_ns) grace_over(ch, n);
     sh_flush(ch);
-    sh_refresh_state(ch);
+    if (ch->dirty) sh_refresh_state(ch);
     sh_plan(ch, spb_flow_deadline(&n->flow));
     if (n->grace_ns) sh_plan(ch, n->grace_ns);
 }
 
 void sh_nodes_connected(struct sh_channel *ch)
 {
-    uint64_t now = sh_now(ch);
+    uint64_t now = sh_now(ch), k = 0;
     for (struct sh_node *n = ch->nodes; n; n = n->next) {
         if (!n->wanted) continue;
         n->grace_ns = now + ch->cfg.grace_ns;
         spb_flow_want_rebirth(&n->flow);
-        n->flow.rebirth_at_ns = now + (REBIRTH_SETTLE_NS < n->flow.rebirth_ns ? REBIRTH_SETTLE_NS : n->flow.rebirth_ns);
+        uint64_t settle = REBIRTH_SETTLE_NS < n->flow.rebirth_ns ? REBIRTH_SETTLE_NS : n->flow.rebirth_ns;
+        n->flow.rebirth_at_ns = now + settle + k++ * REBIRTH_SPREAD_NS;
+        n->grace_ns += k * REBIRTH_SPREAD_NS;
         sh_plan(ch, n->flow.rebirth_at_ns);
         sh_plan(ch, n->grace_ns);
     }

@@ -375,6 +375,56 @@ TEST(a_clock_that_differs_is_told)
     bed_free(b);
 }
 
+/* Bytes that were changed anywhere, as every kind of message: nothing breaks, and a birth heals it all. */
+TEST(nonsense_does_no_harm)
+{
+    static const char *const topics[] = {"spBv1.0/G/NBIRTH/E",       "spBv1.0/G/DBIRTH/E/D", "spBv1.0/G/NDATA/E",
+                                         "spBv1.0/G/DDATA/E/D",      "spBv1.0/G/NDEATH/E",   "spBv1.0/G/DDEATH/E/D",
+                                         "spBv1.0/STATE/bornite-bed"};
+    struct bed *b = usual("");
+    uint64_t seed = 1;
+    bed_up(b);
+    bed_birth(b, MS);
+    UNTIL(b, good(b, 1));
+    for (unsigned round = 0; round < 2000 && b->broker->conns; round++) {
+        char raw[1024];
+        size_t n = b->payload.n < sizeof raw ? b->payload.n : sizeof raw;
+        memcpy(raw, b->payload.p, n);
+        for (unsigned k = 0; k < 1 + round % 4; k++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            raw[(seed >> 33) % n] = (char)(seed >> 20);
+        }
+        bed_raw(b, topics[round % 7], str_make(raw, round % 5 ? n : (seed >> 40) % n), false);
+        if (round % 100 == 0) bed_step(b);
+    }
+    spb_edge_connect(&b->edge);
+    bed_birth(b, MS + 1000);
+    UNTIL(b, good(b, 1) && good(b, 2) && b->last[2].v.i == 1480);
+    CHECK_INT(b->broker->connects, 1);
+    CHECK(b->bad_frames > 100);
+    bed_free(b);
+}
+
+/* Nodes and metrics that nobody wants are remembered within limits and cost nothing else. */
+TEST(many_strangers)
+{
+    struct bed *b = usual("");
+    char topic[64];
+    bed_up(b);
+    for (unsigned k = 0; k < 300; k++) {
+        snprintf(topic, sizeof topic, "spBv1.0/X/NBIRTH/N%u", k);
+        bed_begin(b, MS);
+        bed_double(b, "T", 1, MS, k);
+        b->edge.seq = 0;
+        bed_end(b, topic);
+    }
+    bed_birth(b, MS);
+    UNTIL(b, good(b, 1));
+    CHECK_INT(b->nall, 4);
+    CHECK_INT(bed_sent(b, "spBv1.0/X/NCMD/N7"), 0);
+    bed_free(b);
+}
+
 TEST(addresses)
 {
     static const struct {

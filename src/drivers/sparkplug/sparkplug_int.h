@@ -162,6 +162,7 @@ struct sh_channel {
     int64_t state_ms; /* the time in STATE, of the will too */
     bool closing, timer_open, client_open, pumping, again, connect_now,
         trial;        /* trial: nothing is configured: no STATE */
+    bool dirty;       /* a node came, went, or has another clock: the state is to be looked at */
     struct error why; /* why it is not up */
     uv_timer_t timer;
     driver_closed *closed;

@@ -254,6 +254,16 @@ static void leave(struct se_channel *ch)
 
 /* ---- being born ---- */
 
+static void birth_error(int rc, struct error *e)
+{
+    if (rc == ERR_TOO_LARGE)
+        error_set(e, rc, "", "the birth of a device is longer than %u MiB: spread its points over several devices",
+                  "单个设备的上线消息超过 %u MiB：请将其测点分到多个设备", SE_PAYLOAD_MAX >> 20);
+    else
+        error_set(e, rc, "", "the birth could not be made: %s%.0s", "无法生成上线消息：%.0s%s", error_title(rc),
+                  error_title_zh(rc));
+}
+
 static void give_birth(struct se_channel *ch)
 {
     const struct outlet_host *h = ch->base.host;
@@ -263,8 +273,7 @@ static void give_birth(struct se_channel *ch)
     ch->why.code = 0;
     int rc = se_births(ch);
     if (rc) {
-        error_set(&e, rc, "", "the birth could not be made: %s%.0s", "无法生成上线消息：%.0s%s", error_title(rc),
-                  error_title_zh(rc));
+        birth_error(rc, &e);
         se_fail(ch, &e);
         return;
     }
