@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "io/clock.h"
 #include "sim/iec104.h"
+#include "sim/line.h"
 
 #define BEAT_MS 200
 #define BIG_BEAT_MS 20
@@ -22,6 +23,7 @@ struct sim {
     struct net_listener control;
     struct sim_iec104 *iec104;
     struct sim_hj212 *hj212;
+    struct sim_line *line;
     uint64_t last_ms;
     unsigned beats;
     char (*names)[16]; /* of a big field's ports */
@@ -103,6 +105,8 @@ static int open_all(struct sim *s, struct error *e)
     if (rc == 0 && s->cfg.iec104_port && f->process)
         rc = sim_iec104_new(s->loop, s->plan, f->process, s->cfg.bind,
                             s->cfg.iec104_port < 0 ? 0 : (unsigned)s->cfg.iec104_port, &s->iec104, e);
+    if (rc == 0 && s->cfg.serial)
+        rc = sim_line_new(s->loop, s->cfg.serial, s->cfg.serial_speed, &f->ports[0].ops, &s->line, e);
     return rc;
 }
 
@@ -151,6 +155,11 @@ unsigned sim_iec104_port_of(const struct sim *s)
     return s->iec104 ? sim_iec104_port(s->iec104) : 0;
 }
 
+const char *sim_serial_path(const struct sim *s)
+{
+    return s->line ? sim_line_path(s->line) : NULL;
+}
+
 static void free_timer(uv_handle_t *h)
 {
     mem_free(h);
@@ -158,6 +167,7 @@ static void free_timer(uv_handle_t *h)
 
 void sim_close(struct sim *s)
 {
+    sim_line_close(TAKE(s->line));
     for (size_t i = 0; s->field.ports && i < s->field.nports; i++)
         if (s->field.ports[i].net.loop) net_close(&s->field.ports[i].net);
     if (s->control.loop) net_close(&s->control);

@@ -17,6 +17,8 @@ struct sim_config {
     size_t big;     /* points of a benchmark field instead of the demo; 0: demo */
     bool schedule;
     struct sim_hj212_config hj212; /* outlets as HJ 212 instruments; host NULL: none */
+    const char *serial; /* the first server's stations as Modbus RTU: a port, or "pty"; NULL: none */
+    unsigned serial_speed;
     int iec104_port; /* IEC 60870-5-104 stations of the electrical equipment; 0: none; -1: any port */
 };
 struct sim;
@@ -24,5 +26,6 @@ MUST_CHECK int sim_new(uv_loop_t *loop, const struct sim_config *c, struct sim *
 struct sim_field *sim_field(struct sim *s);
 unsigned sim_control_port(const struct sim *s);
 unsigned sim_iec104_port_of(const struct sim *s); /* 0: none */
+const char *sim_serial_path(const struct sim *s); /* NULL: none */
 void sim_close(struct sim *s); /* asynchronous: run the loop until it is empty, then sim_free */
 void sim_free(struct sim *s);

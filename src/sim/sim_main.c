@@ -58,6 +58,18 @@ static int set_iec104(struct args *a, struct str v)
     a->cfg.iec104_port = d > 0 ? (int)d : -1;
     return rc;
 }
+static int set_serial(struct args *a, struct str v)
+{
+    a->cfg.serial = v.p; /* a word of argv: terminated */
+    return v.n ? 0 : ERR_INVALID;
+}
+static int set_serial_speed(struct args *a, struct str v)
+{
+    double d = 0;
+    int rc = number(v, 50, 4000000, &d);
+    a->cfg.serial_speed = (unsigned)d;
+    return rc;
+}
 static int set_list_iec104(struct args *a, struct str v)
 {
     a->list_iec104 = true;
@@ -145,6 +157,9 @@ static const struct option options[] = {
     {"--hj212", "HOST:PORT", "outlets report to this HJ 212 platform too", "各排口以 HJ 212 向该上位机上报", set_hj212},
     {"--hj212-interval", "S", "seconds between real-time data (30)", "实时数据间隔（秒）", set_hj212_interval},
     {"--hj212-list", NULL, "print MN, equipment and name of the outlets and exit", "输出各排口的 MN", set_list_hj212},
+    {"--serial", "PORT", "the first server's stations as Modbus RTU on a serial port too (pty: a pseudo terminal)",
+     "第一台服务器的各站同时以 Modbus RTU 接在串口上（pty 为伪终端）", set_serial},
+    {"--serial-speed", "N", "its speed, bits a second (9600)", "串口波特率", set_serial_speed},
     {"--iec104-port", "PORT", "electrical equipment as IEC 60870-5-104 stations (0: any port)", "IEC 104 被控站端口",
      set_iec104},
     {"--iec104-list", NULL, "print the objects of these stations as CSV and exit", "输出 IEC 104 点表",
@@ -229,6 +244,7 @@ static void say_ready(struct sim *s)
             f->ports[f->nports - 1].net.port, f->plan ? f->plan->ntags : sim_big_count(f->big).untouched,
             f->plan ? "tags" : "points");
     if (sim_control_port(s)) fprintf(stderr, ", control on 127.0.0.1:%u", sim_control_port(s));
+    if (sim_serial_path(s)) fprintf(stderr, ", Modbus RTU on %s", sim_serial_path(s));
     if (sim_iec104_port_of(s)) fprintf(stderr, ", IEC 104 on port %u", sim_iec104_port_of(s));
     fputs("\n", stderr);
 }
