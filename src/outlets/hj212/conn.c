@@ -62,8 +62,8 @@ static void refresh_state(struct hs_channel *ch)
         error_set(
             &e, ERR_TIMEOUT, "",
             "the platform does not acknowledge what it is sent (9014); %zu periods wait. If it never does, switch "
-            "the option 'answer' off",
-            "平台未应答上传的数据（9014），%zu 个时段待补传；如平台从不应答，请关闭选项“answer”", hs_period_owed(ch));
+            "'Ask for acknowledgements' off",
+            "平台未应答上传的数据（9014），%zu 个时段待补传；如平台从不应答，请关闭“要求数据应答”", hs_period_owed(ch));
         set_state(ch, DRIVER_DEGRADED, &e);
     } else if (ch->nclash) {
         set_state(ch, DRIVER_DEGRADED, &ch->clash);
