@@ -389,6 +389,7 @@ static inline struct os_node os_node_make(enum os_kind kind, uint32_t i, unsigne
 }
 struct os_node os_node_base(uint32_t id);
 uint32_t os_node_base_id(const struct os_node *n); /* 0: none of namespace 0 */
+struct ua_nodeid os_space_id(const struct os_space *p, const struct os_node *n, struct arena *a);
 struct ua_nodeid os_node_id(const struct os_server *s, const struct os_node *n, struct arena *a);
 bool os_has_prop(const struct os_point *p, unsigned prop);
 bool os_inside(const struct os_server *s, uint32_t slot, const struct os_node *folder); /* Server holds all */
@@ -439,7 +440,7 @@ void os_item_free(struct os_server *s, struct os_item *i);
 void os_items_changed(struct os_server *s, const struct outlet_item *items, size_t n);
 void os_items_due(struct os_server *s, struct os_sub *sub, uint64_t now); /* held and polled ones */
 void os_items_resend(struct os_server *s, struct os_sub *sub);
-void os_items_moved(struct os_server *s, struct os_space *old, struct os_space *new_space);
+void os_items_moved(struct os_server *s, struct os_space *old);
 void os_item_push(struct os_server *s, struct os_item *i, struct os_note *n); /* takes the note's bytes */
 void os_item_pop(struct os_server *s, struct os_item *i, struct buf *out); /* the oldest note, as in a notification */
 struct os_item *os_item_find(struct os_server *s, const struct os_sub *sub, uint32_t id);

@@ -55,6 +55,7 @@ uint32_t os_slot_of(const struct os_space *p, const struct ua_nodeid *id)
 }
 static uint32_t folder_of(const struct os_space *p, struct str key)
 {
+    if (key.p == NULL) return OS_UNBOUND;
     uint32_t at = (uint32_t)str_hash(key, hash_seed()) & p->key_mask;
     for (; p->by_key[at]; at = (at + 1) & p->key_mask)
         if (str_eq(p->folders[p->by_key[at] - 1].key, key)) return p->by_key[at] - 1;
@@ -96,18 +97,23 @@ struct os_node os_node_find(const struct os_server *s, const struct ua_nodeid *i
     uint32_t folder = folder_of(s->space, id->s);
     return folder != OS_UNBOUND ? os_node_make(OS_FOLDER, folder, 0) : find_prop(s, id->s);
 }
-struct ua_nodeid os_node_id(const struct os_server *s, const struct os_node *n, struct arena *a)
+struct ua_nodeid os_space_id(const struct os_space *p, const struct os_node *n, struct arena *a)
 {
     if (n->kind == OS_BASE) return ua_id(0, os_bases[n->i].id);
-    if (n->kind == OS_FOLDER) return ua_id_str(1, s->space->folders[n->i].key);
-    if (n->kind == OS_POINT) return s->space->points[n->i].id;
+    if (n->kind == OS_FOLDER) return ua_id_str(1, p->folders[n->i].key);
+    if (n->kind == OS_POINT) return p->points[n->i].id;
     struct buf b;
     buf_init(&b, 1024);
     buf_printf(&b, "%s:", prop_names[n->prop]);
-    ua_nodeid_text(&b, &s->space->points[n->i].id);
+    ua_nodeid_text(&b, &p->points[n->i].id);
     struct ua_nodeid id = ua_id_str(1, arena_str(a, buf_view(&b)));
     buf_fini(&b);
     return id;
+}
+
+struct ua_nodeid os_node_id(const struct os_server *s, const struct os_node *n, struct arena *a)
+{
+    return os_space_id(s->space, n, a);
 }
 
 /* Does the point lie below this node? */
@@ -319,7 +325,7 @@ int os_space_set(struct os_server *s, const struct outlet_point *points, size_t 
     s->space = p;
     mem_free(s->by_slot);
     s->by_slot = by_slot;
-    if (old) os_items_moved(s, old, p);
+    if (old) os_items_moved(s, old);
     os_space_free(old);
     if (other) os_event_model(s);
     return 0;

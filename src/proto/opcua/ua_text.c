@@ -203,7 +203,7 @@ uint64_t ua_nodeid_hash(const struct ua_nodeid *id, uint64_t seed)
     seed += (uint64_t)id->ns << 8 | id->kind;
     if (id->kind == UA_ID_NUMBER) return str_hash(str_make((const char *)&id->i, sizeof id->i), seed);
     if (id->kind == UA_ID_GUID) return str_hash(str_make((const char *)&id->g, sizeof id->g), seed);
-    return str_hash(id->s, seed);
+    return str_hash(id->s.p ? id->s : STR(""), seed);
 }
 
 /* ---- names and ranges ----------------------------------------------------------------------------------- */
