@@ -1,5 +1,5 @@
 // MQTT as a client, against mosquitto: the driver (values out of messages, what the broker kept while we were away, its
-// outage, commands, wrong passwords, what is no broker, TLS with certificates) and the publisher (an outage of the
+// outage, a way that breaks again and again, commands, wrong passwords, what is no broker, TLS with certificates) and the publisher (an outage of the
 // receiving broker loses nothing and keeps the order; commands from outside).
 import mqtt from 'mqtt';
 import { execFileSync, spawn } from 'node:child_process';
@@ -45,6 +45,25 @@ async function client(name, options = {}) {
   c.on('message', (topic, payload, packet) => c.got.push({ topic, text: payload.toString(), retain: packet.retain }));
   c.on('error', () => {});
   return c;
+}
+// A way to a broker that can be cut, made slow, and comes in crumbs.
+async function gate(to) {
+  const g = { pairs: new Set(), cuts: 0, crumbs: 0 };
+  const feed = (from, other) => from.on('data', (d) => {
+    if (!g.crumbs) { if (!other.write(d)) { from.pause(); other.once('drain', () => from.resume()); } return; }
+    for (let i = 0; i < d.length; i += g.crumbs) other.write(d.subarray(i, i + g.crumbs));
+  });
+  g.server = net.createServer((a) => {
+    const b = net.connect(to, '127.0.0.1'), pair = [a, b];
+    g.pairs.add(pair);
+    for (const s of pair) s.setNoDelay(true).on('error', () => {}).on('close', () => { pair.forEach((x) => x.destroy()); g.pairs.delete(pair); });
+    feed(a, b); feed(b, a);
+  });
+  g.cut = () => { g.cuts++; for (const p of g.pairs) p.forEach((s) => s.destroy()); };
+  await new Promise((r) => g.server.listen(0, '127.0.0.1', r));
+  g.port = g.server.address().port;
+  cleanup(() => { g.cut(); g.server.close(); });
+  return g;
 }
 const current = async (code) => (await api.get(`/current?points=${code}`)).items[0];
 const recorded = async (code) => (await api.get(`/history/recorded?points=${code}&from=*-1d&to=*%2B1d&limit=100000`)).series[0];
@@ -186,6 +205,27 @@ test('over WebSocket', async () => {
   equal(read.items[0].value, 3.5, JSON.stringify(read).slice(0, 500));
 });
 
+test('a way that breaks again and again, in crumbs: MQTT 5.0, QoS 2, nothing lost, in order', async () => {
+  const way = await gate(brokers.in.port), at = Date.now() - 60000, count = 1500;
+  way.crumbs = 3;
+  await api.post('/channels', { code: 'MQ5', name: 'MQ5', spec: { driver: 'mqtt_client', options: { ...options('in'), port: way.port, version: '5.0', session_expiry: '1h', reconnect_min: '20ms', reconnect_max: '40ms' } } });
+  await api.post('/devices', { code: 'D5', name: 'D5', spec: { channel: 'MQ5', options: { topics: 'gate/1', time_path: '$.ts', qos: 2 } } });
+  await api.post('/points', { code: 'g', name: 'g', spec: { device: 'D5', address: '$.n' } });
+  await until(async () => ['up', 'degraded'].includes((await channel('MQ5')).state), 'the channel');
+  await field.publishAsync('gate/1', JSON.stringify({ ts: at - 1, n: -1 }), { qos: 2 });
+  await good('g', -1);
+  const cutter = setInterval(way.cut, 60);
+  for (let i = 0; i < count; i += 50) await Promise.all(Array.from({ length: 50 }, (_, k) => field.publishAsync('gate/1', JSON.stringify({ ts: at + i + k, n: i + k }), { qos: 2 })));
+  await until(() => way.cuts >= 12, 'cuts');
+  clearInterval(cutter);
+  await good('g', count - 1);
+  const r = await recorded('g');
+  const values = r.v.filter((v, i) => r.q[i] === 0); // the losses stand between
+  const wrong = Array.from({ length: count + 1 }, (_, i) => i - 1).findIndex((n, i) => values[i] !== n);
+  equal([wrong, values.length], [-1, count + 1], `${way.cuts} cuts, near ${values.slice(Math.max(0, wrong - 3), wrong + 3)}`);
+  ok((await channel('MQ5')).reconnects >= 5, 'it was cut');
+});
+
 let far;
 test('points go out to another broker; its outage loses nothing and keeps the order', async () => {
   await broker('out');
@@ -218,6 +258,23 @@ test('points go out to another broker; its outage loses nothing and keeps the or
   equal(seen().slice(0, 100), want.slice(0, 100), 'in order');
   const s = await until(async () => { const f = await forward('PUB'); return f.state === 'up' && f.buffer?.records === 0 && f; }, 'an empty buffer', 20000);
   equal([s.buffer.lost, s.buffer.refused], [0, 0], JSON.stringify(s));
+});
+
+test('the way to the receiver breaks again and again: every value arrives', async () => {
+  const way = await gate(brokers.out.port), at = Date.now(), count = 1000;
+  const got = [];
+  far.on('message', (topic, text) => topic.startsWith('gated/') && got.push(JSON.parse(text)));
+  await far.subscribeAsync('gated/#', { qos: 1 });
+  await api.post('/forwards', { code: 'PUB2', name: 'PUB2', spec: { outlet: 'mqtt_publisher', enabled: true, filter: "code='n'", buffer_hours: 24, options: { ...options('out'), port: way.port, version: '5.0', topic: 'gated/${code}', qos: 2, reconnect_min: '20ms', reconnect_max: '40ms' } } });
+  await until(async () => (await forward('PUB2')).state === 'up', 'the publisher');
+  const cutter = setInterval(way.cut, 100);
+  for (let i = 0; i < count; i += 50) await Promise.all(Array.from({ length: 50 }, (_, k) => field.publishAsync('seq/1', JSON.stringify({ ts: at + i + k, n: 20000 + i + k }), { qos: 1 })));
+  await until(() => way.cuts >= 8, 'cuts');
+  clearInterval(cutter);
+  const want = Array.from({ length: count }, (_, i) => 20000 + i);
+  await until(() => new Set(got.map((m) => m.value).filter((v) => v >= 20000)).size >= count, 'all values', 30000);
+  equal([...new Set(got.map((m) => m.value).filter((v) => v >= 20000))].sort((a, b) => a - b), want, `${way.cuts} cuts`);
+  equal((await forward('PUB2')).buffer.lost, 0);
 });
 
 test('birth and will; commands from outside with their outcome', async () => {
