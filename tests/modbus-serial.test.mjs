@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { symlinkSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { cleanup, equal, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
+import { cleanup, equal, ok, run, signIn, startServe, startSim, stop, tempDir, test, until } from './lib.mjs';
 
 const peer = spawn('/usr/bin/python3', [new URL('./modbus-peer.py', import.meta.url).pathname], { stdio: ['pipe', 'pipe', 'ignore'] });
 cleanup(() => peer.kill());
@@ -140,6 +140,17 @@ test('an adapter with a name by udev goes and comes back', async () => {
   await until(async () => (await state('ascii')).state === 'down' && /plug the adapter in/.test((await state('ascii')).reason), 'down');
   symlinkSync(ports.ascii, link);
   await until(async () => (await value('ascii.1.HR')).q === 'good', 'good');
+});
+
+test('the simulator on a pseudo terminal', async () => {
+  const sim = await startSim(['--serial', 'pty']);
+  const device = await until(() => sim.log.match(/Modbus RTU on (\S+)/)?.[1], 'its port');
+  await api.post('/channels', { code: 'SIM', name: 'SIM', spec: { driver: 'modbus_serial', options: { device } } });
+  await api.post('/devices', { code: 'SIM-1', name: 'SIM', spec: { channel: 'SIM', options: { unit: 1 } } });
+  await api.post('/points', { code: 'SIM.1', name: 'x', spec: { device: 'SIM-1', address: '400001', type: 'uint16', period: '100ms' } });
+  await until(async () => (await value('SIM.1')).q === 'good', 'a value');
+  await api.call('DELETE', '/points/SIM.1');
+  await stop(sim);
 });
 
 test('frames in words; the end', async () => {
