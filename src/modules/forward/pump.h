@@ -24,7 +24,8 @@ struct pump_batch {
     enum outlet_flow flow;
     uint64_t from, to; /* records; 0: not in the journal */
     uint64_t number;   /* of the batch, ascending over all lines */
-    struct pump_batch *next;
+    struct pump_batch *next;        /* the pump's */
+    int rc;                         /* how it came back; the pump's */
 };
 struct pump_config {
     const struct clock *clock;

@@ -70,10 +70,16 @@ struct run {
 
 /* host.c */
 void fwd_host(struct fwd *f, struct run *r, const char *code);
-void fwd_cancel_calls(struct fwd *f);  /* all that is out ends as CANCELLED */
+void fwd_cancel_calls(struct fwd *f); /* host_call.c; all that is out ends as CANCELLED */
 void fwd_unref(struct fwd *f);
 /* Value of a point as it goes on the wire. */
 void fwd_scale(const struct f_slot *s, struct sample *v);
+/* flow.c */
+void flow_offer(void *fwd, struct pump_batch *b); /* on the pump's thread */
+void flow_stop(struct run *r);                    /* no sample comes in any more */
+void routes_renew(struct run *r);                 /* made from the running lines; gates keep their state */
+void routes_cut(struct run *r, const struct fwd *f); /* nothing goes into that line any more */
+void routes_free(struct routes *t);
 /* run.c */
 struct fwd *fwd_find(struct run *r, struct str id); /* on the loop, or by the reconciler */
 struct fwd *fwd_new(struct run *r, const struct f_line *l); /* its outlet is opened on the loop */
