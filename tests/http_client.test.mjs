@@ -95,7 +95,7 @@ test('an API in three steps: tried, browsed, polled', async () => {
   const seen = await api.post('/channels:browse', { channel: spec, device: { options: { path: '/values' } } });
   equal(seen.items.map((i) => `${i.address}=${i.value}`), ['$.temperature=21', '$.text=状态 1', '$.nested.list[0]=1', '$.nested.list[1]=2', '$.nested.list[2].deep=true'], JSON.stringify(seen));
   await channel('API', spec.options, { path: '/values' }, [['A.T', 'temperature'], ['A.S', '$.text', 'string'], ['A.B', 'nested.list[?@.deep].deep', 'bool'], ['A.X', 'missing']]);
-  await until(async () => (await one('A.T')).v === 21, 'the temperature');
+  await until(async () => (await current(['A.T', 'A.S', 'A.B'])).every((i) => i.q === 'good') && (await one('A.X')).t, 'all of them');
   const items = await current(['A.T', 'A.S', 'A.B', 'A.X']);
   equal(items.map((i) => [i.v, i.q]), [[21, 'good'], ['状态 1', 'good'], [1, 'good'], [null, 'bad']], JSON.stringify(items));
   await until(() => peer.notModified > 2, 'answers 304');
@@ -201,6 +201,79 @@ test('TLS: the authority is ours, another is refused, none is a choice', async (
   const no = await tryIt({});
   ok(!no.ok && JSON.stringify(no).includes('not trusted'), JSON.stringify(no));
   ok((await tryIt({ tls_verify: false })).ok, 'not verified, by choice');
+});
+
+// ---- pushing ----
+const receiver = { batches: [], status: 200, keys: new Set(), headers: {} };
+function receive(req, res) {
+  const parts = [];
+  req.on('data', (d) => parts.push(d));
+  req.on('end', () => {
+    const raw = Buffer.concat(parts);
+    if (req.method === 'HEAD') return res.writeHead(405).end();
+    const text = (req.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw).toString();
+    const status = typeof receiver.status === 'function' ? receiver.status(text) : receiver.status;
+    if (status === 200) {
+      receiver.batches.push(text);
+      receiver.keys.add(req.headers['idempotency-key']);
+      receiver.headers = req.headers;
+    }
+    res.writeHead(status).end(status === 200 ? 'ok' : 'not now');
+  });
+}
+const forwardOf = async (code) => (await api.get('/forwards:status')).items.find((i) => i.code === code);
+const pushed = () => receiver.batches.flatMap((b) => JSON.parse(b)).filter((r) => r.code === 'A.T').map((r) => r.value);
+
+test('push: batches arrive in order; nothing is lost while the receiver is away or over kill -9', async () => {
+  let server = http.createServer(receive);
+  const port = await listen(server);
+  const options = { url: `http://127.0.0.1:${port}`, path: '/in', auth: 'header', key: 'abc', gzip: true, timeout: '1s' };
+  const tried = await api.post('/forwards:test', { spec: { outlet: 'http_push', enabled: true, options, filter: "code='A.T'" } });
+  ok(tried.ok && tried.detail.includes('405'), JSON.stringify(tried));
+  await api.post('/forwards', { code: 'PUSH', name: '推送', spec: { outlet: 'http_push', enabled: true, options, filter: "code='A.T'", gather: '50ms', buffer_hours: 24 } });
+  const next = async (v) => {
+    peer.value = v;
+    await until(async () => (await one('A.T')).v === 20 + v, `${v} is polled`);
+  };
+  await next(101);
+  await until(() => pushed().includes(121), 'the first value');
+  equal([receiver.headers['x-api-key'], receiver.headers['content-type'], receiver.headers['content-encoding']], ['abc', 'application/json', 'gzip']);
+  ok(receiver.keys.size >= 1 && !receiver.keys.has(undefined), 'keys of batches');
+  receiver.status = 503;
+  await next(102);
+  await next(103);
+  await until(async () => (await forwardOf('PUSH')).state === 'down', 'down');
+  await stop(serve, 'SIGKILL');
+  serve.expected = true;
+  await new Promise((r) => (server.closeAllConnections(), server.close(r)));
+  serve = await startServe(dir);
+  api.base = serve.base;
+  await next(104);
+  server = http.createServer(receive);
+  await new Promise((r) => server.listen(port, '127.0.0.1', r));
+  cleanup(() => (server.closeAllConnections(), server.close()));
+  receiver.status = 200;
+  await until(() => [122, 123, 124].every((v) => pushed().includes(v)), 'what came meanwhile', 40000);
+  await until(async () => (await forwardOf('PUSH')).state === 'up', 'up');
+});
+
+test('push: what the receiver refuses is let go, a wrong key keeps everything', async () => {
+  receiver.status = (t) => (t.includes('"value":131') ? 422 : 200);
+  const set = async (v) => {
+    peer.value = v;
+    await until(async () => (await one('A.T')).v === 20 + v, `${v} is polled`);
+  };
+  const refused = (await forwardOf('PUSH')).buffer.refused;
+  await set(111);
+  await until(async () => (await forwardOf('PUSH')).buffer.refused > refused, 'refused');
+  await set(112);
+  await until(() => pushed().includes(132), 'the next one goes through');
+  ok(!pushed().includes(131), '131 was refused');
+  receiver.status = 401;
+  await set(113);
+  await until(async () => (await forwardOf('PUSH')).reason.includes('401') || (await forwardOf('PUSH')).state === 'down', 'the reason');
+  receiver.status = 200;
+  await until(() => pushed().includes(133), 'kept and sent', 40000);
 });
 
 run();
