@@ -51,7 +51,7 @@ test('a gateway that we connect to: token, subscription, values, browsing', asyn
   await api.post('/channels', { code: 'GW', name: '网关', spec });
   await points('GW', [['G.T', 'temperature'], ['G.S', '$.state', 'string'], ['G.V', 'valve', 'double', { writable: true, options: { write_message: '{"set":"valve","to":${json:value}}' } }]], { time: 'ts' });
   await until(() => gateway.seen.includes('{"op":"subscribe"}'), 'the subscription');
-  await until(async () => (await channelOf('GW')).points === 3, 'the points');
+  await until(async () => (await channelOf('GW')).points === 3 && (await channelOf('GW')).state === 'up', 'the points');
   equal(gateway.heads.at(-1).authorization, 'Bearer secret');
   const ts = Date.now() - 1234;
   say(gateway, { temperature: 21.5, state: '运行', ts });
