@@ -13,7 +13,7 @@ void fwd_scale(const struct f_slot *s, struct sample *v)
     v->type = SAMPLE_DOUBLE;
 }
 
-const struct f_slot *slot_of(const struct fwd *f, uint32_t slot)
+const struct f_slot *fwd_slot_of(const struct fwd *f, uint32_t slot)
 {
     return f->line && slot < f->line->n ? &f->line->slots[slot] : NULL;
 }
@@ -22,7 +22,7 @@ static bool host_current(void *ctx, uint32_t slot, struct sample *ret, char *tex
 {
     struct fwd *f = ctx;
     struct node *n = f->run->node;
-    const struct f_slot *s = slot_of(f, slot);
+    const struct f_slot *s = fwd_slot_of(f, slot);
     size_t len = 0;
     *ret = (struct sample){.quality = QUALITY_BAD, .flags = REASON_NO_DATA};
     if (ret_n) *ret_n = 0;

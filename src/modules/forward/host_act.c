@@ -22,7 +22,7 @@ static int actor_of(struct auth *auth, struct arena *a, const char *login, struc
     return f.id[0] ? auth_actor(auth, a, str_of(f.id), ret) : ERR_NOT_FOUND;
 }
 
-int call_actor(struct call *c, struct arena *a, struct actor *ret)
+int fwd_call_actor(struct call *c, struct arena *a, struct actor *ret)
 {
     if (!c->user) {
         *ret = actor_system;
@@ -46,8 +46,8 @@ static void work_write(void *arg)
     arena_init(&a, 1u << 20);
     snprintf(origin, sizeof origin, "forward:%.80s %.60s", c->f->code, c->peer ? c->peer : "");
     if (c->text) cmd.text = str_make(c->text, c->q.write.text_len);
-    if (!call_actor(c, &a, &by)) (void)!n->control->write(n->control->ctx, &by, &cmd, &c->written, &c->error);
-    call_home(c);
+    if (!fwd_call_actor(c, &a, &by)) (void)!n->control->write(n->control->ctx, &by, &cmd, &c->written, &c->error);
+    fwd_call_home(c);
 }
 
 void host_write(void *ctx, const struct outlet_write *w)
@@ -55,13 +55,13 @@ void host_write(void *ctx, const struct outlet_write *w)
     struct fwd *f = ctx;
     struct error e;
     struct driver_write_result no = {.outcome = DRIVER_REFUSED, .error = &e};
-    const struct f_slot *s = slot_of(f, w->slot);
+    const struct f_slot *s = fwd_slot_of(f, w->slot);
     if (!s || !f->line->points[w->slot].writable) {
         error_set(&e, ERR_FORBIDDEN, "", "this point may not be written by this forwarding", "此转发不允许写入该测点");
         w->done(w->arg, &no);
         return;
     }
-    struct call *c = call_new(f, CALL_WRITE, w->slot);
+    struct call *c = fwd_call_new(f, CALL_WRITE, w->slot);
     if (!c) {
         error_set(&e, ERR_NOMEM, "", "out of memory", "内存不足");
         w->done(w->arg, &no);
@@ -80,7 +80,7 @@ void host_write(void *ctx, const struct outlet_write *w)
         v->v.d = (double)v->v.i;
         v->type = SAMPLE_DOUBLE;
     }
-    call_start(c, f->run->writing, work_write);
+    fwd_call_start(c, f->run->writing, work_write);
 }
 
 /* ---- log-ins ---- */
@@ -110,14 +110,14 @@ static void work_login(void *arg)
         else if (!permitted(who.actor.may, "point", ACT_READ))
             error_set(&c->error, ERR_FORBIDDEN, "", "the user may not read points", "用户没有读取测点的权限");
     }
-    call_home(c);
+    fwd_call_home(c);
 }
 
 void host_login(void *ctx, const char *user, const char *password, const char *peer, outlet_done *done, void *arg)
 {
     struct fwd *f = ctx;
     struct error e;
-    struct call *c = call_new(f, CALL_LOGIN, UINT32_MAX);
+    struct call *c = fwd_call_new(f, CALL_LOGIN, UINT32_MAX);
     if (!c) {
         error_set(&e, ERR_NOMEM, "", "out of memory", "内存不足");
         done(arg, &e);
@@ -128,5 +128,5 @@ void host_login(void *ctx, const char *user, const char *password, const char *p
     c->user = mem_strdup(user);
     c->text = mem_strdup(password);
     c->peer = mem_strdup(peer);
-    call_start(c, f->run->asking, work_login);
+    fwd_call_start(c, f->run->asking, work_login);
 }

@@ -111,23 +111,23 @@ static void work_ack(void *arg)
     struct actor by;
     AUTO_ARENA a;
     arena_init(&a, 1u << 20);
-    if (!call_actor(c, &a, &by) && n->alarms)
+    if (!fwd_call_actor(c, &a, &by) && n->alarms)
         (void)!n->alarms->ack(n->alarms->ctx, &by, str_of(c->peer ? c->peer : ""), str_of(c->text ? c->text : ""),
                               &c->error);
-    call_home(c);
+    fwd_call_home(c);
 }
 
 void host_alarm_ack(void *ctx, const char *id, const char *user, const char *comment, outlet_done *done, void *arg)
 {
     struct fwd *f = ctx;
     struct error e = {0};
-    struct call *c = call_new(f, CALL_ACK, UINT32_MAX);
+    struct call *c = fwd_call_new(f, CALL_ACK, UINT32_MAX);
     if (!c)
         error_set(&e, ERR_NOMEM, "", "out of memory", "内存不足");
     else if (!f->line || !f->line->writes)
         error_set(&e, ERR_FORBIDDEN, "", "this forwarding allows no changes", "此转发不允许更改");
     if (e.code) {
-        if (c) call_free(c);
+        if (c) fwd_call_free(c);
         done(arg, &e);
         return;
     }
@@ -136,5 +136,5 @@ void host_alarm_ack(void *ctx, const char *id, const char *user, const char *com
     c->peer = mem_strdup(id);
     if (user && user[0]) c->user = mem_strdup(user);
     c->text = mem_strdup(comment ? comment : "");
-    call_start(c, f->run->asking, work_ack);
+    fwd_call_start(c, f->run->asking, work_ack);
 }

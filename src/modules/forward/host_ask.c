@@ -78,14 +78,14 @@ static void work_history(void *arg)
     int rc = ERR_UNSUPPORTED;
     if (st) rc = c->q.history.from_us > c->q.history.to_us ? scan_back(c, st) : scan_on(c, st, &c->error);
     if (rc < 0 && !c->error.code) error_set(&c->error, rc, "", "history cannot be read", "无法读取历史数据");
-    call_home(c);
+    fwd_call_home(c);
 }
 
 void host_history(void *ctx, const struct outlet_history *q)
 {
     struct fwd *f = ctx;
     struct error e;
-    struct call *c = call_new(f, CALL_HISTORY, q->slot);
+    struct call *c = fwd_call_new(f, CALL_HISTORY, q->slot);
     if (!c) {
         error_set(&e, ERR_NOMEM, "", "out of memory", "内存不足");
         q->done(q->arg, &e, NULL, 0, false);
@@ -94,7 +94,7 @@ void host_history(void *ctx, const struct outlet_history *q)
     c->q.history = *q;
     if (c->q.history.max < 1) c->q.history.max = 1;
     if (c->q.history.max > HISTORY_MAX) c->q.history.max = HISTORY_MAX;
-    call_start(c, f->run->asking, work_history);
+    fwd_call_start(c, f->run->asking, work_history);
 }
 
 /* ---- windows ---- */
@@ -137,7 +137,7 @@ static void work_windows(void *arg)
     }
     if (!rc) rc = ts_windows(st, c->num, edges, c->nw, c->step, on_window, c, &c->error);
     if (rc < 0 && !c->error.code) error_set(&c->error, rc, "", "history cannot be read", "无法读取历史数据");
-    call_home(c);
+    fwd_call_home(c);
 }
 
 void host_windows(void *ctx, const struct outlet_windows *q)
@@ -145,17 +145,17 @@ void host_windows(void *ctx, const struct outlet_windows *q)
     struct fwd *f = ctx;
     struct error e = {0};
     int64_t n = q->step_us > 0 && q->to_us > q->from_us ? (q->to_us - q->from_us - 1) / q->step_us + 1 : 0;
-    struct call *c = call_new(f, CALL_WINDOWS, q->slot);
+    struct call *c = fwd_call_new(f, CALL_WINDOWS, q->slot);
     if (n < 1 || n > WINDOWS_MAX)
         error_set(&e, ERR_INVALID, "", "1 to %d windows at a time", "一次可查询 1 至 %d 个窗口", WINDOWS_MAX);
     else if (!c)
         error_set(&e, ERR_NOMEM, "", "out of memory", "内存不足");
     if (e.code) {
-        if (c) call_free(c);
+        if (c) fwd_call_free(c);
         q->done(q->arg, &e, NULL, 0);
         return;
     }
     c->q.windows = *q;
     c->nw = (size_t)n;
-    call_start(c, f->run->asking, work_windows);
+    fwd_call_start(c, f->run->asking, work_windows);
 }

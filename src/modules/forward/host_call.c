@@ -11,7 +11,7 @@ static void unlink_call(struct call *c)
     c->prev = c->next = NULL;
 }
 
-void call_free(struct call *c)
+void fwd_call_free(struct call *c)
 {
     batch_fini(&c->items);
     buf_fini(&c->texts);
@@ -68,7 +68,7 @@ static void complete(struct call *c, const struct error *e)
     }
 }
 
-struct call *call_new(struct fwd *f, enum call_kind kind, uint32_t slot)
+struct call *fwd_call_new(struct fwd *f, enum call_kind kind, uint32_t slot)
 {
     struct call *c = mem_calloc(1, sizeof *c);
     if (!c) return NULL;
@@ -77,7 +77,7 @@ struct call *call_new(struct fwd *f, enum call_kind kind, uint32_t slot)
     c->f = f;
     c->kind = kind;
     c->at = slot;
-    const struct f_slot *s = slot_of(f, slot);
+    const struct f_slot *s = fwd_slot_of(f, slot);
     if (s) {
         c->slot = *s;
         c->num = f->line->points[slot].num;
@@ -91,16 +91,16 @@ static void came_home(void *arg)
     struct call *c = arg;
     struct fwd *f = c->f;
     if (!c->dead) complete(c, c->error.code ? &c->error : NULL);
-    call_free(c);
+    fwd_call_free(c);
     fwd_unref(f);
 }
 
-void call_home(struct call *c)
+void fwd_call_home(struct call *c)
 {
     if (loop_post(c->f->run->loop, came_home, c)) log_error(COMPONENT, "a call came back too late", NULL);
 }
 
-void call_start(struct call *c, struct pool *pool, void (*work)(void *arg))
+void fwd_call_start(struct call *c, struct pool *pool, void (*work)(void *arg))
 {
     struct fwd *f = c->f;
     struct error e = {0};
@@ -118,7 +118,7 @@ void call_start(struct call *c, struct pool *pool, void (*work)(void *arg))
         return;
     }
     complete(c, &e);
-    call_free(c);
+    fwd_call_free(c);
 }
 
 void fwd_cancel_calls(struct fwd *f)

@@ -42,13 +42,13 @@ struct call {
 };
 
 /* host_call.c */
-struct call *call_new(struct fwd *f, enum call_kind kind, uint32_t slot); /* slot UINT32_MAX: none */
-void call_free(struct call *c);          /* one that was not started */
+struct call *fwd_call_new(struct fwd *f, enum call_kind kind, uint32_t slot); /* slot UINT32_MAX: none */
+void fwd_call_free(struct call *c);          /* one that was not started */
 /* Out it goes, or it ends at once with what keeps it back. */
-void call_start(struct call *c, struct pool *pool, void (*work)(void *arg));
-void call_home(struct call *c);          /* the end of `work` */
+void fwd_call_start(struct call *c, struct pool *pool, void (*work)(void *arg));
+void fwd_call_home(struct call *c);          /* the end of `work` */
 /* host.c */
-const struct f_slot *slot_of(const struct fwd *f, uint32_t slot);
+const struct f_slot *fwd_slot_of(const struct fwd *f, uint32_t slot);
 /* host_act.c, host_ask.c, host_alarm.c: functions of struct outlet_host. */
 void host_write(void *ctx, const struct outlet_write *w);
 void host_login(void *ctx, const char *user, const char *password, const char *peer, outlet_done *done, void *arg);
@@ -57,4 +57,4 @@ void host_windows(void *ctx, const struct outlet_windows *q);
 void host_alarms(void *ctx, outlet_alarms_done *done, void *arg);
 void host_alarm_ack(void *ctx, const char *id, const char *user, const char *comment, outlet_done *done, void *arg);
 /* Who writes or acknowledges: the user, or the forwarding itself. */
-MUST_CHECK int call_actor(struct call *c, struct arena *a, struct actor *ret);
+MUST_CHECK int fwd_call_actor(struct call *c, struct arena *a, struct actor *ret);
