@@ -1,9 +1,9 @@
 /* address.c - addresses and the options of a device, from text.
  *
- *   [topic]#place     place by the form: $.path (JSON), a column or its name (CSV), byte[.bit] or byte:length (binary,
- *                     hex), nothing (text: the whole payload)
- *   topic             text: the same; place: the others, when the device's topics are meant
- * The '#' between them is the first one that is not the wildcard at the end of a filter. */
+ *   [topic]#place     place by the form: $.path (JSON), a column or its name (CSV), byte[.bit] or byte:length or *
+ * (binary, hex; *: all bytes, a document), nothing (text: the whole payload) topic             text: the same; place:
+ * the others, when the device's topics are meant The '#' between them is the first one that is not the wildcard at the
+ * end of a filter. */
 #include <stdio.h>
 #include "drivers/mqtt/mqtt_int.h"
 
@@ -164,6 +164,8 @@ static int byte_place(struct str s, struct arena *a, struct mt_place *p, struct 
 {
     struct str rest = s, bit = STR_NULL, length = STR_NULL;
     uint64_t v = 0, b = MT_NO_BIT, n = 0;
+    p->whole = str_is(s, "*");
+    if (p->whole) return 0;
     if (str_find(rest, ':') >= 0) {
         length = rest;
         rest = str_cut(&length, ':');
@@ -267,6 +269,10 @@ static int type_of(const struct mt_format *f, const struct driver_point *p, cons
     bool bytes = f->form == FORM_BINARY || f->form == FORM_HEX;
     *ret = p->type;
     if (!bytes) return 0;
+    if (at->whole && p->type != VALUE_AUTO)
+        return error_set(e, ERR_INVALID, "spec.type", "all bytes are a document: choose the type 'by the address'",
+                         "全部字节作为文档：类型请选“由地址决定”");
+    if (at->whole) return 0;
     if (at->bit != MT_NO_BIT && (p->type == VALUE_AUTO || p->type == VALUE_BOOL)) *ret = VALUE_BOOL;
     if (at->length && p->type == VALUE_AUTO) *ret = VALUE_STRING;
     if (*ret == VALUE_AUTO)
@@ -291,6 +297,7 @@ int mt_point_of(const struct mt_format *f, const struct str *filters, size_t nfi
     if (!rc) rc = mt_place_of(f, filters, nfilters, p->address, a, &r.at, e);
     if (!rc) rc = type_of(f, p, &r.at, &type, e);
     if (!rc) rc = writing(p->options, a, &r, e);
+    r.step_s = opt_double(p->options, "array_step", 1);
     r.spec = value_spec_of(p, type, f->order);
     r.wrong = rc != 0;
     *ret = r;

@@ -185,6 +185,26 @@ static bool intern(struct mt_channel *ch, struct mt_point *p, struct mt_value *v
     return true;
 }
 
+/* Kept with the time that the sample has by now. false: not taken, or a retained one that stands already. */
+static bool keep_blob(struct mt_channel *ch, struct mt_point *p, struct mt_value *v, bool retained)
+{
+    const struct driver_host *h = ch->base.host;
+    uint64_t hash = str_hash(v->blob, hash_seed());
+    if (retained && !p->told && p->last.type == SAMPLE_BLOB && p->text_hash == hash) return false;
+    if (h->blob == NULL) {
+        v->s.type = SAMPLE_NONE;
+        sample_bad(&v->s, v->s.time_us, REASON_CONFIG_ERROR);
+        return true;
+    }
+    if (h->blob(h->ctx, p->num, v->s.time_us, v->media, v->blob.p, v->blob.n, &v->s.v.u)) {
+        ch->failed = true;
+        return false;
+    }
+    p->text_hash = hash;
+    p->text_id = 0;
+    return true;
+}
+
 static bool same_value(const struct sample *a, const struct sample *b)
 {
     return a->type == b->type && a->v.u == b->v.u;
@@ -231,6 +251,9 @@ static void add_value(const struct coming *c, struct mt_point *p)
     v.s.time_us = c->time_us;
     mt_job_sample(c->ch, p, &v);
     if (v.s.type == SAMPLE_STRING && !intern(c->ch, p, &v)) return;
+    bool now = c->payload->retained && !(c->source && c->time_us > p->last.time_us); /* see add_retained */
+    if (now && v.s.type == SAMPLE_BLOB) v.s.time_us = c->payload->now_us;
+    if (v.s.type == SAMPLE_BLOB && !keep_blob(c->ch, p, &v, c->payload->retained)) return;
     p->heard_ns = mt_now(c->ch);
     if (c->source) {
         mt_clock_of(c->d, &clock);

@@ -141,6 +141,7 @@ static void take_value(struct mt_channel *ch, struct mt_job *j, size_t i, const 
     j->got[i] = true;
     j->missing--;
     r->error = NULL;
+    if (v.blob.p) raw = arena_str(&j->arena, v.blob);
     r->sample = v.s;
     r->text = text.p, r->text_len = text.n;
     r->raw = (const uint8_t *)raw.p, r->raw_len = raw.n;

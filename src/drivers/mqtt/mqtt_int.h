@@ -55,6 +55,7 @@ struct mt_place { /* an address; texts and query live in the arena it was made w
     struct mt_column column;
     uint32_t offset, length; /* bytes; length of a text */
     uint8_t bit;
+    bool whole; /* all bytes, as a document */
 };
 
 struct mt_point {
@@ -65,6 +66,7 @@ struct mt_point {
     struct str write_topic, write_template;
     uint8_t write_qos;
     bool write_retain, wrong;
+    double step_s;      /* of the values of an array */
     int64_t confirm_us; /* 0: a command is done by its PUBACK */
     /* running; goes on when the set changes */
     uint8_t told;       /* reason of the bad value that stands, 0: none */
@@ -124,8 +126,9 @@ struct mt_record {
     struct str bytes;
 };
 struct mt_value {
-    struct sample s; /* type, v, quality, reason; STRING with text */
-    struct str text;
+    struct sample s; /* type, v, quality, reason; STRING with text, BLOB with blob and media */
+    struct str text, blob;
+    const char *media;
 };
 
 struct mt_held { /* samples of a message that the host has not taken yet */

@@ -141,6 +141,35 @@ TEST(other_forms)
     }
 }
 
+TEST(waveforms_and_documents)
+{
+    struct bed *b = bed_new();
+    struct driver_point p[] = {bed_point(1, "w#$.x", VALUE_AUTO), bed_point(2, "w#$.y", VALUE_STRING),
+                               bed_point(3, "w#$.z", VALUE_AUTO)};
+    bed_open(b, "");
+    bed_set(b, "{}", p, 3);
+    bed_ready(b);
+    fake_publish(b->broker, "w", "{\"x\":[1,2.5,-3],\"y\":[1,2],\"z\":[1,\"a\"]}", 1, false);
+    UNTIL(b, b->broker->nacks == 1);
+    CHECK_INT(b->last[1].type, SAMPLE_BLOB);
+    CHECK_STR(str_of(b->media), "application/vnd.bornite.waveform");
+    CHECK_INT(b->blob_us, b->last[1].time_us);
+    CHECK_STR(str_of(bed_text(b, 2)), "[1,2]");
+    CHECK_STR(str_of(bed_text(b, 3)), "[1,\"a\"]");
+    fake_publish(b->broker, "w", "{\"x\":[1,2.5,-3]}", 1, true); /* the same, retained: stands already */
+    UNTIL(b, b->broker->nacks == 2);
+    CHECK(b->blobs == 1 && b->count[1] == 1);
+    bed_set(b, "{\"form\":\"binary\",\"topics\":\"cam\"}",
+            &(struct driver_point){.num = 4, .address = "*", .period_ms = 1, .scale = 1, .lo = NAN, .hi = NAN}, 1);
+    bed_step(b);
+    fake_publish(b->broker, "cam", "\xff\xd8\xff and so on", 1, false);
+    UNTIL(b, b->broker->nacks == 3);
+    CHECK_INT(b->last[4].type, SAMPLE_BLOB);
+    CHECK_STR(str_of(b->media), "image/jpeg");
+    CHECK_INT(b->blob_n, 13);
+    bed_free(b);
+}
+
 #define T0 1767225600000000 /* 2026-01-01T00:00:00Z */
 
 TEST(time_and_quality_of_the_payload)

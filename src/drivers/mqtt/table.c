@@ -166,6 +166,16 @@ const struct option mt_device_options[] = {
 };
 
 const struct option mt_point_options[] = {
+    {.name = "array_step",
+     .type = OPTION_NUMBER,
+     .en = "Interval of the values of an array",
+     .zh = "数组元素间隔",
+     .def = "1",
+     .min = "0.000000001",
+     .max = "86400",
+     .unit = "s",
+     .help_en = "Several numbers in an array are a waveform.",
+     .help_zh = "数组中的多个数值作为波形。"},
     {.name = "write_topic",
      .type = OPTION_STRING,
      .en = "Topic for commands",
@@ -330,14 +340,15 @@ const struct driver mqtt_client_driver = {
     .channel_options = mt_channel_options,
     .device_options = mt_device_options,
     .point_options = mt_point_options,
-    .address_en =
-        "topic#place: plant/t1#$.data.temp (JSON), plant/t1#2 or plant/t1#temp (CSV: column from 1 or name), "
-        "plant/t1 (text), plant/t1#4, #4.3, #4:10 (bytes: byte from 0, bit, text of 10). Without a topic, $.temp, "
-        "that of the device is meant. A topic with + or # needs a selection: plant/+#$[?@.id=='t1'].temp.",
-    .address_zh = "主题#位置：plant/t1#$.data.temp（JSON），plant/t1#2 或 plant/t1#temp（CSV：从 1 开始的列号或列名），"
-                  "plant/t1（文本），plant/t1#4、#4.3、#4:10（二进制：从 0 开始的字节、位、10 字节文本）。只写 $.temp "
-                  "时指设备的主题。"
-                  "含 + 或 # 的主题须筛选：plant/+#$[?@.id=='t1'].temp。",
+    .address_en = "topic#place: plant/t1#$.data.temp (JSON), plant/t1#2 or plant/t1#temp (CSV: column from 1 or name), "
+                  "plant/t1 (text), plant/t1#4, #4.3, #4:10, #* (bytes: byte from 0, bit, text of 10, all). Without a "
+                  "topic, $.temp, "
+                  "that of the device is meant. A topic with + or # needs a selection: plant/+#$[?@.id=='t1'].temp.",
+    .address_zh =
+        "主题#位置：plant/t1#$.data.temp（JSON），plant/t1#2 或 plant/t1#temp（CSV：从 1 开始的列号或列名），"
+        "plant/t1（文本），plant/t1#4、#4.3、#4:10、#*（二进制：从 0 开始的字节、位、10 字节文本、全部）。只写 $.temp "
+        "时指设备的主题。"
+        "含 + 或 # 的主题须筛选：plant/+#$[?@.id=='t1'].temp。",
     .examples = examples,
     .address_check = address_check,
     .channel_open = mt_open,

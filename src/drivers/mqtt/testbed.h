@@ -18,7 +18,10 @@ struct bed {
     uint64_t ticket, kept;
     bool hold, lose, closed, starving; /* starving: memory runs out */
     char texts[256][64];
-    unsigned ntexts;
+    unsigned ntexts, blobs;
+    size_t blob_n;
+    int64_t blob_us;
+    char media[64];
     int64_t now_us; /* 0: real */
     struct driver_write_result result;
     char result_error[ERROR_TEXT_MAX];
@@ -54,6 +57,16 @@ BED int bed_intern(void *ctx, const char *p, size_t n, uint64_t *ret)
     struct bed *b = ctx;
     *ret = ++b->ntexts;
     str_to_cstr(str_make(p, n), b->texts[*ret % 256], sizeof b->texts[0]);
+    return 0;
+}
+BED int bed_blob(void *ctx, uint32_t point, int64_t time_us, const char *type, const void *p, size_t n, uint64_t *ret)
+{
+    struct bed *b = ctx;
+    b->blobs++;
+    b->blob_n = n;
+    b->blob_us = time_us;
+    snprintf(b->media, sizeof b->media, "%s", type);
+    *ret = b->blobs;
     return 0;
 }
 BED int64_t bed_now(void *ctx)
@@ -110,6 +123,7 @@ BED struct bed *bed_new(void)
                                    .random = bed_random,
                                    .log = bed_log,
                                    .frame = bed_frame,
+                                   .blob = bed_blob,
                                    .mark = bed_mark,
                                    .kept = bed_kept};
     return b;

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "base/utf8.h"
 #include "drivers/mqtt/mqtt_int.h"
+#include "model/waveform.h"
 
 /* ---- records ---- */
 
@@ -261,8 +262,45 @@ static void put_text(const struct value_spec *v, struct str text, bool guess, st
     }
 }
 
-static void put_json(const struct value_spec *v, const struct json *j, struct arena *a, struct mt_value *r)
+static void put_blob(struct mt_value *r, struct str bytes, const char *media)
 {
+    r->s.type = SAMPLE_BLOB;
+    r->blob = bytes;
+    r->media = media;
+}
+
+static const char *media_of(struct str b)
+{
+    if (str_starts(b, STR("\x89PNG\r\n"))) return "image/png";
+    if (str_starts(b, STR("\xff\xd8\xff"))) return "image/jpeg";
+    return "application/octet-stream";
+}
+
+/* Two numbers or more, and nothing else. */
+static bool put_waveform(const struct mt_point *p, const struct json *j, struct arena *a, struct mt_value *r)
+{
+    const struct value_spec *v = &p->spec;
+    bool wanted = v->type == VALUE_AUTO || v->type == VALUE_FLOAT || v->type == VALUE_DOUBLE;
+    if (!wanted || j->type != JSON_ARRAY || j->count < 2 || j->count > WAVEFORM_MAX) return false;
+    double *d = arena_alloc(a, j->count * sizeof *d);
+    struct buf out;
+    uint32_t n = 0;
+    for
+        json_each (x, j) {
+            if (d == NULL || (x->type != JSON_INT && x->type != JSON_DOUBLE)) return false;
+            d[n++] = json_double(x, NAN) * v->scale + v->offset;
+        }
+    buf_init(&out, 20u << 20);
+    if (waveform_pack(d, n, p->step_s, STR_NULL, &out, NULL) == 0)
+        put_blob(r, arena_str(a, buf_view(&out)), WAVEFORM_TYPE);
+    buf_fini(&out);
+    return r->blob.p != NULL;
+}
+
+static void put_json(const struct mt_point *p, const struct json *j, struct arena *a, struct mt_value *r)
+{
+    const struct value_spec *v = &p->spec;
+    if (put_waveform(p, j, a, r)) return;
     if (j->type == JSON_NULL) {
         bad(&r->s, REASON_NO_DATA);
         return;
@@ -302,6 +340,10 @@ static bool put_bytes(const struct mt_point *p, struct str b, struct arena *a, s
         VALUE_TYPES(X)
 #undef X
     };
+    if (p->at.whole) {
+        put_blob(r, b, media_of(b));
+        return b.n > 0;
+    }
     if (n == 0) n = sizes[p->spec.type];
     if (p->at.offset > b.n || n > b.n - p->at.offset) return false;
     const uint8_t *raw = (const uint8_t *)b.p + p->at.offset;
@@ -322,7 +364,7 @@ bool mt_value_of(const struct mt_format *f, const struct mt_point *p, const stru
     *ret = (struct mt_value){.s = {.point = p->num}};
     if (f->form == FORM_JSON) {
         const struct json *j = json_path_first(p->at.query, rec->json);
-        if (j) put_json(&p->spec, j, a, ret);
+        if (j) put_json(p, j, a, ret);
         return j != NULL;
     }
     if (f->form == FORM_CSV) {
