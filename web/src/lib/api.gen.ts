@@ -317,7 +317,7 @@ export interface ChannelSpec {
   options?: {
     host?: string;
     port?: number;
-    framing?: 'tcp' | 'rtu' | 'ascii' | 'udp' | 'rtu_udp';
+    framing?: 'tcp' | 'rtu' | 'ascii' | 'udp' | 'rtu_udp' | 'delimiter' | 'fixed' | 'length' | 'pattern' | 'idle' | 'whole';
     broadcast?: boolean;
     turnaround?: string;
     timeout?: string;
@@ -366,6 +366,8 @@ export interface ChannelSpec {
     max_connections?: number;
     idle_timeout?: string;
     endpoint?: string;
+    endpoints?: string;
+    watch_interval?: string;
     security?: 'auto' | 'none' | 'basic256sha256_sign' | 'basic256sha256' | 'aes128_sha256_rsaoaep_sign' | 'aes128_sha256_rsaoaep' | 'aes256_sha256_rsapss_sign' | 'aes256_sha256_rsapss';
     trust?: 'pinned' | 'any' | 'list';
     thumbprint?: string;
@@ -380,6 +382,40 @@ export interface ChannelSpec {
     publishing_interval?: string;
     backfill?: boolean;
     session_timeout?: string;
+    token_lifetime?: string;
+    mode?: 'tcp_client' | 'tcp_server' | 'udp_client' | 'udp_server' | 'client' | 'server';
+    address?: string;
+    local_port?: number;
+    allow?: string;
+    group?: string;
+    interface?: string;
+    end_bytes?: string;
+    start_bytes?: string;
+    restart?: boolean;
+    fixed_length?: number;
+    length_at?: number;
+    length_size?: '1' | '2' | '4';
+    length_order?: 'BE' | 'LE';
+    length_adjust?: number;
+    gap?: string;
+    max_length?: number;
+    checksum?: 'none' | 'sum8' | 'xor8' | 'lrc' | 'crc8' | 'sum16' | 'crc16_modbus' | 'crc16_ccitt_false' | 'crc16_xmodem' | 'crc32';
+    checksum_at?: number;
+    checksum_from?: number;
+    checksum_to?: number;
+    checksum_order?: 'BE' | 'LE';
+    checksum_hex?: boolean;
+    separator?: string;
+    identify?: 'any' | 'address' | 'field' | 'first';
+    identity?: string;
+    transport?: 'tcp' | 'websocket';
+    path?: string;
+    version?: '3.1.1' | '5.0';
+    client_id?: string;
+    keep_alive?: string;
+    packet_max?: number;
+    clean_start?: boolean;
+    session_expiry?: string;
     groups?: string;
     host_id?: string;
     state?: 'none' | 'v3' | 'both';
@@ -388,10 +424,26 @@ export interface ChannelSpec {
     reorder_timeout?: string;
     birth_timeout?: string;
     write_timeout?: string;
-    version?: '3.1.1' | '5.0';
-    client_id?: string;
-    keep_alive?: string;
-    packet_max?: number;
+    url?: string;
+    auth?: 'none' | 'basic' | 'bearer' | 'header' | 'query' | 'oauth2';
+    token?: string;
+    key_name?: string;
+    key?: string;
+    token_url?: string;
+    client_secret?: string;
+    scope?: string;
+    token_style?: 'basic' | 'body';
+    headers?: string;
+    parallel?: number;
+    rate?: number;
+    answer_max?: number;
+    token_as?: 'header' | 'query';
+    protocol?: string;
+    subscribe?: string;
+    connections_max?: number;
+    ping?: string;
+    message_max?: number;
+    confirm?: string;
   };
 }
 
@@ -504,7 +556,7 @@ export interface DeviceSpec {
   description?: string;
   options?: {
     unit?: number;
-    byte_order?: 'ABCD' | 'CDAB' | 'BADC' | 'DCBA';
+    byte_order?: 'ABCD' | 'CDAB' | 'BADC' | 'DCBA' | 'abcd' | 'cdab' | 'badc' | 'dcba';
     area?: 'none' | 'coil' | 'discrete' | 'input' | 'holding';
     zero_based?: boolean;
     mask_write?: boolean;
@@ -533,9 +585,62 @@ export interface DeviceSpec {
     minute_interval?: string;
     recall?: boolean;
     recall_max?: string;
+    peer?: string;
+    id?: string;
+    login?: string;
+    request?: string;
+    request_period?: string;
+    request_timeout?: string;
+    ack?: string;
+    silence?: string;
+    select?: string;
+    time?: string;
+    time_format?: 'unix' | 'iso' | 'digits' | 'auto' | 's' | 'ms' | 'us' | 'ns' | 'text' | 'compact' | 'rfc3339' | 'pattern';
+    utc_offset?: string;
+    write_timeout?: string;
+    topics?: string;
+    qos?: number;
+    form?: 'json' | 'csv' | 'text' | 'binary' | 'hex';
+    records?: string;
+    separator?: string;
+    header?: boolean;
+    columns?: string;
+    time_path?: string;
+    time_zone?: string;
+    quality_path?: string;
+    good_words?: string;
+    uncertain_words?: string;
+    retained?: 'last' | 'good' | 'ignore';
+    stale?: string;
     edge_node?: string;
     device?: string;
     command_names?: boolean;
+    method?: 'GET' | 'POST' | 'PUT';
+    path?: string;
+    body?: string;
+    content_type?: string;
+    headers?: string;
+    period?: string;
+    etag?: boolean;
+    lookback?: string;
+    paging?: 'none' | 'next' | 'link' | 'page' | 'offset' | 'cursor';
+    next_path?: string;
+    page_param?: string;
+    page_first?: number;
+    offset_param?: string;
+    page_size?: number;
+    cursor_path?: string;
+    cursor_param?: string;
+    pages_max?: number;
+    payload?: 'json' | 'csv' | 'text';
+    rows?: string;
+    key?: string;
+    value?: string;
+    time_pattern?: string;
+    quality?: string;
+    quality_good?: string;
+    quality_uncertain?: string;
+    select_value?: string;
   };
 }
 
@@ -706,6 +811,9 @@ export interface ForwardPointSpec {
     group?: number;
     select?: 'either' | 'required';
     full_scale?: number;
+    total?: 'auto' | 'none' | 'mass';
+    average?: 'time' | 'flow';
+    decimals?: number;
   };
 }
 
@@ -716,7 +824,7 @@ export interface ForwardSpec {
   options?: {
     address?: string;
     port?: number;
-    framing?: 'tcp' | 'rtu';
+    framing?: 'tcp' | 'rtu' | 'delimiter' | 'length' | 'bare';
     unit?: number;
     any_unit?: boolean;
     byte_order?: 'ABCD' | 'CDAB' | 'BADC' | 'DCBA';
@@ -730,6 +838,7 @@ export interface ForwardSpec {
     time_zone?: string;
     time_tags?: boolean;
     counter_events?: boolean;
+    cycle?: string;
     announce?: boolean;
     yx_type?: 'single' | 'double';
     yc_type?: 'float' | 'scaled' | 'normalized';
@@ -751,6 +860,131 @@ export interface ForwardSpec {
     tls_certificate?: string;
     tls_key?: string;
     tls_ca?: string;
+    host?: string;
+    mn?: string;
+    password?: string;
+    st?: number;
+    version?: '2017' | '2005' | '3.1.1' | '5.0';
+    rtd_interval?: string;
+    minute?: boolean;
+    minute_interval?: string;
+    hour?: boolean;
+    day?: boolean;
+    settle?: string;
+    valid_percent?: number;
+    answer?: boolean;
+    timeout?: string;
+    retries?: number;
+    time_request?: boolean;
+    connect_timeout?: string;
+    reconnect_min?: string;
+    reconnect_max?: string;
+    transport?: 'tcp' | 'websocket';
+    path?: string;
+    topic?: string;
+    group?: unknown;
+    qos?: number;
+    retain?: boolean;
+    form?: 'json' | 'keys' | 'lines' | 'csv' | 'template';
+    template?: string;
+    template_head?: string;
+    template_join?: string;
+    template_tail?: string;
+    measurement?: string;
+    message_max?: number;
+    window?: number;
+    inflight?: number;
+    status_topic?: string;
+    online?: string;
+    offline?: string;
+    command_topic?: string;
+    command_path?: string;
+    reply_topic?: string;
+    client_id?: string;
+    username?: unknown;
+    keep_alive?: string;
+    answer_timeout?: string;
+    packet_max?: number;
+    tls_verify?: boolean;
+    tls_name?: string;
+    basic256sha256?: boolean;
+    aes128_sha256_rsaoaep?: boolean;
+    aes256_sha256_rsapss?: boolean;
+    sign_only?: boolean;
+    none?: boolean;
+    trust?: 'list' | 'any';
+    trusted?: string;
+    anonymous?: boolean;
+    user_certificate?: boolean;
+    trusted_users?: string;
+    application_name?: string;
+    application_uri?: string;
+    namespace_uri?: string;
+    certificate?: string;
+    private_key?: string;
+    history?: boolean;
+    alarms?: boolean;
+    publishing_min?: string;
+    session_timeout_max?: string;
+    max_sessions?: number;
+    max_subscriptions?: number;
+    max_items?: number;
+    max_queue?: number;
+    max_waiting?: number;
+    max_nodes?: number;
+    max_message?: number;
+    max_output?: number;
+    mode?: 'tcp_client' | 'tcp_server' | 'udp';
+    greet?: boolean;
+    local_port?: number;
+    ttl?: number;
+    interface?: string;
+    content?: 'text' | 'binary';
+    batch?: 'together' | 'single';
+    end_bytes?: string;
+    start_bytes?: string;
+    length_size?: '1' | '2' | '4';
+    length_order?: 'BE' | 'LE';
+    length_adjust?: number;
+    frame_length?: number;
+    frame?: string;
+    data_at?: number;
+    checksum?: 'none' | 'sum8' | 'xor8' | 'lrc' | 'crc8' | 'sum16' | 'crc16_modbus' | 'crc16_ccitt_false' | 'crc16_xmodem' | 'crc32';
+    checksum_at?: number;
+    checksum_from?: number;
+    checksum_to?: number;
+    checksum_order?: 'BE' | 'LE';
+    checksum_hex?: boolean;
+    period?: string;
+    ack?: string;
+    ack_timeout?: string;
+    url?: string;
+    method?: 'POST' | 'PUT';
+    auth?: 'none' | 'basic' | 'bearer' | 'header' | 'query' | 'oauth2';
+    token?: string;
+    key_name?: string;
+    key?: string;
+    token_url?: string;
+    client_secret?: string;
+    scope?: string;
+    token_style?: 'basic' | 'body';
+    headers?: string;
+    gzip?: boolean;
+    idempotency_key?: boolean;
+    parallel?: number;
+    rate?: number;
+    answer_max?: number;
+    connections_max?: number;
+    ping?: string;
+    snapshot?: boolean;
+    token_as?: 'header' | 'query';
+    protocol?: string;
+    subscribe?: string;
+    edge_node?: string;
+    layout?: 'device' | 'flat';
+    primary_host?: string;
+    aliases?: boolean;
+    quality?: 'sparkplug' | 'opc';
   };
   filter?: string;
   writes?: boolean;
@@ -1108,6 +1342,64 @@ export interface MessageChannelSpec {
   tries?: number;
   retry_after?: string;
   per_minute?: number;
+}
+
+export interface MqttAcl {
+  kind: string;
+  id: string;
+  num?: number;
+  code: string;
+  name: string;
+  org: string;
+  labels: { [key: string]: string };
+  org_ref?: Link;
+  refs?: { [key: string]: Link | Link[] };
+  state: string;
+  rev: number;
+  origin: string;
+  created_by: string;
+  created_at: string;
+  updated_by: string;
+  updated_at: string;
+  deleted?: boolean;
+  spec: MqttAclSpec;
+}
+
+export interface MqttAclInput {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: MqttAclSpec;
+}
+
+export interface MqttAclList {
+  items: MqttAcl[];
+  total: number;
+  page?: number;
+  size: number;
+  next: string | null;
+}
+
+export interface MqttAclPatch {
+  code?: string;
+  name?: string;
+  org?: string;
+  labels?: { [key: string]: string | null };
+  spec?: Record<string, unknown>;
+}
+
+export interface MqttAclSpec {
+  enabled?: boolean;
+  order?: number;
+  who?: 'everyone' | 'devices' | 'device' | 'profile' | 'users' | 'user' | 'role';
+  device?: string;
+  profile?: string;
+  user?: string;
+  role?: string;
+  action?: 'publish' | 'subscribe' | 'both';
+  topic: string;
+  effect?: 'allow' | 'deny';
 }
 
 export interface MqttListener {
@@ -1563,7 +1855,7 @@ export interface PointSpec {
     byte_order?: 'ABCD' | 'CDAB' | 'BADC' | 'DCBA';
     length?: number;
     command?: string;
-    select?: 'device' | 'direct' | 'select';
+    select?: unknown;
     qualifier?: number;
     index_range?: string;
     member?: string;
@@ -1573,8 +1865,23 @@ export interface PointSpec {
     deadband_kind?: 'absolute' | 'percent';
     time_source?: 'source' | 'server';
     array_step?: number;
+    write?: string;
+    confirm?: string;
+    refused?: string;
+    write_topic?: string;
+    write_template?: string;
+    write_qos?: number;
+    write_retain?: boolean;
+    write_confirm?: string;
     element?: number;
     element_interval?: string;
+    time?: string;
+    quality?: string;
+    write_method?: 'none' | 'POST' | 'PUT' | 'PATCH';
+    write_path?: string;
+    write_body?: string;
+    write_type?: string;
+    write_message?: string;
   };
 }
 
@@ -3776,6 +4083,65 @@ export interface GetMessageChannelsIdWhereUsedAnswer {
   total: number;
 }
 
+/* GET /api/v1/mqtt-acls */
+export type GetMqttAclsAnswer = MqttAclList;
+
+/* GET /api/v1/mqtt-acls/{id} */
+export type GetMqttAclsIdAnswer = MqttAcl;
+
+/* GET /api/v1/mqtt-acls/{id}/attachments */
+export interface GetMqttAclsIdAttachmentsAnswer {
+  items: {
+    id: string;
+    name: string;
+    type: string;
+    size: number;
+    sha256: string;
+    by: string;
+    at: string;
+    field: string | null;
+  }[];
+}
+
+/* GET /api/v1/mqtt-acls/{id}/history */
+export interface GetMqttAclsIdHistoryAnswer {
+  items: {
+    rev: number;
+    at: string;
+    by: string;
+    op: 'create' | 'update' | 'delete';
+    transition?: string;
+    comment?: string;
+    diff: { path: string; before?: unknown; after?: unknown }[];
+  }[];
+  page: number;
+  size: number;
+}
+
+/* GET /api/v1/mqtt-acls/{id}/history/{rev} */
+export type GetMqttAclsIdHistoryRevAnswer = MqttAcl;
+
+/* GET /api/v1/mqtt-acls/{id}/transitions */
+export interface GetMqttAclsIdTransitionsAnswer {
+  state: string;
+  items: {
+    name: string;
+    title: Text;
+    to: string;
+    allowed: boolean;
+    why_not?: string;
+    comment: 'none' | 'optional' | 'required';
+    requires: string[];
+    four_eyes: boolean;
+  }[];
+}
+
+/* GET /api/v1/mqtt-acls/{id}/where-used */
+export interface GetMqttAclsIdWhereUsedAnswer {
+  items: { kind: string; id: string; code: string; name: string; path: string }[];
+  total: number;
+}
+
 /* GET /api/v1/mqtt/clients */
 export interface GetMqttClientsAnswer {
   items: {
@@ -4084,6 +4450,7 @@ export interface GetOutletsAnswer {
     server: boolean;
     sender: boolean;
     buffered: boolean;
+    tells: boolean;
     addresses: boolean;
     needs_address: boolean;
     can_assign: boolean;
@@ -5425,6 +5792,12 @@ export type PatchMessageChannelsIdAnswer = MessageChannel;
 
 /* PATCH /api/v1/message-channels/{id} */
 export type PatchMessageChannelsIdBody = MessageChannelPatch;
+
+/* PATCH /api/v1/mqtt-acls/{id} */
+export type PatchMqttAclsIdAnswer = MqttAcl;
+
+/* PATCH /api/v1/mqtt-acls/{id} */
+export type PatchMqttAclsIdBody = MqttAclPatch;
 
 /* PATCH /api/v1/mqtt-listeners/{id} */
 export type PatchMqttListenersIdAnswer = MqttListener;
@@ -7889,6 +8262,117 @@ export interface PostMessageChannelsImportRunAnswer {
 
 /* POST /api/v1/message-channels:import-run */
 export interface PostMessageChannelsImportRunBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+  mapping?: { column: number; field: string }[];
+  defaults?: Record<string, unknown>;
+  mode?: 'upsert' | 'create' | 'update';
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  tz?: number;
+}
+
+/* POST /api/v1/mqtt-acls */
+export type PostMqttAclsAnswer = MqttAcl;
+
+/* POST /api/v1/mqtt-acls */
+export type PostMqttAclsBody = MqttAclInput;
+
+/* POST /api/v1/mqtt-acls:bulk */
+export type PostMqttAclsBulkAnswer = Report;
+
+/* POST /api/v1/mqtt-acls:bulk */
+export interface PostMqttAclsBulkBody {
+  dry_run?: boolean;
+  skip_errors?: boolean;
+  items: {
+    op: 'create' | 'upsert' | 'patch' | 'delete';
+    id?: string;
+    rev?: number;
+    code?: string;
+    name?: string;
+    org?: string;
+    labels?: { [key: string]: string | null };
+    spec?: Record<string, unknown>;
+  }[];
+}
+
+/* POST /api/v1/mqtt-acls/{id}/attachments */
+export interface PostMqttAclsIdAttachmentsAnswer {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
+  sha256: string;
+  by: string;
+  at: string;
+  field: string | null;
+}
+
+/* POST /api/v1/mqtt-acls/{id}/attachments */
+export interface PostMqttAclsIdAttachmentsBody {
+  upload: string;
+  field?: string;
+}
+
+/* POST /api/v1/mqtt-acls/{id}:copy */
+export type PostMqttAclsIdCopyAnswer = MqttAcl;
+
+/* POST /api/v1/mqtt-acls/{id}:copy */
+export interface PostMqttAclsIdCopyBody {
+  code?: string;
+  name?: string;
+}
+
+/* POST /api/v1/mqtt-acls/{id}:restore */
+export type PostMqttAclsIdRestoreAnswer = MqttAcl;
+
+/* POST /api/v1/mqtt-acls/{id}:rollback */
+export type PostMqttAclsIdRollbackAnswer = MqttAcl;
+
+/* POST /api/v1/mqtt-acls/{id}:rollback */
+export interface PostMqttAclsIdRollbackBody {
+  rev: number;
+}
+
+/* POST /api/v1/mqtt-acls/{id}:transition */
+export type PostMqttAclsIdTransitionAnswer = MqttAcl;
+
+/* POST /api/v1/mqtt-acls/{id}:transition */
+export interface PostMqttAclsIdTransitionBody {
+  transition: string;
+  comment?: string;
+}
+
+/* POST /api/v1/mqtt-acls:import */
+export type PostMqttAclsImportAnswer = Report;
+
+/* POST /api/v1/mqtt-acls:import-preview */
+export interface PostMqttAclsImportPreviewAnswer {
+  format: string;
+  sheets: string[];
+  sheet: string;
+  header_row: number;
+  rows: number;
+  columns: { index: number; title: string; samples: string[]; field: string | null }[];
+  fields: { path: string; title: string; required: boolean }[];
+}
+
+/* POST /api/v1/mqtt-acls:import-preview */
+export interface PostMqttAclsImportPreviewBody {
+  upload: string;
+  sheet?: string;
+  header_row?: number;
+}
+
+/* POST /api/v1/mqtt-acls:import-run */
+export interface PostMqttAclsImportRunAnswer {
+  job: string;
+}
+
+/* POST /api/v1/mqtt-acls:import-run */
+export interface PostMqttAclsImportRunBody {
   upload: string;
   sheet?: string;
   header_row?: number;
@@ -10452,6 +10936,12 @@ export type PutMessageChannelsIdAnswer = MessageChannel;
 
 /* PUT /api/v1/message-channels/{id} */
 export type PutMessageChannelsIdBody = MessageChannelInput;
+
+/* PUT /api/v1/mqtt-acls/{id} */
+export type PutMqttAclsIdAnswer = MqttAcl;
+
+/* PUT /api/v1/mqtt-acls/{id} */
+export type PutMqttAclsIdBody = MqttAclInput;
 
 /* PUT /api/v1/mqtt-listeners/{id} */
 export type PutMqttListenersIdAnswer = MqttListener;
