@@ -241,6 +241,14 @@ test('everything is gone: the gap is read from the server\'s history', async () 
   ok(logged('gaps filled') >= 1, 'it is told in the log');
 });
 
+test('a queue that runs over is made good from the history', async () => {
+  await api.post('/points', { code: 'Few', name: 'Few', spec: { device: 'PLC', address: 'ns=1;s=Count', period: '1s', options: { sampling: '50ms', queue: 2 } } });
+  const since = new Date(Date.now() - 60000).toISOString();
+  const first = await until(async () => (await one('Few')).q === 'good' && (await one('Few')).v, 'good', 5000);
+  const at = await until(() => counter > first + 20 && counter, 'more than the queue holds');
+  await until(async () => { const seen = new Set((await history('Few', since)).map((r) => r.v)); for (let v = first; v <= at; v++) if (!seen.has(v)) return false; return true; }, 'all values', 8000);
+});
+
 test('a deadband keeps small changes at the server', async () => {
   await api.post('/points', { code: 'Abs', name: 'Abs', spec: { device: 'PLC', address: 'ns=1;s=Analog', period: '50ms', options: { deadband: 5 } } });
   await api.post('/points', { code: 'Pct', name: 'Pct', spec: { device: 'PLC', address: 'ns=1;s=Analog', period: '50ms', options: { deadband: 10, deadband_kind: 'percent' } } });
@@ -328,6 +336,27 @@ test('own certificate, certificate of a user, keys renewed while values go on', 
   const at = (await one('Safe')).v;
   await until(async () => (await one('Safe')).v > at, 'it goes on', 3000);
   equal(logged('connection lost'), lost);
+  for (const path of ['points/Safe', 'devices/SAFE', 'channels/SEC']) await api.call('DELETE', `/${path}`);
+});
+
+test('an expired certificate is refused though it is trusted', async () => {
+  const at = await freePort(), root = tempDir(), old = join(root, 'old.pem');
+  const manager = new OPCUACertificateManager({ rootFolder: root, automaticallyAcceptUnknownCertificate: true });
+  await manager.initialize();
+  await manager.createSelfSignedCertificate({ applicationUri: 'urn:old', subject: '/CN=old', dns: ['localhost'], startDate: new Date(Date.now() - 90 * 86400_000), validity: 30, outputFile: old });
+  const expired = new OPCUAServer({ port: at, hostname: '127.0.0.1', serverCertificateManager: manager, userCertificateManager: manager, certificateFile: old, securityPolicies: [SecurityPolicy.Basic256Sha256], securityModes: [MessageSecurityMode.SignAndEncrypt], serverInfo: { applicationUri: 'urn:old' } });
+  await expired.start();
+  try {
+    const tried = () => api.post('/channels:test', { spec: { driver: 'opcua', options: { endpoint: `opc.tcp://127.0.0.1:${at}`, security: 'basic256sha256', ...fast } } });
+    const first = await until(async () => { const t = await tried(); return /not trusted yet/.test(t.detail) && t; }, 'not trusted');
+    ok(!first.ok);
+    const peer = await until(async () => (await api.get('/peer-certificates')).items.find((i) => i.name === 'old'), 'listed', 5000);
+    await api.post(`/peer-certificates/${peer.id}:transition`, { transition: 'trust' });
+    const second = await until(async () => { const t = await tried(); return !/not trusted yet/.test(t.detail) && t; }, 'judged', 5000);
+    ok(!second.ok && /has ended on/.test(second.detail), JSON.stringify(second));
+  } finally {
+    await expired.shutdown(0);
+  }
 });
 
 test('of two servers the one with the higher ServiceLevel is used, and the other takes over', async () => {

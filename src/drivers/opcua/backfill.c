@@ -71,7 +71,7 @@ static void take_data(struct oc_channel *ch, uint32_t i, const struct ua_history
     struct oc_point *p = oc_point_find(ch, b->nums[i]);
     for (uint32_t k = 0; p && d && k < d->data_values_n; k++) {
         const struct ua_datavalue *v = &d->data_values[k];
-        int64_t t = v->source_us != UA_TIME_NONE ? v->source_us : v->server_us;
+        int64_t t = p->server_time || v->source_us == UA_TIME_NONE ? v->server_us : v->source_us;
         if (t <= b->from[i] || t >= b->to[i]) continue;
         oc_take(ch, p, v, VALUE_PAST);
         b->samples++;
@@ -87,9 +87,11 @@ static void take_result(struct oc_channel *ch, uint32_t i, const struct ua_histo
         snprintf(b->why, sizeof b->why, "%s", ua_status_name(r->status_code));
         return;
     }
-    take_data(ch, i, ua_extension_as(&r->history_data, UA_T_history_data));
+    const struct ua_history_data *d = ua_extension_as(&r->history_data, UA_T_history_data);
+    take_data(ch, i, d);
     b->nodes[i].continuation_point = arena_str(&b->arena, r->continuation_point);
-    b->more[i] = r->continuation_point.n > 0;
+    b->more[i] =
+        r->continuation_point.n > 0 && d && d->data_values_n > 0; /* a server that says nothing is not asked on */
 }
 
 static void on_history(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)

@@ -424,8 +424,10 @@ static void on_lost(void *ctx, const struct error *why)
 /* Our certificate is being made: soon. */
 static void wait_identity(struct oc_channel *ch)
 {
+    struct error e;
+    error_set(&e, ERR_AGAIN, "", "this node's certificate is being made", "正在生成本机证书");
     ch->retry_ns = oc_now(ch) + IDENTITY_MS * NS_MS;
-    oc_state(ch, DRIVER_CONNECTING, ch->why.code ? &ch->why : NULL);
+    oc_state(ch, DRIVER_CONNECTING, &e);
 }
 
 static void start_connect(struct oc_channel *ch)

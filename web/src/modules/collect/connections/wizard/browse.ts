@@ -18,6 +18,11 @@ export function codeOf(device: string, path: string[]): string {
   return device ? `${device}.${tail}` : tail;
 }
 
+/* The range that the device tells, as cells. */
+function rangeOf(item: BrowseItem & { lo?: number; hi?: number }): Cells {
+  return item.lo !== undefined && item.hi !== undefined ? { lo: String(item.lo), hi: String(item.hi) } : {};
+}
+
 /* Rows for the ticked items; codes that are taken or equal get a number behind them. */
 export function rowsOf(items: { item: BrowseItem; path: string[] }[], device: string, taken: Set<string>): Cells[] {
   const used = new Set(taken);
@@ -28,7 +33,7 @@ export function rowsOf(items: { item: BrowseItem; path: string[] }[], device: st
     used.add(code);
     return {
       code, name: item.name, address: item.address ?? '', type: item.type || 'auto',
-      ...(item.unit ? { unit: item.unit } : {}), period: '1s', /* to be written: for the user to say, point by point */
+      ...(item.unit ? { unit: item.unit } : {}), ...rangeOf(item), period: '1s', /* to be written: for the user to say, point by point */
     };
   });
 }
