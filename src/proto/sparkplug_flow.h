@@ -10,7 +10,7 @@
 #include "proto/sparkplug.h"
 
 #define SPB_HELD_MAX 128 /* messages held back; must be under 224 */
-#define SPB_HELD_BYTES (4u << 20)
+#define SPB_HELD_BYTES (1u << 20)
 #define SPB_LATE 32 /* so many numbers behind count as late, not as a gap */
 
 struct spb_held {

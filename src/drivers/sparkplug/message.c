@@ -77,7 +77,7 @@ static void take(struct sh_channel *ch, struct context *c, struct sh_metric *m, 
     int64_t t = time_of(v->has_timestamp, v->timestamp);
     if (v->has_datatype && v->datatype) m->datatype = v->datatype;
     if (t == 0) t = c->time_us;
-    if (!v->historical || m->raw_n == 0) sh_metric_keep(m, v, t);
+    if (!v->historical || m->raw_n == 0) sh_metric_keep(ch, m, v, t);
     m->came_ns = sh_now(ch);
     sh_tell(ch, m, v, t, c->birth);
     sh_job_value(ch, m, v);
@@ -191,7 +191,7 @@ static void process(struct sh_channel *ch, struct sh_node *n, enum spb_message t
 {
     struct sh_device *d = sh_device_find(n, device);
     struct context c = {.node = n, .dev = d};
-    if (d == NULL && type == SPB_DBIRTH) d = sh_device_get(n, device);
+    if (d == NULL && type == SPB_DBIRTH && ch->ndevices++ < SH_DEVICES_MAX) d = sh_device_get(n, device);
     if (d == NULL) {
         spb_flow_want_rebirth(&n->flow);
     } else if (type == SPB_DBIRTH) {
@@ -236,8 +236,11 @@ static void in_order(struct sh_channel *ch, struct sh_node *n, const struct spb_
 {
     uint64_t now = sh_now(ch);
     enum spb_verdict v = spb_flow_message(&n->flow, p->has_seq, p->seq);
-    if (v == SPB_TAKE) process(ch, n, t->type, t->device, p);
-    if (v == SPB_HOLD) spb_flow_hold(&n->flow, t, p->seq, bytes, sh_utc(ch), now);
+    if (v == SPB_TAKE || (v == SPB_HOLD && !n->wanted)) process(ch, n, t->type, t->device, p);
+    if (v == SPB_HOLD && !n->wanted)
+        n->flow.expected = (uint8_t)(p->seq + 1); /* of strangers nothing is held back */
+    else if (v == SPB_HOLD)
+        spb_flow_hold(&n->flow, t, p->seq, bytes, sh_utc(ch), now);
     if (v == SPB_TAKE && t->type != SPB_DBIRTH) measure_clock(ch, n, p);
 }
 

@@ -26,10 +26,12 @@
 
 #define NS_MS 1000000ull
 #define NS_S 1000000000ull
-#define SH_NODES_MAX 4096      /* seen; those of points come on top */
-#define SH_METRICS_MAX 1000000 /* likewise, of the channel */
-#define SH_PUBLISH 1000        /* samples of one publish */
+#define SH_NODES_MAX 4096     /* seen; those of points come on top */
+#define SH_METRICS_MAX 200000 /* likewise, of the channel */
+#define SH_DEVICES_MAX 20000  /* likewise */
+#define SH_PUBLISH 1000       /* samples of one publish */
 #define SH_RAW_MAX (256 * 1024)
+#define SH_RAW_STRANGERS (64u << 20) /* all that is kept; what points want comes on top */
 #define SH_TEXT_MAX 65000
 #define SH_CLOCK_KEEP 16
 #define SH_CLOCK_WARN_US 2000000
@@ -174,7 +176,7 @@ struct sh_channel {
     size_t npoints;
 
     struct sh_node *nodes, **hash;
-    size_t hash_size, nnodes, nmetrics;
+    size_t hash_size, nnodes, ndevices, nmetrics, raw_bytes;
     bool limit_told;
 
     struct arena scratch; /* one message */
@@ -211,7 +213,8 @@ struct sh_metric *sh_metric_find(const struct sh_device *d, struct str name);
 struct sh_metric *sh_metric_get(struct sh_channel *ch, struct sh_device *d, struct str name, bool wanted);
 struct sh_metric *sh_metric_by_alias(const struct sh_node *n, uint64_t alias);
 void sh_metric_alias(struct sh_metric *m, bool has, uint64_t alias);
-void sh_metric_keep(struct sh_metric *m, const struct spb_metric *body, int64_t time_us); /* its raw form */
+void sh_metric_keep(struct sh_channel *ch, struct sh_metric *m, const struct spb_metric *v,
+                    int64_t time_us); /* its raw form */
 void sh_tree_free(struct sh_channel *ch);
 static inline struct str sh_group(const struct sh_node *n)
 {

@@ -209,22 +209,24 @@ struct sh_metric *sh_metric_get(struct sh_channel *ch, struct sh_device *d, stru
 }
 
 /* The memory grows in steps, so that values of about the same length take none. */
-void sh_metric_keep(struct sh_metric *m, const struct spb_metric *v, int64_t time_us)
+static bool room_for(struct sh_channel *ch, struct sh_metric *m, size_t n)
+{
+    size_t cap = (n + 31) & ~(size_t)15;
+    if (n <= m->raw_cap) return true;
+    if (n > SH_RAW_MAX || (m->first == 0 && ch->raw_bytes + cap - m->raw_cap > SH_RAW_STRANGERS)) return false;
+    uint8_t *p = mem_realloc(m->raw, cap);
+    if (p == NULL) return false;
+    ch->raw_bytes += cap - m->raw_cap;
+    m->raw = p;
+    m->raw_cap = (uint32_t)cap;
+    return true;
+}
+
+void sh_metric_keep(struct sh_channel *ch, struct sh_metric *m, const struct spb_metric *v, int64_t time_us)
 {
     m->time_us = time_us;
-    if (v->body.n > SH_RAW_MAX) {
-        m->raw_n = 0;
-        return;
-    }
-    if (v->body.n > m->raw_cap) {
-        uint32_t cap = ((uint32_t)v->body.n + 31) & ~15u;
-        uint8_t *p = mem_realloc(m->raw, cap);
-        if (p == NULL) return;
-        m->raw = p;
-        m->raw_cap = cap;
-    }
-    if (v->body.n) memcpy(m->raw, v->body.p, v->body.n);
-    m->raw_n = (uint32_t)v->body.n;
+    m->raw_n = room_for(ch, m, v->body.n) ? (uint32_t)v->body.n : 0;
+    if (m->raw_n) memcpy(m->raw, v->body.p, m->raw_n);
 }
 
 /* ---- the end ---- */
