@@ -183,6 +183,7 @@ static int parse_json(struct str s, struct field *f, struct error *e)
     f->kind = FIELD_JSON;
     f->type = VALUE_DOUBLE;
     struct str copy = arena_str(&f->a, s);
+    if (copy.p == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     int rc = json_path_compile(copy, &f->a, &f->path, e);
     if (rc && e) str_to_cstr(STR("address"), e->where, sizeof e->where);
     return rc;

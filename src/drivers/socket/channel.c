@@ -3,7 +3,7 @@
  * left. */
 #include "drivers/socket/socket_int.h"
 
-#define SK_ARENA (1u << 20)
+#define SK_ARENA (8u << 20) /* JSON of the longest frame */
 
 uint64_t sk_now(const struct sk_channel *ch)
 {
@@ -270,7 +270,7 @@ int sk_channel_set(struct driver_channel *base, const struct driver_device *devi
     int rc = sk_set(ch, devices, nd, points, np, e);
     if (rc) return rc;
     for (struct sk_link *l = ch->links; l; l = l->next)
-        if (l->up && !l->closing) link_attach(l);
+        if (l->up && !l->closing) link_attach(l, false);
     sk_refresh(ch);
     sk_wake_at(ch, sk_now(ch));
     return 0;

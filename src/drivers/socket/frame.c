@@ -8,8 +8,6 @@
 #include "base/time.h"
 #include "drivers/common/payload_read.h"
 
-#define FRAME_ARENA (1u << 20)
-
 struct field_frame frame_view(struct sk_channel *ch, const uint8_t *p, size_t n)
 {
     struct field_frame fr = {.p = p, .n = n, .a = &ch->a};
@@ -342,7 +340,7 @@ void frame_bytes(struct sk_link *l, const uint8_t *p, size_t n)
     if (l->closing || ch->closing) return;
     ch->st.bytes_in += n;
     l->heard_ns = sk_now(ch);
-    if (ch->cfg.frame.kind == FRAME_WHOLE) {
+    if (ch->cfg.frame.kind == FRAME_WHOLE && !ch->batch_held) {
         check_and_take(l, p, n < ch->cfg.frame.max ? n : ch->cfg.frame.max);
         return;
     }

@@ -289,7 +289,7 @@ void job_read(struct driver_channel *base, const struct driver_device *device, c
     r->next = ch->reads;
     ch->reads = r;
     for (struct sk_link *l = ch->links; l; l = l->next)
-        if (l->up && !l->closing && r->device->link == NULL) link_attach(l);
+        if (l->up && !l->closing) link_attach(l, false);
     if (ch->conn != SK_UP) ch->connect_now = true;
     sk_wake_at(ch, r->began_ns);
 }

@@ -2,6 +2,9 @@
  * while links come and go. Links are bounded; of UDP peers the one that was silent longest makes room. */
 #include "drivers/socket/socket_int.h"
 
+#define ONCE_NS (1000 * NS_MS)
+#define SILENT_NS (10000 * NS_MS) /* a stranger that may be let go for another */
+
 /* ---- links ---- */
 
 static struct sk_link *link_new(struct sk_channel *ch, struct tls_stream *s, const char *host, uint16_t port)
@@ -45,6 +48,14 @@ static void link_closed(void *arg)
     sk_handle_closed(ch);
 }
 
+/* Frames of any connection are for everybody: as long as there is one, nobody is without. */
+static struct sk_link *another(struct sk_channel *ch)
+{
+    for (struct sk_link *l = ch->links; l; l = l->next)
+        if (l->up && !l->closing) return l;
+    return NULL;
+}
+
 /* Its devices are without it; then it closes. */
 void link_drop(struct sk_link *l, const struct error *why)
 {
@@ -55,10 +66,10 @@ void link_drop(struct sk_link *l, const struct error *why)
     l->up = false;
     for (struct sk_device *d = ch->devices; d; d = d->next) {
         if (d->link != l) continue;
-        d->link = NULL;
-        d->logged_in = false;
+        d->link = ch->cfg.identify == SK_ANY ? another(ch) : NULL;
+        d->logged_in = d->link != NULL;
         job_link_lost(ch, d);
-        if (!ch->closing) sk_device_lost(ch, d, &e);
+        if (!ch->closing && d->link == NULL) sk_device_lost(ch, d, &e);
     }
     if (l->stream)
         tls_stream_close(l->stream, link_closed, l);
@@ -148,13 +159,13 @@ static void take_over(struct sk_link *l, struct sk_device *d)
     d->answer_ns = 0;
 }
 
-void link_attach(struct sk_link *l)
+void link_attach(struct sk_link *l, bool fresh)
 {
     struct sk_channel *ch = l->ch;
     bool client = ch->cfg.mode == SK_TCP_CLIENT || ch->cfg.mode == SK_UDP_CLIENT;
     for (struct sk_device *d = ch->devices; d; d = d->next) {
         bool its = client || ch->cfg.identify == SK_ANY || (ch->cfg.identify == SK_ADDRESS && same_peer(d, l));
-        if (!its) continue;
+        if (!its || (!fresh && d->link)) continue;
         take_over(l, d);
         if (ch->cfg.identify == SK_ADDRESS) l->device = d;
         link_greet(l, d);
@@ -164,7 +175,7 @@ void link_attach(struct sk_link *l)
 static void link_up(struct sk_link *l)
 {
     l->up = true;
-    link_attach(l);
+    link_attach(l, true);
     sk_refresh(l->ch);
     sk_wake_at(l->ch, sk_now(l->ch));
 }
@@ -177,6 +188,7 @@ static void on_opened(void *ctx)
     struct sk_channel *ch = l->ch;
     if (ch->cfg.mode == SK_TCP_CLIENT) {
         ch->conn = SK_UP;
+        ch->up_ns = sk_now(ch);
         ch->connect_now = ch->proved = false;
         job_opened(ch);
     }
@@ -193,7 +205,8 @@ static void lost_way(struct sk_channel *ch, const struct error *why)
     const struct driver_host *h = ch->base.host;
     char kv[800];
     uint64_t now = sk_now(ch);
-    bool at_once = ch->proved;
+    bool at_once = ch->proved &&
+                   now - ch->up_ns > ONCE_NS; /* else one that says a word and hangs up would be called all the time */
     ch->why = *why;
     ch->proved = false;
     ch->connect_now = false;
@@ -240,9 +253,25 @@ static void open_client(struct sk_channel *ch)
 
 /* ---- a listener ---- */
 
+/* Connections that no device has been heard on make room: scanners, and lines whose other end has died unnoticed. */
+static void let_stranger_go(struct sk_channel *ch)
+{
+    struct sk_link *oldest = NULL;
+    struct error e;
+    uint64_t now = sk_now(ch);
+    for (struct sk_link *l = ch->links; l; l = l->next) {
+        bool known = l->closing || l->heard_ns + SILENT_NS > now;
+        for (const struct sk_device *d = ch->devices; d && !known; d = d->next) known = d->link == l;
+        if (!known && (!oldest || l->heard_ns < oldest->heard_ns)) oldest = l;
+    }
+    error_set(&e, ERR_LIMIT, "", "silent, and another one wants to connect", "长时间无数据，已让位给新连接");
+    if (oldest) link_drop(oldest, &e);
+}
+
 static void *on_accept(void *ctx, struct tls_stream *s)
 {
     struct sk_channel *ch = ctx;
+    if (ch->nlinks >= ch->cfg.max_links) let_stranger_go(ch); /* there is room when it has closed */
     if (ch->nlinks >= ch->cfg.max_links) {
         ch->st.errors++;
         return NULL;

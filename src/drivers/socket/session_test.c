@@ -926,3 +926,65 @@ TEST(examples_and_wrong_options)
     b->ch = NULL;
     bed_free(b);
 }
+
+TEST(any_connection_is_everybodys)
+{
+    struct bed *b = bed_new();
+    bed_open(b, "\"mode\":\"tcp_server\",\"port\":0,\"framing\":\"whole\"");
+    bed_device(b, "A", "{\"login\":\"hi\"}");
+    bed_point(b, "number", VALUE_AUTO, NULL);
+    bed_set(b);
+    struct peer *one = peer_connect(b, "127.0.0.1"), *two = peer_connect(b, "127.0.0.1");
+    UNTIL(b, one->n == 2 && two->n == 2);
+    for (int i = 0; i < 3; i++) bed_set(b);
+    SAY(one, "1");
+    UNTIL(b, value(b, 1) == 1 && b->count[1] == 1);
+    SAY(two, "2");
+    UNTIL(b, value(b, 1) == 2);
+    peer_close(two);
+    UNTIL(b, status_of(b).connections == 1);
+    for (int i = 0; i < 3; i++) bed_step(b);
+    CHECK_INT(b->bad[1], 0); /* there is another one */
+    CHECK(one->n <= 4);      /* logged in when it came, and at most again when it spoke */
+    b->refuse = 3;           /* what comes while the sink is full waits */
+    SAY(one, "3");
+    UNTIL(b, b->refuse < 3);
+    SAY(one, " 4");
+    UNTIL(b, b->refuse == 0 && b->count[1] >= 4);
+    peer_close(one);
+    UNTIL(b, b->bad[1] == 1);
+    bed_free(b);
+}
+
+TEST(memory_may_run_out_at_any_time)
+{
+    struct bed *b = bed_new();
+    listen_on(b);
+    bed_open(b, "\"host\":\"127.0.0.1\",\"port\":%u", b->port);
+    bed_device(b, "A", "{\"login\":\"hi\",\"request\":\"?\",\"select\":\"text!=no\",\"time\":\"json:$.t\"}");
+    bed_point(b, "field 1", VALUE_AUTO, "{\"write\":\"${value}\",\"confirm\":\"text=1\"}");
+    bed_point(b, "json:$.a[?@.b==1]", VALUE_AUTO, NULL);
+    bed_point(b, "rubbish", VALUE_AUTO, NULL);
+    int rc = ERR_NOMEM;
+    unsigned nth = 1;
+    for (; rc && nth < 100; nth++) {
+        mem_fail_at(nth, false);
+        rc = socket_driver.channel_set(b->ch, b->d, b->nd, b->p, b->np, NULL);
+        mem_fail_at(0, false);
+        CHECK(rc == 0 || rc == ERR_NOMEM);
+    }
+    CHECK_INT(rc, 0);
+    CHECK(nth > 15);
+    UNTIL(b, b->accepted == 1);
+    SAY(b->peers, "7,8\r\n");
+    UNTIL(b, b->last[1].quality == QUALITY_GOOD && b->count[1] && b->count[3] == 1);
+    for (nth = 1; nth < 12; nth++) { /* frames, while memory fails now and then */
+        mem_fail_at(nth, false);
+        SAY(b->peers, "9,8\r\n");
+        bed_step(b);
+        mem_fail_at(0, false);
+    }
+    SAY(b->peers, "10,8\r\n");
+    UNTIL(b, value(b, 1) == 10);
+    bed_free(b);
+}

@@ -170,7 +170,7 @@ struct sk_channel {
     struct sk_write *writes;
     struct sk_read *reads;
     struct sk_test *tests;
-    uint64_t retry_ns, wake_ns;
+    uint64_t retry_ns, wake_ns, up_ns;
     bool closing, connect_now, proved; /* proved: a frame came since it was opened */
     unsigned handles; /* that are still open */
     struct error why;
@@ -216,7 +216,8 @@ void link_open_way(struct sk_channel *ch);
 void link_close_way(struct sk_channel *ch); /* and all links */
 void link_drop(struct sk_link *l, const struct error *why);
 void link_sweep(struct sk_channel *ch);
-void link_attach(struct sk_link *l); /* devices that can be told before anything was heard */
+/* Devices that can be told before anything was heard; fresh: the link has just come up. */
+void link_attach(struct sk_link *l, bool fresh);
 int link_send(struct sk_link *l, const uint8_t *p, size_t n);
 int link_send_template(struct sk_link *l, struct sk_device *d, const struct byte_template *t, const struct template_values *v,
                        struct error *e);

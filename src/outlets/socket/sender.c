@@ -112,7 +112,7 @@ static void lost(struct so_sender *ch, const struct error *why)
     struct error e = *why;
     char kv[800];
     uint64_t now = now_ns(ch);
-    bool at_once = ch->proved;
+    bool at_once = ch->proved && now - ch->up_ns > 1000 * NS_MS;
     ch->why = e;
     ch->proved = ch->connect_now = false;
     ch->retry_ns = at_once ? now : now + backoff_next_ms(&ch->cfg.backoff, h->random(h->ctx)) * NS_MS;
@@ -271,6 +271,7 @@ static void greet(struct so_peer *k)
 static void came_up(struct so_sender *ch)
 {
     ch->conn = SO_UP;
+    ch->up_ns = now_ns(ch);
     ch->connect_now = false;
     buf_clear(&ch->in);
     set_state(ch, DRIVER_UP, NULL);

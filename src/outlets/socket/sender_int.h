@@ -92,7 +92,7 @@ struct so_sender {
     struct so_batch way[SO_UNDER_WAY];
     unsigned nway;
     bool refused, closing, connect_now, proved, image_due, choked; /* choked: bytes of the batch were not taken */
-    uint64_t retry_ns, wake_ns, period_ns;
+    uint64_t retry_ns, wake_ns, period_ns, up_ns;
     struct buf in, out;  /* what came behind the last acknowledgement; one message */
     struct so_test *tests;
     struct error why;
