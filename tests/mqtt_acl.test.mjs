@@ -85,6 +85,7 @@ test('what is denied in part is withheld; subscriptions end when a rule comes; w
   await u.publishAsync('hall/open', 'given again', Q1);
   await until(() => u.got.some((m) => m.text === 'given again'), 'the open one');
   equal(u.got.filter((m) => m.text === 'retained').length, 1);
+  equal((await b.recent('hall/#')).map((t) => t.topic), ['hall/open'], 'nor among the last messages');
   equal(await sub(d, 'line/9/D1/#'), 1);
   await rule({ who: 'devices', order: 0, action: 'both', topic: 'line/9/#', effect: 'deny' });
   await until(async () => !(await b.api.get('/mqtt/clients?q=D1')).items[0].subscriptions.length, 'the subscription has ended');

@@ -68,6 +68,7 @@ struct picking {
     struct arena *a;
     struct str topic, q; /* filter of MQTT; part of a topic */
     struct str how;      /* "stored", "passed", "refused", or "" */
+    struct mq_who who;   /* who asks: rules may keep topics from him */
     struct seen_topic *at[TOPICS_MAX];
     size_t n, total;
     bool full;
@@ -94,6 +95,7 @@ static int pick(void *ctx, const struct seen_topic *t)
     struct str topic = str_of(t->topic);
     if (!t->n || (p->topic.n && !mqtt_match(p->topic, topic)) || !str_ihas(topic, p->q)) return 0;
     if (p->how.n && !str_is(p->how, how_names[t->m[0].how])) return 0;
+    if (!mqtt_login_gets(p->m, &p->who, topic)) return 0;
     p->total++;
     if (p->n == TOPICS_MAX) return 0;
     struct seen_topic *c = copied(p, t);
@@ -190,7 +192,10 @@ int mqtt_get_recent(struct api_call *c, struct error *e)
                           .a = c->a,
                           .topic = http_query(c->req, "topic"),
                           .q = http_query(c->req, "q"),
-                          .how = http_query(c->req, "outcome")};
+                          .how = http_query(c->req, "outcome"),
+                          .who = {.role = MQ_USER}};
+    str_to_cstr(str_of(c->actor.user_id), p->who.id, sizeof p->who.id);
+    str_to_cstr(str_of(c->actor.login), p->who.name, sizeof p->who.name);
     int rc = api_query_i64(c, "size", 50, 1, 200, &size, e);
     if (!rc && p->topic.n && !mqtt_filter_ok(p->topic))
         rc = error_set(e, ERR_INVALID, "topic", "is no topic or topic filter", "不是有效的主题或主题过滤器");

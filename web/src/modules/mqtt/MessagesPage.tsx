@@ -70,13 +70,13 @@ export function MessagesPage() {
   const q = useDebounced(text, 250);
   const list = useApi<MqttRecentAnswer>('/mqtt/recent', { q, outcome, size: 200 }, { every: 3000, keep: true });
   const columns: DataColumn<Topic>[] = [
-    { key: 'topic', title: t('mqtt.topic'), width: 320, render: (_v, r) => <Button type="link" size="small" className="mono" onClick={() => setOpen(r.topic)}>{r.topic}</Button> },
-    { key: 'from', title: t('mqtt.who'), width: 150, render: (_v, r) => r.messages[0]?.from ?? '—' },
-    { key: 'last', title: t('mqtt.last'), width: 120, render: (_v, r) => <RelativeTime at={r.last} /> },
-    { key: 'outcome', title: t('mqtt.became'), width: 190, render: (_v, r) => <OutcomeText outcome={r.outcome} samples={r.messages[0]?.samples} /> },
+    { key: 'topic', title: t('mqtt.topic'), width: 230, render: (_v, r) => <Button type="link" size="small" className="mono" onClick={() => setOpen(r.topic)}>{r.topic}</Button> },
+    { key: 'from', title: t('mqtt.who'), width: 120, render: (_v, r) => r.messages[0]?.from ?? '—' },
+    { key: 'last', title: t('mqtt.last'), width: 100, render: (_v, r) => <RelativeTime at={r.last} /> },
+    { key: 'outcome', title: t('mqtt.became'), width: 140, render: (_v, r) => <OutcomeText outcome={r.outcome} samples={r.messages[0]?.samples} /> },
+    { key: 'reason', title: t('mqtt.reason'), width: 360, render: (_v, r) => r.reason },
     { key: 'mapping', title: t('mqtt.map.mapping'), width: 150, render: (_v, r) => (r.messages[0]?.mapping ? <Link to={`/r/payload-mappings/${seg(r.messages[0].mapping)}`}>{r.messages[0].mapping}</Link> : '—') },
     { key: 'not', title: t('mqtt.notStored'), width: 110, align: 'right', render: (_v, r) => formatCount(r.passed + r.refused) },
-    { key: 'reason', title: t('mqtt.reason'), width: 380, render: (_v, r) => r.reason },
     { key: 'payload', title: t('mqtt.payload'), width: 320, render: (_v, r) => <span className="mono small">{(r.messages[0]?.payload ?? r.messages[0]?.payload_hex ?? '').slice(0, 120)}</span> },
   ];
   return (

@@ -23,8 +23,8 @@ function Places({ nodes, use, disabled }: { nodes: Node[]; use: Use; disabled?: 
   return (
     <ul className="map-nodes" aria-label={t('mqtt.map.places')}>
       {nodes.map((n) => (
-        <li key={n.place + n.label} style={{ paddingInlineStart: `calc(${n.depth} * var(--s4))` }}>
-          <button type="button" className="map-node" disabled={disabled || n.value === undefined} title={n.place} onClick={() => use(n, 'value')}>
+        <li key={`${n.outer ? 'o' : ''}${n.place}${n.label}`} className={n.outer ? 'map-outer' : undefined} style={{ paddingInlineStart: `calc(${n.depth} * var(--s4))` }}>
+          <button type="button" className="map-node" disabled={disabled || n.value === undefined || n.outer} title={n.place} onClick={() => use(n, 'value')}>
             <span className={n.value === undefined ? 'muted' : 'mono'}>{n.label}</span>
             {n.value !== undefined && <span className="map-value">{n.value}</span>}
           </button>
@@ -54,15 +54,15 @@ const EXTRA = ['time', 'time_format', 'quality', 'good', 'unit'] as const;
 
 function RowFields({ row, change, disabled }: { row: Row; change: (part: Row) => void; disabled?: boolean }) {
   const { t } = useTranslation();
-  const [more, setMore] = useState(EXTRA.some((k) => row[k]) || (row.add ?? 0) !== 0);
+  const [more, setMore] = useState(false);
   return (
     <div className="map-fields">
       <label><span className="soft small">{t('mqtt.map.key')}</span><Input className="mono" value={row.key} placeholder="{name}" disabled={disabled} onChange={(e) => change({ key: e.target.value })} /></label>
       <label><span className="soft small">{t('mqtt.map.value')}</span><Input className="mono" value={row.value} disabled={disabled} onChange={(e) => change({ value: e.target.value })} /></label>
       <label><span className="soft small">{t('mqtt.map.as')}</span><Select value={row.as ?? 'auto'} disabled={disabled} onChange={(v) => change({ as: v })} options={['auto', 'number', 'text', 'boolean'].map((v) => ({ value: v, label: t(`mqtt.map.type.${v}`) }))} /></label>
       <label><span className="soft small">{t('mqtt.map.factor')}</span><InputNumber value={row.factor ?? 1} disabled={disabled} onChange={(v) => change({ factor: v ?? 1 })} /></label>
-      {more && <label><span className="soft small">{t('mqtt.map.add')}</span><InputNumber value={row.add ?? 0} disabled={disabled} onChange={(v) => change({ add: v ?? 0 })} /></label>}
-      {more && EXTRA.map((k) => <label key={k}><span className="soft small">{t(`mqtt.map.${k}`)}</span><Input className="mono" value={row[k]} disabled={disabled} onChange={(e) => change({ [k]: e.target.value || undefined })} /></label>)}
+      {(more || (row.add ?? 0) !== 0) && <label><span className="soft small">{t('mqtt.map.add')}</span><InputNumber value={row.add ?? 0} disabled={disabled} onChange={(v) => change({ add: v ?? 0 })} /></label>}
+      {EXTRA.filter((k) => more || row[k]).map((k) => <label key={k}><span className="soft small">{t(`mqtt.map.${k}`)}</span><Input className="mono" value={row[k]} disabled={disabled} onChange={(e) => change({ [k]: e.target.value || undefined })} /></label>)}
       {!more && <Button type="link" size="small" onClick={() => setMore(true)}>{t('mqtt.map.moreFields')}</Button>}
     </div>
   );

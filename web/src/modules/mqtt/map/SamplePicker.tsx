@@ -43,6 +43,10 @@ export function useSample(filter: string, form?: FormInstance): Sample {
   const topics = data?.items ?? [];
   const topic = topics.find((x) => x.topic === chosen.topic) ?? topics[0];
   const message = pasted !== null ? made(pasted) : topic?.messages.find((m) => m.at === chosen.at) ?? topic?.messages[0];
+  const first = topics[0]?.topic;
+  useEffect(() => { // what was shown stays, also when others become newer
+    if (first) setChosen((c) => (c.topic ? c : { topic: first }));
+  }, [first]);
   useEffect(() => {
     if (filled.current || !form || !wanted || !topic || topic.topic !== wanted) return;
     filled.current = true;

@@ -9,6 +9,7 @@ describe('nodes of a message', () => {
   });
   it('shows the first record when there is a path of records', () => {
     expect(nodesOf('json', '{"l":[{"n":"x","v":1}]}', null, { each: '$.l[*]' })?.map((x) => x.place)).toEqual(['$.n', '$.v']);
+    expect(nodesOf('json', '{"t":5,"l":[{"v":1}],"h":{"d":"x"}}', null, { each: '$.l[*]' })?.filter((x) => x.outer).map((x) => x.place)).toEqual(['$.t', '$.h.d']);
     expect(firstOf({ 'a b': [{ c: 5 }] }, "$['a b'][0].c")).toBe(5);
   });
   it('knows columns and bytes, and what is none of a form', () => {

@@ -9,6 +9,7 @@ export interface Node {
   depth: number;
   value?: string;       /* of a leaf */
   list?: boolean;       /* an array whose elements could be the records */
+  outer?: boolean;      /* around the record: for times and devices */
 }
 
 const MOST = 300;
@@ -40,12 +41,21 @@ export function firstOf(root: unknown, path: string): unknown {
   return v;
 }
 
+/* Leaves of the whole message that are in no record. */
+function around(root: unknown, each: string): Node[] {
+  const all: Node[] = [];
+  const list = each.replace(/(\[\*\]|\.\*)$/, '');
+  walk(root, '$', '$', 'value', 0, all);
+  return all.filter((n) => n.value !== undefined && !n.place.startsWith(`${list}[`) && !n.place.startsWith(`${list}.`)).map((n) => ({ ...n, label: n.place, depth: 0, outer: true }));
+}
+
 function ofJson(payload: string, each: string): Node[] | null {
   try {
     const root: unknown = JSON.parse(payload);
     const record = each ? firstOf(root, each) : root;
     const out: Node[] = [];
     walk(record, '$', '$', 'value', 0, out);
+    if (each) out.push(...around(root, each));
     if (Array.isArray(root) && !each) out.unshift({ place: '$', label: '$', key: '', depth: 0, list: true });
     return out;
   } catch {
