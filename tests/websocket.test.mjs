@@ -79,7 +79,7 @@ test('fragments, large, broken and binary messages', async () => {
   await until(async () => (await channelOf('GW')).state === 'up' && (await one('G.T')).v === 34, 'up again');
   say(gateway, 'x'.repeat(1100000)); // more than may be: 1009, and a new connection
   await until(async () => (await one('G.T')).q === 'bad', 'too large: the connection ends');
-  await until(() => gateway.clients.size === 1, 'and is there again');
+  await until(async () => gateway.clients.size === 1 && (await channelOf('GW')).state === 'up', 'and is there again');
   say(gateway, { temperature: 35, ts: Date.now() });
   await until(async () => (await one('G.T')).v === 35, 'values again');
 });
@@ -101,7 +101,7 @@ test('the gateway goes and comes back', async () => {
   await end(gateway);
   await until(async () => (await one('G.T')).q === 'bad' && (await channelOf('GW')).state === 'down', 'down');
   gateway = await listen(port);
-  await until(() => gateway.clients.size === 1, 'connected');
+  await until(async () => gateway.clients.size === 1 && (await channelOf('GW')).state === 'up', 'connected');
   say(gateway, { temperature: 41, ts: Date.now() });
   await until(async () => (await one('G.T')).v === 41 && (await channelOf('GW')).state === 'up', 'up');
 });
