@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import net from 'node:net';
 import mqtt from 'mqtt';
-import { cleanup, equal, freePort, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
+import { Api, cleanup, equal, freePort, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
 
 const require = createRequire(import.meta.url);
 const sparkplug = require('sparkplug-client');
@@ -356,6 +356,21 @@ if (MOSQUITTO) {
     equal(edge.commands.length, seen, 'what is read-only is not written');
   });
 
+  test('kill -9: the broker tells the death; all is there again after the start', async () => {
+    const births = ear.of('spBv1.0/Out/NBIRTH/B1').length, deaths = ear.of('spBv1.0/Out/NDEATH/B1').length;
+    ear.got = ear.got.filter((m) => !m.topic.includes('STATE'));
+    await stop(serve, 'SIGKILL');
+    await until(() => ear.of('spBv1.0/Out/NDEATH/B1').length === deaths + 1, 'the death of the edge node');
+    await until(() => ear.of('spBv1.0/STATE/scada').at(-1)?.payload.online === false, 'the host is offline');
+    const session = api.headers;
+    serve = await startServe(dir);
+    api = new Api(serve.base, session);
+    await until(() => ear.of('spBv1.0/Out/NBIRTH/B1').length > births, 'the birth');
+    await until(() => ear.of('spBv1.0/STATE/scada').at(-1)?.payload.online === true, 'the host is online');
+    edge.data(null, [{ name: 'd', type: 'Double', value: 51 }]);
+    await value('N.d', 51);
+  });
+
   test('a capture is read by tshark', async () => {
     await api.post('/channels/SPB:capture', { seconds: 60 });
     edge.data(null, [{ name: 'd', type: 'Double', value: 55 }]);
@@ -375,7 +390,7 @@ test('both ends over our own broker', async () => {
   await api.call('PATCH', '/mqtt-listeners/default', { spec: { port: 0 } }, 200, { 'Content-Type': 'application/merge-patch+json' });
   const own = await until(async () => (await api.get('/mqtt/status')).listeners.find((l) => l.code === 'default')?.port, 'the listener');
   const { token } = await api.post('/tokens', { name: 'sparkplug', roles: ['administrator'] });
-  const login = { host: '127.0.0.1', port: own, username: 'any', password: token, reconnect_min: '50ms', reconnect_max: '200ms' };
+  const login = { host: '127.0.0.1', port: own, username: 'any', password: token, version: '5.0', reconnect_min: '50ms', reconnect_max: '200ms' };
   await api.post('/points', { code: 'OWN.src', name: 'src', spec: {} });
   await api.post('/forwards', { code: 'OWNEDGE', name: 'own edge', spec: { outlet: 'sparkplug_edge', filter: "code='OWN.src'", gather: '50ms', options: { ...login, group: 'Own', edge_node: 'N', primary_host: 'own' } } });
   await api.post('/channels', { code: 'OWNHOST', name: 'own host', spec: { driver: 'sparkplug_host', options: { ...login, groups: 'Own', host_id: 'own' } } });
