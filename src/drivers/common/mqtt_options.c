@@ -50,7 +50,7 @@ static void set_times(struct mqtt_settings *s, const struct options *o)
     s->c.connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 10000);
     s->c.answer_ms = (uint32_t)opt_ms(o, "answer_timeout", 30000);
     s->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
-    s->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000);
+    s->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 3000);
     if (s->backoff.max_ms < s->backoff.min_ms) s->backoff.max_ms = s->backoff.min_ms;
 }
 
@@ -98,6 +98,13 @@ struct mqtt_client_config mqtt_settings_temporary(const struct mqtt_settings *s,
     c.client_id = id;
     c.clean = true;
     return c;
+}
+
+uint32_t mqtt_settings_wait_ms(struct mqtt_settings *s, const struct error *why, uint64_t random)
+{
+    uint32_t ms = backoff_next_ms(&s->backoff, random);
+    bool refused = why->code == ERR_UNAUTHENTICATED || why->code == ERR_FORBIDDEN;
+    return refused && ms < s->backoff.max_ms * 10 ? s->backoff.max_ms * 10 : ms;
 }
 
 void mqtt_settings_free(struct mqtt_settings *s)

@@ -32,7 +32,7 @@ extern const struct option_choice mqtt_versions[], mqtt_transports[];
      .max = "67108864", .unit = "By"}, \
     {.name = "reconnect_min", .type = OPTION_DURATION, .en = "First wait before reconnecting", .zh = "首次重连等待", .def = "1s", \
      .min = "10ms", .max = "60s"}, \
-    {.name = "reconnect_max", .type = OPTION_DURATION, .en = "Longest wait before reconnecting", .zh = "最长重连等待", .def = "60s", \
+    {.name = "reconnect_max", .type = OPTION_DURATION, .en = "Longest wait before reconnecting", .zh = "最长重连等待", .def = "3s", \
      .min = "10ms", .max = "10m"}
 /* A session that goes on over connections; for those that may. */
 #define MQTT_OPTION_KEEP \
@@ -69,4 +69,7 @@ struct mqtt_settings {
 struct mqtt_client_config mqtt_settings_temporary(const struct mqtt_settings *s, uint64_t random, char id[MQTT_ID_MAX]);
 /* name: of the configuration, for the client id when none is given ("bornite-NAME"). ERR_INVALID names the option. */
 MUST_CHECK int mqtt_settings_new(const struct options *o, const char *name, struct mqtt_settings **ret, struct error *e);
+/* How long to wait before the next try after that loss: the back-off; ten times its longest after a refusal of user or rights,
+ * which brokers may take for an attack. */
+uint32_t mqtt_settings_wait_ms(struct mqtt_settings *s, const struct error *why, uint64_t random);
 void mqtt_settings_free(struct mqtt_settings *s); /* NULL too; after the client has no connection any more */

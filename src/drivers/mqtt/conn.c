@@ -199,7 +199,7 @@ static void lost(struct mt_channel *ch, const struct error *why)
     uint64_t now = mt_now(ch);
     if (ch->up_ns && now - ch->up_ns >= LASTED_NS) backoff_reset(&ch->set->backoff);
     ch->up_ns = 0;
-    ch->retry_ns = now + backoff_next_ms(&ch->set->backoff, h->random(h->ctx)) * NS_MS;
+    ch->retry_ns = now + mqtt_settings_wait_ms(ch->set, &e, h->random(h->ctx)) * NS_MS;
     ch->why = e;
     ch->connect_now = ch->paused = false;
     set_state(ch, DRIVER_DOWN, &e);

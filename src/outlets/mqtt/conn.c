@@ -124,7 +124,7 @@ static void lost(struct mp_channel *ch, const struct error *why)
     uint64_t now = mp_now(ch);
     if (ch->up_ns && now - ch->up_ns >= LASTED_NS) backoff_reset(&ch->set->backoff);
     ch->up_ns = 0;
-    ch->retry_ns = now + backoff_next_ms(&ch->set->backoff, h->random(h->ctx)) * NS_MS;
+    ch->retry_ns = now + mqtt_settings_wait_ms(ch->set, &e, h->random(h->ctx)) * NS_MS;
     ch->why = e;
     ch->connect_now = false;
     ch->wants_ready = true;
@@ -306,7 +306,7 @@ static int check_topics(struct mp_channel *ch, struct error *e)
         if (rc == 0 && !mqtt_topic_ok(str_of(z)))
             rc = error_set(e, ERR_INVALID, "", "'%.200s' is no topic: no + and no #",
                            "“%.200s”不是有效主题：不得含 + 和 #", v[i].text);
-        if (rc && e) snprintf(e->where, sizeof e->where, "options.%s", v[i].name);
+        if (rc && e) snprintf(e->where, sizeof e->where, "%s", v[i].name);
         if (rc) return rc;
     }
     return 0;
@@ -321,7 +321,7 @@ static int set_status(struct mp_channel *ch, struct error *e)
     if (rc == 0 && !mqtt_topic_ok(str_of(z)))
         rc = error_set(e, ERR_INVALID, "", "'%.200s' is no topic: no + and no #", "“%.200s”不是有效主题：不得含 + 和 #",
                        z);
-    if (rc && e) snprintf(e->where, sizeof e->where, "options.status_topic");
+    if (rc && e) snprintf(e->where, sizeof e->where, "status_topic");
     if (rc) return rc;
     ch->status_topic = arena_strdup(&ch->config, str_of(z));
     if (!ch->status_topic) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
@@ -363,7 +363,7 @@ static int configure(struct mp_channel *ch, const struct options *o, struct erro
     ch->set->c.out_max = 8u << 20;
     int rc = json_path_compile(arena_str(&ch->config, str_of(opt_str(o, "command_path", "$.value"))), &ch->config,
                                &ch->command_query, e);
-    if (rc && e) snprintf(e->where, sizeof e->where, "options.command_path");
+    if (rc && e) snprintf(e->where, sizeof e->where, "command_path");
     if (!rc) rc = check_topics(ch, e);
     if (!rc) rc = set_status(ch, e);
     return rc ? rc : make_payload(ch, o, e);

@@ -68,7 +68,7 @@ static void check_commands(struct build *b)
     if (b->ncommands) qsort(b->by_command, b->ncommands, sizeof *b->by_command, by_command);
     for (size_t i = 0; i < b->ncommands; i++) {
         if (n && strcmp(b->by_command[n - 1]->command, b->by_command[i]->command) == 0) {
-            error_set(&b->trouble, ERR_EXISTS, "options.command_topic",
+            error_set(&b->trouble, ERR_EXISTS, "command_topic",
                       "%s and %s would be commanded by the same topic '%.150s'; put ${code} into 'command_topic'",
                       "%s 与 %s 的命令主题相同（%.150s）；请在“command_topic”中加入 ${code}",
                       b->by_command[n - 1]->p->code, b->by_command[i]->p->code, b->by_command[i]->command);
