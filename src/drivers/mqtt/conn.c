@@ -41,6 +41,10 @@ static bool device_trouble(const struct mt_channel *ch, const struct mt_device *
         error_set(e, why->code, "", "%s: %s%.0s", "%s：%.0s%s", d->code, why->text, why->text_zh);
         return true;
     }
+    if (d->offline) {
+        error_set(e, ERR_UNAVAILABLE, "", "%s: it says that it is offline", "%s：设备报告离线", d->code);
+        return true;
+    }
     if (!mt_clock_of(d, &clock) || (clock < CLOCK_WRONG_US && clock > -CLOCK_WRONG_US)) return false;
     clock_error(d, clock, e);
     return true;

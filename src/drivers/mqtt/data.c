@@ -278,6 +278,43 @@ static void trouble(struct mt_channel *ch, struct mt_device *d, const struct mqt
     if (first) mt_log(ch, DRIVER_LOG_WARN, "a payload cannot be read", e->text);
 }
 
+/* "offline", "\"offline\"", {"state":"offline"} */
+static struct str state_word(struct mt_payload *p)
+{
+    struct json *root = NULL;
+    struct error e;
+    if (json_parse(p->arena, p->bytes, &root, &e)) return str_trim(p->bytes);
+    const struct json *v = root->type == JSON_OBJECT ? json_get(root, "state") : root;
+    if (v == NULL) v = json_get(root, "status");
+    return v && v->type == JSON_STRING ? v->s : str_trim(p->bytes);
+}
+
+static void tell_offline(struct mt_channel *ch, const struct mt_device *d)
+{
+    for (size_t i = 0; i < ch->npoints; i++)
+        if (&ch->devices[ch->points[i].device] == d && !ch->points[i].wrong)
+            mt_tell(ch, &ch->points[i], REASON_NOT_CONNECTED);
+}
+
+/* The device says, or its last will does, whether it is there. */
+static void take_state(struct mt_channel *ch, struct mt_device *d, struct mt_payload *p)
+{
+    bool offline = mt_listed(d->offline_words, state_word(p));
+    if (offline == d->offline) return;
+    d->offline = d->touched = offline;
+    ch->judge = true;
+}
+
+/* After the samples of the message, so that the bad value is the newer one. */
+static void settle_offline(struct mt_channel *ch)
+{
+    for (size_t i = 0; i < ch->ndevices; i++) {
+        struct mt_device *d = &ch->devices[i];
+        if (d->offline && d->touched) tell_offline(ch, d);
+        d->touched = false;
+    }
+}
+
 /* false: the payload is not what the device should send. */
 static bool take_source(struct mt_channel *ch, const struct mt_source *s, struct mt_payload *p,
                         const struct mqtt_client_message *m)
@@ -286,6 +323,10 @@ static bool take_source(struct mt_channel *ch, const struct mt_source *s, struct
     struct mt_record *r;
     size_t n;
     struct error e;
+    if (s->n == 0) {
+        take_state(ch, c.d, p);
+        return true;
+    }
     if (ch->points[s->first].serial == ch->serial) return true; /* by another filter */
     ch->points[s->first].serial = ch->serial;
     if (p->retained && c.d->format.retained == RETAINED_IGNORE) return true;
@@ -300,6 +341,8 @@ static bool take_source(struct mt_channel *ch, const struct mt_source *s, struct
         for (uint32_t k = 0; k < s->n; k++) add_value(&c, &ch->points[s->first + k]);
     }
     c.d->last_ok_us = p->now_us;
+    if (c.d->offline && p->retained) c.d->touched = true;
+    if (c.d->offline && !p->retained) c.d->offline = false, ch->judge = true; /* so it is there */
     ch->judge = ch->judge || c.d->trouble.code;
     c.d->trouble.code = 0;
     return true;
@@ -336,6 +379,7 @@ void mt_message(struct mt_channel *ch, const struct mqtt_client_message *m)
     else if (m->handle && !ch->failed)
         mqtt_client_ack(ch->client, m->handle, met && !ok ? MQTT_PAYLOAD : 0);
     if (ok) ch->st.last_ok_us = p.now_us;
+    if (ch->judge || m->retain) settle_offline(ch);
 }
 
 /* ---- bad values ---- */

@@ -83,8 +83,10 @@ struct mt_device {
     size_t nfilters;
     uint8_t qos;
     uint64_t stale_ns;
+    struct str state_topic, offline_words; /* where it says that it is gone (its last will) */
     struct error config;
     /* running */
+    bool offline, touched; /* it said so; a retained value came meanwhile */
     struct error trouble; /* of the last message that could not be read */
     int64_t last_ok_us, clock_us[16]; /* its clock minus ours, of the last messages */
     unsigned nclock;
@@ -93,8 +95,8 @@ struct mt_device {
 struct mt_source { /* a topic, or a filter, that feeds points [first, first + n) */
     struct mt_source *next; /* of the same hash; wild ones stand in a list of their own */
     struct str match;
-    uint32_t device, first, n;
-    size_t filter;          /* by which it is subscribed */
+    uint32_t device, first, n; /* n 0: the state of the device */
+    size_t filter;             /* by which it is subscribed */
 };
 
 enum mt_filter_state { FILTER_NEW, FILTER_ASKED, FILTER_GRANTED, FILTER_REFUSED };
@@ -248,6 +250,7 @@ bool mt_value_of(const struct mt_format *f, const struct mt_point *p, const stru
 void mt_time_of(const struct mt_format *f, const struct mt_record *r, int64_t now_us, int64_t *ret_us,
                 bool *ret_source);
 /* Puts the quality of the record on a sample. */
+bool mt_listed(struct str words, struct str w);
 void mt_quality_of(const struct mt_format *f, const struct mt_record *r, struct sample *s);
 /* The payload of a command. */
 int mt_command(const struct mt_point *p, const struct sample *v, struct str text, int64_t now_us, struct arena *a,

@@ -416,6 +416,37 @@ TEST(a_wrong_clock_is_told)
     bed_free(b);
 }
 
+TEST(a_device_that_says_it_is_gone)
+{
+    struct bed *b = bed_new();
+    struct driver_point p[] = {bed_point(1, "t#$.v", VALUE_AUTO), bed_point(2, "t#$.w", VALUE_AUTO)};
+    bed_open(b, "");
+    bed_set(b, "{\"state_topic\":\"t/lwt\",\"offline_words\":\"offline,gone\"}", p, 2);
+    bed_ready(b);
+    CHECK_STR(str_of(b->broker->filters), "t:1 t/lwt:1 ");
+    fake_publish(b->broker, "t/lwt", "gone", 1, true); /* retained: how it stands when we come */
+    fake_publish(b->broker, "t", "{\"v\":1}", 1, true);
+    UNTIL(b, b->broker->nacks == 2);
+    CHECK(b->last[1].quality == QUALITY_BAD && bed_reason(b, 1) == REASON_NOT_CONNECTED);
+    CHECK_DBL(bed_value(b, 1), 1, 0);
+    CHECK_INT(bed_device_status(b).state, DRIVER_DOWN);
+    CHECK(strstr(bed_device_status(b).reason, "offline"));
+    UNTIL(b, bed_status(b).state == DRIVER_DEGRADED);
+    fake_publish(b->broker, "t/lwt", "online", 1, false);
+    fake_publish(b->broker, "t", "{\"v\":2,\"w\":3}", 1, false);
+    UNTIL(b, b->broker->nacks == 4);
+    CHECK(b->last[1].quality == QUALITY_GOOD && b->last[2].quality == QUALITY_GOOD);
+    CHECK_INT(bed_device_status(b).state, DRIVER_UP);
+    fake_publish(b->broker, "t/lwt", "{\"state\":\"offline\"}", 1, false); /* its last will */
+    UNTIL(b, b->broker->nacks == 5);
+    CHECK(b->last[1].quality == QUALITY_BAD && b->last[2].quality == QUALITY_BAD);
+    fake_publish(b->broker, "t", "{\"v\":4}", 1, false); /* it is there, whatever it said */
+    UNTIL(b, b->broker->nacks == 6);
+    CHECK(b->last[1].quality == QUALITY_GOOD);
+    UNTIL(b, bed_device_status(b).state == DRIVER_DEGRADED); /* the other one is still bad */
+    bed_free(b);
+}
+
 TEST(stale_values)
 {
     struct bed *b = bed_new();

@@ -79,6 +79,7 @@ static void keep_device(const struct mt_channel *ch, struct mt_device *d)
         const struct mt_device *old = &ch->devices[k];
         if (old->num != d->num) continue;
         d->trouble = old->trouble;
+        d->offline = old->offline && str_eq(d->state_topic, old->state_topic);
         d->last_ok_us = old->last_ok_us;
         d->nclock = old->nclock;
         memcpy(d->clock_us, old->clock_us, sizeof d->clock_us);
@@ -96,7 +97,13 @@ static void take_devices(const struct mt_channel *ch, struct build *b, const str
         str_to_cstr(str_of(devices[i].code ? devices[i].code : ""), d->code, sizeof d->code);
         if (mt_filters_of(o, &b->arena, &d->filters, &d->nfilters, &d->config) == 0)
             (void)!mt_format_of(o, &b->arena, &d->format, &d->config);
-        b->failed = b->failed || d->config.code == ERR_NOMEM;
+        d->state_topic = arena_str(&b->arena, str_trim(str_of(opt_str(o, "state_topic", ""))));
+        d->offline_words = arena_str(&b->arena, str_of(opt_str(o, "offline_words", "offline")));
+        if (d->state_topic.n && !mqtt_topic_ok(d->state_topic))
+            error_set(&d->config, ERR_INVALID, "options.state_topic", "'%.*s' is no topic: no + and no #",
+                      "“%.*s”不是有效主题：不得含 + 和 #", (int)(d->state_topic.n < 100 ? d->state_topic.n : 100),
+                      d->state_topic.p);
+        b->failed = b->failed || d->config.code == ERR_NOMEM || !d->state_topic.p || !d->offline_words.p;
         keep_device(ch, d);
     }
 }
@@ -157,6 +164,16 @@ static bool add_source(struct build *b, struct str match, struct str filter, uin
     b->filters[b->ns] = (struct mt_filter){.filter = filter, .qos = b->devices[device].qos};
     b->sources[b->ns++] =
         (struct mt_source){.match = match, .device = device, .first = (uint32_t)first, .n = (uint32_t)n};
+    return true;
+}
+
+static bool take_states(struct build *b)
+{
+    for (uint32_t i = 0; i < b->nd; i++) {
+        const struct mt_device *d = &b->devices[i];
+        if (d->npoints == 0 || d->state_topic.n == 0 || d->config.code) continue;
+        if (!add_source(b, d->state_topic, subscribed_by(d, d->state_topic), i, 0, 0)) return false;
+    }
     return true;
 }
 
@@ -287,7 +304,7 @@ int mt_set(struct mt_channel *ch, const struct driver_device *devices, size_t nd
     if (ok) {
         take_devices(ch, &b, devices);
         take_points(ch, &b, points);
-        ok = !b.failed && take_sources(&b) && index_sources(&b);
+        ok = !b.failed && take_sources(&b) && take_states(&b) && index_sources(&b);
     }
     if (!ok) {
         free_build(&b);

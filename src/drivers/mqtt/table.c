@@ -154,6 +154,23 @@ const struct option mt_device_options[] = {
      .choices = retained_choices,
      .help_en = "What the broker kept from before we came. Those with a time of their own keep it.",
      .help_zh = "连接前代理保存的消息；自带时间的按其时间记录。"},
+    {.name = "state_topic",
+     .type = OPTION_STRING,
+     .en = "Topic of its state",
+     .zh = "状态主题",
+     .max = "1000",
+     .help_en =
+         "Where the device, or its last will, says that it is gone: its points become bad then. Payload: a word, or "
+         "{\"state\":\"…\"}.",
+     .help_zh = "设备或其遗嘱在此主题报告离线，届时其测点变为坏值。载荷为一个词，或 {\"state\":\"…\"}。"},
+    {.name = "offline_words",
+     .type = OPTION_STRING,
+     .en = "Words for offline",
+     .zh = "表示离线的词",
+     .def = "offline",
+     .max = "500",
+     .help_en = "Separated by commas.",
+     .help_zh = "以逗号分隔。"},
     {.name = "stale",
      .type = OPTION_DURATION,
      .en = "Stale after",
@@ -249,6 +266,10 @@ static enum driver_state device_state(const struct mt_channel *ch, const struct 
         return ch->st.state == DRIVER_CONNECTING && !d->last_ok_us ? DRIVER_CONNECTING : DRIVER_DOWN;
     }
     if (why->code == 0 && bad && ch->refusal.code) *why = ch->refusal;
+    if (d->offline) {
+        error_set(why, ERR_UNAVAILABLE, "", "it says that it is offline", "设备报告离线");
+        return DRIVER_DOWN;
+    }
     if (why->code == 0 && d->last_ok_us == 0) {
         error_set(why, ERR_UNAVAILABLE, "", "no message yet", "尚无消息");
         return DRIVER_CONNECTING;

@@ -472,7 +472,7 @@ void mt_time_of(const struct mt_format *f, const struct mt_record *r, int64_t no
 
 /* ---- quality ---- */
 
-static bool listed(struct str words, struct str w)
+bool mt_listed(struct str words, struct str w)
 {
     while (words.p && words.n)
         if (str_ieq(str_trim(str_cut(&words, ',')), w)) return true;
@@ -502,8 +502,8 @@ void mt_quality_of(const struct mt_format *f, const struct mt_record *r, struct 
         const struct str *c = cell(r, &f->quality_column);
         if (c) w = str_trim(*c);
     }
-    if (w.p == NULL || s->quality == QUALITY_BAD || listed(f->good, w)) return;
-    s->quality = listed(f->uncertain, w) ? QUALITY_UNCERTAIN : QUALITY_BAD;
+    if (w.p == NULL || s->quality == QUALITY_BAD || mt_listed(f->good, w)) return;
+    s->quality = mt_listed(f->uncertain, w) ? QUALITY_UNCERTAIN : QUALITY_BAD;
     s->flags = (uint16_t)((s->flags & ~SAMPLE_REASON_MASK) | REASON_DEVICE_FAILURE);
 }
 
