@@ -4,8 +4,10 @@
  * curl_multi_socket_action, and after that, outside of libcurl, the calls that ended are taken from it. Poll handles
  * belong to the client and are counted, since they outlive what closed them until the loop's next turn. */
 #include "io/http_multi.h"
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <pthread.h>
+#include <sys/socket.h>
 #include "base/mem.h"
 #include "io/tls_int.h"
 
@@ -33,7 +35,7 @@ struct http_flight {
     char *url, *method, *body;
     size_t body_n;
     unsigned redirects;
-    bool sent, head_too_large;
+    bool sent, head_too_large, metadata;
     uint64_t began_ns, deadline_ns;
     uint64_t bytes_in, bytes_out; /* of the redirects before */
     struct arena arena;
@@ -100,6 +102,9 @@ static int fault(const struct http_flight *f, CURLcode code, struct error *e)
     if (f->answer.err == ERR_TOO_LARGE)
         return error_set(e, ERR_TOO_LARGE, "", "%.*s: the answer is larger than %zu bytes", "%.*s：应答超过 %zu 字节",
                          STR_ARG(url), f->answer.max);
+    if (f->metadata)
+        return error_set(e, ERR_FORBIDDEN, "url", "%.*s leads to the metadata service of a cloud, which is never asked",
+                         "%.*s 指向云主机的元数据服务，不允许访问", STR_ARG(url));
     if (f->head_too_large)
         return error_set(e, ERR_TOO_LARGE, "", "%.*s: the headers of the answer are larger than 64 KiB",
                          "%.*s：应答头超过 64 KiB", STR_ARG(url));
@@ -156,6 +161,26 @@ struct str http_reply_header(const struct http_reply *r, const char *name)
 
 /* ---- a call ---- */
 
+/* Where clouds hand out the credentials of their machines: no device lives there. Looked at when the connection is
+ * made, so that neither a name nor a spelling of the address gets around it. */
+static bool is_metadata(const struct sockaddr *sa)
+{
+    static const uint8_t v4[] = {169, 254, 169, 254}, mapped[12] = {[10] = 0xff, [11] = 0xff},
+                         v6[16] = {0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54};
+    if (sa->sa_family == AF_INET) return memcmp(&((const struct sockaddr_in *)sa)->sin_addr, v4, sizeof v4) == 0;
+    if (sa->sa_family != AF_INET6) return false;
+    const uint8_t *a = ((const struct sockaddr_in6 *)sa)->sin6_addr.s6_addr;
+    return memcmp(a, v6, sizeof v6) == 0 ||
+           (memcmp(a, mapped, sizeof mapped) == 0 && memcmp(a + 12, v4, sizeof v4) == 0);
+}
+
+static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    struct http_flight *f = ctx;
+    f->metadata = is_metadata(&a->addr);
+    return f->metadata ? CURL_SOCKET_BAD : socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
 static CURLcode on_ssl(CURL *h, void *ctx, void *arg)
 {
     const struct http_multi *m = arg;
@@ -205,6 +230,8 @@ static void set_options(struct http_flight *f, const struct http_ask *q)
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(h, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a resolver that is at work */
     curl_easy_setopt(h, CURLOPT_PROXY, "");
+    curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, f);
     curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)f->m->connect_ms);
     curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(q->timeout_ms ? q->timeout_ms : 10000));

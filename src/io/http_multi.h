@@ -7,6 +7,7 @@
  *            comes from the loop when all handles are gone. Every function may be called in `done`.
  * Redirects  are followed only to the same host (its https, too), at most as many as asked for: headers with keys go
  *            nowhere else. Other methods than GET and HEAD follow 307 and 308 only. Other schemes are never followed.
+ * Metadata   the address where clouds hand out credentials of their machines (169.254.169.254) is never connected to.
  * Once       a call with `once` has a connection of its own and is never repeated by the library.
  * Bounds     answer_max bytes of a decoded body, 64 KiB of headers, timeout_ms for all of it with its redirects. */
 #pragma once

@@ -342,6 +342,20 @@ TEST(many_at_once_cancel_and_close)
     http_server_stop(srv);
 }
 
+TEST(clouds_keep_their_secrets)
+{
+    static const char *const urls[] = {"http://169.254.169.254/latest/meta-data", "http://0xa9fea9fe/",
+                                       "http://[::ffff:169.254.169.254]/", "http://[fd00:ec2::254]/"};
+    struct bed b;
+    bed_open(&b, &(struct http_multi_config){0});
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        ask(&b, (struct http_ask){.timeout_ms = 1000}, urls[i]);
+        CHECK_INT(b.code, ERR_FORBIDDEN);
+        CHECK(!b.sent && strstr(b.text, "metadata") != NULL);
+    }
+    bed_close(&b);
+}
+
 TEST(no_memory)
 {
     struct bed b;

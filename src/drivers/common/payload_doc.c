@@ -13,6 +13,8 @@ struct row {
     struct str *cells;       /* CSV */
     size_t ncells;
     struct str key; /* of a keyed reader; {NULL,0}: the row has none */
+    bool timed;     /* time_us is known: that of the reader's rule */
+    int64_t time_us;
 };
 struct payload_doc {
     const struct payload_reader *r;
@@ -116,16 +118,24 @@ static bool find_column(const struct payload_doc *d, struct str column, size_t *
     return true;
 }
 
+#define NO_COLUMN SIZE_MAX
+/* Found once for all rows. */
+static size_t column_of(const struct payload_doc *d, const struct cell_at *at)
+{
+    size_t i = NO_COLUMN;
+    if (!at->set || d->r->form != PAYLOAD_DOC_CSV) return i;
+    return find_column(d, at->column, &i) ? i : NO_COLUMN;
+}
+
 /* What stands there: NULL when nothing does. tmp: room for a cell. */
 static const struct json *cell(const struct payload_doc *d, const struct row *row, const struct cell_at *at,
-                               struct json *tmp)
+                               size_t column, struct json *tmp)
 {
-    size_t i = 0;
     if (!at->set) return NULL;
     if (d->r->form == PAYLOAD_DOC_TEXT) return row->node;
     if (d->r->form == PAYLOAD_DOC_JSON) return json_path_first(at->path, row->node);
-    if (!find_column(d, at->column, &i) || i >= row->ncells) return NULL;
-    struct str text = str_trim(row->cells[i]);
+    if (column >= row->ncells) return NULL;
+    struct str text = str_trim(row->cells[column]);
     *tmp = (struct json){.type = JSON_STRING, .s = text};
     return text.n ? tmp : NULL;
 }
@@ -150,9 +160,10 @@ static int index_keys(struct payload_doc *d, struct error *e)
 {
     struct json tmp;
     d->by_key = arena_alloc(d->a, (d->n + 1) * sizeof *d->by_key);
+    size_t column = column_of(d, &d->r->key);
     if (!d->by_key) return no_memory(e);
     for (size_t i = 0; i < d->n; i++) {
-        d->rows[i].key = scalar_text(d->a, cell(d, &d->rows[i], &d->r->key, &tmp));
+        d->rows[i].key = scalar_text(d->a, cell(d, &d->rows[i], &d->r->key, column, &tmp));
         d->by_key[i] = (uint32_t)i;
     }
     qsort_r(d->by_key, d->n, sizeof *d->by_key, by_key, d);
@@ -218,24 +229,43 @@ struct reading {
     const struct payload_place *p;
     payload_value_fn *fn;
     void *ctx;
-    bool any, held; /* held: the last row without a time */
+    size_t value, time, quality; /* columns */
+    bool any, held;              /* held: the last row without a time */
     struct payload_value last;
     struct json last_cell;
     struct error last_error;
 };
+
+/* The time of the row; that of the reader's rule is kept for the other points. */
+static int row_time(const struct reading *g, struct row *row, int64_t *ret, struct error *e)
+{
+    struct json tmp;
+    const struct cell_at *t = &g->p->time;
+    bool common = t->path == g->d->r->time.path && t->column.p == g->d->r->time.column.p;
+    if (common && row->timed) {
+        *ret = row->time_us;
+        return 0;
+    }
+    int rc = time_rule_read(&g->d->r->times, cell(g->d, row, t, g->time, &tmp), ret, e);
+    if (rc || !common) return rc;
+    row->timed = true;
+    row->time_us = *ret;
+    return 0;
+}
 
 static int read_row(struct reading *g, size_t i)
 {
     struct json value_cell, other;
     struct error e;
     const struct payload_doc *d = g->d;
-    const struct row *row = &d->rows[i];
-    const struct json *v = cell(d, row, &g->p->value, &value_cell);
+    struct row *row = &d->rows[i];
+    const struct json *v = cell(d, row, &g->p->value, g->value, &value_cell);
     if (!v) return 0;
-    struct payload_value out = {.value = v, .row = i, .quality = quality_of(d, cell(d, row, &g->p->quality, &other))};
+    struct payload_value out = {.value = v, .row = i};
+    if (g->p->quality.set) out.quality = quality_of(d, cell(d, row, &g->p->quality, g->quality, &other));
     bool timed = g->p->time.set && d->r->form != PAYLOAD_DOC_TEXT;
     g->any = true;
-    out.has_time = timed && time_rule_read(&d->r->times, cell(d, row, &g->p->time, &other), &out.time_us, &e) == 0;
+    out.has_time = timed && row_time(g, row, &out.time_us, &e) == 0;
     if (out.has_time) return g->fn(g->ctx, &out);
     g->held = true;
     g->last = out;
@@ -272,6 +302,9 @@ static int read_all(struct reading *g)
 int payload_doc_read(const struct payload_doc *d, const struct payload_place *p, payload_value_fn *fn, void *ctx)
 {
     struct reading g = {.d = d, .p = p, .fn = fn, .ctx = ctx};
+    g.value = column_of(d, &p->value);
+    g.time = column_of(d, &p->time);
+    g.quality = column_of(d, &p->quality);
     int rc = d->r->keyed ? read_keyed(&g) : read_all(&g);
     if (!rc && g.held) rc = fn(ctx, &g.last);
     return rc ? rc : g.any ? 0 : ERR_NOT_FOUND;
@@ -396,11 +429,11 @@ int payload_raw_value(enum value_type t, const struct driver_point *p, const str
 static size_t key_names(const struct payload_doc *d, struct payload_name *ret, size_t max)
 {
     struct json tmp;
-    size_t n = 0;
+    size_t n = 0, column = column_of(d, &d->r->value);
     for (size_t i = 0; i < d->n && n < max; i++) {
         const struct row *row = &d->rows[d->by_key[i]];
         if (!row->key.p || (n && str_eq(ret[n - 1].address, row->key))) continue;
-        const struct json *v = cell(d, row, &d->r->value, &tmp);
+        const struct json *v = cell(d, row, &d->r->value, column, &tmp);
         ret[n++] = (struct payload_name){row->key, v == &tmp ? json_new_str(d->a, tmp.s) : v};
     }
     return n;

@@ -4,10 +4,11 @@
 #include "drivers/common/payload_read.h"
 
 static const struct option table[] = {PAYLOAD_READ_OPTIONS, {0}};
+#define KEYED \
+    "{\"rows\":\"$[*]\",\"key\":\"k\",\"value\":\"v\",\"time\":\"t\",\"time_format\":\"pattern\",\"time_pattern\":\"%y%b%d %I%p%M%S.%f%z%j\"}"
 static const char *const rules[] = {
     "{\"rows\":\"$..r[*]\",\"time\":\"t\",\"quality\":\"q\"}",
-    "{\"rows\":\"$[*]\",\"key\":\"k\",\"value\":\"v\",\"time\":\"t\",\"time_format\":\"pattern\",\"time_pattern\":\"%y%"
-    "b%d %I%p%M%S.%f%z%j\"}",
+    KEYED,
     "{\"payload\":\"csv\",\"time\":\"t\"}",
     "{\"payload\":\"text\"}",
 };
@@ -31,9 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     struct options o;
     struct json *v = NULL;
     AUTO_ARENA a;
+    arena_init(&a, 16 << 20);
     if (!n) return 0;
     size_t kind = p[0] % (sizeof rules / sizeof *rules);
-    arena_init(&a, 16 << 20);
     if (json_parse(&a, str_of(rules[kind]), &v, NULL) || options_check(table, &a, v, &o, NULL, 0, NULL, NULL) ||
         payload_reader_new(&o, &r, NULL) || payload_place_new(r, kind == 3 ? "value" : "v", NULL, &place, NULL))
         __builtin_trap();
