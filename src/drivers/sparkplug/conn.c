@@ -186,7 +186,7 @@ static void gone(struct sh_channel *ch, const struct error *why)
     char kv[480];
     uint64_t now = sh_now(ch);
     if (was_up && now - ch->up_ns >= LASTED_NS) backoff_reset(&ch->cfg.mqtt->backoff);
-    ch->retry_ns = now + backoff_next_ms(&ch->cfg.mqtt->backoff, h->random(h->ctx)) * NS_MS;
+    ch->retry_ns = now + mqtt_settings_wait_ms(ch->cfg.mqtt, &e, h->random(h->ctx)) * NS_MS;
     ch->conn = SH_IDLE;
     ch->connect_now = false;
     ch->why = e;

@@ -224,7 +224,7 @@ static void gone(struct se_channel *ch, const struct error *why)
     char kv[480];
     uint64_t now = se_now(ch);
     if (ch->conn >= SE_WAITING && now - ch->up_ns >= LASTED_NS) backoff_reset(&ch->mqtt->backoff);
-    ch->retry_ns = now + backoff_next_ms(&ch->mqtt->backoff, h->random(h->ctx)) * NS_MS;
+    ch->retry_ns = now + mqtt_settings_wait_ms(ch->mqtt, &e, h->random(h->ctx)) * NS_MS;
     ch->why = e;
     forget(ch, &e);
     set_state(ch, DRIVER_DOWN, &e);
