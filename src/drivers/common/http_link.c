@@ -58,17 +58,14 @@ static struct http_ticket *take_first(struct http_link *l)
     return t;
 }
 
-static void put_waiting(struct http_link *l, struct http_ticket *t, bool ahead)
+/* Urgent ones stand in front of the others, in their own order. */
+static void put_waiting(struct http_link *l, struct http_ticket *t)
 {
-    t->next = ahead ? l->first : NULL;
-    if (!l->first)
-        l->first = l->last = t;
-    else if (ahead)
-        l->first = t;
-    else {
-        l->last->next = t;
-        l->last = t;
-    }
+    struct http_ticket **at = !t->urgent && l->last ? &l->last->next : &l->first;
+    while (t->urgent && *at && (*at)->urgent) at = &(*at)->next;
+    t->next = *at;
+    *at = t;
+    if (!t->next) l->last = t;
     l->waiting++;
 }
 
@@ -136,6 +133,7 @@ static int make_ticket(struct http_link *l, const struct http_link_call *c, stru
     t->body = c->body.p ? mem_dup(c->body.p, c->body.n + !c->body.n) : NULL;
     t->body_n = c->body.n;
     t->once = c->once;
+    t->urgent = c->urgent;
     t->deadline_ns = c->deadline_ns;
     t->timeout_ms = c->timeout_ms ? c->timeout_ms : l->s->timeout_ms;
     if (!t->url || !t->method || (c->body.p && !t->body) || !copy_headers(l, t, c->headers)) {
@@ -158,7 +156,7 @@ int http_link_ask(struct http_link *l, const struct http_link_call *c, http_done
     if (rc) return rc;
     t->done = done;
     t->arg = arg;
-    put_waiting(l, t, c->urgent);
+    put_waiting(l, t);
     if (ret) *ret = t;
     wake(l, 0);
     return 0;
@@ -211,8 +209,8 @@ static void came(void *arg, const struct http_end *end)
     if (end->reply) pause_for(l, end->reply);
     if (end->reply && end->reply->status == 401 && l->s->auth == AUTH_OAUTH2 && !t->again && !l->closing) {
         link_token_forget(l);
-        t->again = true;
-        put_waiting(l, t, true);
+        t->again = t->urgent = true;
+        put_waiting(l, t);
     } else
         end_ticket(t, end);
     link_pump(l);

@@ -35,7 +35,7 @@ struct http_ticket {
     struct http_flight *flight;        /* NULL: it waits */
     unsigned place;                    /* while it flies */
     bool again;                        /* with a new token: once only */
-    bool once;
+    bool once, urgent;
     char *url, *method, *body;
     size_t body_n;
     char **headers;

@@ -260,6 +260,29 @@ TEST(rate_deadlines_cancel)
     http_server_stop(srv);
 }
 
+static char order[20];
+static void in_order(void *arg, const struct http_end *end)
+{
+    snprintf(order + strlen(order), sizeof order - strlen(order), "%s", (const char *)arg);
+}
+
+TEST(urgent_ones_go_first_in_their_order)
+{
+    static const char *const names[] = {"a", "b", "U", "c", "V", "W"};
+    struct bed b;
+    struct error e = {0};
+    start();
+    bed_open(&b, "\"parallel\":1");
+    for (size_t i = 0; i < 6; i++) {
+        const struct http_link_call c = {.target = "/a", .urgent = names[i][0] < 'a'};
+        CHECK_INT(http_link_ask(b.l, &c, in_order, (void *)(uintptr_t)names[i], NULL, &e), 0);
+    }
+    UNTIL(&b, http_link_waiting(b.l) == 0);
+    CHECK_Z(order, "UVWabc");
+    bed_close(&b);
+    http_server_stop(srv);
+}
+
 TEST(keys_stay_on_their_host)
 {
     struct bed b;

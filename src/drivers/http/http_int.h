@@ -79,7 +79,7 @@ struct hc_device {
 struct hc_job {
     struct hc_channel *ch;
     struct arena arena;
-    uint64_t began_ns;
+    uint64_t began_ns, deadline_ns;     /* deadline of a write */
     /* of a request */
     struct hc_conf *conf;               /* owned */
     const struct driver_point *points;

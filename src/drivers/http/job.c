@@ -56,11 +56,11 @@ static void write_end(const struct driver_write *w, enum driver_outcome o, const
 }
 
 /* What the answer means for the equipment. */
-static enum driver_outcome outcome_of(const struct http_end *end, struct error *e)
+static enum driver_outcome outcome_of(const struct http_end *end, bool late, struct error *e)
 {
     if (end->error) {
         *e = *end->error;
-        if (!end->sent && e->code == ERR_TIMEOUT) return DRIVER_EXPIRED;
+        if (!end->sent && late) return DRIVER_EXPIRED;
         return end->sent && e->code != ERR_FORBIDDEN ? DRIVER_UNKNOWN : DRIVER_FAILED;
     }
     int rc = http_reply_error(end->reply, e), status = end->reply->status;
@@ -73,7 +73,8 @@ static void written(void *arg, const struct http_end *end)
     struct hc_job *j = arg;
     struct hc_channel *ch = j->ch;
     struct error e = {0};
-    struct driver_write_result r = {.outcome = outcome_of(end, &e), .ms = job_ms(j)};
+    struct driver_write_result r = {.outcome = outcome_of(end, j->deadline_ns && hc_now(ch) >= j->deadline_ns, &e),
+                                    .ms = job_ms(j)};
     struct hc_device *d = NULL;
     hc_count(ch, end);
     if (r.outcome != DRIVER_DONE) r.error = &e;
@@ -143,6 +144,7 @@ void hc_write(struct driver_channel *base, const struct driver_write *w)
     }
     j->done.write = w->done;
     j->point = w->point;
+    j->deadline_ns = w->deadline_ns;
     int rc = send_write(j, d, p, w, &e);
     if (!rc) return;
     job_free(j);
