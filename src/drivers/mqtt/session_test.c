@@ -255,6 +255,20 @@ TEST(one_topic_for_many_devices)
     bed_free(b);
 }
 
+TEST(a_shared_subscription_serves_the_topics_under_it)
+{
+    struct bed *b = bed_new();
+    struct driver_point p = bed_point(1, "s/1#$.v", VALUE_AUTO);
+    bed_open(b, "");
+    bed_set(b, "{\"topics\":\"$share/g/s/+\"}", &p, 1);
+    bed_ready(b);
+    CHECK_STR(str_of(b->broker->filters), "$share/g/s/+:1 ");
+    fake_publish(b->broker, "s/1", "{\"v\":8}", 1, false);
+    UNTIL(b, b->broker->nacks == 1);
+    CHECK_DBL(bed_value(b, 1), 8, 0);
+    bed_free(b);
+}
+
 TEST(acknowledged_when_on_disk)
 {
     struct bed *b = bed_new();

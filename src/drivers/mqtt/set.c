@@ -150,8 +150,11 @@ static void take_points(const struct mt_channel *ch, struct build *b, const stru
 
 static struct str subscribed_by(const struct mt_device *d, struct str topic)
 {
-    for (size_t i = 0; i < d->nfilters; i++)
-        if (mqtt_covers(d->filters[i], topic)) return d->filters[i];
+    struct str group, inner;
+    for (size_t i = 0; i < d->nfilters; i++) {
+        bool shared = mqtt_share(d->filters[i], &group, &inner);
+        if (mqtt_covers(shared ? inner : d->filters[i], topic)) return d->filters[i];
+    }
     return topic;
 }
 
