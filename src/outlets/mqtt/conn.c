@@ -112,6 +112,7 @@ static void on_up(void *ctx, bool session, const struct mqtt_props *props)
     mp_log(ch, DRIVER_LOG_INFO, "connected", kv);
     say(ch, ch->online);
     mp_judge(ch);
+    mp_alarms_in_force(ch);
     end_tests(ch, NULL);
     mp_pump(ch);
 }
@@ -297,7 +298,10 @@ static int check_topics(struct mp_channel *ch, struct error *e)
 {
     const struct {
         const char *name, *text;
-    } v[] = {{"topic", ch->topic}, {"command_topic", ch->command_topic}, {"reply_topic", ch->reply_topic}};
+    } v[] = {{"topic", ch->topic},
+             {"command_topic", ch->command_topic},
+             {"reply_topic", ch->reply_topic},
+             {"alarm_topic", ch->alarm_topic}};
     struct outlet_point p = {.address = "", .code = "c", .name = "n", .unit = "", .area = "a", .device = "d"};
     char z[MP_TOPIC_MAX];
     for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
@@ -350,6 +354,7 @@ static int configure(struct mp_channel *ch, const struct options *o, struct erro
     ch->topic = text(ch, o, "topic");
     ch->command_topic = text(ch, o, "command_topic");
     ch->reply_topic = text(ch, o, "reply_topic");
+    ch->alarm_topic = text(ch, o, "alarm_topic");
     ch->status_topic = text(ch, o, "status_topic");
     ch->online = text(ch, o, "online");
     ch->offline = text(ch, o, "offline");
@@ -404,7 +409,7 @@ int mp_open(const struct outlet_host *host, const struct options *o, struct outl
 
 void mp_maybe_free(struct mp_channel *ch)
 {
-    if (!ch->closing || !ch->client_closed || ch->timer_open || ch->commands_under_way) return;
+    if (!ch->closing || !ch->client_closed || ch->timer_open || ch->commands_under_way || ch->questions) return;
     driver_closed *closed = ch->closed;
     void *arg = ch->closed_arg;
     mp_set_free(ch);

@@ -5,6 +5,7 @@
  *   set.c       the points: topics of values, commands and replies
  *   batch.c     a batch of the journal -> messages -> acknowledged
  *   command.c   commands that come in, and replies
+ *   alarm.c     alarms of the points
  *
  * Batch       its items become messages (payload and topic) when it is taken; they go out in their order as the client's
  *             window opens, batches in the order in which they came. It is done when all its messages are acknowledged
@@ -58,7 +59,7 @@ struct mp_channel {
     struct mqtt_client *client;
     struct outlet_status st;
     /* options */
-    char *topic, *command_topic, *reply_topic, *status_topic, *online, *offline, *command_path;
+    char *topic, *command_topic, *reply_topic, *alarm_topic, *status_topic, *online, *offline, *command_path;
     uint8_t group, qos;
     bool retain;
     size_t message_max;
@@ -77,7 +78,7 @@ struct mp_channel {
     struct mp_batch *batches, **batches_tail;
     unsigned nbatches;
     uint64_t batch_id;
-    unsigned commands_under_way;
+    unsigned commands_under_way, questions; /* questions: host->alarms */
     bool wants_ready, subscribed, judge;
     struct error why, refusal; /* of the connection; of a batch or the subscription, while it stands */
     uint64_t retry_ns, up_ns, wake_ns, pause_ns, pause_ms;
@@ -121,6 +122,10 @@ void mp_batch_ready(struct mp_channel *ch, uint64_t now);
 
 /* command.c */
 void mp_command(struct mp_channel *ch, const struct mqtt_client_message *m);
+
+/* alarm.c */
+void mp_alarm(struct outlet_channel *base, const struct outlet_alarm *a);
+void mp_alarms_in_force(struct mp_channel *ch); /* told with each connection */
 
 #define MP_TOKEN_REPLY (UINT64_MAX)      /* nobody waits for those */
 #define MP_TOKEN_BIRTH (UINT64_MAX - 1)

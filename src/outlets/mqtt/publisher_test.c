@@ -234,6 +234,37 @@ TEST(commands)
     down(&m);
 }
 
+TEST(alarms)
+{
+    struct mbed m = {.b = NULL};
+    m = up(",\"alarm_topic\":\"${code}/alarm\"", 1);
+    struct outlet_alarm a = {.id = "A1",
+                             .slot = 0,
+                             .rule = "high",
+                             .message_en = "too high",
+                             .message_zh = "过高",
+                             .severity = 700,
+                             .active = true,
+                             .active_us = T0,
+                             .changed_us = T0};
+    mqtt_publisher_outlet.alarm(m.b->ch, &a);
+    UNTIL(m.b, m.broker->nmessages == 1);
+    CHECK_STR(str_of(m.broker->messages[0].topic), "P0/alarm");
+    CHECK_STR(str_of(m.broker->messages[0].payload),
+              "{\"id\":\"A1\",\"code\":\"P0\",\"name\":\"P0\",\"rule\":\"high\",\"message\":\"too high\","
+              "\"message_zh\":\"过高\",\"severity\":700,\"active\":true,\"acknowledged\":false,"
+              "\"since\":\"2026-01-01T00:00:00Z\",\"time\":\"2026-01-01T00:00:00Z\"}");
+    m.b->alarms[m.b->nalarms++] = a; /* in force: told with the next connection */
+    fake_drop_all(m.broker);
+    UNTIL(m.b, m.broker->nmessages == 2);
+    CHECK(strstr(m.broker->messages[1].payload, "\"A1\""));
+    a.slot = UINT32_MAX;
+    mqtt_publisher_outlet.alarm(m.b->ch, &a);
+    fake_drop_all(m.broker);
+    UNTIL(m.b, m.broker->connects == 3); /* closed with the question under way */
+    down(&m);
+}
+
 TEST(closing_waits_for_a_command)
 {
     struct mbed m = up(",\"command_topic\":\"${code}/set\"", 1);

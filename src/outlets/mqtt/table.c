@@ -108,6 +108,15 @@ const struct option mp_channel_options[] = {
      .help_en = "Where the outcome of a command is published: plant/${code}/result. A response topic in the request "
                 "(MQTT 5.0) goes before it.",
      .help_zh = "发布命令结果的主题：plant/${code}/result；请求中带响应主题（MQTT 5.0）时以其为准。"},
+    {.name = "alarm_topic",
+     .type = OPTION_STRING,
+     .en = "Topic for alarms",
+     .zh = "报警主题",
+     .max = "500",
+     .help_en =
+         "Alarms of the points as they begin, end and are acknowledged, and those in force with each connection: "
+         "plant/${code}/alarm. Empty: none.",
+     .help_zh = "测点报警的发生、恢复和确认，以及每次连接时的当前报警：plant/${code}/alarm；留空则不发布。"},
     MQTT_OPTION_SESSION,
     MQTT_OPTION_TLS,
     {0},
@@ -159,6 +168,7 @@ const struct outlet mqtt_publisher_outlet = {
     .channel_open = mp_open,
     .channel_set = channel_set,
     .send = mp_send,
+    .alarm = mp_alarm,
     .test = mp_test,
     .status = status,
     .close = mp_close,
