@@ -152,18 +152,31 @@ static unsigned status_of(struct str line)
     return (unsigned)v;
 }
 
+enum ws_answer ws_answer_check(struct str head, const char *accept, const char *protocol, unsigned *ret_status,
+                               struct str *ret_line)
+{
+    struct str rest = head, line = str_trim(str_cut(&rest, '\n')), chosen = header(rest, "sec-websocket-protocol");
+    *ret_status = status_of(line);
+    *ret_line = line;
+    if (*ret_status != 101) return WS_ANSWER_REFUSED;
+    bool good = http_has_token(header(rest, "upgrade"), "websocket") &&
+                http_has_token(header(rest, "connection"), "upgrade") &&
+                str_is(header(rest, "sec-websocket-accept"), accept) && !header(rest, "sec-websocket-extensions").n;
+    if (!good) return WS_ANSWER_WRONG;
+    return (protocol[0] ? str_is(chosen, protocol) : !chosen.n) ? WS_ANSWER_GOOD : WS_ANSWER_PROTOCOL;
+}
+
 static int check_answer(struct ws *w, struct str head)
 {
     const struct asking *a = w->side;
-    struct str rest = head, line = str_trim(str_cut(&rest, '\n')), protocol = header(rest, "sec-websocket-protocol");
-    unsigned status = status_of(line);
-    if (status != 101) return refused(w, line, status);
-    bool good = http_has_token(header(rest, "upgrade"), "websocket") &&
-                http_has_token(header(rest, "connection"), "upgrade") &&
-                str_is(header(rest, "sec-websocket-accept"), a->accept) && !header(rest, "sec-websocket-extensions").n;
-    if (!good) return refused(w, STR("a wrong handshake"), 0);
-    if (a->protocol[0] ? str_is(protocol, a->protocol) : !protocol.n) return 1;
-    return refused(w, STR("another subprotocol"), 0);
+    unsigned status = 0;
+    struct str line;
+    switch (ws_answer_check(head, a->accept, a->protocol, &status, &line)) {
+    case WS_ANSWER_GOOD: return 1;
+    case WS_ANSWER_WRONG: return refused(w, STR("a wrong handshake"), 0);
+    case WS_ANSWER_PROTOCOL: return refused(w, STR("another subprotocol"), 0);
+    default: return refused(w, line, status);
+    }
 }
 
 static int shake(struct ws *w, const uint8_t *p, size_t n, size_t *ret_used)

@@ -37,3 +37,6 @@ extern const struct tls_stream_ops ws_stream_ops;
 void ws_fail(struct ws *w, const struct error *why); /* told to the owner when he has not closed it */
 void ws_upgraded(struct ws *w);                      /* hands are shaken: opened */
 void ws_accept_key(struct str key, char out[32]);    /* Sec-WebSocket-Accept */
+/* What a server says to a client's request; head: all of it with its empty line. Pure. */
+enum ws_answer { WS_ANSWER_GOOD, WS_ANSWER_REFUSED, WS_ANSWER_WRONG, WS_ANSWER_PROTOCOL };
+enum ws_answer ws_answer_check(struct str head, const char *accept, const char *protocol, unsigned *ret_status, struct str *ret_line);
