@@ -100,7 +100,7 @@ static void plan_wake(struct mt_channel *ch, uint64_t now)
 {
     uint64_t at = mt_job_deadline(ch);
     bool up = mqtt_client_up(ch->client);
-    if (ch->held || ch->nacks || ch->tell_lost) wake_earlier(&at, now + 5 * NS_MS);
+    if (ch->held || ch->nacks || ch->tell_lost || ch->owing) wake_earlier(&at, now + 5 * NS_MS);
     if (up && ch->any_stale) wake_earlier(&at, ch->stale_ns > now ? ch->stale_ns : now + NS_S / 4);
     if (up && ch->refusal.code) wake_earlier(&at, ch->refused_ns);
     if (up && ch->judge) wake_earlier(&at, now + 10 * NS_MS);
@@ -153,6 +153,14 @@ static void refuse(struct mt_channel *ch, size_t i, uint8_t code)
     ch->judge = true;
 }
 
+static void lower(struct mt_channel *ch, const struct mt_filter *f)
+{
+    char kv[300];
+    snprintf(kv, sizeof kv, "filter=\"%.*s\" qos=%u granted=%u", (int)(f->filter.n < 200 ? f->filter.n : 200),
+             f->filter.p, f->qos, f->code);
+    mt_log(ch, DRIVER_LOG_WARN, "the broker grants a lower QoS; messages may be lost while it is away", kv);
+}
+
 static void on_subscribed(void *ctx, uint64_t token, const uint8_t *codes, size_t n, const struct error *e)
 {
     struct mt_channel *ch = ctx;
@@ -163,6 +171,7 @@ static void on_subscribed(void *ctx, uint64_t token, const uint8_t *codes, size_
         f->code = codes[f->at];
         f->state = FILTER_GRANTED;
         if (f->code >= 0x80) refuse(ch, i, f->code);
+        if (f->code < f->qos) lower(ch, f);
     }
     mt_pump(ch);
 }

@@ -120,6 +120,7 @@ static void pass(struct mt_channel *ch, uint32_t handle)
 }
 
 static bool tell_run(struct mt_channel *ch);
+static bool pay(struct mt_channel *ch);
 
 bool mt_flush(struct mt_channel *ch)
 {
@@ -134,7 +135,7 @@ bool mt_flush(struct mt_channel *ch)
     }
     while (ch->tell_lost)
         if (!tell_run(ch)) return false;
-    return true;
+    return !ch->owing || pay(ch);
 }
 
 void mt_data_free(struct mt_channel *ch)
@@ -156,7 +157,7 @@ static void keep_last(struct mt_point *p, const struct sample *s)
 {
     if (s->time_us < p->last.time_us) return;
     p->last = *s;
-    p->told = 0;
+    p->told = p->owe = 0;
 }
 
 static void add(struct mt_channel *ch, struct mt_point *p, const struct sample *s)
@@ -399,9 +400,25 @@ static struct sample bad_of(struct mt_channel *ch, const struct mt_point *p, enu
 void mt_tell(struct mt_channel *ch, struct mt_point *p, enum quality_reason why)
 {
     struct sample s = bad_of(ch, p, why);
-    if (p->told == why || publish(ch, &s, 1) == 0) return;
+    if (p->told == why) return;
+    p->owe = (uint8_t)why;
+    ch->owing = true;
+    if (ch->held || publish(ch, &s, 1) == 0) return; /* mt_flush goes on */
     p->last = s;
     p->told = (uint8_t)why;
+    p->owe = 0;
+}
+
+static bool pay(struct mt_channel *ch)
+{
+    ch->owing = false;
+    for (size_t i = 0; i < ch->npoints; i++) {
+        struct mt_point *p = &ch->points[i];
+        if (p->owe) mt_tell(ch, p, (enum quality_reason)p->owe);
+        if (p->owe) return false;
+    }
+    ch->owing = false;
+    return true;
 }
 
 /* The next ones with the same time; false: the host takes no more. */

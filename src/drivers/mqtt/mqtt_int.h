@@ -69,7 +69,7 @@ struct mt_point {
     double step_s;      /* of the values of an array */
     int64_t confirm_us; /* 0: a command is done by its PUBACK */
     /* running; goes on when the set changes */
-    uint8_t told;       /* reason of the bad value that stands, 0: none */
+    uint8_t told, owe;  /* reason of the bad value that stands; of one that the host has not taken; 0: none */
     struct sample last; /* newest published; time_us 0: none */
     uint64_t text_hash, text_id, heard_ns;
     uint32_t serial; /* of the message that it was last looked for in */
@@ -222,7 +222,7 @@ struct mt_channel {
     struct mt_held *held, **held_tail;
     struct mt_ack *acks;
     size_t nacks, acks_cap;
-    bool tell_lost;
+    bool tell_lost, owing;
     size_t tell_at;
     uint64_t token, unmatched, lost_acks;
 
@@ -274,7 +274,7 @@ void mt_close(struct driver_channel *base, driver_closed *closed, void *arg);
 
 /* data.c */
 void mt_message(struct mt_channel *ch, const struct mqtt_client_message *m);
-bool mt_flush(struct mt_channel *ch); /* held batches, what is lost; true: nothing waits */
+bool mt_flush(struct mt_channel *ch); /* held batches, bad values; true: nothing waits */
 void mt_ack_due(struct mt_channel *ch);
 void mt_tell(struct mt_channel *ch, struct mt_point *p, enum quality_reason why);
 void mt_tell_lost(struct mt_channel *ch);

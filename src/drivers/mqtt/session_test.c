@@ -477,6 +477,19 @@ TEST(stale_values)
     bed_free(b);
 }
 
+TEST(a_bad_value_waits_for_the_host)
+{
+    struct bed *b = bed_new();
+    struct driver_point p[] = {bed_point(1, "t#$.[", VALUE_AUTO), bed_point(2, "u#$.v", VALUE_AUTO)};
+    bed_open(b, "");
+    b->refuse = 5;
+    bed_set(b, "{}", p, 2);
+    UNTIL(b, b->bad[1] == 1);
+    CHECK_INT(b->refuse, 0);
+    CHECK_INT(bed_reason(b, 1), REASON_CONFIG_ERROR);
+    bed_free(b);
+}
+
 TEST(a_refused_subscription_is_told)
 {
     struct bed *b = bed_new();

@@ -114,7 +114,7 @@ static void keep_point(const struct mt_channel *ch, struct mt_point *p)
     if (old == NULL) return;
     p->last = old->last;
     if (!str_eq(old->address, p->address) || memcmp(&old->spec, &p->spec, sizeof p->spec) != 0 || old->wrong) return;
-    p->told = old->told;
+    p->told = old->told, p->owe = old->owe;
     p->text_hash = old->text_hash, p->text_id = old->text_id;
     p->heard_ns = old->heard_ns;
 }
