@@ -21,7 +21,8 @@ struct http_multi {
     unsigned handles; /* that are not closed yet */
     struct http_flight *flights;
     char *ca, *cert, *key;
-    bool insecure, closing;
+    bool insecure, closing, used; /* used: connections may stand idle */
+    unsigned connections_max;
     uint32_t connect_ms;
     void (*closed)(void *arg);
     void *closed_arg;
@@ -315,6 +316,7 @@ int http_multi_ask(struct http_multi *m, const struct http_ask *q, http_done *do
         return no_memory(e);
     }
     link_flight(f);
+    m->used = true;
     if (ret) *ret = f;
     return 0;
 }
@@ -535,19 +537,36 @@ static bool copy_pem(const char *z, char **ret)
     return *ret || !given(z);
 }
 
+static CURLM *new_curl(struct http_multi *m)
+{
+    CURLM *c = curl_multi_init();
+    if (!c) return NULL;
+    curl_multi_setopt(c, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(c, CURLMOPT_SOCKETDATA, m);
+    curl_multi_setopt(c, CURLMOPT_TIMERFUNCTION, on_timeout);
+    curl_multi_setopt(c, CURLMOPT_TIMERDATA, m);
+    curl_multi_setopt(c, CURLMOPT_MAX_HOST_CONNECTIONS, (long)m->connections_max);
+    return c;
+}
+
 static bool set_up(struct http_multi *m, const struct http_multi_config *c)
 {
-    m->curl = curl_multi_init();
     m->insecure = c->insecure;
+    m->connections_max = c->connections_max ? c->connections_max : 8;
     m->connect_ms = c->connect_ms ? c->connect_ms : 10000;
-    if (!copy_pem(c->ca_pem, &m->ca) || !copy_pem(c->cert_pem, &m->cert) || !copy_pem(c->key_pem, &m->key) || !m->curl)
-        return false;
-    curl_multi_setopt(m->curl, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(m->curl, CURLMOPT_SOCKETDATA, m);
-    curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, on_timeout);
-    curl_multi_setopt(m->curl, CURLMOPT_TIMERDATA, m);
-    curl_multi_setopt(m->curl, CURLMOPT_MAX_HOST_CONNECTIONS, (long)(c->connections_max ? c->connections_max : 8));
-    return true;
+    m->curl = new_curl(m);
+    return copy_pem(c->ca_pem, &m->ca) && copy_pem(c->cert_pem, &m->cert) && copy_pem(c->key_pem, &m->key) && m->curl;
+}
+
+void http_multi_drop_idle(struct http_multi *m)
+{
+    CURLM *fresh = m->used && !m->flights && !m->closing ? new_curl(m) : NULL;
+    if (!fresh) return;
+    CURLM *old = m->curl;
+    m->curl = fresh;
+    m->used = false;
+    uv_timer_stop(&m->timer);
+    curl_multi_cleanup(old); /* closes what stood idle */
 }
 
 int http_multi_new(uv_loop_t *loop, const struct http_multi_config *c, struct http_multi **ret, struct error *e)

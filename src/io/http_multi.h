@@ -57,6 +57,8 @@ struct http_flight; /* a call on its way; gone when done was called */
 MUST_CHECK int http_multi_ask(struct http_multi *m, const struct http_ask *q, http_done *done, void *arg, struct http_flight **ret,
                               struct error *e); /* ERR_NOMEM, ERR_CLOSED; ret may be NULL */
 void http_multi_cancel(struct http_flight *f);
+/* Close the connections that stand idle; nothing when a call is on its way. */
+void http_multi_drop_idle(struct http_multi *m);
 /* May `url` be asked? http or https, a host, no user information, no fragment. ERR_INVALID says what would be right. */
 MUST_CHECK int http_url_check(const char *url, struct error *e);
 /* `ref` as it stands in a document that came from `base` (RFC 3986): absolute, "/path", "?page=2". ERR_INVALID, ERR_TOO_LARGE. */

@@ -342,6 +342,30 @@ TEST(many_at_once_cancel_and_close)
     http_server_stop(srv);
 }
 
+TEST(idle_connections_are_dropped)
+{
+    struct bed b;
+    start(NULL);
+    bed_open(&b, &(struct http_multi_config){0});
+    http_multi_drop_idle(b.m); /* nothing yet */
+    for (int i = 0; i < 3; i++) {
+        ask(&b, (struct http_ask){0}, "/");
+        CHECK_INT(b.status, 200);
+        http_multi_drop_idle(b.m);
+    }
+    struct http_flight *f = NULL;
+    struct error e = {0};
+    char url[100];
+    snprintf(url, sizeof url, "%s/", base_url);
+    CHECK_INT(http_multi_ask(b.m, &(struct http_ask){.url = url}, on_done, &b, &f, &e), 0);
+    http_multi_drop_idle(b.m); /* one is on its way: it stays */
+    while (b.done < 4 && uv_run(&b.loop, UV_RUN_ONCE)) {
+    }
+    CHECK_INT(b.status, 200);
+    bed_close(&b);
+    http_server_stop(srv);
+}
+
 TEST(clouds_keep_their_secrets)
 {
     static const char *const urls[] = {"http://169.254.169.254/latest/meta-data", "http://0xa9fea9fe/",

@@ -313,6 +313,11 @@ void link_pump(struct http_link *l)
     if (!l->closing) plan(l, link_now(l));
 }
 
+void http_link_drop_idle(struct http_link *l)
+{
+    if (!l->closing && !l->waiting && !l->inflight) http_multi_drop_idle(l->multi);
+}
+
 unsigned http_link_waiting(const struct http_link *l)
 {
     return l->waiting + l->inflight;

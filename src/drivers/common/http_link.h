@@ -76,6 +76,7 @@ struct http_ticket;
 /* ERR_INVALID (target), ERR_FORBIDDEN (another host), ERR_LIMIT (more than 10,000 wait), ERR_NOMEM. */
 MUST_CHECK int http_link_ask(struct http_link *l, const struct http_link_call *c, http_done *done, void *arg, struct http_ticket **ret, struct error *e);
 void http_link_cancel(struct http_ticket *t);
+void http_link_drop_idle(struct http_link *l); /* no connection is kept when nothing is asked any more */
 unsigned http_link_waiting(const struct http_link *l); /* not ended yet */
 int64_t http_link_paused_ms(const struct http_link *l); /* until Retry-After is over; 0: not paused */
 /* What is not 2xx as an error in words: ERR_UNAUTHENTICATED, ERR_FORBIDDEN, ERR_NOT_FOUND, ERR_LIMIT (408, 429), ERR_INVALID

@@ -38,6 +38,7 @@ void hc_plan(struct hc_channel *ch)
     const struct poll_slot *first = poll_first(&ch->queue);
     uint64_t now = hc_now(ch), at = ch->nout ? now + 5 * NS_MS : first ? first->due_ns : 0;
     if (ch->closing) return;
+    if (!ch->queue.n) http_link_drop_idle(ch->link);
     if (!at) {
         uv_timer_stop(&ch->timer);
         return;

@@ -18,6 +18,7 @@ static void job_free(struct hc_job *j)
     for (size_t i = 0; j->places && i < j->npoints; i++) payload_place_free(j->places[i]);
     hc_conf_free(j->conf);
     arena_fini(&j->arena);
+    if (!j->ch->queue.n) http_link_drop_idle(j->ch->link);
     mem_free(j);
 }
 
