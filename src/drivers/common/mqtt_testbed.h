@@ -218,6 +218,7 @@ BED void fake_accept(uv_stream_t *s, int status)
     uv_tcp_init(b->loop, &c->tcp);
     c->tcp.data = c;
     CHECK_INT(uv_accept(s, (uv_stream_t *)&c->tcp), 0);
+    uv_tcp_nodelay(&c->tcp, 1);
     c->next = b->conns;
     b->conns = c;
     b->accepted++;
@@ -254,7 +255,7 @@ BED void fake_stop(struct fake_broker *b)
     fake_drop_all(b);
     if (b->listening) uv_close((uv_handle_t *)&b->listener, NULL);
     b->listening = false;
-    bed_loop_step(b->loop);
+    for (int i = 0; i < 3; i++) uv_run(b->loop, UV_RUN_NOWAIT);
 }
 
 /* Sends to the newest connection; with QoS its id is returned. */

@@ -178,7 +178,6 @@ BED void bed_ready(struct bed *b)
 {
     unsigned n = b->broker->subscribes;
     UNTIL(b, b->broker->subscribes > n || (n && b->broker->conns));
-    bed_step(b);
 }
 
 BED double bed_value(const struct bed *b, uint32_t num)
