@@ -190,10 +190,11 @@ static void put_json(uint32_t datatype, const struct spb_value *v, struct arena 
     buf_init(&b, SH_TEXT_MAX);
     struct json_writer w = json_writer(&b);
     spb_json(&w, datatype, v);
-    if (b.err)
+    struct str text = b.err ? STR_NULL : arena_str(a, buf_view(&b));
+    if (text.p == NULL)
         worsen(&r->s, QUALITY_BAD, REASON_DEVICE_EXCEPTION);
     else
-        put_text(r, arena_str(a, buf_view(&b)));
+        put_text(r, text);
     buf_fini(&b);
 }
 

@@ -301,6 +301,8 @@ static void on_published(void *ctx, uint64_t token, const struct error *e)
 {
     struct sh_channel *ch = ctx;
     if (token) sh_job_published(ch, token, e);
+    if (!token && e && !ch->closing)
+        ch->base.host->log(ch->base.host->ctx, DRIVER_LOG_WARN, "the broker refuses the state of the host", NULL);
     if (!ch->closing) sh_pump(ch);
 }
 

@@ -136,6 +136,7 @@ static void show(struct sh_channel *ch, struct sh_point *p, struct sh_metric *m,
     struct sh_conf *c = &ch->confs[p->device];
     struct sh_value r;
     int64_t now = sh_utc(ch);
+    if (ch->scratch.used) arena_reset(&ch->scratch); /* of the value before */
     sh_value_of(p, m->datatype, v, &ch->scratch, &r);
     r.s.time_us = time_of(p, c->source_time || v->historical ? time_us : 0, now, birth, v->historical, &r.s.flags);
     if (r.s.type == SAMPLE_STRING) keep_text(ch, p, &r);

@@ -375,6 +375,31 @@ TEST(a_clock_that_differs_is_told)
     bed_free(b);
 }
 
+TEST(a_set_without_memory_leaves_the_old_one)
+{
+    struct bed *b = usual("");
+    struct error e;
+    unsigned failed = 0;
+    b->npoints = 1;
+    bed_up(b);
+    bed_birth(b, MS);
+    UNTIL(b, good(b, 1));
+    b->npoints = 4;
+    for (uint64_t k = 1; k < 40; k++) {
+        mem_fail_at(k, false);
+        int rc = sparkplug_driver.channel_set(b->ch, b->device_rows, b->ndevices, b->points, b->npoints, &e);
+        mem_fail_at(0, false);
+        if (rc) CHECK_INT(rc, ERR_NOMEM);
+        if (rc) CHECK_INT(bed_status(b).points, 1);
+        failed += rc != 0;
+        if (rc == 0) break;
+    }
+    CHECK(failed > 3);
+    bed_set(b);
+    CHECK(good(b, 1) && good(b, 2) && b->count[1] == 1);
+    bed_free(b);
+}
+
 /* Bytes that were changed anywhere, as every kind of message: nothing breaks, and a birth heals it all. */
 TEST(nonsense_does_no_harm)
 {

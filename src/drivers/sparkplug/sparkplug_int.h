@@ -179,7 +179,7 @@ struct sh_channel {
     size_t hash_size, nnodes, ndevices, nmetrics, raw_bytes;
     bool limit_told;
 
-    struct arena scratch; /* one message */
+    struct arena scratch; /* one value */
     struct sample *batch;
     size_t nbatch, batch_at, batch_cap;
     bool held;

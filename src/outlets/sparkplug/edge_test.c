@@ -332,6 +332,25 @@ TEST(addresses)
     CHECK_INT(sparkplug_edge_outlet.address_default(&p, NULL, &next, text, 8, &e), ERR_TOO_LARGE);
 }
 
+TEST(a_set_without_memory_leaves_the_old_one)
+{
+    struct obed *b = born("");
+    struct error e;
+    int rc = ERR_NOMEM;
+    obed_point(b, "LT.X", "F!X", VALUE_AUTO);
+    for (uint64_t k = 1; k < 15; k++) { /* as many as the set itself takes */
+        mem_fail_at(k, false);
+        rc = b->outlet->channel_set(b->ch, b->points, b->npoints, &e);
+        mem_fail_at(0, false);
+        CHECK_INT(rc, ERR_NOMEM);
+        CHECK_INT(obed_status(b).points, 2);
+    }
+    obed_set(b);
+    UNTIL(b, sent("spBv1.0/G/DBIRTH/E/F") == 1);
+    CHECK_INT(sent("spBv1.0/G/NBIRTH/E"), 2);
+    finish(b);
+}
+
 /* ---- commands ---- */
 
 static void command(struct obed *b, const char *topic, struct spb_metric m)
