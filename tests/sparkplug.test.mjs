@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import net from 'node:net';
 import mqtt from 'mqtt';
-import { Api, cleanup, equal, freePort, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
+import { Api, cleanup, equal, freePort, near, ok, run, signIn, startServe, startSim, stop, tempDir, test, until } from './lib.mjs';
 
 const require = createRequire(import.meta.url);
 const sparkplug = require('sparkplug-client');
@@ -369,6 +369,28 @@ if (MOSQUITTO) {
     await until(() => ear.of('spBv1.0/STATE/scada').at(-1)?.payload.online === true, 'the host is online');
     edge.data(null, [{ name: 'd', type: 'Double', value: 51 }]);
     await value('N.d', 51);
+  });
+
+  test('the simulator: an edge node for each server, changes, a command', async () => {
+    const sim = await startSim(['--sparkplug', `127.0.0.1:${port}`, '--speed', '60']);
+    const browse = (node) => api.post('/channels:browse', { channel: 'SPB', device: { options: {} }, node });
+    const node = await until(async () => (await browse('demo')).items.find((i) => i.description === 'online'), 'its edge nodes');
+    let metrics, place;
+    for (const i of (await browse('demo')).items)
+      for (const d of (await browse(i.node)).items.filter((x) => x.children)) {
+        const { items } = await browse(d.node);
+        if (!metrics && items.some((m) => m.writable && m.type === 'double')) [metrics, place] = [items, d];
+      }
+    ok(place && node, 'a device with a set-point');
+    ok(metrics.length > 2 && metrics.some((m) => m.unit), JSON.stringify(metrics).slice(0, 400));
+    await points(metrics.map((m, k) => [`SIM.${k}`, m.address, m.type === 'string' ? 'string' : '', m.writable]));
+    await until(async () => (await current('SIM.0')).q === 'good', 'its values');
+    const first = Date.parse((await current('SIM.0')).t);
+    await until(async () => (await Promise.all(metrics.map((_, k) => current(`SIM.${k}`)))).some((c) => Date.parse(c.t) > first), 'a change');
+    const k = metrics.findIndex((m) => m.writable && m.type === 'double');
+    equal((await write(`SIM.${k}`, Math.round((await current(`SIM.${k}`)).v * 1.02))).outcome, 'done');
+    await stop(sim);
+    await until(async () => (await current('SIM.0')).q === 'bad', 'its death');
   });
 
   test('a capture is read by tshark', async () => {

@@ -23,6 +23,7 @@ struct sim {
     struct net_listener control;
     struct sim_iec104 *iec104;
     struct sim_hj212 *hj212;
+    struct sim_sparkplug *sparkplug;
     struct sim_line *line;
     uint64_t last_ms;
     unsigned beats;
@@ -102,6 +103,8 @@ static int open_all(struct sim *s, struct error *e)
         rc = net_listen(&s->control, s->loop, "127.0.0.1", (unsigned)s->cfg.control, sim_control_answer, f, e);
     if (rc == 0 && s->cfg.hj212.host && f->process)
         rc = sim_hj212_new(s->loop, s->plan, f->process, &s->cfg.hj212, &s->hj212, e);
+    if (rc == 0 && s->cfg.sparkplug.host && f->process)
+        rc = sim_sparkplug_new(s->loop, s->plan, f->process, &s->cfg.sparkplug, &s->sparkplug, e);
     if (rc == 0 && s->cfg.iec104_port && f->process)
         rc = sim_iec104_new(s->loop, s->plan, f->process, s->cfg.bind,
                             s->cfg.iec104_port < 0 ? 0 : (unsigned)s->cfg.iec104_port, &s->iec104, e);
@@ -173,6 +176,7 @@ void sim_close(struct sim *s)
     if (s->control.loop) net_close(&s->control);
     sim_iec104_close(s->iec104);
     sim_hj212_close(s->hj212);
+    sim_sparkplug_close(s->sparkplug);
     if (s->timer) uv_close((uv_handle_t *)s->timer, free_timer);
     s->timer = NULL;
 }
@@ -182,6 +186,7 @@ void sim_free(struct sim *s)
     if (!s) return;
     sim_iec104_free(s->iec104);
     sim_hj212_free(s->hj212);
+    sim_sparkplug_free(s->sparkplug);
     sim_demo_free(s->field.demo);
     sim_process_free(s->field.process);
     sim_plan_free(s->plan);

@@ -2,6 +2,7 @@
 #pragma once
 #include "sim/control.h"
 #include "sim/hj212.h"
+#include "sim/sparkplug.h"
 
 /* The command. Runs until SIGINT or SIGTERM; 0, 1 (could not start) or 2 (wrong options). */
 int sim_main(int argc, char **argv);
@@ -17,6 +18,7 @@ struct sim_config {
     size_t big;     /* points of a benchmark field instead of the demo; 0: demo */
     bool schedule;
     struct sim_hj212_config hj212; /* outlets as HJ 212 instruments; host NULL: none */
+    struct sim_sparkplug_config sparkplug; /* servers as edge nodes of a broker; host NULL: none */
     const char *serial; /* the first server's stations as Modbus RTU: a port, or "pty"; NULL: none */
     unsigned serial_speed;
     int iec104_port; /* IEC 60870-5-104 stations of the electrical equipment; 0: none; -1: any port */

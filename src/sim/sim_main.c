@@ -15,7 +15,7 @@ struct fault_wish {
 struct args {
     struct sim_config cfg;
     bool list, list_iec104, list_hj212, help;
-    char hj212[64];
+    char hj212[64], sparkplug[64];
     struct fault_wish fault[FAULTS_MAX];
     size_t nfaults;
 };
@@ -83,6 +83,15 @@ static int set_hj212(struct args *a, struct str v)
     if (!str_to_cstr(host, a->hj212, sizeof a->hj212) || number(port, 1, 65535, &d) < 0) return ERR_INVALID;
     a->cfg.hj212.host = a->hj212;
     a->cfg.hj212.port = (unsigned)d;
+    return 0;
+}
+static int set_sparkplug(struct args *a, struct str v)
+{
+    struct str port = v, host = str_cut(&port, ':');
+    double d = 0;
+    if (!str_to_cstr(host, a->sparkplug, sizeof a->sparkplug) || number(port, 1, 65535, &d) < 0) return ERR_INVALID;
+    a->cfg.sparkplug.host = a->sparkplug;
+    a->cfg.sparkplug.port = (unsigned)d;
     return 0;
 }
 static int set_hj212_interval(struct args *a, struct str v)
@@ -155,6 +164,8 @@ static const struct option options[] = {
     {"--big", "N", "a field of N points for benchmarks instead of the demo", "性能测试点场", set_big},
     {"--control", "PORT", "line interface on 127.0.0.1 (0: any port)", "控制端口", set_control},
     {"--hj212", "HOST:PORT", "outlets report to this HJ 212 platform too", "各排口以 HJ 212 向该上位机上报", set_hj212},
+    {"--sparkplug", "HOST:PORT", "servers are Sparkplug B edge nodes at this MQTT broker too", "各服务器同时作为该 MQTT 代理上的 Sparkplug B 边缘节点",
+     set_sparkplug},
     {"--hj212-interval", "S", "seconds between real-time data (30)", "实时数据间隔（秒）", set_hj212_interval},
     {"--hj212-list", NULL, "print MN, equipment and name of the outlets and exit", "输出各排口的 MN", set_list_hj212},
     {"--serial", "PORT", "the first server's stations as Modbus RTU on a serial port too (pty: a pseudo terminal)",

@@ -28,11 +28,13 @@ static int64_t time_of(bool has, uint64_t ms)
     return has && ms < MS_MAX ? (int64_t)ms * 1000 : 0;
 }
 
-static void learn_unit(struct sh_metric *m, const struct spb_metric *v)
+static void learn_properties(struct sh_metric *m, const struct spb_metric *v)
 {
     static const char *const keys[] = {"engUnit", "engUnits", "Engineering Units", "unit", "units"};
     struct spb_property p;
     mem_free(TAKE(m->unit));
+    m->read_only =
+        v->properties.p && spb_property_find(v->properties, "readOnly", &p) && p.value.field == SPB_V_BOOL && p.value.u;
     for (size_t k = 0; v->properties.p && k < sizeof keys / sizeof keys[0]; k++)
         if (spb_property_find(v->properties, keys[k], &p) && p.value.field == SPB_V_STRING && p.value.s.n < 100) {
             m->unit = mem_alloc(p.value.s.n + 1);
@@ -65,7 +67,7 @@ static void take_members(struct sh_channel *ch, struct context *c, struct sh_met
         member->member = true;
         member->born = true;
         if (c->birth) member->order = c->order++;
-        if (c->birth) learn_unit(member, &v);
+        if (c->birth) learn_properties(member, &v);
         if (!v.has_timestamp && m->time_us) v.has_timestamp = true, v.timestamp = (uint64_t)m->time_us / 1000;
         v.historical = v.historical || spb_metric_of(str_make((const char *)m->raw, m->raw_n)).historical;
         take(ch, c, member, &v);
@@ -97,7 +99,7 @@ static void take_metric(struct sh_channel *ch, struct context *c, const struct s
         m->born = true;
         m->order = c->order++;
         sh_metric_alias(m, v->has_alias, v->alias);
-        learn_unit(m, v);
+        learn_properties(m, v);
     }
     /* data of what no birth has named: taken only when it says itself what it is and somebody wants it */
     if (m && (m->born || (m->first && v->has_datatype)))

@@ -48,7 +48,7 @@ struct sh_metric {
     uint64_t hash, alias, came_ns; /* came_ns: when the last value came; 0: none on this connection */
     int64_t time_us;
     uint32_t datatype, first; /* first: point index + 1 */
-    bool has_alias, born, member;
+    bool has_alias, born, member, read_only;
     uint32_t order; /* its place in the birth */
     char *unit;
     uint8_t *raw; /* its last message (spb_metric.body) */
