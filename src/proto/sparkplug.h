@@ -244,6 +244,8 @@ struct spb_value spb_value_of(uint32_t type, const struct spb_scalar *v); /* the
 void spb_put_timestamp(struct buf *out, uint64_t ms);                     /* a payload is: timestamp, metrics, seq */
 void spb_put_metric(struct buf *out, const struct spb_metric *m);
 void spb_put_seq(struct buf *out, uint64_t seq);
+/* Ends a template whose metrics stand in `out` (spb_put_metric): an instance of the definition `ref`. */
+void spb_put_template(struct buf *out, struct str ref);
 void spb_put_properties(struct buf *out, const struct spb_property *p, size_t n); /* the body of a set */
 void spb_put_array(struct buf *out, uint32_t type, const struct spb_scalar *v, size_t n);
 

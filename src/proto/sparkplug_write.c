@@ -44,6 +44,12 @@ void spb_put_metric(struct buf *out, const struct spb_metric *m)
     pb_close(out, at);
 }
 
+void spb_put_template(struct buf *out, struct str ref)
+{
+    if (ref.p) pb_put_str(out, 4, ref);
+    pb_put_varint(out, 5, 0);
+}
+
 static void put_property_value(struct buf *out, const struct spb_property *p)
 {
     size_t at = pb_open(out, 2);

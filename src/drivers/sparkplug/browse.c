@@ -74,7 +74,7 @@ static void metric(struct page *g, const struct sh_metric *m)
                                      .type = sh_natural(m->datatype),
                                      .value = value_text(g, m),
                                      .unit = m->unit,
-                                     .writable = scalar && !m->member && !m->read_only && !str_is(t.metric, SPB_BDSEQ)};
+                                     .writable = scalar && !m->read_only && !str_is(t.metric, SPB_BDSEQ)};
 }
 
 static void list_groups(struct sh_channel *ch, struct page *g)

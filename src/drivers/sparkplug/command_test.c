@@ -72,6 +72,57 @@ TEST(a_command_to_a_device)
     bed_free(b);
 }
 
+static struct spb_metric instance(struct buf *b, struct spb_metric member, const char *ref)
+{
+    struct spb_metric m = {.has_timestamp = true, .timestamp = MS, .has_datatype = true, .datatype = SPB_T_Template};
+    spb_put_metric(b, &member);
+    spb_put_template(b, str_of(ref));
+    m.value = (struct spb_value){.field = SPB_V_TEMPLATE, .s = buf_view(b)};
+    return m;
+}
+
+TEST(a_member_of_a_template_goes_inside_it)
+{
+    struct bed *b = bed_new("");
+    struct spb_metric m = bed_metric("sp", SPB_T_Int32, 0, 0), inner;
+    struct buf one, two;
+    buf_init(&one, 1024);
+    buf_init(&two, 1024);
+    bed_device(b, "{\"group\":\"G\",\"edge_node\":\"E\"}");
+    bed_point(b, 0, "M1/drive/sp", VALUE_AUTO);
+    bed_up(b);
+    m.value = (struct spb_value){.field = SPB_V_INT, .u = 3};
+    inner = instance(&one, m, "Drive");
+    inner.has_name = true, inner.name = STR("drive");
+    m = instance(&two, inner, "Motor");
+    m.has_name = m.has_alias = true, m.name = STR("M1"), m.alias = 9;
+    bed_begin(b, MS);
+    spb_put_metric(&b->payload, &m);
+    bed_end(b, "spBv1.0/G/NBIRTH/E");
+    UNTIL(b, b->count[1] && b->last[1].v.i == 3);
+    bed_write(b, 1, five, NULL);
+    UNTIL(b, bed_last(b, "spBv1.0/G/NCMD/E") != NULL);
+    REQUIRE(command(b, "spBv1.0/G/NCMD/E", &m));
+    CHECK(m.has_alias && m.alias == 9 && !m.has_name && m.datatype == SPB_T_Template);
+    struct spb_template t = spb_template(m.value.s);
+    CHECK(str_is(t.ref, "Motor") && !t.definition && spb_metric_next(&t.metrics, &m) && str_is(m.name, "drive"));
+    t = spb_template(m.value.s);
+    CHECK(str_is(t.ref, "Drive") && spb_metric_next(&t.metrics, &m) && str_is(m.name, "sp"));
+    CHECK(m.datatype == SPB_T_Int32 && m.value.u == 5);
+    const struct fake_message *f = bed_last(b, "spBv1.0/G/NCMD/E"); /* the node answers with the same */
+    struct spb_payload p;
+    REQUIRE(spb_payload_parse(str_make(f->payload, f->n), &p, NULL) == 0 && spb_metric_next(&p.metrics, &m));
+    bed_begin(b, MS + 1);
+    spb_put_metric(&b->payload, &m);
+    bed_end(b, "spBv1.0/G/NDATA/E");
+    UNTIL(b, b->done);
+    CHECK_INT(b->result.outcome, DRIVER_DONE);
+    CHECK_INT(b->last[1].v.i, 5);
+    buf_fini(&one);
+    buf_fini(&two);
+    bed_free(b);
+}
+
 TEST(what_does_not_fit_is_refused)
 {
     struct bed *b = alive();

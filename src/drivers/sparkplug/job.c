@@ -88,6 +88,24 @@ static bool is_rebirth(const struct sh_metric *m)
     return str_is(str_make(m->name, m->n), SPB_REBIRTH);
 }
 
+/* A member goes inside an instance of its template that holds nothing else; memory: the arena's. */
+static struct spb_metric in_template(const struct sh_metric *m, struct spb_metric v, struct arena *a)
+{
+    const struct sh_metric *parent = m->parent;
+    struct spb_metric last = spb_metric_of(str_make((const char *)parent->raw, parent->raw_n));
+    struct spb_template t = spb_template(last.value.field == SPB_V_TEMPLATE ? last.value.s : STR_NULL);
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    v.has_name = true, v.has_alias = false;
+    v.name = str_make(m->name + parent->n + 1, m->n - parent->n - 1);
+    spb_put_metric(&b, &v);
+    spb_put_template(&b, t.ref);
+    v.datatype = SPB_T_Template;
+    v.value = (struct spb_value){.field = SPB_V_TEMPLATE, .s = arena_str(a, buf_view(&b))};
+    buf_fini(&b);
+    return v;
+}
+
 static int send_command(struct sh_channel *ch, struct sh_job *j, const struct sh_conf *conf, struct error *e)
 {
     const struct sh_metric *m = j->metric;
@@ -97,16 +115,17 @@ static int send_command(struct sh_channel *ch, struct sh_job *j, const struct sh
                           .group = sh_group(d->node),
                           .node = sh_name(d->node),
                           .device = str_make(d->name, d->n)};
-    struct spb_metric v = {.has_name = !m->has_alias || conf->names,
-                           .name = str_make(m->name, m->n),
-                           .has_alias = m->has_alias,
-                           .alias = m->alias,
-                           .has_timestamp = true,
+    struct spb_metric v = {.has_timestamp = true,
                            .timestamp = ms,
                            .has_datatype = true,
                            .datatype = m->datatype,
                            .value = spb_value_of(m->datatype, &j->want)};
     struct buf b;
+    for (; m->member; m = m->parent) v = in_template(m, v, &ch->scratch);
+    v.has_alias = m->has_alias;
+    v.alias = m->alias;
+    v.has_name = !m->has_alias || conf->names;
+    v.name = str_make(m->name, m->n);
     buf_init(&b, 1 << 20);
     spb_put_timestamp(&b, ms);
     spb_put_metric(&b, &v);
@@ -124,8 +143,6 @@ static const char *obstacle(const struct sh_point *p, const char **zh)
     if (m == NULL) return "the address of the point is wrong";
     *zh = "“$online”只读";
     if (p->online) return "'$online' is read-only";
-    *zh = "模板成员不能单独写入";
-    if (m->member) return "a member of a template cannot be written alone";
     return NULL;
 }
 

@@ -65,6 +65,7 @@ static void take_members(struct sh_channel *ch, struct context *c, struct sh_met
         struct sh_metric *member = name ? sh_metric_get(ch, c->dev, str_of(name), false) : NULL;
         if (member == NULL) continue;
         member->member = true;
+        member->parent = m;
         member->born = true;
         if (c->birth) member->order = c->order++;
         if (c->birth) learn_properties(member, &v);

@@ -45,6 +45,7 @@ struct sh_target { /* where a metric is; views into what was parsed */
 struct sh_metric {
     struct sh_metric *next_name, *next_alias, *next; /* chains of the tables; of the device */
     struct sh_device *dev;
+    struct sh_metric *parent; /* of a member: its template */
     uint64_t hash, alias, came_ns; /* came_ns: when the last value came; 0: none on this connection */
     int64_t time_us;
     uint32_t datatype, first; /* first: point index + 1 */
