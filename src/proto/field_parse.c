@@ -138,29 +138,70 @@ static int parse_place(struct str t, enum value_type wanted, struct field *f, st
 
 /* ---- text ---- */
 
-/* Nested intervals multiply: what the library would build of them is bounded here. */
+#define REGEX_COST_MAX 4000
+#define REGEX_DEPTH_MAX 16
+
+/* Behind the closing bracket of "[...]" at re.p[i]; re.n when it does not close. */
+static size_t skip_class(struct str re, size_t i)
+{
+    i += i + 1 < re.n && re.p[i + 1] == '^' ? 2 : 1;
+    if (i < re.n && re.p[i] == ']') i++;
+    while (i < re.n && re.p[i] != ']') i++;
+    return i < re.n ? i + 1 : re.n;
+}
+
+/* How often a repetition at re.p[*i] has its operand built; moves *i behind it. 0: there is none. */
+static uint64_t copies(struct str re, size_t *i)
+{
+    char c = *i < re.n ? re.p[*i] : 0;
+    if (c != '+' && c != '*' && c != '?' && c != '{') return 0;
+    struct str s = str_sub(re, ++*i, re.n);
+    uint32_t lo = 0, hi = 0;
+    if (c != '{') return c == '+' ? 2 : 1;
+    bool number = cut_number(&s, &lo), open = cut_char(&s, ',');
+    if (open) cut_number(&s, &hi);
+    while (*i < re.n && re.p[*i] != '}') ++*i;
+    if (*i < re.n) ++*i;
+    return !number && !open ? 1 : hi > lo ? hi : (uint64_t)lo + 1;
+}
+
+/* The library builds the operand of + twice and that of {n} n times, nested ones for each of these again: what it would
+ * build in all is bounded here, since it takes memory for it before anything can be said about it. */
 static bool regex_modest(struct str re)
 {
-    uint64_t product = 1;
-    for (size_t i = 0; i + 1 < re.n; i++) {
-        if (re.p[i] == '\\' && re.p[i + 1] >= '1' && re.p[i + 1] <= '9') return false;
-        if (re.p[i] == '\\') i++;
-        if (re.p[i] != '{') continue;
-        struct str s = str_sub(re, i + 1, re.n);
-        uint32_t lo = 0, hi = 0;
-        if (cut_number(&s, &lo) && cut_char(&s, ',')) cut_number(&s, &hi);
-        product *= hi > lo ? hi : lo ? lo : 1;
-        if (product > 1000) return false;
+    uint64_t cost[REGEX_DEPTH_MAX + 1] = {0}, last = 0; /* of the open groups; of what a repetition would follow */
+    size_t depth = 0;
+    if (re.n > 200) return false;
+    for (size_t i = 0; i < re.n;) {
+        uint64_t n = copies(re, &i);
+        if (n) {
+            cost[depth] += last * (n - 1);
+            last *= n;
+        } else if (re.p[i] == '(') {
+            if (++depth > REGEX_DEPTH_MAX) return false;
+            cost[depth] = last = 0;
+            i++;
+        } else if (re.p[i] == ')' && depth) {
+            last = cost[depth--] + 1;
+            cost[depth] += last;
+            i++;
+        } else {
+            if (re.p[i] == '\\' && i + 1 < re.n && re.p[i + 1] >= '1' && re.p[i + 1] <= '9') return false;
+            i = re.p[i] == '[' ? skip_class(re, i) : re.p[i] == '\\' ? i + 2 : i + 1;
+            last = 1;
+            cost[depth]++;
+        }
+        if (cost[depth] > REGEX_COST_MAX || last > REGEX_COST_MAX) return false;
     }
-    return re.n <= 200;
+    return true;
 }
 
 static int parse_regex(struct str t, struct str s, unsigned group, struct field *f, struct error *e)
 {
     char text[FIELD_TEXT_MAX], why[120];
     if (!regex_modest(s))
-        return bad(e, t, "at most 200 characters, no \\1, repetitions up to 1000",
-                   "最多 200 个字符，不支持 \\1，重复次数不超过 1000");
+        return bad(e, t, "at most 200 characters, no \\1, no repetitions of repetitions that multiply beyond 4000",
+                   "最多 200 个字符，不支持 \\1，嵌套重复的总数不超过 4000");
     str_to_cstr(s, text, sizeof text);
     int rc = regcomp(&f->re, text, REG_EXTENDED);
     if (rc) {

@@ -289,7 +289,7 @@ static bool ends_pair(char c, const char *separator)
 /* NAME = VALUE or NAME : VALUE, between separators, commas, semicolons, ampersands and line ends. */
 static int get_key(const struct field *f, const struct field_frame *fr, struct field_value *ret, struct error *e)
 {
-    const char *p = (const char *)fr->p, *separator = separator_of(fr);
+    const char *p = fr->p ? (const char *)fr->p : "", *separator = separator_of(fr); /* an empty frame may be NULL */
     size_t name = strlen(f->name);
     for (size_t from = 0, to; from <= fr->n; from = to + 1) {
         for (to = from; to < fr->n && !ends_pair(p[to], separator); to++) continue;

@@ -112,6 +112,22 @@ TEST(expressions_and_paths)
     CHECK_Z(GET("json:$.c", "no json"), "none");
 }
 
+TEST(expressions_that_would_take_all_memory_are_refused)
+{
+    static const char *const rows[] = {"regex:a++++++++++++++++++++++++++++++++++",
+                                       "regex:((((((((((((((a+)+)+)+)+)+)+)+)+)+)+)+)+)+",
+                                       "regex:(a{60}){70}",
+                                       "regex:((a{1,20}){1,20}){1,20}",
+                                       "regex:(a{4000}){2,}",
+                                       "regex:((((((((((((((((((a))))))))))))))))))",
+                                       "regex:([+{]+++++++++++++++++)"};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strstr(GET(rows[i], "x"), "refused: ")) test_fail(__FILE__, __LINE__, "%s is taken", rows[i]);
+    CHECK_Z(GET("regex:^[+{(]+([0-9]{1,5}(\\.[0-9]+)?)", "+{(12.5"), "\"12.5\"");
+    CHECK_Z(GET("regex:([A-Z]+[0-9]+,)*([0-9]+)", "A1,B22,7"), "\"B22,\"");
+    CHECK_Z(GET("regex:(a{30}){30}", "x"), "none");
+}
+
 TEST(what_is_wrong_is_told)
 {
     static const char *const rows[] = {
