@@ -59,9 +59,12 @@ int forward_post_discard(struct api_call *c, struct error *e)
     if (!json_bool(json_get(body, "confirm"), false))
         return error_set(e, ERR_PRECONDITION, "confirm", "what is dropped is gone: send \"confirm\": true",
                          "丢弃后无法恢复：请发送 \"confirm\": true");
-    if (!fwd_run_discard(forward_of(c)->run, r.id)) return not_running(e);
+    struct fwd_view v = {0};
+    if (!fwd_run_view(forward_of(c)->run, r.id, &v) || !fwd_run_discard(forward_of(c)->run, r.id))
+        return not_running(e);
     struct json_writer w = api_answer(c);
     jw_object(&w);
+    jw_ki64(&w, "records", (int64_t)v.pump.backlog);
     jw_end(&w);
     return 0;
 }

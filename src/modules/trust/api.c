@@ -154,14 +154,16 @@ const struct api_route trust_routes[] = {
            .summary_zh = "导入外部签发的证书和私钥（PEM，证书后可附证书链）",
            .body_schema = "{certificate:string;key:string}", .answer_schema = "kind:own_certificate"),
     API_GET("/api/v1/own-certificates/{id}/certificate", "own_certificate", AUDIT_NONE, get_own,
-            .summary_en = "The certificate as a file", .summary_zh = "下载证书文件", .params = FORMAT),
+            .summary_en = "The certificate as a file", .summary_zh = "下载证书文件", .params = FORMAT,
+            .answer_schema = "bytes"),
     API_DO("POST", "/api/v1/peer-certificates:add", "peer_certificate", ACT_APPROVE, AUDIT_SECURITY, post_add,
            .summary_en =
                "List a certificate (PEM) of a peer or an authority before it comes by itself; not trusted yet",
            .summary_zh = "预先登记对端或颁发机构的证书（PEM），登记后仍需确认信任",
            .body_schema = "{purpose:string;certificate:string}", .answer_schema = "kind:peer_certificate"),
     API_GET("/api/v1/peer-certificates/{id}/certificate", "peer_certificate", AUDIT_NONE, get_peer,
-            .summary_en = "The certificate as a file", .summary_zh = "下载证书文件", .params = FORMAT),
+            .summary_en = "The certificate as a file", .summary_zh = "下载证书文件", .params = FORMAT,
+            .answer_schema = "bytes"),
 };
 const size_t trust_nroutes = sizeof trust_routes / sizeof *trust_routes;
 
