@@ -4,7 +4,7 @@
  * OS_POINTERS) and good until the set changes. */
 #include "outlets/opcua/server_int.h"
 
-#define REFS_MAX 10000 /* of one node in one answer */
+#define REFS_MAX 10000 /* of one answer */
 #define TARGETS_MAX 1000
 
 struct question {
@@ -145,7 +145,8 @@ uint32_t os_browse(struct os_call *c, const void *request)
     if (!ua_nodeid_null(&q->view.view_id)) return UA_BAD_VIEW_ID_UNKNOWN;
     if (q->nodes_to_browse_n == 0) return UA_BAD_NOTHING_TO_DO;
     if (q->nodes_to_browse_n > c->s->cfg.max_nodes) return UA_BAD_TOO_MANY_OPERATIONS;
-    if (max == 0 || max > REFS_MAX) max = REFS_MAX;
+    uint32_t most = REFS_MAX / q->nodes_to_browse_n + 10; /* of all nodes together not much more than REFS_MAX */
+    if (max == 0 || max > most) max = most;
     r.results = arena_calloc(c->a, r.results_n, sizeof *r.results);
     if (r.results == NULL) return UA_BAD_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < r.results_n; i++) browse_one(c, &q->nodes_to_browse[i], max, &r.results[i]);

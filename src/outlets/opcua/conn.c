@@ -10,6 +10,7 @@
 #define STALL_NS (30000 * NS_MS)
 #define IDLE_NS (60000 * NS_MS)
 #define TRACE_MAX (1u << 20)
+#define ROOM_MAX ((size_t)16 << 20)
 
 struct os_conn *os_conn_find(struct os_server *s, uint32_t id)
 {
@@ -25,6 +26,15 @@ static size_t waiting(const struct os_conn *c)
 bool os_conn_full(const struct os_conn *c)
 {
     return waiting(c) > c->s->cfg.max_out / 4;
+}
+
+size_t os_conn_room(const struct os_conn *c)
+{
+    struct ua_channel_info i = ua_channel_info(c->ua);
+    uint64_t room = i.peer_max_message ? i.peer_max_message : UINT64_MAX;
+    uint64_t chunks = i.peer_max_chunks ? (uint64_t)i.peer_max_chunks * (i.peer_receive_buffer - 512u) : UINT64_MAX;
+    if (chunks < room) room = chunks;
+    return room > ROOM_MAX ? ROOM_MAX : (size_t)room;
 }
 
 /* ---- frames ---- */

@@ -12,6 +12,7 @@
 #define POINTER_MAGIC 0x31434842u
 #define CALCULATED 0x401u /* info type DataValue, historian bits: calculated */
 #define INTERPOLATED 0x402u
+#define VALUE_BYTES 48    /* of a number with both times and a status */
 #define INSTANTS_MAX 1000 /* of one request */
 #define PARTIAL 0x404u
 #define US_MS 1000.0
@@ -445,6 +446,13 @@ static uint32_t start_processed(struct reading *r, const struct ua_read_processe
 
 /* ---- the service ---- */
 
+/* Values of one node: so many that all of them fit into a message that the client takes. */
+static uint32_t page_of(const struct os_call *c, uint32_t nodes)
+{
+    size_t fit = os_conn_room(c->conn) / VALUE_BYTES;
+    uint32_t page = (fit < OS_HISTORY_TOTAL ? (uint32_t)fit : OS_HISTORY_TOTAL) / nodes;
+    return page > OS_HISTORY_PAGE ? OS_HISTORY_PAGE : page < 1 ? 1 : page;
+}
 static uint32_t read_one(struct os_call *c, struct os_job *j, const struct ua_history_read_request *q, uint32_t k,
                          struct ua_history_read_result *ret)
 {
@@ -455,8 +463,7 @@ static uint32_t read_one(struct os_call *c, struct os_job *j, const struct ua_hi
         ua_extension_as(&q->history_read_details, UA_T_read_processed_details);
     const struct ua_read_at_time_details *times = ua_extension_as(&q->history_read_details, UA_T_read_at_time_details);
     struct os_node node = os_node_find(c->s, &n->node_id);
-    uint32_t page = OS_HISTORY_TOTAL / q->nodes_to_read_n;
-    if (page > OS_HISTORY_PAGE) page = OS_HISTORY_PAGE;
+    uint32_t page = page_of(c, q->nodes_to_read_n);
     if (node.kind == OS_NONE) return UA_BAD_NODE_ID_UNKNOWN;
     if (node.kind != OS_POINT || !c->s->cfg.history) return UA_BAD_HISTORY_UNSUPPORTED;
     if (n->index_range.n && ua_range_check(n->index_range, NULL)) return UA_BAD_INDEX_RANGE_INVALID;

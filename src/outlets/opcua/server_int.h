@@ -199,7 +199,7 @@ struct os_session {
     bool has_cert, activated, busy, zh; /* busy: a login is under way */
     const struct ua_policy *policy;
     enum ua_mode mode;
-    uint64_t last_ns;
+    uint64_t last_ns, origin; /* origin: hash of application and address, for those without a certificate */
     uint32_t timeout_ms, nsubs;
     char name[64], user[128], who[128], peer[64];
     struct os_publish *publish; /* ring of max_publish */
@@ -281,6 +281,7 @@ struct os_sub {
     struct os_sent sent[OS_SENT_MAX];
     uint32_t nsent;
     char user[128]; /* whose it is */
+    uint64_t origin;
     uint8_t cert[20];
     bool refreshing;
 };
@@ -346,8 +347,9 @@ void os_conn_flush(struct os_conn *c);
 void os_conn_end(struct os_conn *c); /* close the socket after what is written */
 struct os_conn *os_conn_find(struct os_server *s, uint32_t id);
 uint64_t os_conn_tick(struct os_conn *c, uint64_t now);
-void os_conn_make_room(struct os_server *s); /* the oldest that nobody signed in on goes */
-bool os_conn_full(const struct os_conn *c);  /* does not take what it is sent: nothing more for now */
+void os_conn_make_room(struct os_server *s);  /* the oldest that nobody signed in on goes */
+size_t os_conn_room(const struct os_conn *c); /* bytes of a message that the client takes, at most 16 MiB */
+bool os_conn_full(const struct os_conn *c);   /* does not take what it is sent: nothing more for now */
 
 /* call.c */
 void os_call_take(struct os_conn *c, const struct ua_event *ev);

@@ -103,6 +103,14 @@ static bool make_room(struct os_server *s)
     if (old) os_session_end(s, old, true);
     return old != NULL;
 }
+/* Where it comes from, as far as can be told of one without a certificate. */
+static uint64_t origin_of(const struct os_conn *c, struct str application)
+{
+    struct str peer = str_of(c->peer);
+    size_t n = peer.n;
+    while (n > 0 && peer.p[n - 1] != ':') n--; /* not the port */
+    return str_hash(str_sub(peer, 0, n), str_hash(application.p ? application : STR(""), hash_seed()));
+}
 static struct os_session *new_session(struct os_call *c, const struct ua_create_session_request *q,
                                       const struct ua_channel_info *i)
 {
@@ -123,6 +131,7 @@ static struct os_session *new_session(struct os_call *c, const struct ua_create_
     x->last_ns = os_now(s);
     x->policy = i->policy;
     x->mode = i->mode;
+    x->origin = origin_of(c->conn, q->client_description.application_uri);
     if (i->peer) memcpy(x->cert, ua_cert_info(i->peer)->thumbprint, 20), x->has_cert = true;
     str_to_cstr(q->session_name, x->name, sizeof x->name);
     os_plain(x->name);

@@ -14,6 +14,7 @@
 #define SENT_BYTES (64u << 20) /* of all subscriptions */
 #define INTERVAL_MOST_MS 3600000
 #define LIFE_MOST_MS 3600000.0
+#define GRID_NS (10 * NS_MS) /* so that many subscriptions do not wake the server one by one */
 
 struct os_sub *os_sub_of(struct os_server *s, const struct os_session *x, uint32_t id)
 {
@@ -54,6 +55,11 @@ static void keep_sent(struct os_server *s, struct os_sub *b, const struct os_sen
 
 /* ---- publish requests ---- */
 
+static uint64_t next_cycle(const struct os_sub *b, uint64_t now)
+{
+    uint64_t due = now + b->interval_ms * NS_MS + GRID_NS - 1;
+    return due - due % GRID_NS;
+}
 static struct os_publish *front(const struct os_server *s, struct os_session *x)
 {
     return x->publish_n ? &x->publish[x->publish_at % s->cfg.max_publish] : NULL;
@@ -129,14 +135,14 @@ static uint64_t expire(struct os_server *s, struct os_session *x, uint64_t now)
 /* ---- messages ---- */
 
 /* Waiting notes of the items that are ready, of one kind; returns how many went into it. */
-static uint32_t gather(struct os_server *s, struct os_sub *b, struct buf *out, bool *ret_events)
+static uint32_t gather(struct os_server *s, struct os_sub *b, size_t room, struct buf *out, bool *ret_events)
 {
     uint32_t most = b->max_notes && b->max_notes < 10000 ? b->max_notes : 10000, n = 0;
     bool events = b->ready->filter != NULL;
     buf_u32le(out, 0);
-    while (b->ready && n < most && out->n < MESSAGE_BYTES && (b->ready->filter != NULL) == events) {
+    while (b->ready && n < most && out->n < room && (b->ready->filter != NULL) == events) {
         struct os_item *i = b->ready;
-        while (i->n && n < most && out->n < MESSAGE_BYTES) {
+        while (i->n && n < most && out->n < room) {
             os_item_pop(s, i, out);
             n++;
         }
@@ -193,7 +199,8 @@ static void send_ready(struct os_server *s, struct os_sub *b)
     bool events = false;
     uint64_t items = x->items;
     buf_init(&out, 16u << 20);
-    x->items += gather(s, b, &out, &events);
+    size_t room = os_conn_room(os_conn_find(s, x->conn)) / 2; /* one more value may be as long again */
+    x->items += gather(s, b, room < MESSAGE_BYTES ? room : MESSAGE_BYTES, &out, &events);
     s->st.items += x->items - items;
     b->sequence = next_sequence(b);
     struct os_sent m = {.sequence = b->sequence,
@@ -288,7 +295,7 @@ static void no_more(struct os_server *s, struct os_session *x)
 static bool cycle(struct os_server *s, struct os_sub *b, uint64_t now)
 {
     b->due_ns += b->interval_ms * NS_MS;
-    if (b->due_ns <= now) b->due_ns = now + b->interval_ms * NS_MS;
+    if (b->due_ns <= now) b->due_ns = next_cycle(b, now);
     os_items_due(s, b, now);
     if (b->keep_left) b->keep_left--;
     if (b->session && b->session->publish_n)
@@ -347,9 +354,10 @@ uint32_t os_create_sub(struct os_call *c, const void *request)
     b->ready_end = &b->ready;
     b->enabled = q->publishing_enabled;
     b->keep_left = b->keepalive;
-    b->due_ns = os_now(s) + b->interval_ms * NS_MS;
+    b->due_ns = next_cycle(b, os_now(s));
     memcpy(b->user, c->session->who, sizeof b->user);
     memcpy(b->cert, c->session->cert, sizeof b->cert);
+    b->origin = c->session->origin;
     b->next = s->subs;
     s->subs = b;
     s->nsubs++;
@@ -369,7 +377,7 @@ uint32_t os_modify_sub(struct os_call *c, const void *request)
     if (b == NULL) return UA_BAD_SUBSCRIPTION_ID_INVALID;
     revise(c->s, b, q->requested_publishing_interval, q->requested_lifetime_count, q->requested_max_keep_alive_count,
            q->max_notifications_per_publish, q->priority);
-    uint64_t due = os_now(c->s) + b->interval_ms * NS_MS;
+    uint64_t due = next_cycle(b, os_now(c->s));
     if (due < b->due_ns) b->due_ns = due;
     if (b->keep_left > b->keepalive) b->keep_left = b->keepalive;
     os_wake(c->s, b->due_ns);
@@ -491,6 +499,12 @@ uint32_t os_republish(struct os_call *c, const void *request)
 
 /* ---- taking over ---- */
 
+/* The same user of the same application: by its certificate; without one by its name and address. */
+static bool same_owner(const struct os_sub *b, const struct os_session *x)
+{
+    bool owner = strcmp(b->user, x->who) == 0 && memcmp(b->cert, x->cert, sizeof b->cert) == 0;
+    return owner && (x->has_cert || b->origin == x->origin);
+}
 static void transfer(struct os_call *c, uint32_t id, bool values, struct ua_transfer_result *ret)
 {
     struct os_server *s = c->s;
@@ -501,7 +515,7 @@ static void transfer(struct os_call *c, uint32_t id, bool values, struct ua_tran
         ret->status_code = UA_BAD_SUBSCRIPTION_ID_INVALID;
         return;
     }
-    if (strcmp(b->user, x->who) != 0 || memcmp(b->cert, x->cert, sizeof b->cert) != 0) {
+    if (!same_owner(b, x)) {
         ret->status_code = UA_BAD_USER_ACCESS_DENIED;
         return;
     }
