@@ -611,6 +611,8 @@ export interface DeviceSpec {
     good_words?: string;
     uncertain_words?: string;
     retained?: 'last' | 'good' | 'ignore';
+    state_topic?: string;
+    offline_words?: string;
     stale?: string;
     edge_node?: string;
     device?: string;
@@ -900,6 +902,7 @@ export interface ForwardSpec {
     command_topic?: string;
     command_path?: string;
     reply_topic?: string;
+    alarm_topic?: string;
     client_id?: string;
     username?: unknown;
     keep_alive?: string;
@@ -7154,6 +7157,11 @@ export type PostForwardsIdCopyAnswer = Forward;
 export interface PostForwardsIdCopyBody {
   code?: string;
   name?: string;
+}
+
+/* POST /api/v1/forwards/{id}:discard */
+export interface PostForwardsIdDiscardAnswer {
+  records: number;
 }
 
 /* POST /api/v1/forwards/{id}:discard */
