@@ -23,9 +23,20 @@ extern const struct module trust_module, history_module, collect_module, live_mo
     push_module, backup_module, mqtt_module, forward_module;
 
 const struct driver *const app_drivers[] = {
-    &modbus_driver, &modbus_serial_driver, &iec104_driver, &hj212_driver, &opcua_driver, &socket_driver, &mqtt_client_driver, &sparkplug_driver, &http_client_driver, &websocket_driver, NULL};
+    &modbus_driver,      &modbus_serial_driver, &iec104_driver,      &hj212_driver,     &opcua_driver, &socket_driver,
+    &mqtt_client_driver, &sparkplug_driver,     &http_client_driver, &websocket_driver, NULL};
 
-const struct outlet *const app_outlets[] = {&modbus_server_outlet, &iec104_server_outlet, &hj212_sender_outlet, &mqtt_publisher_outlet, &opcua_server_outlet, &socket_outlet, &http_push_outlet, &websocket_server_outlet, &websocket_push_outlet, &sparkplug_edge_outlet, NULL};
+const struct outlet *const app_outlets[] = {&modbus_server_outlet,
+                                            &iec104_server_outlet,
+                                            &hj212_sender_outlet,
+                                            &mqtt_publisher_outlet,
+                                            &opcua_server_outlet,
+                                            &socket_outlet,
+                                            &http_push_outlet,
+                                            &websocket_server_outlet,
+                                            &websocket_push_outlet,
+                                            &sparkplug_edge_outlet,
+                                            NULL};
 
 /* A module whose hooks watch another's kinds stands behind it. */
 const struct module *const app_modules[] = {&trust_module,  &collect_module, &history_module, &live_module,

@@ -5,7 +5,8 @@
 
 static const struct option table[] = {PAYLOAD_READ_OPTIONS, {0}};
 #define KEYED \
-    "{\"rows\":\"$[*]\",\"key\":\"k\",\"value\":\"v\",\"time\":\"t\",\"time_format\":\"pattern\",\"time_pattern\":\"%y%b%d %I%p%M%S.%f%z%j\"}"
+    "{\"rows\":\"$[*]\",\"key\":\"k\",\"value\":\"v\",\"time\":\"t\",\"time_format\":\"pattern\",\"time_pattern\":\"%" \
+    "y%b%d %I%p%M%S.%f%z%j\"}"
 static const char *const rules[] = {
     "{\"rows\":\"$..r[*]\",\"time\":\"t\",\"quality\":\"q\"}",
     KEYED,

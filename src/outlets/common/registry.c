@@ -17,10 +17,12 @@ static int complain(struct error *e, const struct outlet *o, const char *what)
 
 static int check_slots(const struct outlet *o, struct error *e)
 {
-    if (!o->name || !o->en || !o->zh || !o->help_en || !o->help_zh) return complain(e, o, "a name or a text is missing");
+    if (!o->name || !o->en || !o->zh || !o->help_en || !o->help_zh)
+        return complain(e, o, "a name or a text is missing");
     if (!o->server && !o->sender) return complain(e, o, "neither server nor sender");
     if (o->buffered != (o->send != NULL)) return complain(e, o, "buffered and send do not fit");
-    if (o->address_check && (!o->address_en || !o->address_zh || !o->examples)) return complain(e, o, "addresses without help");
+    if (o->address_check && (!o->address_en || !o->address_zh || !o->examples))
+        return complain(e, o, "addresses without help");
     if (!o->channel_open || !o->channel_set || !o->test || !o->status || !o->close || !o->describe)
         return complain(e, o, "a function is missing");
     if (o->needs_address && !o->address_check) return complain(e, o, "needs addresses but cannot check them");

@@ -224,7 +224,7 @@ static int ask(struct push *ch, struct batch *b, const struct buf *plain, const 
 
 /* The body could not be made or asked for: the host is told in the way of an answer. */
 static int send_batch(struct outlet_channel *base, const struct outlet_item *items, size_t n, enum outlet_flow flow,
-                uint64_t ticket)
+                      uint64_t ticket)
 {
     struct push *ch = (struct push *)base;
     struct buf plain, packed;
