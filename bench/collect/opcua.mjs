@@ -39,7 +39,7 @@ for (let i = 0; ; i++) {
   await sleep(100);
 }
 const b = await serve(bin, 'b');
-await b.api('POST', '/api/v1/channels', { code: 'UA', name: 'UA', spec: { driver: 'opcua', options: { url: `opc.tcp://127.0.0.1:${port}` } } });
+await b.api('POST', '/api/v1/channels', { code: 'UA', name: 'UA', spec: { driver: 'opcua', options: { endpoint: `opc.tcp://127.0.0.1:${port}` } } });
 await b.api('POST', '/api/v1/devices', { code: 'UA', name: 'UA', spec: { channel: 'UA' } });
 const rows = ['code,name,device,address,type,period'];
 for (let i = 0; i < items; i++) rows.push(`BIG.${i},point ${i},UA,ns=2;s=BIG.${i},auto,500ms`);

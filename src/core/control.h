@@ -27,7 +27,7 @@ struct control_result {
 struct control_route {
     const char *name;               /* "mqtt": for the record */
     /* Is it yours? 0; ERR_NOT_FOUND: no, the next route is asked; else yes, but it cannot be written (now): *e says why.
-     * Any thread, quick, never SQL. */
+     * Worker threads only: it may read SQL after a start. */
     int (*find)(void *ctx, uint32_t point, struct error *e);
     /* Send it, at most once, and wait for the outcome, expires_ms (never 0 here) at most: outcome, error, readback, text
      * and ms of *ret. Blocks; on the thread that called control. */
