@@ -211,8 +211,8 @@ test('trend: saved, opened again, exported', async () => {
     return false;
   }, 'the saved pens', 20000, 500);
   await until(async () => (await inked()).every((p) => p.count > 10), 'the curves of the saved trend');
-  const stored = async (from) => (await api.get(`/history/recorded?points=${PENS.join(',')}&from=${from}&to=now`)).series.reduce((n, s) => n + s.t.length, 0);
-  const before = await until(async () => { const n = await stored('now-90s'); return n > 6 && n; }, 'some samples');
+  const stored = async (from, to = 'now') => (await api.get(`/history/recorded?points=${PENS.join(',')}&from=${from}&to=${to}`)).series.reduce((n, s) => n + s.t.length, 0);
+  const before = await until(async () => { const n = await stored('now-90s', 'now-3s'); return n > 6 && n; }, 'some samples');
   await button(page, '导出').click();
   const [file] = await Promise.all([page.waitForEvent('download'), page.getByText('CSV：原始样本').click()]);
   const chunks = [];
@@ -363,6 +363,7 @@ const ROUTES = ['/', '/trends', `/trends?points=${PENS.join(',')}&from=now-5m&to
   '/system/settings', '/system/attachments', '/system/about', '/r/users/admin?tab=access', '/r/users/admin?tab=account', '/no/such/page',
   '/history', `/history?points=${PENS.join(',')}&from=now-10m&to=now&interval=1m`, `/history?mode=calc&expr=${encodeURIComponent(`'${PENS[0]}' / 2`)}&from=now-10m&to=now&interval=1m`, '/storage', '/storage?tab=usage', '/storage?tab=engines', '/storage?tab=damage',
   '/r/archive-classes/standard?tab=preview', `/r/points/${PENS[0]}?tab=advice`, '/r/ts-engines', '/r/ts-engines/new', '/r/line-mappings', '/mqtt-clients', '/r/mqtt-listeners', '/r/mqtt-listeners/default', `/r/points/${PENS[0]}?tab=blobs`, '/backups', '/r/backup-plans', '/r/backup-plans/new',
+  '/forwards', '/r/forwards/new', '/r/forward-points', '/r/forward-points/new', '/mqtt-messages', '/r/payload-mappings', '/r/payload-mappings/new', '/r/mqtt-acls', '/r/mqtt-acls/new', '/certificates',
 ];
 const nameOf = (path) => (path === '/' ? 'overview' : path.replace(/\?.*/, '-open').replace(/[^\w-]+/g, '-').replace(/^-/, ''));
 

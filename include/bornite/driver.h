@@ -5,7 +5,7 @@
  * shares with many others. Compiles with nothing but this folder and uv.h; `struct error` is that of
  * base/error.h (a driver in the tree includes it; here it is only passed on).
  *
- * Threads   Every function below except `address_check` and `describe` (pure, any thread) is called on
+ * Threads   Every function below except the `_check`s and `describe` (pure, any thread) is called on
  *           the channel's loop thread, and every host function is to be called there too. So a driver
  *           never locks. Nothing may block: no DNS, no file, no sleep; I/O through uv handles only.
  * Time      host->now_us is UTC for samples, host->mono_ns for durations; timers are uv timers.
@@ -323,6 +323,11 @@ struct driver {
      * its device (may be NULL). ret may be NULL. The text says what is wrong and gives a right example. */
     int (*address_check)(const struct driver_point *p, const struct options *device, struct driver_address *ret,
                          struct error *e);
+    /* Pure, any thread. What the tables cannot say of the options of a channel, of a device: a URL that cannot be read, a
+     * pattern, two options that exclude each other. Asked before they are stored; e->where is the option's name. NULL: the
+     * tables say all. */
+    int (*channel_check)(const struct options *channel, struct error *e);
+    int (*device_check)(const struct options *device, struct error *e);
     /* Make a channel. The options are copied where needed; nothing is connected yet. 0 or an error. */
     int (*channel_open)(const struct driver_host *host, const struct options *channel, struct driver_channel **ret,
                         struct error *e);

@@ -6,7 +6,7 @@
  *   server   others come and ask or subscribe: it answers from host->current and tells changes
  *   sender   it goes to a receiver and hands over samples; what the receiver has not acknowledged is kept on disk
  *
- * Threads   every function but address_check, address_default and describe (pure, any thread) is called on the channel's
+ * Threads   every function but the _checks, address_default and describe (pure, any thread) is called on the channel's
  *           loop thread, and every host function is to be called there too. Nothing may block.
  * Samples   come as items: slot (index into the points of the last outlet_set), sample, text. The host has applied what
  *           the mapping says: scale and offset, deadband, shortest interval, heartbeat. Times are those of the source.
@@ -179,6 +179,9 @@ struct outlet {
      * outlet's own (a register counter). 0, or an error when the room is used up. With needs_address it is used only for
      * the suggestion of a mapping (POST …:assign). NULL: no addresses. */
     int (*address_default)(const struct outlet_point *p, const struct options *channel, uint64_t *next, char *ret, size_t cap, struct error *e);
+    /* Pure, any thread. What the table cannot say of the options: a URL that cannot be read, a template, two options that
+     * exclude each other. Asked before they are stored; e->where is the option's name. NULL: the table says all. */
+    int (*channel_check)(const struct options *channel, struct error *e);
     /* The options are copied where needed; nothing is opened yet. */
     int (*channel_open)(const struct outlet_host *host, const struct options *channel, struct outlet_channel **ret, struct error *e);
     /* The whole desired set; replaces the former one: slots are indices into it. Idempotent; what did not change goes on

@@ -16,10 +16,14 @@ static int driver_of(struct collect *c, const struct json *spec, const struct dr
                             "没有驱动 '%.*s'；可用驱动见 GET /api/v1/drivers", STR_ARG(name));
 }
 
-static int check_options(const struct option *table, struct arena *a, const struct json *spec, struct options *ret,
-                         struct error *e)
+typedef int extra_check(const struct options *o, struct error *e);
+
+/* `extra`: what only the driver knows of them, or NULL. */
+static int check_options(const struct option *table, extra_check *extra, struct arena *a, const struct json *spec,
+                         struct options *ret, struct error *e)
 {
     int err = options_check(table, a, json_get(spec, "options"), ret, NULL, 0, NULL, e);
+    if (!err && extra) err = extra(ret, e);
     if (err) error_prefix(e, "spec.options.");
     return err;
 }
@@ -31,7 +35,7 @@ static int check_channel(void *ctx, struct kernel *k, struct sql_tx *tx, struct 
     struct options o;
     if (!new_) return 0;
     int err = driver_of(ctx, new_->spec, &d, e);
-    return err ? err : check_options(d->channel_options, a, new_->spec, &o, e);
+    return err ? err : check_options(d->channel_options, d->channel_check, a, new_->spec, &o, e);
 }
 
 static int no_such(const char *where, const char *what, const char *what_zh, struct str id, struct error *e)
@@ -64,7 +68,7 @@ static int check_device(void *ctx, struct kernel *k, struct sql_tx *tx, struct a
     struct plant *p = collect_plant(ctx);
     int err = driver_of_channel(ctx, p, a, json_str(json_get(new_->spec, "channel"), STR("")), &d, e);
     plant_unref(p);
-    return err ? err : check_options(d->device_options, a, new_->spec, &o, e);
+    return err ? err : check_options(d->device_options, d->device_check, a, new_->spec, &o, e);
 }
 
 static int check_numbers(const struct json *spec, const struct p_point *pt, struct error *e)
@@ -102,7 +106,7 @@ static int device_behind(struct collect *c, const struct plant *p, struct arena 
     int err = resource_get(c->node->kernel, a, "device", id, &r, e);
     if (err == ERR_NOT_FOUND) return no_such("spec.device", "device", "设备", id, e);
     if (!err) err = driver_of_channel(c, p, a, json_str(json_get(r.spec, "channel"), STR("")), &ret->driver, e);
-    return err ? err : check_options(ret->driver->device_options, a, r.spec, &ret->options, e);
+    return err ? err : check_options(ret->driver->device_options, NULL, a, r.spec, &ret->options, e);
 }
 
 static int check_address(struct collect *c, const struct plant *p, struct arena *a, const struct resource *r,

@@ -56,7 +56,10 @@ static int check_forward(void *ctx, struct kernel *k, struct sql_tx *tx, struct 
     if (!new_) return 0;
     int rc = plan_line_of_spec(f->node, new_->spec, &l, e);
     if (rc) return rc;
+    if (l->outlet->channel_check) rc = l->outlet->channel_check(&l->options, e);
     f_line_unref(l);
+    if (rc) error_prefix(e, "spec.options.");
+    if (rc) return rc;
     return check_filter(k, json_str(json_get(new_->spec, "filter"), STR("")), e);
 }
 
