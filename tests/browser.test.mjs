@@ -4,7 +4,7 @@
 // the menu in both languages, themes and widths (pictures in build/screens).
 import { Api, cleanup, equal, near, ok, run, startServe, startSim, stop, tempDir, test as plain, until } from './lib.mjs';
 import { Device, POINTS } from './browser/device.mjs';
-import { button, choose, dialog, go, launch, noFaults, openContext, rawKeys, route, settled, shot, widthOver } from './browser/ui.mjs';
+import { button, choose, dialog, go, launch, noFaults, openContext, rawKeys, route, settled, shot, themed, widthOver } from './browser/ui.mjs';
 
 const PENS = ['HX-ACD-BLW01.JI', 'JM-CST-CA02.OSC'];
 const dir = tempDir();
@@ -367,25 +367,32 @@ const ROUTES = ['/', '/trends', `/trends?points=${PENS.join(',')}&from=now-5m&to
 ];
 const nameOf = (path) => (path === '/' ? 'overview' : path.replace(/\?.*/, '-open').replace(/[^\w-]+/g, '-').replace(/^-/, ''));
 
-for (const [width, height] of [[1440, 900], [390, 844]]) for (const lang of ['zh', 'en']) {
-  test(`pages: every page at ${width} px, ${lang}, light and dark`, async () => {
-    const storageState = await page.context().storageState({ indexedDB: false });
+async function walk(lang, width, height, cookies, bad) {
+  const view = await openContext(serve.base, { lang, theme: 'light' }, { viewport: { width, height }, storageState: { cookies, origins: [] } });
+  const themes = ['light', 'dark'];
+  await go(view, '/');
+  for (const path of ROUTES) {
+    await route(view, path);
+    await settled(view).catch((e) => bad.push(`${path}: ${e.message}`));
+    const keys = await rawKeys(view);
+    if (keys.length) bad.push(`${path}: raw keys ${keys}`);
+    for (const theme of themes) {
+      await themed(view, theme);
+      const over = await widthOver(view);
+      if (over > 0) bad.push(`${path}: ${over} px wider than ${width}`);
+      await shot(view, `${width}-${lang}-${theme}-${nameOf(path)}`);
+    }
+    bad.push(...view.faults.splice(0).map((f) => `${path}: ${f}`));
+    themes.reverse(); /* so that half of the pages are loaded in the dark */
+  }
+  await view.context().close();
+}
+
+for (const lang of ['zh', 'en']) {
+  test(`pages: every page at 1440 and 390 px, ${lang}, light and dark`, async () => {
+    const { cookies } = await page.context().storageState({ indexedDB: false });
     const bad = [];
-    await Promise.all(['light', 'dark'].map(async (theme) => {
-      const view = await openContext(serve.base, { lang, theme }, { viewport: { width, height }, storageState: { cookies: storageState.cookies, origins: [] } });
-      await go(view, '/');
-      for (const path of ROUTES) {
-        await route(view, path);
-        await settled(view).catch((e) => bad.push(`${path}: ${e.message}`));
-        const keys = await rawKeys(view);
-        const over = await widthOver(view);
-        if (keys.length) bad.push(`${path}: raw keys ${keys}`);
-        if (over > 0) bad.push(`${path}: ${over} px wider than the window`);
-        bad.push(...view.faults.splice(0).map((f) => `${path}: ${f}`));
-        await shot(view, `${width}-${lang}-${theme}-${nameOf(path)}`);
-      }
-      await view.context().close();
-    }));
+    await Promise.all([walk(lang, 1440, 900, cookies, bad), walk(lang, 390, 844, cookies, bad)]);
     equal([...new Set(bad)], [], 'faults');
   });
 }

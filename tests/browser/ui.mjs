@@ -118,6 +118,16 @@ export async function choose(page, combobox, text, option) {
   await page.locator('.ant-select-dropdown:not(.ant-select-dropdown-hidden) .ant-select-item-option').filter({ hasText: option ?? text }).first().click();
 }
 
+// The other theme, as if it had been set in another window.
+export async function themed(page, theme) {
+  await page.evaluate((t) => {
+    const text = JSON.stringify({ ...JSON.parse(localStorage.getItem('bornite.settings')), theme: t });
+    localStorage.setItem('bornite.settings', text);
+    dispatchEvent(new StorageEvent('storage', { key: 'bornite.settings', newValue: text }));
+  }, theme);
+  await page.locator(`html[data-theme="${theme}"]`).waitFor({ state: 'attached' });
+}
+
 export const SCREENS = join(root, 'build/screens');
 export async function shot(page, name) {
   mkdirSync(SCREENS, { recursive: true });

@@ -21,6 +21,11 @@ function initial(): Settings {
 
 export const useSettings = create<Settings>(() => initial());
 
+/* What is set in one window holds in the others of this browser at once. */
+window.addEventListener('storage', (e) => {
+  if (e.key === KEY) useSettings.setState(initial());
+});
+
 export function setSettings(change: Partial<Settings>): void {
   useSettings.setState(change);
   writeLocal(KEY, useSettings.getState());
