@@ -5,12 +5,17 @@ let now = Date.now();
 let timer = 0;
 const listeners = new Set<() => void>();
 
+function tick(): void {
+  now = Date.now();
+  for (const l of listeners) l();
+}
+
 function subscribe(fn: () => void): () => void {
   listeners.add(fn);
-  timer ||= window.setInterval(() => {
-    now = Date.now();
-    for (const l of listeners) l();
-  }, 1000);
+  if (!timer) {
+    now = Date.now(); /* nobody looked for a while: the first age is right at once */
+    timer = window.setInterval(tick, 1000);
+  }
   return () => {
     listeners.delete(fn);
     if (listeners.size === 0) {
