@@ -44,6 +44,16 @@ void write_time(struct json_writer *w, const char *key, int64_t us)
     jw_kz(w, key, us ? time_format(us, t) : NULL);
 }
 
+/* How far the source's clock is ahead of ours; null when its samples do not tell. */
+static void write_clock(struct json_writer *w, bool known, int64_t us)
+{
+    jw_key(w, STR("clock_ms"));
+    if (known)
+        jw_double(w, us / 1000.0);
+    else
+        jw_null(w);
+}
+
 static void write_counters(struct json_writer *w, const struct driver_status *s)
 {
     write_time(w, "since", s->since_us);
@@ -96,6 +106,7 @@ static void write_channel(struct api_call *c, struct json_writer *w, const struc
     jw_ki64(w, "bad", (int64_t)t.bad);
     jw_kdouble(w, "samples_per_s", runs ? v.samples_per_s : 0);
     if (!runs) v = (struct chan_view){0};
+    write_clock(w, v.has_clock, v.clock_us);
     write_counters(w, &v.status);
     write_history(w, &v);
 }
@@ -133,15 +144,17 @@ static void write_frames(struct api_call *c, struct json_writer *w, const struct
 static void write_devices(struct api_call *c, struct json_writer *w, const struct plant *p, const struct p_channel *ch)
 {
     struct driver_device_status *d = mem_calloc(DEVICES_MAX, sizeof *d);
-    size_t n = d ? run_devices(collect_of(c)->run, ch->id, d, DEVICES_MAX) : 0;
+    int64_t *clocks = mem_calloc(DEVICES_MAX, sizeof *clocks);
+    size_t n = d && clocks ? run_devices(collect_of(c)->run, ch->id, d, clocks, DEVICES_MAX) : 0;
     jw_key(w, STR("devices"));
     jw_array(w);
     for (size_t i = 0; i < ch->ndevices; i++) {
         const struct p_device *pd = &p->devices[ch->device + i];
         const struct driver_device_status *s = NULL;
         struct tally t = {0};
-        for (size_t k = 0; k < n && !s; k++)
-            if (d[k].num == pd->num) s = &d[k];
+        size_t k = 0;
+        while (k < n && d[k].num != pd->num) k++;
+        if (k < n) s = &d[k];
         count_device(collect_of(c)->node->bus, p, pd, &t);
         jw_object(w);
         jw_kstr(w, "id", pd->id);
@@ -152,10 +165,12 @@ static void write_devices(struct api_call *c, struct json_writer *w, const struc
         jw_ki64(w, "points", (int64_t)t.points);
         jw_ki64(w, "bad", (int64_t)t.bad);
         write_time(w, "last_ok", s ? s->last_ok_us : 0);
+        write_clock(w, s && clocks[k] != INT64_MIN, s ? clocks[k] : 0);
         jw_end(w);
     }
     jw_end(w);
     mem_free(d);
+    mem_free(clocks);
 }
 
 static void write_recording(struct api_call *c, struct json_writer *w, const struct p_channel *ch)

@@ -17,7 +17,9 @@ const char *driver_state_name(enum driver_state s)
 static int host_publish(void *ctx, const struct sample *s, size_t n)
 {
     struct chan *c = ctx;
-    return c->w->sink.publish(c->w->sink.ctx, s, n);
+    int rc = c->w->sink.publish(c->w->sink.ctx, s, n);
+    if (!rc) source_clock_note(&c->clock, s, n, clock_now_us(c->w->run->node->clock));
+    return rc;
 }
 
 static int host_intern(void *ctx, const char *p, size_t n, uint64_t *ret_id)
@@ -162,6 +164,7 @@ static void on_closed(void *arg)
     struct chan *c = arg;
     sem_t *closed = c->closed;
     frame_log_fini(&c->frames);
+    source_clock_fini(&c->clock);
     mem_free(c);
     sem_post(closed);
 }
@@ -245,6 +248,7 @@ static void do_set(void *arg)
     struct set_call *sc = arg;
     struct error e = {0};
     const struct point_set *s = sc->s;
+    (void)source_clock_set(&sc->chan->clock, s->devices, s->ndevices, s->points, s->npoints);
     sc->err = sc->chan->driver->channel_set(sc->chan->ch, s->devices, s->ndevices, s->points, s->npoints, &e);
     if (sc->err)
         log_error(COMPONENT, "cannot set the points of a channel", "channel=%s err=\"%s\"", sc->chan->code, e.text);
@@ -319,6 +323,7 @@ struct view_call {
     struct str id;
     struct chan_view *view;
     struct driver_device_status *devices;
+    int64_t *clocks;
     struct frame_copy *frames;
     size_t max, n;
     bool found;
@@ -335,8 +340,14 @@ static void do_view(void *arg)
         memcpy(v->view->history, c->history, sizeof c->history);
         v->view->nhistory = c->nhistory;
         v->view->samples_per_s = c->samples_per_s;
+        v->view->has_clock = source_clock_worst(&c->clock, host_now(c), &v->view->clock_us);
     }
-    if (v->devices) v->n = c->driver->devices(c->ch, v->devices, v->max);
+    if (v->devices) {
+        v->n = c->driver->devices(c->ch, v->devices, v->max);
+        for (size_t i = 0; i < v->n; i++)
+            if (!source_clock_offset(&c->clock, v->devices[i].num, host_now(c), &v->clocks[i]))
+                v->clocks[i] = INT64_MIN;
+    }
     if (v->frames) {
         c->host.trace = true;
         frame_log_watched(&c->frames);
@@ -359,9 +370,9 @@ bool run_view(struct run *r, struct str id, struct chan_view *ret)
     return view(r, &v);
 }
 
-size_t run_devices(struct run *r, struct str id, struct driver_device_status *ret, size_t max)
+size_t run_devices(struct run *r, struct str id, struct driver_device_status *ret, int64_t *clocks, size_t max)
 {
-    struct view_call v = {.id = id, .devices = ret, .max = max};
+    struct view_call v = {.id = id, .devices = ret, .clocks = clocks, .max = max};
     return view(r, &v) ? v.n : 0;
 }
 

@@ -3,6 +3,7 @@
 #include <semaphore.h>
 #include "base/mem.h"
 #include "modules/collect/run.h"
+#include "modules/collect/source_clock.h"
 
 struct worker {
     struct run *run;
@@ -23,6 +24,7 @@ struct chan {
     struct driver_host host;
     uint64_t options_sig, set_sig;
     struct frame_log frames;
+    struct source_clock clock;
     uint8_t history[CHAN_HISTORY];
     unsigned nhistory;
     uint64_t samples_before;
