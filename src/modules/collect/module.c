@@ -5,12 +5,12 @@
 #define STATE "'off'|'connecting'|'up'|'degraded'|'down'"
 #define CHANNEL \
     "id:string;code:string;name:string;driver:string|null;state:" STATE ";reason:string;points:integer;good:integer;" \
-    "bad:integer;samples_per_s:number;since:time|null;last_ok:time|null;rtt_ms:number;requests:integer;" \
+    "bad:integer;samples_per_s:number;since:time|null;last_ok:time|null;clock_ms:number|null;rtt_ms:number;requests:integer;" \
     "errors:integer;timeouts:integer;reconnects:integer;polls:integer;late:integer;samples:integer;held:integer;" \
     "writes:integer;bytes_in:integer;bytes_out:integer;connections:integer;history:(" STATE ")[];"
 #define DEVICES \
     "devices:{id:string;code:string;name:string;state:" STATE ";reason:string;points:integer;bad:integer;" \
-    "last_ok:time|null}[];"
+    "last_ok:time|null;clock_ms:number|null}[];"
 #define CAPTURE "{since:time;until:time;frames:integer;left_out:integer;bytes:integer}"
 #define BROWSE_BODY \
     "{channel:string|channel_spec;device?:string|device_spec|{options?:object};node?:string;cursor?:string;size?:" \

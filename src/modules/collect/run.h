@@ -15,6 +15,8 @@ struct chan_view {          /* a copy for a handler */
     uint8_t history[CHAN_HISTORY];
     unsigned nhistory;
     double samples_per_s;
+    bool has_clock;
+    int64_t clock_us;       /* of the device whose clock is farthest from ours: its time - our time (source_clock.h) */
 };
 
 struct run;
@@ -24,7 +26,8 @@ void run_stop(struct run *r);                                     /* closes all 
 void run_apply(struct run *r, const struct plant *p);
 /* Figures of a channel; false when it does not run. Any thread but a worker's. */
 bool run_view(struct run *r, struct str id, struct chan_view *ret);
-size_t run_devices(struct run *r, struct str id, struct driver_device_status *ret, size_t max);
+/* clocks[i]: the device's clock - ours in microseconds, INT64_MIN: not known. */
+size_t run_devices(struct run *r, struct str id, struct driver_device_status *ret, int64_t *clocks, size_t max);
 /* The frames kept, oldest first; from now on every frame is kept for a minute. */
 size_t run_frames(struct run *r, struct str id, struct frame_copy *ret, size_t max);
 
