@@ -37,10 +37,12 @@ enum modbus_function {
     MODBUS_READ_INPUT = 4,
     MODBUS_WRITE_COIL = 5,
     MODBUS_WRITE_REGISTER = 6,
+    MODBUS_DIAGNOSTICS = 8,
     MODBUS_WRITE_COILS = 15,
     MODBUS_WRITE_REGISTERS = 16,
     MODBUS_MASK_WRITE = 22,
     MODBUS_READ_WRITE = 23,
+    MODBUS_TRANSPORT = 43, /* MEI; type 14 is reading the identification */
 };
 
 /* AP 7.   name                 code  English                                       Chinese */
@@ -174,6 +176,29 @@ static inline bool modbus_area_bits(enum modbus_area a) { return a == MODBUS_COI
 
 #define MODBUS_NO_ANSWER (-1) /* what an operation returns for a unit that is not there: silence */
 
+/* What a server tells about itself (AP 6.21). Objects 0 to 2 (vendor, product code, revision) must be there; 3 to 6 are
+ * address in the web, product name, model, application, NULL or "": not there. At most 244 bytes each. */
+enum modbus_id_object {
+    MODBUS_ID_VENDOR, MODBUS_ID_PRODUCT, MODBUS_ID_REVISION, MODBUS_ID_URL, MODBUS_ID_NAME, MODBUS_ID_MODEL,
+    MODBUS_ID_APPLICATION, MODBUS_ID_OBJECTS
+};
+struct modbus_identity {
+    const char *object[MODBUS_ID_OBJECTS];
+};
+/* What function 8 counts (AP 6.8), in the order of its sub-functions 11 to 18; all wrap at 65536. */
+enum modbus_count {
+    MODBUS_COUNT_BUS, MODBUS_COUNT_BAD, MODBUS_COUNT_EXCEPTION, MODBUS_COUNT_SERVED, MODBUS_COUNT_SILENT,
+    MODBUS_COUNT_NAK, MODBUS_COUNT_BUSY, MODBUS_COUNT_OVERRUN, MODBUS_COUNTERS
+};
+struct modbus_counters {
+    uint16_t n[MODBUS_COUNTERS];
+};
+/* Answer functions 8 and 43 into out[MODBUS_PDU_MAX]: 0 and the length, or the exception. NULL: those functions are not
+ * there (exception 1). Diagnostics: 0 echo, 1 restart (counters to 0; the connection stays), 2 register (always 0), 10
+ * clear, 11 to 18 counters. Identification: basic and regular objects as a stream (codes 1 to 3), one alone (4). */
+MUST_CHECK int modbus_tell(const uint8_t *pdu, size_t n, const struct modbus_identity *id, struct modbus_counters *counters,
+                           uint8_t *out, size_t *ret_n);
+
 /* The data behind a server. Each returns 0, an exception code (> 0) or MODBUS_NO_ANSWER. address + count
  * never passes 65536. Bits are packed as on the wire, registers are numbers. */
 struct modbus_data_ops {
@@ -182,6 +207,8 @@ struct modbus_data_ops {
     int (*write_bits)(void *ctx, uint8_t unit, uint16_t address, uint16_t count, const uint8_t *packed);
     int (*write_registers)(void *ctx, uint8_t unit, uint16_t address, uint16_t count, const uint16_t *r);
     void *ctx;
+    const struct modbus_identity *identity; /* NULL: function 43 is refused */
+    struct modbus_counters *counters;       /* NULL: function 8 is refused; the caller counts */
 };
 /* Answer one request PDU into out[MODBUS_PDU_MAX]; returns the length of the answer, 0: none. */
 size_t modbus_server_pdu(const uint8_t *pdu, size_t n, uint8_t unit, const struct modbus_data_ops *ops, uint8_t *out);

@@ -147,6 +147,10 @@ static int rtu_request_length(const uint8_t *p, size_t n)
     unsigned fc = p[1];
     if (fc >= MODBUS_READ_COILS && fc <= MODBUS_WRITE_REGISTER) return 8;
     switch (fc) {
+    case MODBUS_DIAGNOSTICS: return 8; /* one word of data; more of it cannot be told apart in a stream */
+    case MODBUS_TRANSPORT:
+        if (n < 3) return 0;
+        return p[2] == 14 ? 7 : -1;
     case MODBUS_WRITE_COILS:
     case MODBUS_WRITE_REGISTERS: return rtu_counted(p, n, 6);
     case MODBUS_MASK_WRITE: return 10;

@@ -94,9 +94,10 @@ size_t modbus_server_pdu(const uint8_t *pdu, size_t n, uint8_t unit, const struc
     struct modbus_request q;
     size_t out_n = 0;
     if (n == 0) return 0;
-    int ex = modbus_request_decode(pdu, n, &q);
+    bool tell = pdu[0] == MODBUS_DIAGNOSTICS || pdu[0] == MODBUS_TRANSPORT;
+    int ex = tell ? modbus_tell(pdu, n, ops->identity, ops->counters, out, &out_n) : modbus_request_decode(pdu, n, &q);
     out[0] = pdu[0];
-    if (ex == 0) ex = answer(&q, pdu, n, unit, ops, out, &out_n);
+    if (ex == 0 && !tell) ex = answer(&q, pdu, n, unit, ops, out, &out_n);
     if (ex == MODBUS_NO_ANSWER) return 0;
     return ex ? refuse(out, pdu[0], ex) : out_n;
 }

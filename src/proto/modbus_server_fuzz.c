@@ -32,7 +32,14 @@ static int write_registers(void *ctx, uint8_t unit, uint16_t at, uint16_t n, con
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-    static const struct modbus_data_ops ops = {read_bits, read_registers, write_bits, write_registers, NULL};
+    static const struct modbus_identity id = {{"V", "P", "1", "u", "a name that is a little longer", NULL, "app"}};
+    static struct modbus_counters counters;
+    static const struct modbus_data_ops ops = {.read_bits = read_bits,
+                                               .read_registers = read_registers,
+                                               .write_bits = write_bits,
+                                               .write_registers = write_registers,
+                                               .identity = &id,
+                                               .counters = &counters};
     uint8_t out[3 * MODBUS_FRAME_MAX];
     size_t out_n = 0;
     if (n == 0) return 0;

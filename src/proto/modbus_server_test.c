@@ -51,7 +51,11 @@ static int write_registers(void *ctx, uint8_t unit, uint16_t at, uint16_t n, con
 
 static struct modbus_data_ops ops_of(struct image *m)
 {
-    return (struct modbus_data_ops){read_bits, read_registers, write_bits, write_registers, m};
+    return (struct modbus_data_ops){.read_bits = read_bits,
+                                    .read_registers = read_registers,
+                                    .write_bits = write_bits,
+                                    .write_registers = write_registers,
+                                    .ctx = m};
 }
 
 static size_t ask(struct image *m, struct modbus_request q, uint8_t *out)

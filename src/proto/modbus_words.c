@@ -40,9 +40,79 @@ static const struct {
 
 static const char *function_name(unsigned fc, bool zh)
 {
+    if (fc == MODBUS_DIAGNOSTICS) return zh ? "诊断" : "diagnostics";
+    if (fc == MODBUS_TRANSPORT) return zh ? "设备标识" : "device identification";
     bool known = fc < sizeof names / sizeof *names && names[fc].en;
     if (!known) return zh ? "未知功能" : "unknown function";
     return zh ? names[fc].zh : names[fc].en;
+}
+
+/* ---- diagnostics and identification ---- */
+
+static const struct {
+    const char *en, *zh;
+} diagnostics[] = {
+    [0] = {"echo", "回送"},
+    [1] = {"restart communication", "重启通信"},
+    [2] = {"diagnostic register", "诊断寄存器"},
+    [3] = {"change ASCII delimiter", "更改 ASCII 分隔符"},
+    [4] = {"force listen only", "强制只听"},
+    [10] = {"clear counters", "计数清零"},
+    [11] = {"bus messages", "总线报文数"},
+    [12] = {"communication errors", "通信错误数"},
+    [13] = {"exceptions", "异常应答数"},
+    [14] = {"messages served", "本站处理数"},
+    [15] = {"messages without answer", "未应答数"},
+    [16] = {"NAKs", "NAK 数"},
+    [17] = {"busy answers", "忙应答数"},
+    [18] = {"character overruns", "字符溢出数"},
+    [20] = {"clear overrun counter", "溢出计数清零"},
+};
+static const char *const id_objects[][2] = {
+    {"vendor", "厂商"}, {"product code", "产品代码"}, {"revision", "版本"}, {"URL", "网址"}, {"product name", "产品"},
+    {"model", "型号"},  {"application", "应用"},
+};
+
+static void say_diagnostics(struct out *o, bool request, const uint8_t *pdu, size_t n)
+{
+    unsigned sub = n >= 3 ? modbus_register(pdu + 1, 0) : 0;
+    bool known = sub < sizeof diagnostics / sizeof *diagnostics && diagnostics[sub].en;
+    say(o, request ? "diagnostics (function 8)" : "answer: diagnostics (function 8)",
+        request ? "诊断（功能码 8）" : "应答：诊断（功能码 8）");
+    if (n < 5) {
+        say(o, ", badly formed", "，格式错误");
+        return;
+    }
+    say(o, ", %u", "，%u", sub);
+    if (known) say(o, " %s%.0s", " %.0s%s", diagnostics[sub].en, diagnostics[sub].zh);
+    for (size_t i = 3; i + 1 < n; i += 2) say(o, "%s%04X", "%s%04X", i > 3 ? " " : ": ", modbus_register(pdu + i, 0));
+}
+
+static void say_objects(struct out *o, const uint8_t *pdu, size_t n)
+{
+    size_t at = 7;
+    for (unsigned i = 0; i < pdu[6] && at + 2 <= n && at + 2 + pdu[at + 1] <= n; i++) {
+        unsigned id = pdu[at], len = pdu[at + 1];
+        bool known = id < sizeof id_objects / sizeof *id_objects;
+        say(o, "%s", "%s", i ? "; " : ": ");
+        if (known) say(o, "%s%.0s ", "%.0s%s ", id_objects[id][0], id_objects[id][1]);
+        if (!known) say(o, "%u ", "%u ", id);
+        for (unsigned k = 0; k < len; k++) {
+            uint8_t c = pdu[at + 2 + k];
+            say(o, "%c", "%c", c >= ' ' && c < 127 ? c : '.');
+        }
+        at += 2u + len;
+    }
+}
+
+static void say_transport(struct out *o, bool request, const uint8_t *pdu, size_t n)
+{
+    bool id = n >= 3 && pdu[1] == 14;
+    say(o, request ? "%s%.0s (function 43)" : "answer: %s%.0s (function 43)",
+        request ? "%.0s%s（功能码 43）" : "应答：%.0s%s（功能码 43）",
+        id ? "device identification" : "encapsulated transport", id ? "设备标识" : "封装传输");
+    if (id && request && n >= 4) say(o, ", code %u from object %u", "，读取码 %u，起始对象 %u", pdu[2], pdu[3]);
+    if (id && !request && n >= 7) say_objects(o, pdu, n);
 }
 
 static void say_registers(struct out *o, const uint8_t *data, size_t bytes)
@@ -62,9 +132,21 @@ static void say_place(struct out *o, const struct modbus_request *q)
     say(o, ", %u from %u%05u (0x%04X)", "，%u 个，起始 %u%05u（0x%04X）", q->count, area, q->address + 1u, q->address);
 }
 
+static bool say_about(struct out *o, bool request, const uint8_t *pdu, size_t n)
+{
+    if (pdu[0] == MODBUS_DIAGNOSTICS)
+        say_diagnostics(o, request, pdu, n);
+    else if (pdu[0] == MODBUS_TRANSPORT)
+        say_transport(o, request, pdu, n);
+    else
+        return false;
+    return true;
+}
+
 static void say_request(struct out *o, const uint8_t *pdu, size_t n)
 {
     struct modbus_request q;
+    if (say_about(o, true, pdu, n)) return;
     int ex = modbus_request_decode(pdu, n, &q);
     say(o, "%s (function %u)", "%s（功能码 %u）", function_name(pdu[0], o->zh), pdu[0]);
     if (ex) {
@@ -98,6 +180,7 @@ static void say_answer(struct out *o, const uint8_t *pdu, size_t n)
 {
     unsigned fc = pdu[0] & 0x7f;
     bool data = (fc >= MODBUS_READ_COILS && fc <= MODBUS_READ_INPUT) || fc == MODBUS_READ_WRITE;
+    if (say_about(o, false, pdu, n)) return;
     if (pdu[0] & 0x80) {
         unsigned code = n > 1 ? pdu[1] : 0;
         say(o, "refused: %s (function %u): %s (exception %u)", "拒绝：%s（功能码 %u）：%s（异常码 %u）",

@@ -1,6 +1,7 @@
 /* map.c - registers and coils, and the points behind them. Pure. */
 #include "outlets/modbus/modbus_out.h"
 #include <limits.h>
+#include "base/utf8.h"
 #include "model/sample.h"
 
 static int by_place(const void *a, const void *b)
@@ -166,14 +167,14 @@ bool mo_value_put(const struct mo_point *p, const struct sample *s, const char *
     return bad != MO_BAD_EXCEPTION;
 }
 
-void mo_value_take(const struct mo_point *p, const uint16_t *regs, struct sample *ret, char text[257], size_t *ret_n)
+bool mo_value_take(const struct mo_point *p, const uint16_t *regs, struct sample *ret, char text[257], size_t *ret_n)
 {
     uint8_t raw[512];
     *ret = (struct sample){.type = SAMPLE_BOOL};
     *ret_n = 0;
     if (p->type == VALUE_BOOL) {
         ret->v.i = p->bit >= 0 ? regs[0] >> p->bit & 1 : regs[0] != 0;
-        return;
+        return true;
     }
     for (unsigned i = 0; i < p->count; i++) {
         raw[2 * i] = (uint8_t)(regs[i] >> 8);
@@ -183,8 +184,13 @@ void mo_value_take(const struct mo_point *p, const uint16_t *regs, struct sample
         ret->type = SAMPLE_STRING;
         for (size_t i = 0; i < p->length && raw[text_place(p, i)]; i++) text[(*ret_n)++] = (char)raw[text_place(p, i)];
         text[*ret_n] = '\0';
-        return;
+        return utf8_check(str_make(text, *ret_n)) == *ret_n;
     }
-    if (value_type_bytes(p->type) == 1) raw[0] = (uint8_t)regs[0];
+    if (value_type_bytes(p->type) == 1) { /* the low byte; the high one says nothing else */
+        bool sign = p->type == VALUE_INT8 && regs[0] & 0x80;
+        if (regs[0] >> 8 != 0 && !(sign && regs[0] >> 8 == 0xff)) return false;
+        raw[0] = (uint8_t)regs[0];
+    }
     value_decode(&p->spec, raw, ret);
+    return ret->quality != QUALITY_BAD;
 }

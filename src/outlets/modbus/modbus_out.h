@@ -1,9 +1,9 @@
 /* modbus_out.h - inside of the Modbus server: table.c (options, addresses), map.c (registers and the points behind them,
- * pure), server.c (connections, requests).
+ * pure), request.c (reads, writes, diagnostics), server.c (connections).
  *
  * Holding and input registers show the same values, so do coils and discrete inputs: only 4x and 0x can be written. A read
  * is answered from current values at once; a write waits until the equipment has answered, and the connection reads no
- * further requests meanwhile. A write must cover whole points. */
+ * further requests meanwhile. A write must cover whole points; a mask write (22) may change single bits. */
 #pragma once
 #include "base/mem.h"
 #include "drivers/common/convert.h"
@@ -46,8 +46,67 @@ bool mo_map_unit(const struct mo_map *m, uint8_t unit);
 
 /* A value into its registers (count of them) or its bit (regs[0]). false: bad and the rule wants an exception. */
 bool mo_value_put(const struct mo_point *p, const struct sample *s, const char *text, size_t n, enum mo_bad bad, uint16_t *regs);
-/* Registers into a value to write; text of at most 256 bytes. */
-void mo_value_take(const struct mo_point *p, const uint16_t *regs, struct sample *ret, char text[257], size_t *ret_n);
+/* Registers into a value to write; text of at most 256 bytes. false: they hold none (NaN, wrong BCD digits, a number that
+ * is wider than the type, a text that is no UTF-8). */
+bool mo_value_take(const struct mo_point *p, const uint16_t *regs, struct sample *ret, char text[257], size_t *ret_n);
+
+#define MO_IN_MAX 1024
+struct mo_conn {
+    struct mo_conn *next;
+    struct mo_channel *ch;
+    struct tls_stream *stream;
+    uint8_t in[MO_IN_MAX];
+    size_t nin;
+    bool closing;
+    bool quiet, taking; /* the request is not answered; requests are being taken */
+    uint64_t heard_ns;
+    int64_t since_us;
+    uint64_t items, bytes_in, bytes_out;
+    uint16_t link;
+    /* The request that is being carried out; waiting: a write for the equipment. */
+    unsigned waiting; /* points not answered yet */
+    unsigned exception;
+    uint16_t transaction;
+    uint8_t unit, request[MODBUS_PDU_MAX];
+    size_t nrequest;
+    uint16_t after_at, after[MODBUS_RW_REGISTERS_MAX], known[MODBUS_RW_REGISTERS_MAX]; /* read back, by bits */
+};
+
+struct mo_channel {
+    struct outlet_channel base;
+    struct mo_rules rules;
+    struct ip_list allow;
+    char address[46];
+    uint16_t port;
+    enum modbus_framing framing;
+    bool any_unit;
+    enum mo_bad bad;
+    unsigned max_connections;
+    uint64_t idle_ns;
+    struct mo_map map;
+    struct error clash;
+    size_t nclash;
+    struct tls_listener *listener;
+    struct mo_conn *conns;
+    unsigned nconns;
+    uint16_t links;
+    uv_timer_t timer; /* idle connections, and listening again */
+    struct outlet_status status;
+    struct modbus_counters counters;
+    bool closing, timer_closed;
+    driver_closed *closed;
+    void *closed_arg;
+    size_t points;
+};
+
+/* request.c */
+extern const struct modbus_identity mo_identity;
+void mo_take(struct mo_conn *c); /* the request in c->request */
+/* server.c */
+void mo_trace(struct mo_conn *c, enum driver_dir dir, const uint8_t *p, size_t n, const struct error *e);
+void mo_drop(struct mo_conn *c);
+void mo_go_on(struct mo_conn *c);    /* the next requests */
+void mo_conn_end(struct mo_conn *c); /* the last write of one that is closing has ended */
 
 extern const struct option mo_channel_options[], mo_point_options[];
 int mo_address_check(const struct outlet_point *p, const struct options *channel, struct outlet_address *ret, struct error *e);

@@ -1,55 +1,8 @@
-/* server.c - connections and requests of the Modbus server. */
+/* server.c - listening and connections of the Modbus server, opening and closing. */
 #include "model/sample.h"
 #include "outlets/modbus/modbus_out.h"
 
-#define IN_MAX 1024
 #define LISTEN_AGAIN_MS 5000
-#define WRITE_TEXT 257
-
-struct mo_conn {
-    struct mo_conn *next;
-    struct mo_channel *ch;
-    struct tls_stream *stream;
-    uint8_t in[IN_MAX];
-    size_t nin;
-    bool closing;
-    uint64_t heard_ns;
-    int64_t since_us;
-    uint64_t items, bytes_in, bytes_out;
-    uint16_t link;
-    /* A write that waits for the equipment. */
-    unsigned waiting; /* points not answered yet */
-    unsigned exception;
-    uint16_t transaction;
-    uint8_t unit, request[MODBUS_PDU_MAX];
-    size_t nrequest;
-};
-
-struct mo_channel {
-    struct outlet_channel base;
-    struct mo_rules rules;
-    struct ip_list allow;
-    char address[46];
-    uint16_t port;
-    enum modbus_framing framing;
-    bool any_unit;
-    enum mo_bad bad;
-    unsigned max_connections;
-    uint64_t idle_ns;
-    struct mo_map map;
-    struct error clash;
-    size_t nclash;
-    struct tls_listener *listener;
-    struct mo_conn *conns;
-    unsigned nconns;
-    uint16_t links;
-    uv_timer_t timer; /* idle connections, and listening again */
-    struct outlet_status status;
-    bool closing, timer_closed;
-    driver_closed *closed;
-    void *closed_arg;
-    size_t points;
-};
 
 static struct mo_channel *channel_of(const struct outlet_channel *ch)
 {
@@ -85,7 +38,7 @@ static void tell_state(struct mo_channel *ch)
     set_state(ch, ch->nclash ? DRIVER_DEGRADED : DRIVER_UP, ch->nclash ? &ch->clash : NULL);
 }
 
-static void frame(struct mo_conn *c, enum driver_dir dir, const uint8_t *p, size_t n, const struct error *e)
+void mo_trace(struct mo_conn *c, enum driver_dir dir, const uint8_t *p, size_t n, const struct error *e)
 {
     const struct outlet_host *h = c->ch->base.host;
     if (!h->frame || (!e && !h->trace)) return;
@@ -99,253 +52,45 @@ static void frame(struct mo_conn *c, enum driver_dir dir, const uint8_t *p, size
     h->frame(h->ctx, &f);
 }
 
-/* ---- reads ---- */
+/* ---- bytes in ---- */
 
-static uint8_t unit_of(const struct mo_channel *ch, uint8_t unit)
+static void junk(struct mo_conn *c, size_t used)
 {
-    return !ch->any_unit || mo_map_unit(&ch->map, unit) ? unit : ch->rules.unit;
+    struct error e;
+    error_set(&e, ERR_PROTOCOL, "", "these bytes are no Modbus request", "收到的字节不是 Modbus 请求");
+    mo_trace(c, DRIVER_RX, c->in, c->nin, &e);
+    c->ch->status.errors++;
+    c->ch->counters.n[MODBUS_COUNT_BAD]++;
+    if (c->ch->framing == MODBUS_TCP)
+        mo_drop(c);
+    else
+        memmove(c->in, c->in + used, c->nin -= used);
 }
 
-static int value_of(struct mo_channel *ch, const struct mo_point *p, uint16_t *regs)
-{
-    struct sample s;
-    char text[WRITE_TEXT];
-    size_t n = 0;
-    const struct outlet_host *h = ch->base.host;
-    h->current(h->ctx, p->slot, &s, text, sizeof text, &n);
-    ch->status.items++;
-    return mo_value_put(p, &s, text, n, ch->bad, regs) ? 0 : MODBUS_EX_DEVICE_FAILURE;
-}
-
-static int read_bits(void *ctx, uint8_t unit, enum modbus_area a, uint16_t at, uint16_t count, uint8_t *packed)
-{
-    struct mo_channel *ch = ctx;
-    size_t i, end;
-    uint16_t v;
-    if (!mo_map_find(&ch->map, unit_of(ch, unit), true, at, count, &i, &end)) return MODBUS_EX_ILLEGAL_ADDRESS;
-    for (; i < end; i++) {
-        unsigned place = (unsigned)(ch->map.at[i].at - at);
-        int ex = value_of(ch, &ch->map.at[i], &v);
-        if (ex) return ex;
-        if (v) packed[place / 8] |= (uint8_t)(1u << place % 8);
-    }
-    return 0;
-}
-
-static int read_registers(void *ctx, uint8_t unit, enum modbus_area a, uint16_t at, uint16_t count, uint16_t *r)
-{
-    struct mo_channel *ch = ctx;
-    size_t i, end;
-    if (!mo_map_find(&ch->map, unit_of(ch, unit), false, at, count, &i, &end)) return MODBUS_EX_ILLEGAL_ADDRESS;
-    for (; i < end; i++) {
-        const struct mo_point *p = &ch->map.at[i];
-        uint16_t v[MODBUS_READ_REGISTERS_MAX + 1] = {0};
-        int ex = value_of(ch, p, v);
-        if (ex) return ex;
-        if (p->bit >= 0) {
-            r[p->at - at] |= (uint16_t)((v[0] & 1) << p->bit);
-            continue;
-        }
-        for (int k = 0; k < p->count; k++) { /* a part of a value is its registers all the same */
-            int place = p->at + k - at;
-            if (place >= 0 && place < count) r[place] = v[k];
-        }
-    }
-    return 0;
-}
-
-/* ---- sending ---- */
-
-static void drop(struct mo_conn *c);
-
-static void answer(struct mo_conn *c, uint16_t transaction, uint8_t unit, const uint8_t *pdu, size_t n)
-{
-    uint8_t out[MODBUS_FRAME_MAX];
-    size_t len = modbus_frame_put(c->ch->framing, transaction, unit, pdu, n, out);
-    frame(c, DRIVER_TX, out, len, NULL);
-    c->bytes_out += len;
-    c->ch->status.bytes_out += len;
-    if (pdu[0] & 0x80) c->ch->status.errors++;
-    if (tls_stream_write(c->stream, out, len)) drop(c); /* it does not read what it asked for */
-}
-
-/* ---- writes ---- */
-
-static void go_on(struct mo_conn *c);
-
-static void finish_write(struct mo_conn *c)
-{
-    uint8_t pdu[MODBUS_PDU_MAX];
-    size_t n = 5;
-    memcpy(pdu, c->request, 5); /* 5, 6, 15 and 16 echo address and value or quantity */
-    if (c->exception) {
-        pdu[0] = c->request[0] | 0x80;
-        pdu[1] = (uint8_t)c->exception;
-        n = 2;
-    }
-    c->nrequest = 0;
-    answer(c, c->transaction, c->unit, pdu, n);
-}
-
-static unsigned exception_of(const struct driver_write_result *r)
-{
-    int code = r->error ? r->error->code : 0;
-    switch (r->outcome) {
-    case DRIVER_DONE: return 0;
-    case DRIVER_REFUSED:
-        return code == ERR_INVALID     ? MODBUS_EX_ILLEGAL_VALUE
-               : code == ERR_FORBIDDEN ? MODBUS_EX_ILLEGAL_ADDRESS
-                                       : MODBUS_EX_DEVICE_FAILURE;
-    case DRIVER_EXPIRED: return MODBUS_EX_BUSY;
-    default: return MODBUS_EX_DEVICE_FAILURE;
-    }
-}
-
-static void conn_free(struct mo_conn *c)
-{
-    struct mo_channel *ch = c->ch;
-    for (struct mo_conn **at = &ch->conns; *at; at = &(*at)->next)
-        if (*at == c) {
-            *at = c->next;
-            break;
-        }
-    ch->nconns--;
-    mem_free(c);
-}
-
-static void end_if_closed(struct mo_channel *ch);
-
-static void on_written(void *arg, const struct driver_write_result *r)
-{
-    struct mo_conn *c = arg;
-    struct mo_channel *ch = c->ch;
-    unsigned ex = exception_of(r);
-    if (ex && !c->exception) c->exception = ex;
-    ch->status.writes++;
-    if (--c->waiting) return;
-    if (!c->closing) {
-        finish_write(c);
-        if (!c->closing) go_on(c);
-        return;
-    }
-    if (c->stream) return; /* goes when the stream is closed */
-    conn_free(c);
-    end_if_closed(ch);
-}
-
-/* The registers of the request as numbers; bits as 0 and 1. */
-static void values_of(const struct modbus_request *q, uint16_t *v)
-{
-    if (q->function == MODBUS_WRITE_COIL || q->function == MODBUS_WRITE_REGISTER) {
-        v[0] = q->value;
-        return;
-    }
-    for (unsigned i = 0; i < q->count; i++)
-        v[i] = q->function == MODBUS_WRITE_COILS ? modbus_bit(q->data, i) : modbus_register(q->data, i);
-}
-
-/* Every register belongs to a point that is covered whole and may be written; else nothing is written. */
-static unsigned check_cover(const struct mo_map *m, size_t i, size_t end, unsigned at, unsigned count)
-{
-    unsigned next = at;
-    for (; i < end; i++) {
-        const struct mo_point *p = &m->at[i];
-        if (p->at < at || p->at + p->count > at + count || p->at > next || !p->writable)
-            return MODBUS_EX_ILLEGAL_ADDRESS;
-        next = (unsigned)p->at + p->count;
-    }
-    return next == at + count ? 0 : MODBUS_EX_ILLEGAL_ADDRESS;
-}
-
-static unsigned begin_write(struct mo_conn *c, const struct modbus_request *q)
-{
-    struct mo_channel *ch = c->ch;
-    const struct outlet_host *h = ch->base.host;
-    bool bits = q->function == MODBUS_WRITE_COIL || q->function == MODBUS_WRITE_COILS;
-    unsigned count = q->function == MODBUS_WRITE_COIL || q->function == MODBUS_WRITE_REGISTER ? 1 : q->count;
-    uint16_t v[MODBUS_WRITE_BITS_MAX];
-    size_t i, end;
-    if (q->function == MODBUS_MASK_WRITE || q->function == MODBUS_READ_WRITE) return MODBUS_EX_ILLEGAL_FUNCTION;
-    if (!mo_map_find(&ch->map, unit_of(ch, c->unit), bits, q->address, count, &i, &end))
-        return MODBUS_EX_ILLEGAL_ADDRESS;
-    unsigned ex = check_cover(&ch->map, i, end, q->address, count);
-    if (ex) return ex;
-    values_of(q, v);
-    c->exception = 0;
-    c->waiting = (unsigned)(end - i) + 1; /* ours, so that it does not end in the middle */
-    for (; i < end; i++) {
-        const struct mo_point *p = &ch->map.at[i];
-        char text[WRITE_TEXT], peer[64];
-        struct outlet_write w = {.slot = p->slot, .done = on_written, .arg = c, .peer = peer, .text = text};
-        snprintf(peer, sizeof peer, "%.48s:%u", tls_stream_host(c->stream), tls_stream_port(c->stream));
-        mo_value_take(p, v + (p->at - q->address), &w.value, text, &w.text_len);
-        h->write(h->ctx, &w);
-    }
-    struct driver_write_result mine = {.outcome = DRIVER_DONE};
-    ch->status.writes--; /* on_written counts it */
-    on_written(c, &mine);
-    return 0;
-}
-
-/* ---- requests ---- */
-
-static bool is_write(uint8_t function)
-{
-    return function == MODBUS_WRITE_COIL || function == MODBUS_WRITE_REGISTER || function == MODBUS_WRITE_COILS ||
-           function == MODBUS_WRITE_REGISTERS || function == MODBUS_MASK_WRITE || function == MODBUS_READ_WRITE;
-}
-
-static void take_request(struct mo_conn *c, const struct modbus_frame *f)
-{
-    struct mo_channel *ch = c->ch;
-    uint8_t out[MODBUS_PDU_MAX];
-    struct modbus_data_ops ops = {.read_bits = read_bits, .read_registers = read_registers, .ctx = ch};
-    struct modbus_request q;
-    ch->status.requests++;
-    ch->status.last_ok_us = now_us(ch);
-    c->items++;
-    if (!f->pdu_n || !is_write(f->pdu[0])) {
-        size_t n = modbus_server_pdu(f->pdu, f->pdu_n, f->unit, &ops, out);
-        if (n) answer(c, f->transaction, f->unit, out, n);
-        return;
-    }
-    c->transaction = f->transaction;
-    c->unit = f->unit;
-    memcpy(c->request, f->pdu, c->nrequest = f->pdu_n);
-    int ex = modbus_request_decode(c->request, c->nrequest, &q);
-    if (!ex) ex = (int)begin_write(c, &q);
-    if (!ex) return;
-    c->nrequest = 0;
-    uint8_t no[2] = {f->pdu[0] | 0x80, (uint8_t)ex};
-    answer(c, f->transaction, f->unit, no, 2);
-}
-
-/* Requests one by one, until one waits for the equipment. */
-static void go_on(struct mo_conn *c)
+/* Requests one by one, until one waits for the equipment. A write that ends at once comes back here: `taking` tells. */
+void mo_go_on(struct mo_conn *c)
 {
     struct modbus_expect x = {.requests = true, .transaction = -1, .unit = -1, .function = -1};
+    if (c->taking) return;
+    c->taking = true;
     while (!c->closing && !c->waiting) {
         struct modbus_frame f;
-        struct error e;
         int got = modbus_frame_next(c->ch->framing, c->in, c->nin, &x, &f);
         if (got == 0) break;
         if (got < 0) {
-            error_set(&e, ERR_PROTOCOL, "", "these bytes are no Modbus request", "收到的字节不是 Modbus 请求");
-            frame(c, DRIVER_RX, c->in, c->nin, &e);
-            c->ch->status.errors++;
-            if (c->ch->framing == MODBUS_TCP) {
-                drop(c);
-                return;
-            }
-            memmove(c->in, c->in + f.used, c->nin -= f.used);
+            junk(c, f.used);
             continue;
         }
-        frame(c, DRIVER_RX, c->in, f.used, NULL);
-        size_t used = f.used;
-        take_request(c, &f);
-        memmove(c->in, c->in + used, c->nin -= used);
+        mo_trace(c, DRIVER_RX, c->in, f.used, NULL);
+        c->ch->counters.n[MODBUS_COUNT_BUS]++;
+        c->transaction = f.transaction;
+        c->unit = f.unit;
+        memcpy(c->request, f.pdu, c->nrequest = f.pdu_n);
+        memmove(c->in, c->in + f.used, c->nin -= f.used);
+        mo_take(c);
     }
-    if (!c->closing) tls_stream_read(c->stream, !c->waiting && c->nin < IN_MAX);
+    c->taking = false;
+    if (!c->closing) tls_stream_read(c->stream, !c->waiting && c->nin < MO_IN_MAX);
 }
 
 static void on_data(void *ctx, const uint8_t *p, size_t n)
@@ -355,32 +100,47 @@ static void on_data(void *ctx, const uint8_t *p, size_t n)
     c->bytes_in += n;
     c->ch->status.bytes_in += n;
     while (n && !c->closing) {
-        size_t room = IN_MAX - c->nin, take = n < room ? n : room;
+        size_t room = MO_IN_MAX - c->nin, take = n < room ? n : room;
         if (!take) { /* it sends on while a write is under way */
-            drop(c);
+            c->ch->counters.n[MODBUS_COUNT_OVERRUN]++;
+            mo_drop(c);
             return;
         }
         memcpy(c->in + c->nin, p, take);
         c->nin += take;
         p += take;
         n -= take;
-        go_on(c);
+        mo_go_on(c);
     }
 }
 
 /* ---- connections ---- */
 
-static void on_stream_closed(void *arg)
+static void end_if_closed(struct mo_channel *ch);
+
+/* When its stream is closed and no write is under way any more. */
+void mo_conn_end(struct mo_conn *c)
 {
-    struct mo_conn *c = arg;
     struct mo_channel *ch = c->ch;
-    c->stream = NULL;
-    if (c->waiting) return; /* the write ends it */
-    conn_free(c);
+    if (c->stream || c->waiting) return;
+    for (struct mo_conn **at = &ch->conns; *at; at = &(*at)->next)
+        if (*at == c) {
+            *at = c->next;
+            break;
+        }
+    ch->nconns--;
+    mem_free(c);
     end_if_closed(ch);
 }
 
-static void drop(struct mo_conn *c)
+static void on_stream_closed(void *arg)
+{
+    struct mo_conn *c = arg;
+    c->stream = NULL;
+    mo_conn_end(c);
+}
+
+void mo_drop(struct mo_conn *c)
 {
     if (c->closing) return;
     c->closing = true;
@@ -390,7 +150,7 @@ static void drop(struct mo_conn *c)
 static void on_opened(void *ctx) {}
 static void on_lost(void *ctx, const struct error *why)
 {
-    drop(ctx);
+    mo_drop(ctx);
 }
 
 static void *on_accept(void *ctx, struct tls_stream *s)
@@ -440,7 +200,7 @@ static void on_timer(uv_timer_t *t)
     uint64_t now = mono(ch);
     if (!ch->listener) listen_now(ch);
     for (struct mo_conn *c = ch->conns; c; c = c->next)
-        if (!c->waiting && now - c->heard_ns > ch->idle_ns) drop(c);
+        if (!c->waiting && now - c->heard_ns > ch->idle_ns) mo_drop(c);
 }
 
 /* ---- the outlet's functions ---- */
@@ -561,7 +321,7 @@ void mo_close(struct outlet_channel *base, driver_closed *closed, void *arg)
     ch->closing = true;
     ch->closed = closed;
     ch->closed_arg = arg;
-    for (struct mo_conn *c = ch->conns; c; c = c->next) drop(c);
+    for (struct mo_conn *c = ch->conns; c; c = c->next) mo_drop(c);
     if (ch->listener) tls_listener_close(ch->listener, on_listener_closed, ch);
     uv_close((uv_handle_t *)&ch->timer, on_timer_closed);
 }
