@@ -169,6 +169,8 @@ static int parse_publish(struct parser *s)
     bool aliased = p->props.nums >> MQTT_N_ALIAS & 1;
     if (!(aliased && !p->topic.n) && !mqtt_topic_ok(p->topic))
         return mqtt_refuse(s->why, MQTT_TOPIC, "the topic is empty or holds a wildcard", "主题为空或含通配符");
+    if ((p->props.texts >> MQTT_T_RESPONSE_TOPIC & 1) && !mqtt_topic_ok(p->props.text[MQTT_T_RESPONSE_TOPIC]))
+        return broken(s->why, "the response topic is empty or holds a wildcard", "响应主题为空或含通配符");
     p->payload = str_make((const char *)s->r.p, rd_left(&s->r));
     s->r.p = s->r.end;
     return 0;

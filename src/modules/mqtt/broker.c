@@ -1,6 +1,8 @@
 /* broker.c - the whole: life, routing, retained messages, wills, time. Packets: mq_link.c; the way out: mq_out.c. */
 #include "modules/mqtt/broker_int.h"
 
+#define SWEEP 16384 /* retained messages looked at each second */
+
 const struct mq_limits mq_defaults = {.connections = 10000,
                                       .sessions = 100000,
                                       .subscriptions = 1000,
@@ -207,6 +209,21 @@ void mq_broker_retain(struct mq_broker *b, struct mq_message *m)
     mq_broker_keep(b, &(struct mq_keep){.op = MQ_KEEP_RETAINED, .message = m}, NULL);
 }
 
+/* Retained messages whose time is over make room, some of them each second. */
+static void sweep_retained(struct mq_broker *b)
+{
+    struct retained *r = &b->retained;
+    for (size_t k = 0; k < SWEEP && k < r->nslots; k++) {
+        r->swept = (r->swept + 1) & (r->nslots - 1);
+        const struct mq_message *m = r->slots[r->swept];
+        if (!m || !mq_msg_expired(b, m)) continue;
+        mq_broker_keep(b, &(struct mq_keep){.op = MQ_DROP_RETAINED, .filter = mq_msg_topic(m)}, NULL);
+        mq_retained_drop(r, mq_msg_topic(m));
+        b->stats.expired++;
+        r->swept--; /* another may have moved here */
+    }
+}
+
 int mq_publish(struct mq_broker *b, struct str topic, struct str payload, uint8_t qos, bool retain)
 {
     struct mq_message *m = mq_msg_new(topic, STR(""), payload);
@@ -311,7 +328,7 @@ static void check_link(struct mq_broker *b, struct mq_link *l)
 {
     uint64_t silent = b->now_ns - l->heard_ns;
     if (l->ended || l->paused) return;
-    if (!l->s && silent > 10000000000u)
+    if (!l->s && b->now_ns - l->opened_ns > 10000000000u) /* also one that sends it byte by byte */
         mq_end(l, MQTT_KEEP_ALIVE, "no CONNECT came within 10 s", "10 秒内未收到 CONNECT");
     else if (l->s && l->keep_alive && silent > (uint64_t)l->keep_alive * 1500000000u)
         mq_end(l, MQTT_KEEP_ALIVE, "nothing came for one and a half keep-alives", "超过保活时间的 1.5 倍未收到报文");
@@ -327,6 +344,7 @@ static void check_session(struct mq_session *s)
 
 void mq_tick(struct mq_broker *b)
 {
+    sweep_retained(b);
     for (struct mq_link *l = b->links, *next; l; l = next) {
         next = l->next;
         check_link(b, l);

@@ -18,6 +18,7 @@ struct str mq_msg_payload(const struct mq_message *m);
 struct mq_message *mq_msg_new(struct str topic, struct str props, struct str payload);
 struct mq_message *mq_msg_ref(struct mq_message *m);
 void mq_msg_unref(struct mq_message *m);
+bool mq_msg_expired(const struct mq_broker *b, const struct mq_message *m);
 
 #define SUB_IDS 8
 struct out_entry { /* a message on its way to a session */
@@ -70,7 +71,7 @@ void mq_trie_match(struct trie *t, struct str topic, trie_fn *fn, void *ctx);
 /* ---- retained (mq_retain.c) ---- */
 struct retained {
     struct mq_message **slots; /* open addressing by topic */
-    size_t nslots, n, bytes;
+    size_t nslots, n, bytes, swept; /* swept: the slot that was looked at last for its time */
 };
 void mq_retained_fini(struct retained *r);
 struct mq_message *mq_retained_get(const struct retained *r, struct str topic);

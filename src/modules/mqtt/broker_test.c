@@ -754,3 +754,76 @@ TEST(what_breaks_the_protocol_ends_the_link)
     lose(&a);
     mq_broker_free(w->b);
 }
+
+TEST(a_connect_that_comes_byte_by_byte_is_not_awaited_for_ever)
+{
+    struct world *w = world();
+    struct client a;
+    size_t used;
+    memset(&a.l, 0, sizeof a.l);
+    mq_link_open(w->b, &a.l);
+    for (int i = 0; i < 12 && !a.l.ended; i++) {
+        mq_input(&a.l, (const uint8_t *)"\x10\x7f", 2, &used);
+        CHECK_INT(used, 0);
+        pass(w, 1);
+    }
+    CHECK(a.l.ended && a.l.why == MQTT_KEEP_ALIVE);
+    lose(&a);
+    mq_broker_free(w->b);
+}
+
+TEST(retained_messages_expire)
+{
+    struct world *w = world();
+    struct client a, s;
+    struct mqtt_packet p, q = {.type = MQTT_PUBLISH, .topic = STR("r"), .payload = STR("1"), .retain = true};
+    join(w, &a, 5, "a", true, 0);
+    join(w, &s, 5, "s", true, 0);
+    a.l.keep_alive = s.l.keep_alive = 0;
+    mqtt_num_set(&q.props, MQTT_N_EXPIRY, 5);
+    put(&a, &q);
+    CHECK_INT(subscribe(&s, "r", 0), 0);
+    CHECK(get(&s, &p) && p.props.num[MQTT_N_EXPIRY] == 6);
+    w->ns += 5000000000u;
+    mq_time(w->b, w->ns, w->us);
+    CHECK_INT(subscribe(&s, "r", 0), 0);
+    CHECK(!get(&s, &p));
+    pass(w, 1);
+    CHECK_INT(w->b->retained.n, 0);
+    CHECK_INT(w->b->retained.bytes, 0);
+    CHECK_INT(w->kept[w->nkept - 1].op, MQ_DROP_RETAINED);
+    lose(&a);
+    lose(&s);
+    mq_broker_free(w->b);
+}
+
+static uint8_t ended_by(struct world *w, const struct mqtt_packet *p)
+{
+    struct client c;
+    struct mqtt_packet got;
+    join(w, &c, 5, "c", true, 0);
+    put(&c, p);
+    uint8_t code = get(&c, &got) && got.type == MQTT_DISCONNECT ? got.code : 0;
+    lose(&c);
+    return code;
+}
+
+TEST(what_no_client_may_send_ends_its_connection)
+{
+    struct world *w = world();
+    struct buf b;
+    struct mqtt_packet pub = {.type = MQTT_PUBLISH, .topic = STR("t")}, sub = {.type = MQTT_SUBSCRIBE, .id = 1};
+    mqtt_num_set(&pub.props, MQTT_N_SUBSCRIPTION_ID, 7);
+    CHECK_INT(ended_by(w, &pub), MQTT_PROTOCOL);
+    buf_init(&b, 1 << 20);
+    mqtt_item_write(MQTT_SUBSCRIBE, &b, &(struct mqtt_item){.filter = STR("$share/g/t"), .no_local = true});
+    sub.items = buf_view(&b);
+    CHECK_INT(ended_by(w, &sub), MQTT_PROTOCOL);
+    buf_clear(&b);
+    for (unsigned i = 0; i <= mq_defaults.subscriptions; i++)
+        mqtt_item_write(MQTT_SUBSCRIBE, &b, &(struct mqtt_item){.filter = STR("#")});
+    sub.items = buf_view(&b);
+    CHECK_INT(ended_by(w, &sub), MQTT_QUOTA);
+    buf_fini(&b);
+    mq_broker_free(w->b);
+}

@@ -241,6 +241,8 @@ static void on_connect(struct mq_link *l, const struct mqtt_packet *p)
     }
     take_settings(l, p);
     if ((fault = client_id_fault(l, p, &zh))) return refuse_connect(l, MQTT_CLIENT_ID, fault, zh);
+    if ((p->props.texts >> MQTT_T_AUTH_DATA & 1) && !(p->props.texts >> MQTT_T_AUTH_METHOD & 1))
+        return refuse_connect(l, MQTT_PROTOCOL, "authentication data without a method", "有认证数据但没有认证方法");
     if (p->props.texts >> MQTT_T_AUTH_METHOD & 1)
         return refuse_connect(l, MQTT_AUTH_METHOD, "enhanced authentication is not offered", "不支持增强认证");
     uint8_t code = l->b->ops->login(l->b->ctx, l, p, &l->who);
@@ -394,6 +396,8 @@ static void on_publish(struct mq_link *l, struct mqtt_packet *p)
     l->n_in++;
     b->stats.received++;
     b->kept = false;
+    if (p->props.nums >> MQTT_N_SUBSCRIPTION_ID & 1)
+        return mq_end(l, MQTT_PROTOCOL, "a client does not send a subscription id", "客户端发布不应带订阅标识");
     if (!take_alias(l, p)) return;
     if (p->qos && l->pending + l->s->ngot >= b->lim.receive_maximum && !(p->qos == 2 && has_got(l->s, p->id))) {
         if (l->version == MQTT_5)
@@ -466,7 +470,6 @@ static uint8_t subscribe_one(struct mq_link *l, const struct mqtt_item *i, uint3
     bool shared = mqtt_filter_ok(i->filter) && mqtt_share(i->filter, &group, &filter);
     *ret_new = false;
     if (!mqtt_filter_ok(i->filter)) return MQTT_FILTER;
-    if (shared && i->no_local) return MQTT_PROTOCOL;
     if (closed(&l->who, filter)) return MQTT_NOT_AUTHORIZED;
     if (!l->b->ops->may(l->b->ctx, &l->who, false, filter)) {
         l->b->stats.denied++;
@@ -487,11 +490,10 @@ static void send_retained(struct mq_link *l, const struct mqtt_item *i, uint32_t
     struct str filter = mq_me_inside(&l->who, i->filter, inside, sizeof inside);
     bool wild = memchr(filter.p, '+', filter.n) || memchr(filter.p, '#', filter.n);
     struct mq_message *one = wild ? NULL : mq_retained_get(&b->retained, filter);
-    if (one && mq_may_get(l->s, one)) mq_out_put(l->s, one, &h, true);
+    if (one && !mq_msg_expired(b, one) && mq_may_get(l->s, one)) mq_out_put(l->s, one, &h, true);
     for (size_t k = 0; wild && k < b->retained.nslots; k++) {
         struct mq_message *m = b->retained.slots[k];
-        if (m && !(m->expires_ns && m->expires_ns <= b->now_ns) && mqtt_match(filter, mq_msg_topic(m)) &&
-            mq_may_get(l->s, m))
+        if (m && !mq_msg_expired(b, m) && mqtt_match(filter, mq_msg_topic(m)) && mq_may_get(l->s, m))
             mq_out_put(l->s, m, &h, true);
     }
 }
@@ -560,11 +562,36 @@ static void settle(struct mq_link *l, struct mq_held *h)
     l->b->ops->later(l->b->ctx, l, h->type, h->id, 0);
 }
 
+/* Each filter costs a look at what is retained: as many in one packet as a session may have. */
+static bool too_many(struct mq_link *l, const struct mqtt_packet *p)
+{
+    struct str rest = p->items;
+    struct mqtt_item i;
+    size_t n = 0;
+    while (n <= l->b->lim.subscriptions && mqtt_item_next(p->type, &rest, &i) == 1) n++;
+    if (n <= l->b->lim.subscriptions) return false;
+    mq_end(l, MQTT_QUOTA, "too many filters in one packet", "单个报文的过滤器过多");
+    return true;
+}
+
+static bool shared_no_local(const struct mqtt_packet *p)
+{
+    struct str rest = p->items, group, filter;
+    struct mqtt_item i;
+    while (mqtt_item_next(MQTT_SUBSCRIBE, &rest, &i) == 1)
+        if (i.no_local && mqtt_filter_ok(i.filter) && mqtt_share(i.filter, &group, &filter)) return true;
+    return false;
+}
+
 static void on_subscribe(struct mq_link *l, struct mqtt_packet *p)
 {
     struct str rest = p->items;
     struct mqtt_item i;
     uint32_t number = l->version == MQTT_5 ? num_or(&p->props, MQTT_N_SUBSCRIPTION_ID, 0) : 0;
+    if (too_many(l, p)) return;
+    if (shared_no_local(p))
+        return mq_end(l, MQTT_PROTOCOL, "a shared subscription cannot be without the own messages (no local)",
+                      "共享订阅不能设置 No Local");
     struct mq_held *h = held_new(MQTT_SUBACK, p, number);
     if (!h) return mq_end(l, MQTT_QUOTA, "no memory for the subscriptions", "内存不足，无法订阅");
     l->b->kept = false;
@@ -581,6 +608,7 @@ static void on_unsubscribe(struct mq_link *l, struct mqtt_packet *p)
 {
     struct str rest = p->items;
     struct mqtt_item i;
+    if (too_many(l, p)) return;
     struct mq_held *h = held_new(MQTT_UNSUBACK, p, 0);
     if (!h) return mq_end(l, MQTT_QUOTA, "no memory for the subscriptions", "内存不足，无法退订");
     l->b->kept = false;

@@ -29,11 +29,6 @@ static void entry_done(struct mq_session *s, struct out_entry *e)
 
 /* ---- writing ---- */
 
-static bool expired(struct mq_broker *b, const struct mq_message *m)
-{
-    return m->expires_ns && m->expires_ns <= b->now_ns;
-}
-
 /* false: it cannot be sent to this peer at all. */
 static bool write_entry(struct mq_link *l, const struct out_entry *e)
 {
@@ -203,7 +198,7 @@ void mq_out_pump(struct mq_session *s)
     while (s->nqueue && s->nflight < most && l->out.n < OUT_HIGH) {
         struct out_entry e = dequeue(s);
         e.id = free_id(s);
-        bool old = expired(s->b, e.m);
+        bool old = mq_msg_expired(s->b, e.m);
         s->b->stats.expired += old;
         if (old || !write_entry(l, &e) || !fly(s, &e)) {
             if (!old) dropped(s);

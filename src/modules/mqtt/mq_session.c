@@ -41,6 +41,11 @@ void mq_msg_unref(struct mq_message *m)
     if (m && --m->refs == 0) mem_free(m);
 }
 
+bool mq_msg_expired(const struct mq_broker *b, const struct mq_message *m)
+{
+    return m->expires_ns && m->expires_ns <= b->now_ns;
+}
+
 /* ---- the table ---- */
 
 struct str mq_session_key(const struct mq_session *s)

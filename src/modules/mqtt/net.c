@@ -468,6 +468,7 @@ static void accept_one(struct listener *l)
     l->connections++;
     c->listener = l;
     uv_tcp_nodelay(&c->tcp, 1);
+    uv_tcp_keepalive(&c->tcp, 1, 60); /* clients without a keep-alive vanish, too */
     name_peer(c);
     mqtt_now(m);
     mq_link_open(m->broker, &c->link);
