@@ -1,4 +1,5 @@
-/* api_try.c - trying before storing: POST /channels:test, /channels/{id}:test, /channels:read, /channels:browse. */
+/* api_try.c - trying before storing: POST /channels:test, /channels/{id}:test, /channels:read, /channels:browse,
+ * GET /channels/{id}/browse. */
 #include "base/encode.h"
 #include "base/mem.h"
 #include "drivers/common/options.h"
@@ -187,22 +188,81 @@ int post_read(struct api_call *c, struct error *e)
     return 0;
 }
 
-int post_browse(struct api_call *c, struct error *e)
+/* ---- browsing and searching (api_search.c) ---- */
+
+struct browse_ask { /* as it came, whichever way */
+    const struct json *channel, *device;
+    struct str node, cursor;
+    const struct str *text; /* NULL: no search */
+    int64_t size, seconds, nodes;
+};
+
+static uint64_t sig_of(struct api_call *c, const struct browse_ask *b)
 {
-    struct json *body;
+    uint64_t h = str_hash(json_text(c->a, b->channel), hash_seed());
+    if (b->device) h = str_hash(json_text(c->a, b->device), h);
+    h = str_hash(b->node, h);
+    return str_hash(*b->text, h);
+}
+
+static int browse(struct api_call *c, const struct browse_ask *b, struct error *e)
+{
     struct reading_call rc = {0};
-    int err = api_body_json(c, &body, e);
-    if (!err) err = read_channel(c, json_get(body, "channel"), &rc, e);
-    if (!err) err = read_device(c, json_get(body, "device"), &rc, e);
+    int err = read_channel(c, b->channel, &rc, e);
+    if (!err) err = read_device(c, b->device, &rc, e);
     if (err) return err;
-    int64_t size = json_i64(json_get(body, "size"), 200);
-    if (size < 1 || size > BROWSE_MAX)
+    if (b->size < 1 || b->size > BROWSE_MAX)
         return error_set(e, ERR_INVALID, "size", "must be 1 to %d", "必须为 1 到 %d", BROWSE_MAX);
     if (!rc.driver->browse)
         return error_set(e, ERR_UNSUPPORTED, "channel",
                          "devices of this protocol do not tell what they offer; enter the addresses",
                          "该协议的设备不提供可浏览的内容，请直接填写地址");
-    return run_browse(collect_of(c)->run, rc.running, rc.driver, &rc.channel, &rc.device,
-                      json_str(json_get(body, "node"), STR("")), json_str(json_get(body, "cursor"), STR("")),
-                      (size_t)size, TEST_MS, &c->res->body, e);
+    if (!b->text)
+        return run_browse(collect_of(c)->run, rc.running, rc.driver, &rc.channel, &rc.device, b->node, b->cursor,
+                          (size_t)b->size, TEST_MS, &c->res->body, e);
+    struct search_ask ask = {.running = rc.running,
+                             .driver = rc.driver,
+                             .channel = &rc.channel,
+                             .device = &rc.device,
+                             .node = b->node,
+                             .text = *b->text,
+                             .cursor = b->cursor,
+                             .size = (size_t)b->size,
+                             .nodes = b->nodes,
+                             .seconds = b->seconds,
+                             .sig = sig_of(c, b)};
+    return search_answer(c, &ask, e);
+}
+
+int post_browse(struct api_call *c, struct error *e)
+{
+    struct json *body;
+    int err = api_body_json(c, &body, e);
+    if (err) return err;
+    const struct json *q = json_get(body, "q");
+    struct str text = json_str(q, STR(""));
+    struct browse_ask b = {.channel = json_get(body, "channel"),
+                           .device = json_get(body, "device"),
+                           .node = json_str(json_get(body, "node"), STR("")),
+                           .cursor = json_str(json_get(body, "cursor"), STR("")),
+                           .text = q && q->type != JSON_NULL ? &text : NULL,
+                           .size = json_i64(json_get(body, "size"), 200),
+                           .seconds = json_i64(json_get(body, "seconds"), 0),
+                           .nodes = json_i64(json_get(body, "nodes"), 0)};
+    return browse(c, &b, e);
+}
+
+int get_browse(struct api_call *c, struct error *e)
+{
+    struct str text = http_query(c->req, "q"), device = http_query(c->req, "device");
+    struct json channel = {.type = JSON_STRING, .s = c->param[0]}, dev = {.type = JSON_STRING, .s = device};
+    struct browse_ask b = {.channel = &channel,
+                           .device = device.n ? &dev : NULL,
+                           .node = http_query(c->req, "node"),
+                           .cursor = http_query(c->req, "cursor"),
+                           .text = text.p ? &text : NULL};
+    int err = api_query_i64(c, "size", 200, 1, BROWSE_MAX, &b.size, e);
+    if (!err) err = api_query_i64(c, "seconds", 0, 0, INT32_MAX, &b.seconds, e);
+    if (!err) err = api_query_i64(c, "nodes", 0, 0, INT32_MAX, &b.nodes, e);
+    return err ? err : browse(c, &b, e);
 }

@@ -8,6 +8,12 @@
 
 #define COLLECT_WATCHERS 4
 #define CONTROL_ROUTES 8
+#define SEARCHES 16
+struct search_slot { /* a search that may be continued (api_search.c) */
+    struct browse_search *search;
+    uint64_t kept_ns, sig;
+    char cursor[37], user[37];
+};
 struct collect {
     struct node *node;
     struct control control; /* what node->control points at */
@@ -24,6 +30,7 @@ struct collect {
     pthread_cond_t wake;
     bool running, stopping, dirty; /* under lock */
     struct plant *plant;           /* under lock: take with collect_plant */
+    struct search_slot searches[SEARCHES]; /* under lock */
 };
 
 extern const struct module collect_module;
@@ -49,6 +56,19 @@ int control_write(void *ctx, const struct actor *by, const struct control_comman
 int control_route_add(void *ctx, const struct control_route *r);
 void control_json(struct json_writer *w, const struct control_command *cmd, const struct control_result *r, bool zh);
 
+struct search_ask { /* a portion of a search */
+    struct str running; /* as of run_search */
+    const struct driver *driver;
+    const struct options *channel;
+    const struct driver_device *device;
+    struct str node, text, cursor;
+    size_t size;
+    int64_t nodes, seconds; /* 0: the usual */
+    uint64_t sig;           /* of what it is asked for */
+};
+int search_answer(struct api_call *c, const struct search_ask *ask, struct error *e); /* api_search.c */
+void searches_free(struct collect *c);
+
 /* Handlers. */
 int get_drivers(struct api_call *c, struct error *e); /* api_status.c */
 int get_status(struct api_call *c, struct error *e);
@@ -60,5 +80,6 @@ int post_test(struct api_call *c, struct error *e);  /* api_try.c */
 int post_test_saved(struct api_call *c, struct error *e);
 int post_read(struct api_call *c, struct error *e);
 int post_browse(struct api_call *c, struct error *e);
+int get_browse(struct api_call *c, struct error *e);
 int post_capture(struct api_call *c, struct error *e); /* capture.c */
 int get_capture(struct api_call *c, struct error *e);

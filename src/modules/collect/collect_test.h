@@ -87,6 +87,15 @@ static inline void fake_test(struct driver_channel *ch, driver_test_done *done, 
     done(arg, NULL, 5, "fine", "正常");
 }
 
+/* What it offers below a node; a test sets it. */
+static void (*fake_tree)(const char *node, const char *cursor, size_t max, driver_browse_done *done, void *arg);
+
+static inline void fake_browse(struct driver_channel *ch, const struct driver_device *d, const char *node,
+                               const char *cursor, size_t max, driver_browse_done *done, void *arg)
+{
+    fake_tree(node, cursor, max, done, arg);
+}
+
 static inline void fake_status(const struct driver_channel *ch, struct driver_status *ret)
 {
     *ret = (struct driver_status){.state = DRIVER_UP, .points = (uint32_t)((const struct fake_channel *)ch)->npoints};
@@ -142,7 +151,8 @@ static const struct driver fake_driver = {.name = "fake",
                                           .test = fake_test,
                                           .status = fake_status,
                                           .devices = fake_devices,
-                                          .close = fake_close};
+                                          .close = fake_close,
+                                          .browse = fake_browse};
 static const struct driver *const fake_drivers[] = {&fake_driver, NULL};
 static const struct module *const fake_modules[] = {&collect_module};
 

@@ -14,10 +14,15 @@
 #define CAPTURE "{since:time;until:time;frames:integer;left_out:integer;bytes:integer}"
 #define BROWSE_BODY \
     "{channel:string|channel_spec;device?:string|device_spec|{options?:object};node?:string;cursor?:string;size?:" \
-    "integer}"
+    "integer;q?:string;seconds?:integer;nodes?:integer}"
 #define BROWSE_ANSWER \
     "{items:{node:string;name:string;description:string;address:string|null;type:string;value:string|null;" \
-    "unit:string|null;children:boolean;writable:boolean;lo?:number;hi?:number}[];next:string|null}"
+    "unit:string|null;children:boolean;writable:boolean;lo?:number;hi?:number;path?:string[]}[];next:string|null;" \
+    "truncated?:boolean;looked?:integer;waiting?:integer;failed?:integer;left_out?:integer}"
+#define BROWSE_PARAMS \
+    "q:string:Text to search below the node (else its children are listed);node:string:Where to begin;" \
+    "device:string:Device by id or code;cursor:string:To go on;size:integer:Items at most;" \
+    "seconds:integer:Search for as long;nodes:integer:Search so many nodes"
 #define FRAMES \
     "frames:{t:time;dir:'tx'|'rx';hex:string;words:Text;ok:boolean;error:string|null}[];can_capture:boolean;" \
     "capture:" CAPTURE "|null;"
@@ -58,6 +63,9 @@ static const struct api_route routes[] = {
     API_DO("POST", "/api/v1/channels:browse", "channel", ACT_WRITE, AUDIT_NONE, post_browse, .lane = LANE_TRY,
            .summary_en = "What a device offers below a node", .summary_zh = "浏览设备提供的内容",
            .body_schema = BROWSE_BODY, .answer_schema = BROWSE_ANSWER),
+    API_DO("GET", "/api/v1/channels/{id}/browse", "channel", ACT_WRITE, AUDIT_NONE, get_browse, .lane = LANE_TRY,
+           .summary_en = "What a device offers below a node, listed or searched",
+           .summary_zh = "浏览或搜索设备提供的内容", .params = BROWSE_PARAMS, .answer_schema = BROWSE_ANSWER),
     API_DO("POST", "/api/v1/channels/{id}:capture", "channel", ACT_WRITE, AUDIT_CHANGE, post_capture,
            .summary_en = "Record the frames of a channel for a while", .summary_zh = "录制通道报文",
            .body_schema = "{seconds:integer}", .answer_schema = CAPTURE),
@@ -114,6 +122,7 @@ static void collect_fini(void *ctx)
     struct collect *c = ctx;
     if (!c) return;
     plant_unref(c->plant);
+    searches_free(c);
     pthread_mutex_destroy(&c->lock);
     pthread_cond_destroy(&c->wake);
     mem_free(c);

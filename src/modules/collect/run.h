@@ -6,6 +6,7 @@
 #pragma once
 #include "drivers/common/frame_log.h"
 #include "io/loop.h"
+#include "modules/collect/browse_search.h"
 #include "modules/collect/plant.h"
 
 #define CHAN_HISTORY 50   /* states kept, one a minute */
@@ -56,6 +57,9 @@ int run_read(struct run *r, struct str channel_id, const struct driver *d, const
 /* What the device offers below `node`: appends the answer of POST /channels:browse as JSON. */
 int run_browse(struct run *r, struct str channel_id, const struct driver *d, const struct options *o, const struct driver_device *dev,
                struct str node, struct str cursor, size_t max, unsigned wait_ms, struct buf *ret, struct error *e);
+/* One portion of a search. *search is taken: it comes back with 0, else it is gone. */
+int run_search(struct run *r, struct str channel_id, const struct driver *d, const struct options *o, struct browse_search **search,
+               const struct browse_bounds *bounds, unsigned wait_ms, struct error *e);
 
 /* Recording of a channel, see frame_log.h. */
 int run_capture(struct run *r, struct str id, unsigned seconds, struct error *e);

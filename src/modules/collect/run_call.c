@@ -1,4 +1,4 @@
-/* run_call.c - blocking calls of handlers into drivers: write, test, read, browse.
+/* run_call.c - blocking calls of handlers into drivers: write, test, read, browse, search.
  *
  * Each call is a job with two owners, the waiting handler and the loop; whoever lets go last frees it,
  * so that a driver that answers after the handler gave up does no harm. A test or read without a running
@@ -10,7 +10,7 @@
 
 #define BROWSE_BYTES (4u << 20)
 
-enum job_kind { JOB_WRITE, JOB_TEST, JOB_READ, JOB_BROWSE };
+enum job_kind { JOB_WRITE, JOB_TEST, JOB_READ, JOB_BROWSE, JOB_SEARCH };
 
 struct job {
     pthread_mutex_t lock;
@@ -33,6 +33,8 @@ struct job {
     struct reading_copy *readings; /* the job's own */
     char *node, *cursor;           /* the job's own */
     struct buf json;               /* what was browsed */
+    struct browse_search *search;  /* the job's own until it is done and the handler takes it */
+    struct browse_bounds bounds;
 };
 
 static void job_release(struct job *j)
@@ -49,6 +51,7 @@ static void job_release(struct job *j)
     mem_free(j->node);
     mem_free(j->cursor);
     buf_fini(&j->json);
+    browse_search_free(j->search);
     mem_free(j);
 }
 
@@ -139,25 +142,6 @@ static void on_read(void *arg, const struct driver_reading *r, size_t n)
     job_done(j);
 }
 
-static void write_item(struct json_writer *w, const struct driver_browse_item *i)
-{
-    jw_object(w);
-    jw_kz(w, "node", i->node);
-    jw_kz(w, "name", i->name);
-    jw_kz(w, "description", i->description ? i->description : "");
-    jw_kz(w, "address", i->address);
-    jw_kz(w, "type", value_type_name(i->type));
-    jw_kz(w, "value", i->value);
-    jw_kz(w, "unit", i->unit);
-    jw_kbool(w, "children", i->children);
-    jw_kbool(w, "writable", i->writable);
-    if (i->lo < i->hi) {
-        jw_kdouble(w, "lo", i->lo);
-        jw_kdouble(w, "hi", i->hi);
-    }
-    jw_end(w);
-}
-
 static void on_browsed(void *arg, const struct error *e, const struct driver_browse_item *items, size_t n,
                        const char *next)
 {
@@ -166,7 +150,11 @@ static void on_browsed(void *arg, const struct error *e, const struct driver_bro
     jw_object(&w);
     jw_key(&w, STR("items"));
     jw_array(&w);
-    for (size_t i = 0; i < n; i++) write_item(&w, &items[i]);
+    for (size_t i = 0; i < n; i++) {
+        jw_object(&w);
+        browse_item_members(&w, &items[i]);
+        jw_end(&w);
+    }
     jw_end(&w);
     jw_kz(&w, "next", next);
     jw_end(&w);
@@ -198,6 +186,46 @@ static struct chan *job_channel(struct job *j)
     return &j->temp;
 }
 
+/* ---- search: several browses of one job ---- */
+
+static struct driver_channel *search_channel(void *ctx)
+{
+    struct job *j = ctx;
+    if (!j->channel_id[0]) return j->temp.ch;
+    struct chan *c = chan_find(j->w, str_of(j->channel_id));
+    return c && c->driver == j->driver ? c->ch : NULL;
+}
+
+static int search_later(void *ctx, void (*step)(void *s), void *s)
+{
+    struct job *j = ctx;
+    return loop_post(j->w->loop, step, s);
+}
+
+static uint64_t search_now(void *ctx)
+{
+    return clock_mono_ns(((struct job *)ctx)->run->node->clock);
+}
+
+static void on_searched(void *ctx, const struct error *e)
+{
+    struct job *j = ctx;
+    j->result.ok = !e;
+    if (e) j->result.error = *e;
+    job_done(j);
+}
+
+static void start_search(struct job *j)
+{
+    struct browse_run r = {.driver = j->driver,
+                           .channel = search_channel,
+                           .later = search_later,
+                           .now = search_now,
+                           .done = on_searched,
+                           .ctx = j};
+    browse_search_run(j->search, &r, &j->bounds);
+}
+
 static void do_job(void *arg)
 {
     struct job *j = arg;
@@ -214,6 +242,8 @@ static void do_job(void *arg)
         c->driver->write(c->ch, &j->write);
     } else if (j->kind == JOB_TEST) {
         c->driver->test(c->ch, on_tested, j);
+    } else if (j->kind == JOB_SEARCH) {
+        start_search(j);
     } else if (j->kind == JOB_BROWSE) {
         c->driver->browse(c->ch, j->device, j->node, j->cursor, j->n, on_browsed, j);
     } else {
@@ -366,6 +396,28 @@ int run_browse(struct run *r, struct str id, const struct driver *d, const struc
         err = error_set(e, ERR_TIMEOUT, "", "no answer within %u s", "%u 秒内没有应答", wait_ms / 1000);
     } else if (j->result.ok) {
         buf_str(ret, buf_view(&j->json));
+    } else {
+        err = j->result.error.code ? j->result.error.code : ERR_UNAVAILABLE;
+        if (e) *e = j->result.error;
+    }
+    job_release(j);
+    return err;
+}
+
+int run_search(struct run *r, struct str id, const struct driver *d, const struct options *o,
+               struct browse_search **search, const struct browse_bounds *bounds, unsigned wait_ms, struct error *e)
+{
+    struct job *j = job_new(r, JOB_SEARCH, id);
+    if (!j) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    j->driver = d;
+    j->options = o;
+    j->search = TAKE(*search);
+    j->bounds = *bounds;
+    int err = 0;
+    if (!job_run(j, wait_ms)) {
+        err = error_set(e, ERR_TIMEOUT, "", "no answer within %u s", "%u 秒内没有应答", wait_ms / 1000);
+    } else if (j->result.ok) {
+        *search = TAKE(j->search);
     } else {
         err = j->result.error.code ? j->result.error.code : ERR_UNAVAILABLE;
         if (e) *e = j->result.error;
