@@ -56,6 +56,8 @@ test('the receiver is away: values wait on disk, the state says it', async () =>
   ok(['down', 'connecting', 'degraded'].includes(s.state), s.state);
   ok(s.reason.length > 0, 'a reason');
   equal(s.buffer.lost, 0);
+  let before = -1; /* until what was gathered stands in the journal: what is in memory goes with the process */
+  await until(async () => { const { bytes } = (await status()).buffer; const same = bytes === before; before = bytes; return same; }, 'the last batch in the journal', 10000, 300);
 });
 
 test('killed meanwhile and started again: all of it is still there', async () => {
