@@ -1,10 +1,13 @@
 /* Trying a connection: the button, and what came of it in the server's words. */
 import { ThunderboltOutlined } from '@ant-design/icons';
-import { Alert, Button } from 'antd';
+import { Alert, Button, type FormInstance } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { asError, post } from '@/lib/api';
 import type { TestAnswer } from '@/lib/types';
+import { placeFaults } from './faults';
+
+const HINTS = ['unavailable', 'timeout', 'protocol'];     /* codes that say what to look at */
 
 export function TestAlert({ answer, error, onClose }: { answer: TestAnswer | null; error: unknown; onClose?: () => void }) {
   const { t } = useTranslation();
@@ -13,11 +16,13 @@ export function TestAlert({ answer, error, onClose }: { answer: TestAnswer | nul
     return <Alert type="error" showIcon title={e.faults().map((f) => f.detail).join('；')} closable={onClose ? { onClose } : false} />;
   }
   if (!answer) return null;
+  const hint = answer.ok || !HINTS.includes(answer.code ?? '') ? '' : t(`connections.test.hint.${answer.code}`);
   return <Alert type={answer.ok ? 'success' : 'error'} showIcon closable={onClose ? { onClose } : false}
-    title={t(answer.ok ? 'connections.test.ok' : 'connections.test.failed', { ms: answer.ms })} description={answer.detail || undefined} />;
+    title={t(answer.ok ? 'connections.test.ok' : 'connections.test.failed', { ms: answer.ms })} description={answer.detail || hint ? <><div>{answer.detail}</div>{hint && <div className="soft">{hint}</div>}</> : undefined} />;
 }
 
-export function TestButton({ path, body }: { path: string; body: () => Promise<unknown> }) {
+/* `form`: faults of its fields are put there. */
+export function TestButton({ path, body, form }: { path: string; body: () => Promise<unknown>; form?: FormInstance }) {
   const { t } = useTranslation();
   const [busy, setBusy] = useState(false);
   const [answer, setAnswer] = useState<TestAnswer | null>(null);
@@ -35,7 +40,8 @@ export function TestButton({ path, body }: { path: string; body: () => Promise<u
     try {
       setAnswer(await post<TestAnswer>(path, sent));
     } catch (e) {
-      setError(e);
+      const rest = form ? placeFaults(form, e) : null;
+      setError(rest?.length === 0 ? new Error(t('connections.test.fields')) : e);
     } finally {
       setBusy(false);
     }

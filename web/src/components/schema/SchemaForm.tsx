@@ -6,13 +6,14 @@ import type { ComponentType } from 'react';
 import { useTranslation } from 'react-i18next';
 import { textOf } from '@/lib/resources';
 import type { FieldDoc, KindDoc, Spec } from '@/lib/types';
-import { asJson, shown, type FormPath } from './convert';
+import { asJson, shownAmong, type FormPath } from './convert';
 import { FieldInput, type InputProps } from './inputs';
 import { rulesOf } from './rules';
 import '../components.css';
 
 interface FieldsProps {
   fields: FieldDoc[];
+  among?: FieldDoc[];     /* all fields beside them, where these are only some: for show_if */
   prefix: FormPath;       /* path from the form's root, for show_if */
   listPrefix?: FormPath;  /* path inside a Form.List instead, for names */
   disabled?: boolean;
@@ -50,11 +51,11 @@ function ObjectArray({ field, prefix, listPrefix, disabled, creating }: Omit<Fie
   );
 }
 
-function OneField({ field, prefix, listPrefix, disabled, creating, editors, notes }: Omit<FieldsProps, 'fields'> & { field: FieldDoc }) {
+function OneField({ field, among, prefix, listPrefix, disabled, creating, editors, notes }: Omit<FieldsProps, 'fields'> & { field: FieldDoc }) {
   const { t, i18n } = useTranslation();
   const form = Form.useFormInstance();
-  const siblings = Form.useWatch((all: Spec) => (field.show_if ? (prefix.reduce<unknown>((v, k) => (v as Record<string | number, unknown> | undefined)?.[k], all) as Spec | undefined)?.[field.show_if.field] : null), { form, preserve: true });
-  if (field.show_if && !shown(field, { [field.show_if.field]: siblings })) return null;
+  const seen = Form.useWatch((all: Spec) => shownAmong(field, among ?? [], prefix.reduce<unknown>((v, k) => (v as Record<string | number, unknown> | undefined)?.[k], all) as Spec | undefined), { form, preserve: true });
+  if (field.show_if && !seen) return null;
   const title = textOf(field.title, i18n.language, field.name);
   const off = disabled || field.read_only;
   const Own = editors?.(field.name);
@@ -82,10 +83,10 @@ function OneField({ field, prefix, listPrefix, disabled, creating, editors, note
 }
 
 export function SchemaFields(props: FieldsProps) {
-  const { fields, ...rest } = props;
+  const { fields, among = fields, ...rest } = props;
   return (
     <div className="form-grid">
-      {fields.map((f) => <OneField key={f.name} field={f} {...rest} />)}
+      {fields.map((f) => <OneField key={f.name} field={f} among={among} {...rest} />)}
     </div>
   );
 }

@@ -86,3 +86,10 @@ export function shown(f: FieldDoc, siblings: Spec | undefined): boolean {
   if (!f.show_if) return true;
   return f.show_if.in.includes(siblings?.[f.show_if.field] as never);
 }
+
+/* A field that hangs on one that is not shown is not shown either. */
+export function shownAmong(f: FieldDoc, fields: FieldDoc[], siblings: Spec | undefined, depth = 0): boolean {
+  if (!shown(f, siblings)) return false;
+  const by = f.show_if && depth < 8 ? fields.find((x) => x.name === f.show_if?.field) : undefined;
+  return by ? shownAmong(by, fields, siblings, depth + 1) : true;
+}

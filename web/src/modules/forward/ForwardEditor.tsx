@@ -1,16 +1,17 @@
 /* Making or changing a forwarding: protocol, its options, which points, how much is kept while the receiver is away. */
-import { Alert, Button, Drawer, Form, Input, Select, Skeleton, Space, Switch } from 'antd';
-import { useDeferredValue, useEffect, useState } from 'react';
+import { Alert, Button, Drawer, Form, Input, Skeleton, Space, Switch, type FormInstance } from 'antd';
+import { useDeferredValue, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { placeFaults } from '@/components/link/faults';
 import { OptionFields } from '@/components/link/OptionFields';
 import { freeCode } from '@/components/link/options';
+import { ProtocolSelect } from '@/components/link/ProtocolSelect';
 import { TestButton } from '@/components/link/TestResult';
 import { useNotify } from '@/components/notify';
 import { SchemaFields } from '@/components/schema/SchemaForm';
 import { ErrorState } from '@/components/states';
 import { textOf, useApi, useKinds, useResource, useSave } from '@/lib/resources';
-import type { KindDoc, Outlet, Page, Resource } from '@/lib/types';
+import type { KindDoc, Outlet, Page, Resource, Spec } from '@/lib/types';
 import { formatCount } from '@/lib/units';
 import { fieldsOf, inputOf, useOutlets, valuesOf, type ForwardValues } from './outlets';
 
@@ -21,6 +22,9 @@ interface Props {
   onClose: () => void;
   onSaved: (id: string) => void;
 }
+
+/* What was typed about points and buffer holds for another protocol too. */
+const given = (v: Spec | undefined) => Object.fromEntries(Object.entries(v ?? {}).filter(([, x]) => x !== undefined && x !== null && x !== ''));
 
 /* How many points the filter takes, while it is typed. */
 function Matches() {
@@ -35,17 +39,16 @@ function Matches() {
 function Fields({ outlets, outlet, kind, creating, onOutlet }: { outlets: Outlet[]; outlet: Outlet | undefined; kind: KindDoc; creating: boolean; onOutlet: (name: string) => void }) {
   const { t, i18n } = useTranslation();
   const { points, buffer } = fieldsOf(kind, outlet);
-  const option = (o: Outlet) => ({ value: o.name, label: textOf(o.title, i18n.language, o.name) });
   const groups = [
-    { label: t('forward.servers'), options: outlets.filter((o) => o.server).map(option) },
-    { label: t('forward.senders'), options: outlets.filter((o) => !o.server).map(option) },
-  ].filter((g) => g.options.length > 0);
+    { label: t('forward.servers'), items: outlets.filter((o) => o.server) },
+    { label: t('forward.senders'), items: outlets.filter((o) => !o.server) },
+  ];
   return (
     <>
       <Form.Item name="outlet" label={t('connections.form.protocol')} extra={textOf(outlet?.help, i18n.language) || undefined} rules={[{ required: true, message: t('form.required') }]}>
-        <Select showSearch optionFilterProp="label" disabled={!creating} onChange={onOutlet} options={groups} />
+        <ProtocolSelect disabled={!creating} onPick={onOutlet} groups={groups} />
       </Form.Item>
-      {outlet && <OptionFields fields={outlet.channel} creating={creating} />}
+      {outlet && <OptionFields fields={outlet.channel} of={outlet.name} creating={creating} />}
       {outlet && (
         <>
           <div className="form-grid">
@@ -76,11 +79,16 @@ function Editor({ from, outlets, kind, copy, taken, onClose, onSaved }: Omit<Pro
     const values = valuesOf(outlet, kind, from);
     form.setFieldsValue(copy && from ? { ...values, code: freeCode(`${from.code}-2`, taken), name: t('connections.copyName', { name: from.name }) } : values);
   }, [from?.id]); // eslint-disable-line react/exhaustive-deps
+  const suggestion = useRef('');
   const choose = (chosen: string) => {
     setName(chosen);
     const o = outlets.find((x) => x.name === chosen);
     const code = String(form.getFieldValue('code') ?? '');
-    form.setFieldsValue({ ...valuesOf(o, kind), code: code || freeCode(chosen.replaceAll('_', '-'), taken), name: String(form.getFieldValue('name') ?? '') });
+    const { options, rest: fresh } = valuesOf(o, kind);
+    const suggested = freeCode(chosen.replaceAll('_', '-'), taken);
+    form.setFieldValue('options', options);     /* as a whole: nothing of the other protocol stays */
+    form.setFieldsValue({ outlet: chosen, code: code && code !== suggestion.current ? code : suggested, rest: { ...fresh, ...given(form.getFieldValue('rest') as Spec | undefined) } });
+    suggestion.current = suggested;
   };
   const input = async () => {
     await form.validateFields();
@@ -89,6 +97,7 @@ function Editor({ from, outlets, kind, copy, taken, onClose, onSaved }: Omit<Pro
   const store = async () => {
     const what = await input().catch(() => null);
     if (!what) return;
+    setRest([]);
     try {
       const saved = await save.mutateAsync(creating || !from ? { input: what } : { id: from.id, rev: from.rev, input: what });
       notify.done(t('forward.saved', { code: what.code }));
@@ -103,8 +112,8 @@ function Editor({ from, outlets, kind, copy, taken, onClose, onSaved }: Omit<Pro
         <Fields outlets={outlets} outlet={outlet} kind={kind} creating={creating && !copy} onOutlet={choose} />
       </Form>
       {rest.length > 0 && <Alert type="error" showIcon title={rest.join('；')} />}
-      {outlet && <TestButton path="/forwards:test" body={async () => ({ spec: (await input()).spec })} />}
-      <Space className="drawer-foot">
+      {outlet && <TestButton key={outlet.name} form={form as FormInstance} path="/forwards:test" body={async () => ({ spec: (await input()).spec })} />}
+      <Space className="drawer-foot sticky">
         <Button type="primary" disabled={!outlet} loading={save.isPending} onClick={() => void store()}>{t('action.save')}</Button>
         <Button onClick={onClose}>{t('action.cancel')}</Button>
       </Space>

@@ -1,5 +1,5 @@
 /* Changing a channel, or making one like it. */
-import { Alert, Button, Drawer, Form, Skeleton, Space } from 'antd';
+import { Alert, Button, Drawer, Form, Skeleton, Space, type FormInstance } from 'antd';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNotify } from '@/components/notify';
@@ -37,6 +37,7 @@ function Editor({ channel, drivers, copy, taken, onClose }: Omit<Props, 'id'> & 
   const store = async () => {
     const what = await input().catch(() => null);
     if (!what) return;
+    setRest([]);
     try {
       await save.mutateAsync(copy ? { input: what } : { id: channel.id, rev: channel.rev, input: what });
       notify.done(t('connections.saved', { code: what.code }));
@@ -51,8 +52,8 @@ function Editor({ channel, drivers, copy, taken, onClose }: Omit<Props, 'id'> & 
         <ChannelFields drivers={drivers} driver={driver} creating={false} onDriver={() => {}} />
       </Form>
       {rest.length > 0 && <Alert type="error" showIcon title={rest.join('；')} />}
-      <TestButton path="/channels:test" body={async () => ({ spec: channelInput(driver, (await input(), form.getFieldsValue(true) as ChannelValues), false).spec })} />
-      <Space className="drawer-foot">
+      <TestButton form={form as FormInstance} path="/channels:test" body={async () => ({ spec: channelInput(driver, (await input(), form.getFieldsValue(true) as ChannelValues), false).spec })} />
+      <Space className="drawer-foot sticky">
         <Button type="primary" loading={save.isPending} onClick={() => void store()}>{t('action.save')}</Button>
         <Button onClick={onClose}>{t('action.cancel')}</Button>
       </Space>

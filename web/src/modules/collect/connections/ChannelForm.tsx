@@ -1,7 +1,8 @@
 /* Fields of a channel: protocol, name, its driver's options. Lives inside an antd form whose values are
  * { driver, code, name, enabled, description, options }. */
-import { Form, Input, Select, Switch } from 'antd';
+import { Form, Input, Switch } from 'antd';
 import { useTranslation } from 'react-i18next';
+import { ProtocolSelect } from '@/components/link/ProtocolSelect';
 import { OptionFields } from '@/components/link/OptionFields';
 import { fromForm, toForm } from '@/components/schema/convert';
 import { textOf } from '@/lib/resources';
@@ -48,9 +49,9 @@ export function ChannelFields({ drivers, driver, creating, onDriver, onCode }: P
   return (
     <>
       <Form.Item name="driver" label={t('connections.form.protocol')} extra={textOf(driver?.help, i18n.language) || undefined} rules={[{ required: true, message: t('form.required') }]}>
-        <Select disabled={!creating} onChange={onDriver} options={drivers.map((d) => ({ value: d.name, label: textOf(d.title, i18n.language, d.name) }))} />
+        <ProtocolSelect disabled={!creating} onPick={onDriver} groups={[{ label: '', items: drivers }]} />
       </Form.Item>
-      {driver && <OptionFields fields={driver.channel} creating={creating} />}
+      {driver && <OptionFields fields={driver.channel} of={driver.name} creating={creating} />}
       <div className="form-grid">
         <Form.Item name="code" label={t('connections.form.code')} extra={t('connections.form.codeHelp')} rules={[{ required: true, message: t('form.required') }, { pattern: /^[^ ,;'"]+$/u, message: t('connections.fault.code') }]}>
           <Input onChange={onCode} />

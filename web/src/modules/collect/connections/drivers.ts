@@ -14,11 +14,17 @@ export function useDrivers() {
 
 /* "192.168.1.10", "gw-1502": short, without what a code may not hold, not taken yet. */
 export function suggestCode(driver: string, options: Spec | undefined, defaults: FieldDoc[], taken: Iterable<string>): string {
-  const host = String(options?.host ?? options?.device ?? options?.url ?? '').replace(/^\w+:\/\//, '').replace(/[ ,;'"/]+/g, '-').replace(/^-+|-+$/g, '');
+  const host = String(options?.host ?? options?.device ?? options?.url ?? options?.endpoint ?? '').replace(/^[\w.]+:\/\//, '').replace(/^(?!\/)([^/]+)\/.*$/, '$1').replace(/[ ,;'"/]+/g, '-').replace(/^-+|-+$/g, '');
   const port = options?.port;
   const usual = defaults.find((f) => f.name === 'port')?.default;
   const base = `${host || `${driver.split('_')[0] || 'channel'}-1`}${port !== undefined && port !== null && port !== usual && host ? `-${String(port)}` : ''}`;
   return freeCode(base, taken);
+}
+
+/* Another protocol at the same place: an address that was typed is not typed again. */
+export function keepPlace(fresh: Spec | undefined, was: Spec | undefined, driver: Driver | undefined): Spec {
+  const knows = driver?.channel.some((f) => f.name === 'host');
+  return { ...fresh, ...(knows && typeof was?.host === 'string' && was.host ? { host: was.host } : {}) };
 }
 
 /* base-1, base-2 …: the first that is free. */

@@ -3,9 +3,9 @@ import { Form, Segmented, type FormInstance } from 'antd';
 import { useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 import { RefSelect } from '@/components/schema/RefSelect';
-import type { Driver } from '@/lib/types';
+import type { Driver, Spec } from '@/lib/types';
 import { ChannelFields, channelInput, valuesOf, type ChannelValues } from '../ChannelForm';
-import { suggestCode } from '../drivers';
+import { keepPlace, suggestCode } from '../drivers';
 import { TestButton } from '@/components/link/TestResult';
 
 interface Props {
@@ -31,7 +31,9 @@ export function ChannelStep({ form, drivers, driver, taken, existing, mode, onMo
   const pickDriver = (name: string) => {
     onDriver(name);
     const next = drivers.find((d) => d.name === name);
-    form.setFieldsValue({ ...valuesOf(next), code: typed.current ? form.getFieldValue('code') : '' });
+    const { options: fresh, ...rest } = valuesOf(next);
+    form.setFieldValue('options', keepPlace(fresh, form.getFieldValue('options') as Spec | undefined, next));   /* as a whole: nothing of the other protocol stays */
+    form.setFieldsValue({ driver: rest.driver, code: typed.current ? form.getFieldValue('code') : '' });
   };
   return (
     <div className="col wizard-form">
@@ -40,7 +42,7 @@ export function ChannelStep({ form, drivers, driver, taken, existing, mode, onMo
       )}
       <Form form={form} name="channel" layout="vertical" hidden={mode !== 'new'} className={mode === 'new' ? '' : 'hidden'}>
         <ChannelFields drivers={drivers} driver={driver} creating onDriver={pickDriver} onCode={() => { typed.current = true; }} />
-        <TestButton path="/channels:test" body={async () => {
+        <TestButton key={driver?.name} form={form as FormInstance} path="/channels:test" body={async () => {
           await form.validateFields(driver?.channel.map((f) => ['options', f.name]) as never);
           return { spec: channelInput(driver, form.getFieldsValue(true) as ChannelValues, false).spec };
         }} />

@@ -41,7 +41,7 @@ export function DeviceStep({ form, driver, channelId, existing, mode, onMode, on
           <Form.Item name="name" label={t('connections.form.name')}><Input /></Form.Item>
           <Form.Item name="area" label={t('connections.form.area')} extra={t('connections.form.areaHelp')}><AreaInput /></Form.Item>
         </div>
-        {driver && <OptionFields fields={driver.device} creating />}
+        {driver && <OptionFields fields={driver.device} of={driver.name} creating />}
       </Form>
       {mode === 'existing' && channelId && (
         <Form layout="vertical">
