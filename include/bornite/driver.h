@@ -263,6 +263,17 @@ struct driver_browse_item {
 /* Memory dies with the callback. next: pass it on for more, NULL: all told. */
 typedef void driver_browse_done(void *arg, const struct error *e, const struct driver_browse_item *items, size_t n,
                                 const char *next);
+/* What a device keeps of the past of one point (a historian, a logger), from <= time < to, oldest first. */
+struct driver_history {
+    const struct driver_point *point;
+    int64_t from_us, to_us;         /* UTC */
+    const char *aggregate;          /* "average" …: the device computes one value for each interval; NULL: what was recorded */
+    int64_t interval_us;            /* of the aggregate */
+    const char *cursor;             /* `next` of the page before; NULL: the first page */
+    size_t max;                     /* values of a page, at most; the device may give fewer */
+};
+/* Quality and time inside the samples. Memory dies with the callback. next: there is more, NULL: all told. */
+typedef void driver_history_done(void *arg, const struct error *e, const struct driver_reading *r, size_t n, const char *next);
 typedef void driver_closed(void *arg);
 
 /* ---- the host's side ------------------------------------------------------------------------------ */
@@ -359,6 +370,10 @@ struct driver {
      * Connects when needed; arguments are copied. `device` as in `read`. NULL: the protocol tells nothing. */
     void (*browse)(struct driver_channel *ch, const struct driver_device *device, const char *node, const char *cursor,
                    size_t max, driver_browse_done *done, void *arg);
+    /* A page of what the device keeps of a point's past; nothing is published. Connects when needed; *h is copied.
+     * history_aggregates: names that h->aggregate may have, NULL-terminated. NULL: the protocol has no history. */
+    void (*history)(struct driver_channel *ch, const struct driver_history *h, driver_history_done *done, void *arg);
+    const char *const *history_aggregates;
     /* For captures: the port by which Wireshark knows the protocol, and whether it is UDP. Several connections of a
      * channel are told apart by driver_frame.link. 0: frames are no network bytes (no capture). */
     uint16_t wire_port;

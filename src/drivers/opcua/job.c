@@ -145,7 +145,7 @@ static int variant_of(struct oc_channel *ch, struct oc_job *j, const struct ua_n
     return oc_variant_of(&j->point, &j->value, j->text, type, array, &j->arena, ret, e);
 }
 
-static void soc_write_end(struct oc_channel *ch, struct oc_job *j, const struct ua_nodeid *id,
+static void write_as(struct oc_channel *ch, struct oc_job *j, const struct ua_nodeid *id,
                           const struct ua_nodeid *data_type, unsigned type, bool array)
 {
     struct error e = {0};
@@ -191,7 +191,7 @@ static void on_type(struct oc_channel *ch, void *arg, const void *value, const s
     else if (oc_node_id(ch, &j->point.node, &id, &why))
         oc_write_end(ch, j, DRIVER_REFUSED, &why, NULL);
     else
-        soc_write_end(ch, j, &id, t, type, v->array);
+        write_as(ch, j, &id, t, type, v->array);
 }
 
 static void go_write(struct oc_channel *ch, struct oc_job *j)
@@ -203,7 +203,7 @@ static void go_write(struct oc_channel *ch, struct oc_job *j)
     else if (oc_node_id(ch, &j->point.node, &id, &e))
         oc_write_end(ch, j, DRIVER_REFUSED, &e, NULL);
     else if (j->point.ua_type && j->point.ua_type != UA_EXTENSION)
-        soc_write_end(ch, j, &id, NULL, j->point.ua_type, j->point.ua_array);
+        write_as(ch, j, &id, NULL, j->point.ua_type, j->point.ua_array);
     else
         read_node(ch, j, &id, true, on_type);
 }
@@ -435,6 +435,7 @@ void oc_job_fail(struct oc_channel *ch, struct oc_job *j, enum driver_outcome ou
     case JOB_WRITE: oc_write_end(ch, j, outcome, e, NULL); break;
     case JOB_READ: end_read(ch, j, e); break;
     case JOB_TEST: end_test(ch, j, e, "", ""); break;
+    case JOB_PAST: oc_past_end(ch, j, e, NULL); break;
     default:
         j->done.browse(j->arg, e, NULL, 0, NULL);
         oc_job_gone(ch, j);
@@ -482,7 +483,8 @@ void oc_job_typed(struct oc_channel *ch)
 
 void oc_job_pump(struct oc_channel *ch, uint64_t now)
 {
-    static void (*const go[])(struct oc_channel *, struct oc_job *) = {go_write, go_read, go_test, oc_browse_go};
+    static void (*const go[])(struct oc_channel *, struct oc_job *) = {go_write, go_read, go_test, oc_browse_go,
+                                                                      oc_past_go};
     expire(ch, now);
     while (ch->jobs && ch->conn == CONN_UP) {
         struct oc_job *j = ch->jobs;

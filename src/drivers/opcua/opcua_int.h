@@ -18,6 +18,7 @@
  *   job.c       writes, reads, tests
  *   method.c    methods, called by writes
  *   browse.c    browsing
+ *   past.c      a page of a node's history, for somebody who asks
  * Heart: oc_pump() does what can be done now and sets the one timer; after every event, at any time.
  *
  * Request     oc_call() sends one; its `oc_answer` is called exactly once: with the answer, or with an error when the
@@ -115,7 +116,7 @@ struct oc_sub {
     size_t ndrop, drop_cap;
 };
 
-enum oc_job_kind { JOB_WRITE, JOB_READ, JOB_TEST, JOB_BROWSE };
+enum oc_job_kind { JOB_WRITE, JOB_READ, JOB_TEST, JOB_BROWSE, JOB_PAST };
 struct oc_job {
     struct oc_job *next;
     uint8_t kind, step;
@@ -126,6 +127,7 @@ struct oc_job {
         driver_read_done *read;
         driver_test_done *test;
         driver_browse_done *browse;
+        driver_history_done *past;
     } done;
     void *arg;
     struct arena arena; /* lives as long as the job */
@@ -147,6 +149,8 @@ struct oc_job {
     size_t from, max;
     struct ua_reference_description *refs;
     size_t nrefs;
+    /* past */
+    struct oc_past *past;
     struct oc_property { /* unit or range of an item of the page */
         struct ua_nodeid id;
         size_t item;
@@ -390,5 +394,11 @@ void oc_method_go(struct oc_channel *ch, struct oc_job *j);
 void oc_browse_go(struct oc_channel *ch, struct oc_job *j);
 void oc_browse(struct driver_channel *base, const struct driver_device *device, const char *node, const char *cursor,
                size_t max, driver_browse_done *done, void *arg);
+
+/* past.c */
+extern const char *const oc_aggregates[];
+void oc_past(struct driver_channel *base, const struct driver_history *h, driver_history_done *done, void *arg);
+void oc_past_go(struct oc_channel *ch, struct oc_job *j);
+void oc_past_end(struct oc_channel *ch, struct oc_job *j, const struct error *e, const char *next);
 
 extern const struct option oc_channel_options[], oc_point_options[];

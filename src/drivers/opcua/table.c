@@ -371,5 +371,7 @@ const struct driver opcua_driver = {
     .close = oc_close,
     .describe = describe,
     .browse = oc_browse,
+    .history = oc_past,
+    .history_aggregates = oc_aggregates,
     .wire_port = OC_PORT,
 };

@@ -69,6 +69,8 @@ struct search_ask { /* a portion of a search */
 int search_answer(struct api_call *c, const struct search_ask *ask, struct error *e); /* api_search.c */
 void searches_free(struct collect *c);
 
+int fetch_add(struct collect *c, struct error *e); /* fetch.c: the job device.history */
+
 /* Handlers. */
 int get_drivers(struct api_call *c, struct error *e); /* api_status.c */
 int get_status(struct api_call *c, struct error *e);

@@ -99,6 +99,7 @@ static int collect_init(struct node *n, void **ret_ctx, struct error *e)
     pthread_condattr_destroy(&attr);
     *ret_ctx = c;
     int err = collect_kinds_add(c, e);
+    if (!err) err = fetch_add(c, e);
     return err ? err : collect_hooks_add(c, e);
 }
 

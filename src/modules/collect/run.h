@@ -61,6 +61,17 @@ int run_browse(struct run *r, struct str channel_id, const struct driver *d, con
 int run_search(struct run *r, struct str channel_id, const struct driver *d, const struct options *o, struct browse_search **search,
                const struct browse_bounds *bounds, unsigned wait_ms, struct error *e);
 
+/* A page of what the device keeps of a point's past, on the running channel of that id, whose driver must have a history.
+ * The samples are back-filled ones, their texts in the dictionary; the page is the caller's. */
+struct history_page {
+    struct sample *samples;
+    size_t n;
+    char *next; /* cursor of the next one, NULL: all told */
+};
+int run_history(struct run *r, struct str channel_id, const struct driver_history *h, unsigned wait_ms,
+                struct history_page *ret, struct error *e);
+void history_page_free(struct history_page *p);
+
 /* Recording of a channel, see frame_log.h. */
 int run_capture(struct run *r, struct str id, unsigned seconds, struct error *e);
 int run_captured(struct run *r, struct str id, struct capture_view *ret, struct buf *file, struct error *e);

@@ -1,4 +1,4 @@
-/* run_call.c - blocking calls of handlers into drivers: write, test, read, browse, search.
+/* run_call.c - blocking calls of handlers into drivers: write, test, read, browse, search, history.
  *
  * Each call is a job with two owners, the waiting handler and the loop; whoever lets go last frees it,
  * so that a driver that answers after the handler gave up does no harm. A test or read without a running
@@ -10,7 +10,7 @@
 
 #define BROWSE_BYTES (4u << 20)
 
-enum job_kind { JOB_WRITE, JOB_TEST, JOB_READ, JOB_BROWSE, JOB_SEARCH };
+enum job_kind { JOB_WRITE, JOB_TEST, JOB_READ, JOB_BROWSE, JOB_SEARCH, JOB_HISTORY };
 
 struct job {
     pthread_mutex_t lock;
@@ -35,7 +35,16 @@ struct job {
     struct buf json;               /* what was browsed */
     struct browse_search *search;  /* the job's own until it is done and the handler takes it */
     struct browse_bounds bounds;
+    struct driver_history history;
+    struct history_page page; /* the job's own until the handler takes it */
 };
+
+void history_page_free(struct history_page *p)
+{
+    mem_free(p->samples);
+    mem_free(p->next);
+    *p = (struct history_page){0};
+}
 
 static void job_release(struct job *j)
 {
@@ -51,6 +60,7 @@ static void job_release(struct job *j)
     mem_free(j->node);
     mem_free(j->cursor);
     buf_fini(&j->json);
+    history_page_free(&j->page);
     browse_search_free(j->search);
     mem_free(j);
 }
@@ -167,6 +177,43 @@ static void on_browsed(void *arg, const struct error *e, const struct driver_bro
     job_done(j);
 }
 
+static char *text_copy(struct str s)
+{
+    char *z = mem_alloc(s.n + 1);
+    if (z) str_to_cstr(s, z, s.n + 1);
+    return z;
+}
+
+/* A page, with its texts in the dictionary. */
+static int take_page(struct job *j, const struct driver_reading *r, size_t n, const char *next)
+{
+    struct sink *to = &j->w->sink;
+    j->page.samples = mem_calloc(n ? n : 1, sizeof *j->page.samples);
+    j->page.next = next ? text_copy(str_of(next)) : NULL;
+    if (!j->page.samples || (next && !j->page.next)) return ERR_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        struct sample s = r[i].sample;
+        int rc = s.type != SAMPLE_STRING ? 0 : to->intern(to->ctx, str_make(r[i].text, r[i].text_len), &s.v.u);
+        if (rc) return rc;
+        s.flags |= SAMPLE_FLAG_BACKFILL;
+        if (s.type != SAMPLE_BLOB) j->page.samples[j->page.n++] = s;
+    }
+    return 0;
+}
+
+static void on_history(void *arg, const struct error *e, const struct driver_reading *r, size_t n, const char *next)
+{
+    struct job *j = arg;
+    int rc = e ? e->code : take_page(j, r, n, next);
+    j->result.ok = rc == 0;
+    if (e)
+        j->result.error = *e;
+    else if (rc)
+        error_set(&j->result.error, rc, "", "the values cannot be kept: %s%.0s", "无法保存数据：%.0s%s",
+                  error_title(rc), error_title_zh(rc));
+    job_done(j);
+}
+
 /* On the loop: the channel to use, running or made for the purpose. */
 static struct chan *job_channel(struct job *j)
 {
@@ -246,6 +293,8 @@ static void do_job(void *arg)
         start_search(j);
     } else if (j->kind == JOB_BROWSE) {
         c->driver->browse(c->ch, j->device, j->node, j->cursor, j->n, on_browsed, j);
+    } else if (j->kind == JOB_HISTORY) {
+        c->driver->history(c->ch, &j->history, on_history, j);
     } else {
         c->driver->read(c->ch, j->device, j->points, j->n, on_read, j);
     }
@@ -369,13 +418,6 @@ int run_read(struct run *r, struct str id, const struct driver *d, const struct 
     return err;
 }
 
-static char *text_copy(struct str s)
-{
-    char *z = mem_alloc(s.n + 1);
-    if (z) str_to_cstr(s, z, s.n + 1);
-    return z;
-}
-
 int run_browse(struct run *r, struct str id, const struct driver *d, const struct options *o,
                const struct driver_device *dev, struct str node, struct str cursor, size_t max, unsigned wait_ms,
                struct buf *ret, struct error *e)
@@ -418,6 +460,27 @@ int run_search(struct run *r, struct str id, const struct driver *d, const struc
         err = error_set(e, ERR_TIMEOUT, "", "no answer within %u s", "%u 秒内没有应答", wait_ms / 1000);
     } else if (j->result.ok) {
         *search = TAKE(j->search);
+    } else {
+        err = j->result.error.code ? j->result.error.code : ERR_UNAVAILABLE;
+        if (e) *e = j->result.error;
+    }
+    job_release(j);
+    return err;
+}
+
+int run_history(struct run *r, struct str id, const struct driver_history *h, unsigned wait_ms,
+                struct history_page *ret, struct error *e)
+{
+    struct job *j = job_new(r, JOB_HISTORY, id);
+    *ret = (struct history_page){0};
+    if (!j) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    j->history = *h;
+    int err = 0;
+    if (!job_run(j, wait_ms)) {
+        err = error_set(e, ERR_TIMEOUT, "", "no answer within %u s", "%u 秒内没有应答", wait_ms / 1000);
+    } else if (j->result.ok) {
+        *ret = j->page;
+        j->page = (struct history_page){0};
     } else {
         err = j->result.error.code ? j->result.error.code : ERR_UNAVAILABLE;
         if (e) *e = j->result.error;
