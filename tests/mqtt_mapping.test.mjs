@@ -202,6 +202,9 @@ test('commands: answered, refused, unanswered, to whom is not there; through a g
   r = await rpc('P1', 'no', null);
   equal([r.outcome, /too hot/.test(r.detail)], ['refused', true]);
   equal((await rpc('P1', 'silent', null, 200)).outcome, 'unknown');
+  const told = (await b.api.get('/push-devices/P1/commands')).items;
+  equal(told.slice(0, 3).map((x) => [x.method, x.outcome, x.by]), [['silent', 'unknown', 'admin'], ['no', 'refused', 'admin'], ['reboot', 'done', 'admin']], 'newest first');
+  equal([told[2].params, told[2].reply, /too hot/.test(told[1].detail)], ['{"in":5}', '{"ok":{"in":5}}', true]);
   equal(c.got.every((m) => m.qos === 0), true, 'a command is never repeated');
   const g = await b.asDevice('GW');
   await g.subscribeAsync('v1/gateway/rpc', Q1);

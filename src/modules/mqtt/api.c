@@ -277,6 +277,12 @@ const struct api_route mqtt_routes[] = {
            .body_schema = "{method:string;params?:any;timeout_ms?:integer}",
            .answer_schema =
                "{outcome:'done'|'refused'|'failed'|'unknown'|'expired';detail:string;reply:any;ms:integer}"),
+    API_GET("/api/v1/push-devices/{id}/commands", "push_device", AUDIT_NONE, mqtt_get_commands,
+            .summary_en = "The last commands to a device, newest first, of this run; the audit log has all",
+            .summary_zh = "最近下发给设备的命令（本次运行期间，最新在前；审计日志有全部记录）",
+            .answer_schema = "{items:{at:time;by:string|null;method:string;params:string|null;"
+                             "outcome:'done'|'refused'|'failed'|'unknown'|'expired';detail:string;reply:string|null;"
+                             "cut:boolean;ms:integer}[]}"),
     {.method = "GET",
      .path = "/mqtt",
      .kind = "mqtt",

@@ -9,6 +9,7 @@
 #include "model/sample.h"
 #include "modules/mqtt/mqtt.h"
 #include "modules/mqtt/rpc.h"
+#include "modules/mqtt/rpc_log.h"
 #include "modules/push/mapping.h"
 #include "modules/push/plan.h"
 
@@ -353,8 +354,6 @@ int mqtt_post_preview(struct api_call *c, struct error *e)
 
 /* ---- commands ---- */
 
-static const char *const outcome_names[] = {"done", "refused", "failed", "unknown", "expired"};
-
 int mqtt_post_rpc(struct api_call *c, struct error *e)
 {
     struct json *body;
@@ -373,15 +372,16 @@ int mqtt_post_rpc(struct api_call *c, struct error *e)
                             .what = RPC_CALL,
                             .method = method,
                             .params = json_get(body, "params"),
-                            .timeout_ms = (unsigned)timeout};
+                            .timeout_ms = (unsigned)timeout,
+                            .by = str_of(c->actor.login)};
     mqtt_rpc(mqtt_of(c)->rpc, c->a, &q, &answer);
     struct str detail =
         str_of(arena_printf(c->a, "{\"method\":%s,\"outcome\":\"%s\"}", json_text(c->a, json_new_str(c->a, method)).p,
-                            outcome_names[answer.outcome]));
+                            rpc_outcome_names[answer.outcome]));
     api_audit_note(c, r.id, detail);
     struct json_writer w = api_answer(c);
     jw_object(&w);
-    jw_kz(&w, "outcome", outcome_names[answer.outcome]);
+    jw_kz(&w, "outcome", rpc_outcome_names[answer.outcome]);
     jw_kz(&w, "detail", answer.error.code ? (c->zh ? answer.error.text_zh : answer.error.text) : "");
     jw_key(&w, STR("reply"));
     if (answer.reply)
@@ -389,6 +389,19 @@ int mqtt_post_rpc(struct api_call *c, struct error *e)
     else
         jw_null(&w);
     jw_ki64(&w, "ms", answer.ms);
+    jw_end(&w);
+    return 0;
+}
+
+int mqtt_get_commands(struct api_call *c, struct error *e)
+{
+    struct resource r;
+    int rc = api_find(c, "push_device", c->param[0], ACT_READ, &r, e);
+    if (rc) return rc;
+    struct json_writer w = api_answer(c);
+    jw_object(&w);
+    jw_key(&w, STR("items"));
+    mqtt_rpc_history(mqtt_of(c)->rpc, arena_strdup(c->a, r.id), c->zh, &w);
     jw_end(&w);
     return 0;
 }

@@ -112,12 +112,13 @@ void mqtt_net_listeners_each(struct mqtt *m, void (*fn)(void *ctx, const struct 
 
 /* ---- api.c ---- */
 extern const struct api_route mqtt_routes[];
-#define MQTT_ROUTES 7
+#define MQTT_ROUTES 8
 
 /* ---- api_map.c ---- */
 int mqtt_get_recent(struct api_call *c, struct error *e);
 int mqtt_post_preview(struct api_call *c, struct error *e);
 int mqtt_post_rpc(struct api_call *c, struct error *e);
+int mqtt_get_commands(struct api_call *c, struct error *e);
 
 /* ---- shared.c ---- */
 void mqtt_shared_changed(void *ctx, const char *device, struct str changed);

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "modules/mqtt/mqtt.h"
+#include "modules/mqtt/rpc_log.h"
 #include "modules/push/plan.h"
 
 #define CALLS_MAX 1000
@@ -27,12 +28,18 @@ struct rpc {
     size_t n;
     uint64_t ids;
     bool closed;
+    struct rpc_log *log;
 };
 
 struct rpc *mqtt_rpc_new(struct mqtt *m)
 {
     struct rpc *r = mem_calloc(1, sizeof *r);
     if (!r) return NULL;
+    r->log = rpc_log_new();
+    if (!r->log) {
+        mem_free(r);
+        return NULL;
+    }
     r->m = m;
     pthread_mutex_init(&r->lock, NULL);
     return r;
@@ -51,6 +58,7 @@ void mqtt_rpc_free(struct rpc *r)
 {
     if (!r) return;
     pthread_mutex_destroy(&r->lock);
+    rpc_log_free(r->log);
     mem_free(r);
 }
 
@@ -352,7 +360,7 @@ static bool whom(struct rpc *r, const struct rpc_request *q, struct push_about *
     return there;
 }
 
-void mqtt_rpc(struct rpc *r, struct arena *a, const struct rpc_request *q, struct rpc_answer *ret)
+static void carry_out(struct rpc *r, struct arena *a, const struct rpc_request *q, struct rpc_answer *ret)
 {
     struct push_about d, gw;
     struct outgoing o = {.reached = 0};
@@ -366,6 +374,27 @@ void mqtt_rpc(struct rpc *r, struct arena *a, const struct rpc_request *q, struc
     answer_of(r, a, q, c, &o, from + (uint64_t)q->timeout_ms * 1000000u, ret);
     strike(r, c);
     ret->ms = (uint32_t)((clock_mono_ns(r->m->node->clock) - from) / 1000000u);
+}
+
+void mqtt_rpc(struct rpc *r, struct arena *a, const struct rpc_request *q, struct rpc_answer *ret)
+{
+    static const char *const names[] = {[RPC_CALL] = "", [RPC_WRITE] = "write", [RPC_READ] = "read"};
+    struct rpc_note n = {.device = q->device,
+                         .by = q->by,
+                         .method = q->what == RPC_CALL ? q->method : str_of(names[q->what]),
+                         .params = q->params ? json_text(a, q->params) : STR_NULL,
+                         .at_us = clock_now_us(r->m->node->clock)};
+    carry_out(r, a, q, ret);
+    n.reply = ret->reply ? json_text(a, ret->reply) : STR_NULL;
+    n.outcome = ret->outcome;
+    n.why = &ret->error;
+    n.ms = ret->ms;
+    rpc_log_add(r->log, &n);
+}
+
+void mqtt_rpc_history(struct rpc *r, const char *device, bool zh, struct json_writer *w)
+{
+    rpc_log_write(r->log, device, zh, w);
 }
 
 /* ---- points, for control ---- */

@@ -19,6 +19,7 @@ struct rpc_request {
     struct str method;         /* RPC_CALL */
     const struct json *params; /* RPC_CALL: anything or NULL; RPC_WRITE: {"key":value}; RPC_READ: ["key",…] */
     unsigned timeout_ms;
+    struct str by; /* login; empty: the write of a point */
 };
 struct rpc_answer {
     enum driver_outcome outcome;
@@ -30,6 +31,9 @@ struct rpc_answer {
 void mqtt_rpc(struct rpc *r, struct arena *a, const struct rpc_request *q, struct rpc_answer *ret);
 /* An answer has come (any thread): it is for the command of that number to that device. Unknown ones are left alone. */
 void mqtt_rpc_reply(struct rpc *r, uint64_t id, const char *device, const struct json *body, struct error *e);
+
+/* The last commands to a device, as an array, newest first. */
+void mqtt_rpc_history(struct rpc *r, const char *device, bool zh, struct json_writer *w);
 
 /* Points of devices for core/control.h. */
 extern const char mqtt_control_name[];
