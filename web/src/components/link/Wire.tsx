@@ -1,6 +1,6 @@
 /* What goes over the wire: a figure, a recording for Wireshark, the last frames in hex and in words. */
-import { CopyOutlined, DownloadOutlined, PauseOutlined, PlayCircleOutlined, VideoCameraOutlined } from '@ant-design/icons';
-import { Button, Switch } from 'antd';
+import { CopyOutlined, DownloadOutlined, PauseOutlined, PlayCircleOutlined, SearchOutlined, VideoCameraOutlined } from '@ant-design/icons';
+import { Button, Input, Switch } from 'antd';
 import { useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNotify } from '@/components/notify';
@@ -10,7 +10,7 @@ import { copyText } from '@/lib/browser';
 import { useNow } from '@/lib/clock';
 import type { Diagnostics, Frame } from '@/lib/types';
 import { formatBytes, formatCount } from '@/lib/units';
-import { framesText, frameTime, hexPairs, newestFirst } from './frames';
+import { findFrames, framesText, frameTime, hexPairs, newestFirst } from './frames';
 
 export function Figure({ label, children, bad }: { label: string; children: ReactNode; bad?: boolean }) {
   return <div className={`figure${bad ? ' bad' : ''}`}><span className="muted small">{label}</span><b className="num">{children}</b></div>;
@@ -39,9 +39,10 @@ export function Frames({ frames }: { frames: Frame[] }) {
   const { t, i18n } = useTranslation();
   const notify = useNotify();
   const [onlyBad, setOnlyBad] = useState(false);
+  const [text, setText] = useState('');
   const [held, setHeld] = useState<Frame[] | null>(null);
   const kept = held ?? frames;
-  const shown = newestFirst(onlyBad ? kept.filter((f) => !f.ok) : kept);
+  const shown = newestFirst(findFrames(kept, text, onlyBad));
   const copy = async () => {
     if (await copyText(framesText(shown, i18n.language))) notify.done(t('connections.diag.copied', { n: shown.length }));
   };
@@ -49,13 +50,14 @@ export function Frames({ frames }: { frames: Frame[] }) {
     <>
       <div className="row wrap frames-tools">
         <b>{t('connections.diag.frames')}</b>
-        <span className="muted small">{t('connections.diag.framesHelp', { n: kept.length })}</span>
+        <span className="muted small">{t(shown.length < kept.length ? 'connections.diag.framesFound' : 'connections.diag.framesHelp', { n: kept.length, found: shown.length })}</span>
         <span className="grow" />
+        <Input size="small" className="frames-find" allowClear prefix={<SearchOutlined />} value={text} onChange={(e) => setText(e.target.value)} placeholder={t('connections.diag.find')} aria-label={t('connections.diag.find')} />
         <label className="row small"><Switch size="small" checked={onlyBad} onChange={setOnlyBad} /> {t('connections.diag.onlyBad')}</label>
         <Button size="small" icon={held ? <PlayCircleOutlined /> : <PauseOutlined />} aria-pressed={held !== null} onClick={() => setHeld(held ? null : frames)}>{t(held ? 'connections.diag.resume' : 'connections.diag.pause')}</Button>
         <Button size="small" icon={<CopyOutlined />} disabled={shown.length === 0} onClick={() => void copy()}>{t('action.copyText')}</Button>
       </div>
-      {shown.length === 0 ? <EmptyState title={t(onlyBad ? 'connections.diag.noBadFrames' : 'connections.diag.noFrames')} /> : (
+      {shown.length === 0 ? <EmptyState title={t(kept.length > 0 && text.trim() ? 'state.nothingFound' : onlyBad ? 'connections.diag.noBadFrames' : 'connections.diag.noFrames')} /> : (
         <div className="frames" role="log" aria-live="off">
           {shown.map((f, i) => (
             <div key={`${f.t}${f.dir}${i}`} className={`frame ${f.dir}${f.ok ? '' : ' bad'}`}>

@@ -1,7 +1,7 @@
 /* The list, the frames, the options of drivers. */
 import { describe, expect, it } from 'vitest';
 import type { ChannelStatus, Driver, FieldDoc, Frame } from '@/lib/types';
-import { framesText, hexPairs, newestFirst } from '@/components/link/frames';
+import { findFrames, framesText, hexPairs, newestFirst } from '@/components/link/frames';
 import { changedCount, freeCode, sections, withExample } from '@/components/link/options';
 import { keepPlace, nextCode, suggestCode } from './drivers';
 import { matching } from '@/components/link/list';
@@ -24,6 +24,12 @@ describe('frames', () => {
     expect(hexPairs('0001 00ff')).toBe('00 01 00 FF');
     const text = framesText([frame('2026-01-01T00:00:00.5Z', 'tx'), frame('2026-01-01T00:00:01Z', 'rx', false)], 'en');
     expect(text.split('\n').map((l) => l.slice(12))).toEqual(['  TX  00 01 00 FF  read', '  RX  00 01 00 FF  read  bad CRC']);
+  });
+  it('are found by words, errors and whole bytes', () => {
+    const all = [frame('t1', 'tx'), { ...frame('t2', 'rx', false), hex: '1003', words: { zh: '应答', en: 'answer' } }];
+    expect([findFrames(all, 'ANSWER', false), findFrames(all, '应答', false), findFrames(all, 'crc', false), findFrames(all, '00 ff', false), findFrames(all, '', true)].map((f) => f.map((x) => x.t))).toEqual([['t2'], ['t2'], ['t2'], ['t1'], ['t2']]);
+    expect(findFrames(all, '00 3', false)).toEqual([]);
+    expect(findFrames([{ ...all[0], hex: '0100' }], '10', false)).toEqual([]);
   });
   it('come newest first whatever their order', () => {
     expect(newestFirst([frame('2026-01-01T00:00:00Z', 'tx'), frame('2026-01-01T00:00:02Z', 'rx'), frame('2026-01-01T00:00:01Z', 'tx')]).map((f) => f.t.slice(18, 19))).toEqual(['2', '1', '0']);

@@ -5,11 +5,14 @@ import { useTranslation } from 'react-i18next';
 import { EmptyState } from '@/components/states';
 import { asError } from '@/lib/api';
 import type { BrowseItem } from '@/lib/types';
-import { rowsOf, type AskBranch } from './browse';
+import { rowsOf, uniquePicks, type AskBranch, type AskSearch, type Pick } from './browse';
+import { BrowseSearch } from './BrowseSearch';
+import { BrowseTitle } from './BrowseTitle';
 import type { Cells } from './useSheet';
 
 interface Props {
   ask: AskBranch;
+  search: AskSearch;
   device: string;
   taken: Set<string>;
   onAdd: (rows: Cells[]) => void;
@@ -41,23 +44,14 @@ function matching(nodes: Node[], word: string): Node[] {
   });
 }
 
-function Title({ item }: { item: BrowseItem }) {
-  return (
-    <span className="browse-item">
-      <span>{item.name}</span>
-      {item.description && item.description !== item.name && <span className="soft small"> {item.description}</span>}
-      {item.address && <code className="mono small muted"> {item.address}</code>}
-      {item.value !== null && <b className="num small"> {item.value}{item.unit ? ` ${item.unit}` : ''}</b>}
-    </span>
-  );
-}
-
-export function BrowseDialog({ ask, device, taken, onAdd, onClose }: Props) {
+export function BrowseDialog({ ask, search, device, taken, onAdd, onClose }: Props) {
   const { t } = useTranslation();
   const [root, setRoot] = useState<{ nodes: Node[]; next: string | null } | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [ticked, setTicked] = useState<Key[]>([]);
   const [word, setWord] = useState('');
+  const [sought, setSought] = useState('');     /* the word that the device is searched for */
+  const [finds, setFinds] = useState<Map<string, Pick>>(new Map());
   const fetchRoot = useCallback(async (cursor: string | null) => {
     setError(null);
     try {
@@ -78,9 +72,14 @@ export function BrowseDialog({ ask, device, taken, onAdd, onClose }: Props) {
     }
   };
   const all = useMemo(() => new Map(flat(root?.nodes ?? []).map((n) => [n.key, n])), [root]);
-  const picked = ticked.flatMap((k) => { const n = all.get(String(k)); return n && n.item.address !== null ? [n] : []; });
+  const picked = uniquePicks([...ticked.flatMap((k) => { const n = all.get(String(k)); return n && n.item.address !== null ? [n] : []; }), ...finds.values()]);
+  const pick = (change: [string, Pick | null][]) => setFinds((was) => {
+    const now = new Map(was);
+    for (const [key, p] of change) if (p) now.set(key, p); else now.delete(key);
+    return now;
+  });
   const toData = (nodes: Node[]): object[] => nodes.map((n) => ({
-    key: n.key, title: <Title item={n.item} />, isLeaf: !n.item.children, checkable: n.item.address !== null || n.item.children,
+    key: n.key, title: <BrowseTitle item={n.item} />, isLeaf: !n.item.children, checkable: n.item.address !== null || n.item.children,
     children: n.children && [...toData(n.children), ...(n.next ? [{ key: `${n.key}${SEP}…`, isLeaf: true, checkable: false, title: <Button size="small" type="link" onClick={() => void load(n, n.next ?? null)}>{t('connections.browse.more')}</Button> }] : [])],
   }));
   const shown = matching(root?.nodes ?? [], word.trim().toLowerCase());
@@ -90,15 +89,17 @@ export function BrowseDialog({ ask, device, taken, onAdd, onClose }: Props) {
       onOk={() => { onAdd(rowsOf(picked, device, taken)); onClose(); }}>
       <div className="col">
         <div className="row">
-          <Input.Search allowClear value={word} onChange={(e) => setWord(e.target.value)} placeholder={t('connections.browse.filter')} aria-label={t('connections.browse.filter')} />
-          <Button onClick={() => void fetchRoot(null)}>{t('action.reload')}</Button>
+          <Input.Search autoFocus allowClear value={word} enterButton={t('connections.browse.search')} onChange={(e) => { setWord(e.target.value); if (!e.target.value.trim()) setSought(''); }} onSearch={(text) => setSought(text.trim())} placeholder={t('connections.browse.filter')} aria-label={t('connections.browse.filter')} />
+          {sought ? <Button onClick={() => { setSought(''); setWord(''); }}>{t('connections.browse.tree')}</Button> : <Button onClick={() => void fetchRoot(null)}>{t('action.reload')}</Button>}
         </div>
+        {sought ? <BrowseSearch ask={search} q={sought} picked={finds} onPick={pick} /> : <>
         {error ? <Alert type="error" showIcon title={asError(error).message} /> : null}
-        {root === null ? <Spin /> : shown.length === 0 ? (!error && <EmptyState title={t(word ? 'connections.browse.noMatch' : 'connections.browse.empty')} />) : (
+        {root === null ? <Spin /> : shown.length === 0 ? (!error && <EmptyState title={t(word ? 'connections.browse.noneLoaded' : 'connections.browse.empty')} action={word.trim() ? <Button type="primary" onClick={() => setSought(word.trim())}>{t('connections.browse.searchFor', { word: word.trim() })}</Button> : undefined} />) : (
           <Tree<object> checkable selectable={false} height={420} treeData={toData(shown) as never} checkedKeys={ticked} onCheck={(keys) => setTicked(Array.isArray(keys) ? keys : keys.checked)}
             loadData={async (n) => { const node = all.get(String((n as { key: Key }).key)); if (node && !node.children && node.item.children) await load(node, null); }} />
         )}
         {root?.next && <Button type="link" onClick={() => void fetchRoot(root.next)}>{t('connections.browse.more')}</Button>}
+        </>}
       </div>
     </Modal>
   );

@@ -7,7 +7,7 @@ import { asError } from '@/lib/api';
 import { textOf } from '@/lib/resources';
 import type { Driver, FieldDoc, Spec } from '@/lib/types';
 import { BrowseDialog } from './BrowseDialog';
-import { askBranch, type AskBranch } from './browse';
+import { askBranch, askSearch, type AskBranch, type AskSearch } from './browse';
 import { PointSheet } from './PointSheet';
 import { RangeDialog } from './RangeDialog';
 import { askServer, readAll, type ReadResult } from './reader';
@@ -80,7 +80,7 @@ export function PointsStep(props: Props) {
   const [follow, setFollow] = useState(false);
   const { reads, busy, error, run } = useReads(props);
   const rows = filled(sheet.rows);
-  const [browse, setBrowse] = useState<{ ask: AskBranch } | null>(null);
+  const [browse, setBrowse] = useState<{ ask: AskBranch; search: AskSearch } | null>(null);
   useEffect(() => {
     if (!follow) return undefined;
     void run();
@@ -93,7 +93,7 @@ export function PointsStep(props: Props) {
   return (
     <div className="col points-step">
       <div className="row wrap">
-        {driver?.browse && <Button icon={<ApartmentOutlined />} type="primary" onClick={() => { const { channel, device } = props.source(); setBrowse({ ask: askBranch(channel, device) }); }}>{t('connections.browse.button')}</Button>}
+        {driver?.browse && <Button icon={<ApartmentOutlined />} type="primary" onClick={() => { const { channel, device } = props.source(); setBrowse({ ask: askBranch(channel, device), search: askSearch(channel, device) }); }}>{t('connections.browse.button')}</Button>}
         <Button icon={<ColumnWidthOutlined />} type="primary" ghost onClick={() => setDialog('range')}>{t('connections.range.button')}</Button>
         <Button icon={<SnippetsOutlined />} onClick={() => setDialog('paste')}>{t('connections.paste.button')}</Button>
         <Button icon={<PlusOutlined />} onClick={() => sheet.append([{}])}>{t('connections.sheet.addRow')}</Button>
@@ -115,7 +115,7 @@ export function PointsStep(props: Props) {
       <PointSheet sheet={sheet} columns={wide ? COLUMNS : SHORT} fields={fields} reads={reads} onPasted={pasted} />
       <div className="muted small">{t('connections.sheet.count', { n: rows.length })}</div>
       {dialog === 'range' && <RangeDialog device={deviceCode} fields={fields} example={examples[0] ?? ''} next={rows.length + 1} onAdd={sheet.append} onClose={() => setDialog(null)} />}
-      {browse && <BrowseDialog ask={browse.ask} device={deviceCode} taken={new Set(rows.map((r) => r.cells.code ?? ''))} onAdd={sheet.append} onClose={() => setBrowse(null)} />}
+      {browse && <BrowseDialog ask={browse.ask} search={browse.search} device={deviceCode} taken={new Set(rows.map((r) => r.cells.code ?? ''))} onAdd={sheet.append} onClose={() => setBrowse(null)} />}
       <PasteDialog open={dialog === 'paste'} fields={fields} onClose={() => setDialog(null)} onRows={(cells, unknown) => { sheet.append(cells); pasted(cells.length, unknown); }} />
     </div>
   );

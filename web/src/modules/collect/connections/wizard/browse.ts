@@ -1,5 +1,5 @@
 /* What a device offers, as a tree that is asked for branch by branch; ticked leaves become rows of the table of points. */
-import { post } from '@/lib/api';
+import { call, post } from '@/lib/api';
 import type { BrowseItem, Spec } from '@/lib/types';
 import type { Cells } from './useSheet';
 
@@ -10,6 +10,33 @@ const PORTION = 200;
 
 export function askBranch(channel: string | Spec, device: string | Spec): AskBranch {
   return (node, cursor) => post<Branch>('/channels:browse', { channel, device, node, size: PORTION, ...(cursor ? { cursor } : {}) });
+}
+
+/* What one portion of a search gives; `next`: it can go on. */
+export interface Found { items: (BrowseItem & { path?: string[] })[]; next: string | null; looked: number; waiting: number; failed: number; left_out: boolean; truncated: boolean }
+export type AskSearch = (q: string, cursor: string | null, signal: AbortSignal) => Promise<Found>;
+
+const SECONDS = 3;      /* a portion: short, so that one sees it go on */
+
+export function askSearch(channel: string | Spec, device: string | Spec): AskSearch {
+  return async (q, cursor, signal) => {
+    const { data } = await call<Partial<Found>>('POST', '/channels:browse', { body: { channel, device, node: '', q, size: PORTION, seconds: SECONDS, ...(cursor ? { cursor } : {}) }, signal });
+    return { items: data.items ?? [], next: data.next ?? null, looked: data.looked ?? 0, waiting: data.waiting ?? 0, failed: data.failed ?? 0, left_out: data.left_out ?? false, truncated: data.truncated ?? false };
+  };
+}
+
+export interface Pick { item: BrowseItem; path: string[] }
+
+/* A find by where it stands; the path of an item ends with its own name, as in the tree. */
+export function findOf(item: Found['items'][number]): { key: string; pick: Pick } {
+  const path = [...(item.path ?? []), item.name];
+  return { key: JSON.stringify([...(item.path ?? []), item.node]), pick: { item, path } };
+}
+
+/* The same address ticked in the tree and in a search is one point. */
+export function uniquePicks(picks: Pick[]): Pick[] {
+  const seen = new Set<string>();
+  return picks.filter((p) => p.item.address !== null && !seen.has(p.item.address) && seen.add(p.item.address));
 }
 
 /* A code that is allowed (no spaces, commas, semicolons, quotes) from the names on the way to an item. */
