@@ -45,6 +45,8 @@ struct outlet_item {
     size_t text_len;
 };
 enum outlet_flow { OUTLET_LIVE, OUTLET_BACKFILL };
+#define OUTLET_BATCH 1000
+#define OUTLET_BATCH_MAX 10000
 
 /* What an outlet finds in an address. Two points of a channel may not share one: `key` is what must differ. */
 struct outlet_address {
@@ -169,6 +171,7 @@ struct outlet {
     const struct option *channel_options, *point_options; /* NULL: none */
     bool server, sender;            /* at least one */
     bool buffered;                  /* samples go through the journal and `send` */
+    unsigned batch_max;             /* items of a batch that `send` takes, up to OUTLET_BATCH_MAX; 0: OUTLET_BATCH */
     bool needs_address;             /* each mapping names its address: address_default is NULL then */
     const char *address_en, *address_zh; /* how an address is written, a few lines; NULL: there are none */
     const char *const *examples;    /* addresses, NULL-terminated; NULL: none */
@@ -182,13 +185,16 @@ struct outlet {
     /* Pure, any thread. What the table cannot say of the options: a URL that cannot be read, a template, two options that
      * exclude each other. Asked before they are stored; e->where is the option's name. NULL: the table says all. */
     int (*channel_check)(const struct options *channel, struct error *e);
+    /* Pure, any thread. Of `buffered` ones: does anybody acknowledge, with these options? If not, nothing is journalled: items
+     * are offered by `send` as they come, and what it does not take soon is gone. NULL: yes. */
+    bool (*channel_acknowledges)(const struct options *channel);
     /* The options are copied where needed; nothing is opened yet. */
     int (*channel_open)(const struct outlet_host *host, const struct options *channel, struct outlet_channel **ret, struct error *e);
     /* The whole desired set; replaces the former one: slots are indices into it. Idempotent; what did not change goes on
      * without a gap. Everything is the caller's and dies after the call (copy what is kept). Points that clash are left
      * out and told in the status. Only ERR_NOMEM fails the call. */
     int (*channel_set)(struct outlet_channel *ch, const struct outlet_point *points, size_t n, struct error *e);
-    /* A batch (at most 1000 items, 256 KiB of text), oldest first; copied where needed. 0: taken, host->sent will tell;
+    /* A batch (at most batch_max items, 256 KiB of text), oldest first; copied where needed. 0: taken, host->sent will tell;
      * ERR_AGAIN: not now (not connected, or enough is under way): host->ready when it may come again; it is tried every
      * second in any case, whatever state the outlet told. Buffered ones. */
     int (*send)(struct outlet_channel *ch, const struct outlet_item *items, size_t n, enum outlet_flow flow, uint64_t ticket);

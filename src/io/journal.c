@@ -342,11 +342,23 @@ int journal_commit(struct journal *j)
     return 0;
 }
 
+static const struct segment *reader_segment(const struct journal *j)
+{
+    for (size_t i = 0; i < j->nseg; i++)
+        if (j->seg[i].first == j->rseg) return &j->seg[i];
+    return NULL;
+}
+
 /* Open the segment that holds the record after `seq`; false: there is none. */
 static bool reader_seek(struct journal *j, uint64_t seq, int *ret_err)
 {
     *ret_err = 0;
     if (j->rfile && j->rseq == seq) return true;
+    const struct segment *open = j->rfile ? reader_segment(j) : NULL;
+    if (open && seq > j->rseq && seq < open->last) { /* further on in the same */
+        j->rseq = seq;
+        return true;
+    }
     reader_close(j);
     for (size_t i = 0; i < j->nseg; i++) {
         if (j->seg[i].last <= seq) continue;
@@ -360,13 +372,6 @@ static bool reader_seek(struct journal *j, uint64_t seq, int *ret_err)
         return true;
     }
     return false;
-}
-
-static const struct segment *reader_segment(const struct journal *j)
-{
-    for (size_t i = 0; i < j->nseg; i++)
-        if (j->seg[i].first == j->rseg) return &j->seg[i];
-    return NULL;
 }
 
 int journal_next(struct journal *j, uint64_t *seq, struct buf *out, uint32_t *ret_weight)

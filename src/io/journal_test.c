@@ -183,3 +183,33 @@ TEST(flipped_bits_are_never_read)
         fs_destroy(fs);
     }
 }
+
+static int value_at(struct journal *j, uint64_t seq)
+{
+    struct buf b;
+    uint32_t weight, v = 0;
+    uint64_t at = seq - 1;
+    buf_init(&b, 64);
+    int got = journal_next(j, &at, &b, &weight);
+    if (got == 1 && at == seq && b.n == sizeof v) memcpy(&v, b.p, sizeof v);
+    buf_fini(&b);
+    return got == 1 && at == seq ? (int)v : -1;
+}
+
+TEST(reading_from_anywhere)
+{
+    struct fs *fs = sim_fs_new();
+    struct journal *j = open_at(fs, 400, 1 << 20); /* several segments */
+    for (uint32_t i = 0; i < 200; i++) {
+        put(j, i);
+        if (i % 7 == 0) CHECK_INT(journal_commit(j), 0);
+    }
+    CHECK_INT(journal_commit(j), 0);
+    for (uint64_t k = 0; k < 1000; k++) {
+        uint64_t seq = k * 7919 % 200 + 1;
+        CHECK_INT(value_at(j, seq), (int)seq - 1);
+        if (k % 3) CHECK_INT(value_at(j, seq < 190 ? seq + k % 10 : seq), (int)(seq < 190 ? seq + k % 10 : seq) - 1);
+    }
+    journal_close(j);
+    fs_destroy(fs);
+}

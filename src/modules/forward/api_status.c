@@ -94,7 +94,7 @@ static void write_forward(struct api_call *c, struct json_writer *w, const struc
     jw_ki64(w, "points", (int64_t)l->n);
     jw_ki64(w, "faults", (int64_t)l->nfaults);
     write_figures(w, &v);
-    if (l->outlet && l->outlet->buffered) {
+    if (f_line_buffered(l)) {
         write_buffer(c, w, l, &v);
     } else {
         jw_key(w, STR("buffer"));

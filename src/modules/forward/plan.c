@@ -243,7 +243,8 @@ static double scaled(double v, const struct f_slot *s)
 
 static struct gate_rule rule_of(const struct json *line, const struct json *spec)
 {
-    double dead = json_double(json_get(spec, "deadband"), json_double(json_get(line, "deadband"), 0));
+    bool all = json_bool(json_get(line, "unchanged"), false);
+    double dead = json_double(json_get(spec, "deadband"), json_double(json_get(line, "deadband"), all ? -1 : 0));
     return (struct gate_rule){.deadband = dead,
                               .min_us = duration(spec, "min_interval", duration(line, "min_interval", 0)),
                               .max_us = duration(spec, "max_interval", duration(line, "max_interval", 0))};

@@ -43,6 +43,12 @@ struct f_line {
 };
 struct f_line *f_line_ref(struct f_line *l);
 void f_line_unref(struct f_line *l); /* NULL too */
+/* What the outlet has not handed over is kept on disk. */
+static inline bool f_line_buffered(const struct f_line *l)
+{
+    const struct outlet *o = l->outlet;
+    return o && o->buffered && (!o->channel_acknowledges || o->channel_acknowledges(&l->options));
+}
 /* Slot of a point by number, SIZE_MAX: none. */
 size_t f_line_slot(const struct f_line *l, uint32_t num);
 

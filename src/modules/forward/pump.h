@@ -3,10 +3,10 @@
  *
  * A line is the queue of one forwarding. Samples come in by pump_put (any thread, never waits), are gathered for
  * gather_ms, written to the journal and fsynced, then offered: the newest first (live), what an outage left behind
- * beside it (back-fill, oldest first, joined to batches of up to RECORD_MAX). While the receiver is away nothing is
- * held in memory. A record leaves the journal when its batch is done; after a crash some are offered again. The journal
+ * beside it (back-fill, oldest first, joined to batches of up to batch_max, fewer when the receiver finds that too
+ * large). While the receiver is away nothing is held in memory. A record leaves the journal when its batch is done; after a crash some are offered again. The journal
  * is bounded by age and by bytes; what falls out is counted. When the disk refuses, live batches go on without it, and
- * that is counted and told. Lines without a buffer only gather: what nobody takes is gone.
+ * that is counted and told. Lines without a buffer only gather: what is not taken soon is gone.
  *
  * Threads: pump_put, pump_up, pump_done, pump_ready, pump_stats from any thread; `offer` runs on the pump's thread and
  * must only post. open, close, discard wait for the disk: not from a loop. */
@@ -41,6 +41,7 @@ struct pump_line_config {
     int64_t keep_us; /* oldest that is kept */
     uint64_t max_bytes;
     unsigned gather_ms;
+    unsigned batch_max;     /* samples of a batch of the backlog; 0: RECORD_MAX */
     /* Takes the batch over; it comes back by pump_done once. */
     void (*offer)(void *ctx, struct pump_batch *b);
     void *ctx;
@@ -62,7 +63,7 @@ void pump_put(struct pump_line *l, const struct sample *s, size_t n);
 /* The outlet came up: what was held back is offered at once. It went down: what waits in memory goes back to the journal. */
 void pump_up(struct pump_line *l, bool up);
 /* rc 0: the receiver has it. ERR_AGAIN: not now, the same again after pump_ready (or a second). ERR_INVALID,
- * ERR_TOO_LARGE: never. Else: again later. Frees the batch. */
+ * ERR_TOO_LARGE: never (one that was joined comes again in smaller ones). Else: again later. Frees the batch. */
 void pump_done(struct pump_line *l, struct pump_batch *b, int rc);
 void pump_ready(struct pump_line *l);
 void pump_discard(struct pump_line *l); /* what waits is dropped (counted) */

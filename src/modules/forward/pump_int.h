@@ -31,7 +31,9 @@ struct pump_line {
     struct ledger ledger;
     struct pump_batch *live, **live_end; /* waiting for the outlet, in order */
     size_t nlive;
+    struct pump_batch *held; /* of the backlog, offered and not taken for now; by number */
     unsigned live_out, backfill_out;
+    size_t batch_max;        /* what a batch of the backlog may have at present */
     uint64_t live_hold_ns, backfill_hold_ns, retry_ns, trim_ns, gather_ns, dropped_seen;
     struct pump_stats s;
     struct sample *work;

@@ -64,11 +64,31 @@ static void put_back(struct pump_line *l, struct pump_batch *b)
     batch_free(b);
 }
 
+static void held_insert(struct pump_line *l, struct pump_batch *b)
+{
+    struct pump_batch **at = &l->held;
+    while (*at && (*at)->number < b->number) at = &(*at)->next;
+    b->next = *at;
+    *at = b;
+}
+
+/* What was joined of several records and is too large for the receiver comes in smaller batches from now on. */
+static bool shorten(struct pump_line *l, const struct pump_batch *b)
+{
+    if (b->rc != ERR_TOO_LARGE || b->from == b->to || b->b.n <= RECORD_MAX) return false;
+    if (l->batch_max > b->b.n / 2) l->batch_max = b->b.n / 2 > RECORD_MAX ? b->b.n / 2 : RECORD_MAX;
+    return true;
+}
+
 static void take_back(struct pump_line *l, struct pump_batch *b)
 {
     uint64_t now = pump_mono(l->p);
     bool live = b->flow == OUTLET_LIVE;
     *(live ? &l->live_out : &l->backfill_out) -= 1;
+    if (shorten(l, b)) {
+        put_back(l, b);
+        return;
+    }
     if (b->rc == 0 || b->rc == ERR_INVALID || b->rc == ERR_TOO_LARGE) {
         l->retry_ns = 0;
         gone(l, b, b->rc);
@@ -76,7 +96,7 @@ static void take_back(struct pump_line *l, struct pump_batch *b)
     }
     if (b->rc == ERR_AGAIN) {
         *(live ? &l->live_hold_ns : &l->backfill_hold_ns) = now + AGAIN_NS;
-        live ? live_insert(l, b) : put_back(l, b);
+        live ? live_insert(l, b) : held_insert(l, b);
         return;
     }
     l->retry_ns = l->retry_ns ? l->retry_ns * 2 : RETRY_MIN_NS;
@@ -102,15 +122,27 @@ static void take_all_back(struct pump_line *l, struct pump_batch *newest)
     }
 }
 
-static void live_spill(struct pump_line *l)
+static void put_all_back(struct pump_line *l, struct pump_batch *first)
 {
-    while (l->live) {
-        struct pump_batch *b = l->live;
-        l->live = b->next;
+    while (first) {
+        struct pump_batch *b = first;
+        first = b->next;
         put_back(l, b);
     }
+}
+
+static void live_spill(struct pump_line *l)
+{
+    put_all_back(l, TAKE(l->live));
     l->live_end = &l->live;
     l->nlive = 0;
+}
+
+/* Nothing of the journal waits in memory any more. */
+static void spill(struct pump_line *l)
+{
+    live_spill(l);
+    put_all_back(l, TAKE(l->held));
 }
 
 /* ---- samples that came ---- */
@@ -245,7 +277,8 @@ static struct pump_batch *backlog_batch(struct pump_line *l)
     if (!b) return NULL;
     b->from = from;
     b->to = 0;
-    for (uint64_t want = from; want <= to && b->b.n < RECORD_MAX; want = seq + 1) {
+    b->b.max = l->batch_max;
+    for (uint64_t want = from; want <= to && b->b.n < l->batch_max; want = seq + 1) {
         int rc = join(l, b, want, to, &seq);
         if (rc <= 0) break;
         b->to = seq;
@@ -260,7 +293,11 @@ static struct pump_batch *backlog_batch(struct pump_line *l)
 static void offer_backlog(struct pump_line *l, uint64_t now)
 {
     while (l->backfill_out < BACKFILL_OUT && now >= l->backfill_hold_ns) {
-        struct pump_batch *b = backlog_batch(l);
+        struct pump_batch *b = l->held;
+        if (b)
+            l->held = b->next;
+        else
+            b = backlog_batch(l);
         if (!b) return;
         if (b->b.n) {
             offer(l, b);
@@ -373,8 +410,11 @@ uint64_t line_turn(struct pump_line *l)
     if (in.ready) l->live_hold_ns = l->backfill_hold_ns = 0;
     take_all_back(l, in.back);
     if (in.samples) take_samples(l, l->work, in.samples);
-    if (in.down) live_spill(l);
-    if (in.discard && l->journal) drop_stretch(l, true, 0);
+    if (in.down) spill(l);
+    if (in.discard && l->journal) {
+        put_all_back(l, TAKE(l->held));
+        drop_stretch(l, true, 0);
+    }
     if (l->journal) trim(l, now); /* what is too old is not offered any more */
     offer_live(l, now);
     if (l->journal) offer_backlog(l, now);
@@ -383,14 +423,14 @@ uint64_t line_turn(struct pump_line *l)
     uint64_t due = earlier(UINT64_MAX, l->journal != NULL, l->trim_ns);
     due = earlier(due, l->gather_ns, l->gather_ns);
     due = earlier(due, l->live && l->live_hold_ns > now, l->live_hold_ns);
-    return earlier(due, l->s.backlog && l->backfill_hold_ns > now, l->backfill_hold_ns);
+    return earlier(due, (l->s.backlog || l->held) && l->backfill_hold_ns > now, l->backfill_hold_ns);
 }
 
 void line_flush(struct pump_line *l)
 {
     take_all_back(l, TAKE(l->back));
     if (l->nin) take_samples(l, l->in, l->nin);
-    live_spill(l);
+    spill(l);
     if (!l->journal) return;
     journal_ack(l->journal, l->ledger.acked);
     if (journal_commit(l->journal))

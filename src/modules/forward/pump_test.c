@@ -38,6 +38,7 @@ static bool line_open(struct bed *x, int64_t keep_us, uint64_t max)
                                  .keep_us = keep_us,
                                  .max_bytes = max,
                                  .gather_ms = 1,
+                                 .batch_max = 8 * RECORD_MAX,
                                  .offer = on_offer,
                                  .ctx = x};
     struct error e;
@@ -244,6 +245,79 @@ TEST(again_means_the_same_order)
     CHECK(serve(x, 2500, 0));
     CHECK_INT(x->nseen, 2500);
     CHECK(ascending(x, OUTLET_LIVE));
+    bed_fini(x);
+    fs_destroy(fs);
+    mem_free(x);
+}
+
+/* A backlog of so many samples, in records of a hundred. */
+static void backlog(struct bed *x, int64_t n)
+{
+    for (int64_t t = 1; t <= n; t += 100) {
+        put(x, t, t + 100);
+        wait_records(x, (uint64_t)(t + 99) / 100);
+    }
+    struct pump_stats s = {0};
+    for (int i = 0; i < 3000 && s.backlog < s.records + !s.records; i++) {
+        refuse(x, ERR_UNAVAILABLE);
+        pump_up(x->line, false);
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+        pump_stats(x->line, &s);
+    }
+}
+
+TEST(a_backlog_comes_joined_and_smaller_when_it_is_too_large)
+{
+    enum { FITS = 2100 };
+    struct bed *x = mem_alloc(sizeof *x);
+    struct fs *fs;
+    size_t too_large = 0, largest = 0;
+    REQUIRE(!fs_real(test_tmpdir(), false, &fs, NULL));
+    REQUIRE(bed_init(x, fs));
+    backlog(x, 5000);
+    pump_up(x->line, true);
+    for (int i = 0; i < 5000 && x->nseen < 5000; i++) {
+        struct pump_batch *b;
+        while ((b = take(x))) {
+            bool fits = b->b.n <= FITS;
+            too_large += !fits;
+            if (fits && b->b.n > largest) largest = b->b.n;
+            for (size_t k = 0; k < b->b.n && fits; k++) x->seen[x->nseen++] = b->b.items[k].s.time_us;
+            pump_done(x->line, b, fits ? 0 : ERR_TOO_LARGE);
+        }
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    CHECK(too_large > 0);
+    CHECK(largest > RECORD_MAX);
+    CHECK_INT(x->nseen, 5000);
+    CHECK(all_seen(x, 1, 5001));
+    struct pump_stats s = stats_when_empty(x);
+    CHECK_INT(s.refused, 0);
+    CHECK_INT(s.lost, 0);
+    bed_fini(x);
+    fs_destroy(fs);
+    mem_free(x);
+}
+
+TEST(a_backlog_that_must_wait_keeps_its_order)
+{
+    struct bed *x = mem_alloc(sizeof *x);
+    struct fs *fs;
+    struct pump_batch *b;
+    REQUIRE(!fs_real(test_tmpdir(), false, &fs, NULL));
+    REQUIRE(bed_init(x, fs));
+    backlog(x, 3000);
+    pump_up(x->line, true);
+    size_t again = 0;
+    for (int i = 0; i < 3000 && again < 5; i++) {
+        while ((b = take(x))) pump_done(x->line, b, ERR_AGAIN), again++;
+        pump_ready(x->line);
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    CHECK(serve(x, 3000, 0));
+    CHECK_INT(x->nseen, 3000);
+    CHECK(ascending(x, OUTLET_BACKFILL));
+    CHECK(all_seen(x, 1, 3001));
     bed_fini(x);
     fs_destroy(fs);
     mem_free(x);

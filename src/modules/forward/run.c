@@ -115,7 +115,8 @@ static void do_open(void *arg)
 
 static int open_pump(struct run *r, struct fwd *f, const struct f_line *l, struct error *e)
 {
-    struct pump_line_config c = {.buffered = l->outlet->buffered,
+    struct pump_line_config c = {.buffered = f_line_buffered(l),
+                                 .batch_max = l->outlet->batch_max,
                                  .keep_us = l->keep_us,
                                  .max_bytes = l->max_bytes,
                                  .gather_ms = l->gather_ms,
@@ -272,7 +273,7 @@ static void do_view(void *arg)
     if (v->view) {
         f->outlet->status(f->ch, &v->view->status);
         pump_stats(f->pump, &v->view->pump);
-        v->view->buffered = f->outlet->buffered;
+        v->view->buffered = f->line ? f_line_buffered(f->line) : f->outlet->buffered;
         memcpy(v->view->history, f->history, sizeof f->history);
         v->view->nhistory = f->nhistory;
         v->view->items_per_s = f->items_per_s;
@@ -397,7 +398,7 @@ int fwd_run_start(struct node *n, struct run **ret, struct error *e)
     struct pump_config c = {.clock = n->clock, .fs = n->data, .texts = n->history};
     r->node = n;
     pthread_rwlock_init(&r->routes_lock, NULL);
-    r->items = mem_calloc(RECORD_MAX, sizeof *r->items);
+    r->items = mem_calloc(OUTLET_BATCH_MAX, sizeof *r->items);
     int rc = r->items ? pump_start(&c, &r->pump, e) : ERR_NOMEM;
     if (!rc) rc = pool_start("forward-ask", 4, 1024, &r->asking);
     if (!rc) rc = pool_start("forward-write", 4, 256, &r->writing);

@@ -21,6 +21,8 @@ static int check_slots(const struct outlet *o, struct error *e)
         return complain(e, o, "a name or a text is missing");
     if (!o->server && !o->sender) return complain(e, o, "neither server nor sender");
     if (o->buffered != (o->send != NULL)) return complain(e, o, "buffered and send do not fit");
+    if (o->batch_max > OUTLET_BATCH_MAX || (o->batch_max && o->batch_max < OUTLET_BATCH))
+        return complain(e, o, "batch_max is out of range");
     if (o->address_check && (!o->address_en || !o->address_zh || !o->examples))
         return complain(e, o, "addresses without help");
     if (!o->channel_open || !o->channel_set || !o->test || !o->status || !o->close || !o->describe)

@@ -1,11 +1,14 @@
 /* push.c - the sender "http_push": each batch is the body of one request (outlets/common/payload.h), sent over a link
  * with credentials and limits (drivers/common/http_link.h).
  *
- * What an answer means  2xx: the receiver has it. 413: it never will (too large). Other 4xx: it never will, but 401,
- * 403, 404, 405, 407 (the configuration is wrong, the data are not), 408, 425 and 429, which like 5xx, a redirect and
- * no answer at all mean: again later, after a back-off from 1 to 60 s or Retry-After. Repeats               a batch
- * that is sent again has the same Idempotency-Key: the hash of its body. Threads               all on the channel's
- * loop. Nothing is kept of a batch but its request. */
+ * What an answer means: 2xx, the receiver has it; 413, it never will (too large; what was joined is divided by the
+ * host); other 4xx, it never will, but 401, 403, 404, 405, 407 (the configuration is wrong, the data are not), 408, 425
+ * and 429, which like 5xx, a redirect and no answer at all mean: again later, after Retry-After or a back-off from 1 to
+ * 10 s.
+ *
+ * Repeats: a batch that is sent again has the same Idempotency-Key, the hash of its body.
+ *
+ * Threads: all on the channel's loop. Nothing is kept of a batch but its request. */
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <zlib.h>
@@ -19,6 +22,7 @@
 
 #define BODY_MAX (32u << 20)
 #define NS_MS 1000000u
+#define BACKOFF_MAX_MS 10000 /* what has gathered for hours should not wait for a minute */
 
 struct push {
     struct outlet_channel base; /* first */
@@ -152,7 +156,9 @@ static void refused(struct push *ch, const struct error *e)
     bool batch = e->code == ERR_INVALID || e->code == ERR_TOO_LARGE;
     ch->st.errors++;
     set_state(ch, batch ? DRIVER_DEGRADED : DRIVER_DOWN, e);
-    if (!batch) ch->retry_ns = now_ns(ch) + (uint64_t)backoff_next_ms(&ch->backoff, h->random(h->ctx)) * NS_MS;
+    if (batch) return;
+    uint64_t own = now_ns(ch) + (uint64_t)backoff_next_ms(&ch->backoff, h->random(h->ctx)) * NS_MS;
+    ch->retry_ns = http_link_paused_ms(ch->link) ? 0 : own; /* it has said when */
 }
 
 static void came(void *arg, const struct http_end *end)
@@ -375,7 +381,7 @@ static int open_channel(const struct outlet_host *host, const struct options *o,
     struct push *ch = mem_calloc(1, sizeof *ch);
     if (!ch) return no_memory(e);
     ch->base = (struct outlet_channel){&http_push_outlet, host};
-    ch->backoff = (struct backoff){1000, 60000, 0};
+    ch->backoff = (struct backoff){1000, BACKOFF_MAX_MS, 0};
     int rc = open_parts(ch, o, e);
     if (rc) {
         push_free(ch);
@@ -461,6 +467,7 @@ const struct outlet http_push_outlet = {
     .channel_set = set,
     .send = send_batch,
     .test = test,
+    .batch_max = 10000,
     .status = status,
     .close = close_channel,
     .describe = http_link_describe,

@@ -311,6 +311,12 @@ static int read_image(struct so_config *c, const struct options *o, struct error
 }
 
 static void read_way(struct so_config *c, const struct options *o)
+/* Whether anybody takes what a server or a datagram tells is not known: there is nothing to wait for. */
+static bool acknowledges(const struct options *o)
+{
+    return opt_enum(o, "mode", SO_TCP_CLIENT) == SO_TCP_CLIENT;
+}
+
 {
     static const uint8_t bytes[] = {1, 2, 4};
     *c = (struct so_config){.mode = (enum so_mode)opt_enum(o, "mode", SO_TCP_CLIENT),
@@ -332,6 +338,7 @@ static void read_way(struct so_config *c, const struct options *o)
                                         .max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000)}};
     if (c->backoff.max_ms < c->backoff.min_ms) c->backoff.max_ms = c->backoff.min_ms;
     str_to_cstr(str_of(opt_str(o, "host", "")), c->host, sizeof c->host);
+    .channel_acknowledges = acknowledges,
     str_to_cstr(str_of(opt_str(o, "address", "0.0.0.0")), c->address, sizeof c->address);
     str_to_cstr(str_of(opt_str(o, "interface", "")), c->interface, sizeof c->interface);
     snprintf(c->place, sizeof c->place, "%s %s:%u", c->mode == SO_UDP ? "UDP" : "TCP",
