@@ -1,9 +1,11 @@
 """Modbus servers that we did not write (pymodbus, as Debian packages it): RTU and ASCII on serial lines made of two pseudo
-terminals with a cable in between, and the framings over TCP and UDP. All hold the same data: units 1 and 2.
+terminals with a cable in between, and the framings over TCP and UDP. All hold the same data: units 1 and 2, and 3 with 4000 of each.
 
 Prints one line of JSON with the ports. Commands on stdin, one a line, each answered by one line of JSON:
   get UNIT ADDRESS        holding register
   set UNIT ADDRESS VALUE
+  fill UNIT FUNCTION ADDRESS HEX          registers (function 3 or 4) or, a byte each, bits (1 or 2)
+  dump UNIT FUNCTION ADDRESS COUNT        the same back, as hex
   cable LINE noise|half|echo|cut|ok    what happens to bytes on the way from the server (echo: to those going there)
 """
 import asyncio
@@ -17,6 +19,11 @@ from pymodbus.framer.ascii_framer import ModbusAsciiFramer
 from pymodbus.framer.rtu_framer import ModbusRtuFramer
 from pymodbus.framer.socket_framer import ModbusSocketFramer
 from pymodbus.server import StartAsyncSerialServer, StartAsyncTcpServer, StartAsyncUdpServer
+
+
+def big():
+    """Unit 3: empty, with room."""
+    return ModbusSlaveContext(**{k: ModbusSequentialDataBlock(0, [0] * 4000) for k in ("di", "co", "ir", "hr")}, zero_mode=True)
 
 
 def unit(base):
@@ -75,7 +82,7 @@ async def started(coroutine):
 
 async def main():
     loop = asyncio.get_running_loop()
-    context = ModbusServerContext(slaves={1: unit(1000), 2: unit(2000)}, single=False)
+    context = ModbusServerContext(slaves={1: unit(1000), 2: unit(2000), 3: big()}, single=False)
     cables = {"rtu": Cable(loop), "ascii": Cable(loop)}
     ports = {name: c.near for name, c in cables.items()}
     held = []
@@ -106,6 +113,15 @@ async def main():
         elif line[0] == "set":
             context[int(line[1])].setValues(3, int(line[2]), [int(line[3])])
             print("true", flush=True)
+        elif line[0] == "fill":
+            raw, f = bytes.fromhex(line[4]), int(line[2])
+            values = list(raw) if f < 3 else [int.from_bytes(raw[i : i + 2], "big") for i in range(0, len(raw), 2)]
+            context[int(line[1])].setValues(f, int(line[3]), values)
+            print("true", flush=True)
+        elif line[0] == "dump":
+            f = int(line[2])
+            values = context[int(line[1])].getValues(f, int(line[3]), int(line[4]))
+            print(json.dumps(b"".join(int(v).to_bytes(1 if f < 3 else 2, "big") for v in values).hex()), flush=True)
         elif line[0] == "cable":
             cables[line[1]].mode = line[2]
             print("true", flush=True)

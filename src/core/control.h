@@ -6,7 +6,7 @@
 
 struct control_command {
     uint32_t point;
-    struct sample value;            /* engineering units; DOUBLE, BOOL, or STRING with text */
+    struct sample value;            /* engineering units; DOUBLE, INT, BOOL, or STRING with text */
     struct str text;
     int64_t expires_ms;             /* 100 to 60000; 0: 5000 */
     struct str reason;              /* for the record; may be empty */

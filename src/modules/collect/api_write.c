@@ -16,8 +16,11 @@ static int read_value(const struct json *v, struct control_command *cmd, struct 
     }
     if (!v || (v->type != JSON_INT && v->type != JSON_DOUBLE))
         return error_set(e, ERR_INVALID, "value", "must be a number, a boolean or a text", "必须是数字、布尔值或文本");
-    cmd->value.type = SAMPLE_DOUBLE;
-    cmd->value.v.d = json_double(v, 0);
+    cmd->value.type = v->type == JSON_INT ? SAMPLE_INT : SAMPLE_DOUBLE; /* whole past 2^53 too */
+    if (v->type == JSON_INT)
+        cmd->value.v.i = json_i64(v, 0);
+    else
+        cmd->value.v.d = json_double(v, 0);
     return 0;
 }
 

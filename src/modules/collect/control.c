@@ -106,6 +106,8 @@ static void write_number(struct json_writer *w, const char *key, bool have, cons
 {
     if (have && s->type == SAMPLE_STRING && text.p)
         jw_kstr(w, key, text);
+    else if (have && s->type == SAMPLE_INT)
+        jw_ki64(w, key, s->v.i);
     else
         jw_kdouble(w, key, have ? sample_number(s) : NAN);
 }

@@ -76,10 +76,6 @@ void host_write(void *ctx, const struct outlet_write *w)
         v->v.d = (sample_number(v) - s->offset) / s->scale;
         v->type = SAMPLE_DOUBLE;
     }
-    if (v->type == SAMPLE_INT) {
-        v->v.d = (double)v->v.i;
-        v->type = SAMPLE_DOUBLE;
-    }
     fwd_call_start(c, f->run->writing, work_write);
 }
 

@@ -118,6 +118,12 @@ static struct sample mark(enum value_type t)
     return s;
 }
 
+/* One byte stands in the low half of its register; with swapped bytes in the high one. */
+static uint16_t half(const struct mo_point *p, uint8_t byte)
+{
+    return (uint16_t)(p->spec.order & ORDER_BYTES ? byte << 8 : byte);
+}
+
 static void put_mark(const struct mo_point *p, uint16_t *regs)
 {
     uint8_t raw[8] = {0};
@@ -137,7 +143,10 @@ static void put_mark(const struct mo_point *p, uint16_t *regs)
     } else if (p->type == VALUE_UINT64) {
         memset(regs, 0xff, p->count * sizeof *regs);
     } else if (p->type != VALUE_STRING && value_encode(&p->spec, &s, raw, NULL) == 0) {
-        put_bytes(raw, p->count, regs);
+        if (value_type_bytes(p->type) == 1)
+            regs[0] = half(p, raw[0]);
+        else
+            put_bytes(raw, p->count, regs);
     }
 }
 
@@ -156,8 +165,8 @@ bool mo_value_put(const struct mo_point *p, const struct sample *s, const char *
         return usable || bad != MO_BAD_EXCEPTION;
     }
     if (usable && value_encode(&p->spec, s, raw, NULL) == 0) {
-        if (value_type_bytes(p->type) == 1) { /* in the low byte */
-            regs[0] = raw[0];
+        if (value_type_bytes(p->type) == 1) {
+            regs[0] = half(p, raw[0]);
             return true;
         }
         put_bytes(raw, p->count, regs);
@@ -186,10 +195,11 @@ bool mo_value_take(const struct mo_point *p, const uint16_t *regs, struct sample
         text[*ret_n] = '\0';
         return utf8_check(str_make(text, *ret_n)) == *ret_n;
     }
-    if (value_type_bytes(p->type) == 1) { /* the low byte; the high one says nothing else */
-        bool sign = p->type == VALUE_INT8 && regs[0] & 0x80;
-        if (regs[0] >> 8 != 0 && !(sign && regs[0] >> 8 == 0xff)) return false;
-        raw[0] = (uint8_t)regs[0];
+    if (value_type_bytes(p->type) == 1) { /* the other byte says nothing else */
+        bool high = p->spec.order & ORDER_BYTES;
+        uint8_t byte = (uint8_t)(high ? regs[0] >> 8 : regs[0]), rest = (uint8_t)(high ? regs[0] : regs[0] >> 8);
+        if (rest != 0 && !(p->type == VALUE_INT8 && byte & 0x80 && rest == 0xff)) return false;
+        raw[0] = byte;
     }
     value_decode(&p->spec, raw, ret);
     return ret->quality != QUALITY_BAD;

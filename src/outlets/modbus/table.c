@@ -93,13 +93,14 @@ int mo_point_resolve(const struct outlet_point *p, const struct mo_rules *r, str
     if (a.length > 250)
         return error_set(e, ERR_INVALID, "address", "a text has at most 250 characters", "字符串最多 250 个字符");
     int order = a.order >= 0 ? a.order : opt_enum(p->options, "byte_order", r->order);
+    int bit = a.bit >= 0 && order & ORDER_BYTES ? a.bit ^ 8 : a.bit;
     struct driver_point dp = {.scale = 1, .lo = NAN, .hi = NAN, .type = t};
     *ret = (struct mo_point){.unit = a.unit >= 0 ? (uint8_t)a.unit : r->unit,
                              .type = (uint8_t)t,
                              .text = (uint8_t)a.text,
                              .bits = modbus_area_bits(a.area),
                              .writable = p->writable && (a.area == MODBUS_COIL || a.area == MODBUS_HOLDING),
-                             .bit = (int8_t)a.bit,
+                             .bit = (int8_t)bit,
                              .at = a.offset,
                              .count = (uint16_t)count,
                              .length = (uint16_t)a.length,
