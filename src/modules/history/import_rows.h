@@ -4,7 +4,7 @@
 #pragma once
 #include "core/job.h"
 #include "core/node.h"
-#include "modules/history/import_time.h"
+#include "io/time_form.h"
 
 enum cell_type { CELL_EMPTY, CELL_TEXT, CELL_INT, CELL_DOUBLE, CELL_BOOL, CELL_TIME /* i: microseconds */ };
 struct cell {

@@ -1,7 +1,7 @@
 /* mapping_int.h - between the files of the mappings: compiled places, templates, records. */
 #pragma once
 #include "base/json_path.h"
-#include "modules/history/import_time.h"
+#include "io/time_form.h"
 #include "modules/push/mapping.h"
 
 enum map_form { MAP_JSON, MAP_CSV, MAP_TEXT, MAP_BYTES };

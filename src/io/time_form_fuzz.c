@@ -1,7 +1,7 @@
-/* import_time_fuzz.c - any text as a time, by any pattern: what is read lies in the range of times. */
+/* time_form_fuzz.c - any text as a time, by any pattern: what is read lies in the range of times. */
 #include <stdlib.h>
 #include "base/time.h"
-#include "modules/history/import_time.h"
+#include "io/time_form.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)

@@ -1,9 +1,9 @@
-/* import_time.c - see import_time.h. */
-#include "modules/history/import_time.h"
+/* time_form.c - see time_form.h. */
+#include "io/time_form.h"
 #include <math.h>
 #include <stdio.h>
 #include "base/time.h"
-#include "core/job/plan.h"
+#include "io/zone_load.h"
 
 static const struct {
     const char *name;

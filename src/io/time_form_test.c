@@ -1,5 +1,5 @@
-/* import_time_test.c - times as tables have them. */
-#include "modules/history/import_time.h"
+/* time_form_test.c - times as tables have them. */
+#include "io/time_form.h"
 #include "base/test.h"
 #include "base/time.h"
 

@@ -1,4 +1,4 @@
-/* import_time.h - the times of a table that somebody else wrote: in forms that are told or found out, in a zone. Pure but
+/* time_form.h - the times of a table that somebody else wrote: in forms that are told or found out, in a zone. Pure but
  * for the zone's rules, which are read when the form is made. */
 #pragma once
 #include "base/zone.h"
