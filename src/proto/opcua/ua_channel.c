@@ -351,6 +351,8 @@ int ua_channel_in(struct ua_channel *ch, const void *p, size_t n)
 {
     if (ch->state == OVER) return 0;
     ch->counts.bytes_in += n;
+    buf_drop(&ch->in, ch->in_at); /* not after each chunk: many small ones would be moved again and again */
+    ch->in_at = 0;
     buf_add(&ch->in, p, n);
     return ch->in.err;
 }
@@ -370,7 +372,7 @@ static small_fn *const small[UA_CHUNK_OPN] = {ua_ch_on_hello, ua_ch_on_ack, ua_c
 static void take_chunk(struct ua_channel *ch, const struct ua_chunk_head *h, struct arena *a, uint64_t now_ns,
                        struct ua_event *ev)
 {
-    uint8_t *p = ch->in.p;
+    uint8_t *p = ch->in.p + ch->in_at;
     ch->counts.chunks_in++;
     if (!(expected[ch->c.server][ch->state] >> h->type & 1))
         ua_ch_breach(ch, UA_BAD_TCP_MESSAGE_TYPE_INVALID, "a message of this type may not come now");
@@ -385,7 +387,7 @@ static void take_chunk(struct ua_channel *ch, const struct ua_chunk_head *h, str
 static bool step(struct ua_channel *ch, struct arena *a, uint64_t now_ns, struct ua_event *ev)
 {
     struct ua_chunk_head h;
-    int rc = ua_chunk_head(ch->in.p, ch->in.n, &h);
+    int rc = ua_chunk_head(ch->in.p + ch->in_at, ch->in.n - ch->in_at, &h);
     if (rc == 0) return false;
     if (rc < 0) {
         ua_ch_breach(ch, UA_BAD_TCP_MESSAGE_TYPE_INVALID, "what came is no OPC UA message");
@@ -395,9 +397,9 @@ static bool step(struct ua_channel *ch, struct arena *a, uint64_t now_ns, struct
         ua_ch_breach(ch, UA_BAD_TCP_MESSAGE_TOO_LARGE, "a chunk is larger than was agreed on");
         return true;
     }
-    if (ch->in.n < h.size) return false;
+    if (ch->in.n - ch->in_at < h.size) return false;
     take_chunk(ch, &h, a, now_ns, ev);
-    buf_drop(&ch->in, h.size);
+    ch->in_at += h.size;
     return true;
 }
 int ua_channel_next(struct ua_channel *ch, uint64_t now_ns, struct arena *a, struct ua_event *ret)

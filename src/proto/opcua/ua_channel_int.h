@@ -95,6 +95,7 @@ struct ua_channel {
     char reason[256];
     uint64_t began_ns;
     struct buf in, out;
+    size_t in_at; /* of `in`: what was taken out */
     struct ua_suite suite;
     struct ua_cert *peer_own; /* server: of the client, ours to free */
     const struct ua_cert *peer;

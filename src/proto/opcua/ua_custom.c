@@ -174,7 +174,7 @@ static struct json *variant(struct out *o, const void *p)
     uint32_t at = 0;
     if (v->type == UA_NULL) return json_new_null(o->a);
     if (!v->array) return value(o, v->type, ua_variant_item(v, 0));
-    return v->dims_n > UA_DEPTH_MAX ? NULL : dimension(o, v, 0, &at);
+    return v->dims_n > UA_JSON_DEPTH ? NULL : dimension(o, v, 0, &at);
 }
 
 /* ---- structures ---------------------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ static struct json *matrix(struct out *o, unsigned type, const struct ua_structu
 {
     uint32_t dims = 0;
     uint64_t n = 1;
-    if (!ua_decode(d, UA_UINT32, &dims) || dims > UA_DEPTH_MAX) return NULL;
+    if (!ua_decode(d, UA_UINT32, &dims) || dims > UA_JSON_DEPTH) return NULL;
     for (uint32_t i = 0; i < dims; i++) {
         uint32_t size = 0;
         if (!ua_decode(d, UA_UINT32, &size)) return NULL;
@@ -277,7 +277,7 @@ static struct json *fields_of(struct out *o, const struct ua_structure_definitio
 {
     struct json *j = NULL;
     uint32_t mask = 0, bit = 0;
-    if (o->depth >= UA_DEPTH_MAX) return NULL;
+    if (o->depth >= UA_JSON_DEPTH) return NULL;
     o->depth++;
     if (def->structure_type == UA_STRUCT_UNION || def->structure_type == UA_UNION_SUBTYPED) {
         j = union_of(o, def, d);
@@ -329,7 +329,7 @@ static struct json *value(struct out *o, unsigned type, const void *v)
     const struct ua_structure *s = ua_structure(type);
     struct json *j = NULL;
     if (v == NULL) return json_new_null(o->a);
-    if (o->depth >= 2 * UA_DEPTH_MAX) return NULL;
+    if (o->depth >= 2 * UA_JSON_DEPTH) return NULL;
     o->depth++;
     if (s != NULL)
         j = structure(o, s, v);

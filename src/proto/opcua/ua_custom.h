@@ -11,7 +11,7 @@
  *   structures             objects, members named as in the definition (standard ones: as in ua_service.h)
  *   unknown extension      {"type": encoding id, "body": base64 or XML}
  *   arrays                 arrays; dimensions nest
- * Pure; bounded by depth (UA_DEPTH_MAX) and arena. */
+ * Pure; bounded by depth (UA_JSON_DEPTH) and arena. */
 #pragma once
 #include "base/json.h"
 #include "proto/opcua/ua_service.h"

@@ -210,7 +210,7 @@ static int structure(struct in *n, const struct ua_structure *s, const struct js
 static int value(struct in *n, unsigned type, const struct json *j, void *ret)
 {
     const struct ua_structure *s = ua_structure(type);
-    if (n->depth >= UA_DEPTH_MAX) return error_set(n->e, ERR_TOO_LARGE, "", "nested too deeply", "嵌套过深");
+    if (n->depth >= UA_JSON_DEPTH) return error_set(n->e, ERR_TOO_LARGE, "", "nested too deeply", "嵌套过深");
     n->depth++;
     int rc = s != NULL ? structure(n, s, j, ret)
              : type < UA_BUILTIN_COUNT && table[type] != NULL
@@ -364,7 +364,7 @@ static int put_fields(struct in *n, const struct ua_structure_definition *def, c
 {
     uint32_t at;
     if (j->type != JSON_OBJECT) return wants(n, "an object", "对象");
-    if (n->depth >= UA_DEPTH_MAX) return error_set(n->e, ERR_TOO_LARGE, "", "nested too deeply", "嵌套过深");
+    if (n->depth >= UA_JSON_DEPTH) return error_set(n->e, ERR_TOO_LARGE, "", "nested too deeply", "嵌套过深");
     for
         json_each (it, j)
             if (find_field(def, it->key, &at) == NULL)

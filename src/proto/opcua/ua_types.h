@@ -138,13 +138,14 @@ struct ua_diagnostic {
 struct ua_limits {
     uint32_t string;  /* bytes of a String, ByteString, XmlElement */
     uint32_t array;   /* elements */
-    uint32_t depth;   /* nesting, at most 32 */
+    uint32_t depth;   /* nesting, at most UA_DEPTH_MAX */
     uint32_t message; /* bytes of a message over all its chunks; also of all unfinished messages together */
     uint32_t chunks;  /* chunks of a message */
     uint32_t partial; /* messages that may be unfinished at a time */
 };
-#define UA_DEPTH_MAX 32
-extern const struct ua_limits ua_limits_default; /* 16 MiB, 1,000,000, 32, 64 MiB, 4096, 8 */
+#define UA_DEPTH_MAX 128 /* on the wire; decoders must take 100 (OPC 10000-6, 5.2.2.12 and 5.2.2.16) */
+#define UA_JSON_DEPTH 32 /* as JSON, which others have to read */
+extern const struct ua_limits ua_limits_default; /* 16 MiB, 1,000,000, 128, 64 MiB, 4096, 8 */
 
 /* ---- encoding and decoding (ua_codec.c) -------------------------------------------------------------- */
 

@@ -189,12 +189,13 @@ static uint32_t nest(const char *unit, int times, unsigned type)
 }
 TEST(nesting_is_counted)
 {
-    CHECK_INT(nest("9801000000", 30, UA_VARIANT), 0);
-    CHECK_INT(nest("9801000000", 33, UA_VARIANT), UA_BAD_ENCODING_LIMITS);
+    CHECK_INT(nest("9801000000", 100, UA_VARIANT), 0);
+    CHECK_INT(nest("9801000000", UA_DEPTH_MAX + 1, UA_VARIANT), UA_BAD_ENCODING_LIMITS);
     CHECK_INT(nest("9801000000", 100000, UA_VARIANT), UA_BAD_ENCODING_LIMITS);
     CHECK_INT(nest("40", 100000, UA_DIAGNOSTIC), UA_BAD_ENCODING_LIMITS);
     CHECK_INT(nest("0117", 100000, UA_DATAVALUE), UA_BAD_ENCODING_LIMITS);
-    CHECK_INT(nest("40", 30, UA_DIAGNOSTIC), 0);
+    CHECK_INT(nest("40", 100, UA_DIAGNOSTIC), 0);
+    CHECK_INT(nest("40", UA_DEPTH_MAX + 1, UA_DIAGNOSTIC), UA_BAD_ENCODING_LIMITS);
     struct ua_diagnostic loop = {.has = 0x40, .inner = &loop}; /* and a ring is not encoded for ever */
     CHECK_Z(hex_of(UA_DIAGNOSTIC, &loop), "error");
 }
