@@ -40,6 +40,8 @@ export interface WebModule {
   open?: Record<string, (id: string) => string>;
   /* own tabs in the detail of a kind */
   tabs?: DetailTab[];
+  /* above the tabs in the detail of a kind: what it is now */
+  heads?: { kind: string; component: ComponentType<{ resource: Resource }> }[];
   /* small things in the top bar, in order of the modules */
   bar?: ComponentType[];
 }

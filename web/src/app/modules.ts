@@ -21,6 +21,8 @@ export const barItems: ComponentType[] = modules.flatMap((m) => m.bar ?? []);
 
 export const tabsOf = (kind: string) => modules.flatMap((m) => m.tabs ?? []).filter((x) => x.kind === kind);
 
+export const headsOf = (kind: string) => modules.flatMap((m) => m.heads ?? []).filter((x) => x.kind === kind);
+
 export function editorOf(kind: string, field: string) {
   for (const m of modules) {
     const editor = m.editors?.[`${kind}.${field}`];

@@ -991,6 +991,7 @@ export interface ForwardSpec {
   };
   filter?: string;
   writes?: boolean;
+  unchanged?: boolean;
   deadband?: number;
   min_interval?: string;
   max_interval?: string;
@@ -1868,6 +1869,7 @@ export interface PointSpec {
     deadband_kind?: 'absolute' | 'percent';
     time_source?: 'source' | 'server';
     array_step?: number;
+    comment?: string;
     write?: string;
     confirm?: string;
     refused?: string;
@@ -3024,6 +3026,30 @@ export interface GetChannelsIdAttachmentsAnswer {
   }[];
 }
 
+/* GET /api/v1/channels/{id}/browse */
+export interface GetChannelsIdBrowseAnswer {
+  items: {
+    node: string;
+    name: string;
+    description: string;
+    address: string | null;
+    type: string;
+    value: string | null;
+    unit: string | null;
+    children: boolean;
+    writable: boolean;
+    lo?: number;
+    hi?: number;
+    path?: string[];
+  }[];
+  next: string | null;
+  truncated?: boolean;
+  looked?: number;
+  waiting?: number;
+  failed?: number;
+  left_out?: number;
+}
+
 /* GET /api/v1/channels/{id}/diagnostics */
 export interface GetChannelsIdDiagnosticsAnswer {
   id: string;
@@ -3038,6 +3064,7 @@ export interface GetChannelsIdDiagnosticsAnswer {
   samples_per_s: number;
   since: string | null;
   last_ok: string | null;
+  clock_ms: number | null;
   rtt_ms: number;
   requests: number;
   errors: number;
@@ -3061,6 +3088,7 @@ export interface GetChannelsIdDiagnosticsAnswer {
     points: number;
     bad: number;
     last_ok: string | null;
+    clock_ms: number | null;
   }[];
   frames: { t: string; dir: 'tx' | 'rx'; hex: string; words: Text; ok: boolean; error: string | null }[];
   can_capture: boolean;
@@ -3121,6 +3149,7 @@ export interface GetChannelsStatusAnswer {
     samples_per_s: number;
     since: string | null;
     last_ok: string | null;
+    clock_ms: number | null;
     rtt_ms: number;
     requests: number;
     errors: number;
@@ -4861,6 +4890,21 @@ export interface GetPushDevicesIdAttachmentsAnswer {
   }[];
 }
 
+/* GET /api/v1/push-devices/{id}/commands */
+export interface GetPushDevicesIdCommandsAnswer {
+  items: {
+    at: string;
+    by: string | null;
+    method: string;
+    params: string | null;
+    outcome: 'done' | 'refused' | 'failed' | 'unknown' | 'expired';
+    detail: string;
+    reply: string | null;
+    cut: boolean;
+    ms: number;
+  }[];
+}
+
 /* GET /api/v1/push-devices/{id}/history */
 export interface GetPushDevicesIdHistoryAnswer {
   items: {
@@ -6534,8 +6578,14 @@ export interface PostChannelsBrowseAnswer {
     writable: boolean;
     lo?: number;
     hi?: number;
+    path?: string[];
   }[];
   next: string | null;
+  truncated?: boolean;
+  looked?: number;
+  waiting?: number;
+  failed?: number;
+  left_out?: number;
 }
 
 /* POST /api/v1/channels:browse */
@@ -6545,6 +6595,9 @@ export interface PostChannelsBrowseBody {
   node?: string;
   cursor?: string;
   size?: number;
+  q?: string;
+  seconds?: number;
+  nodes?: number;
 }
 
 /* POST /api/v1/channels:bulk */

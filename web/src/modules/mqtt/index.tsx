@@ -4,6 +4,7 @@ import { lazy } from 'react';
 import { lazyPage } from '@/app/lazyPage';
 import type { WebModule } from '@/app/module';
 
+const DevicePanel = lazy(async () => ({ default: (await import('./device/DevicePanel')).DevicePanel }));
 const RowsEditor = lazy(async () => ({ default: (await import('./map/RowsEditor')).RowsEditor }));
 
 export const mqtt: WebModule = {
@@ -19,5 +20,6 @@ export const mqtt: WebModule = {
     { path: 'mqtt-clients', lazy: lazyPage(() => import('./ClientsPage'), 'ClientsPage') },
     { path: 'mqtt-messages', lazy: lazyPage(() => import('./MessagesPage'), 'MessagesPage') },
   ],
+  tabs: [{ kind: 'push_device', key: 'down', title: 'mqtt.device.tab', component: DevicePanel }],
   editors: { 'payload_mapping.rows': RowsEditor },
 };

@@ -10,7 +10,7 @@ import { PageHeader } from '@/components/PageHeader';
 import { RelativeTime } from '@/components/RelativeTime';
 import { EmptyState, ErrorState, Loading } from '@/components/states';
 import { PasswordDialog } from '@/modules/core/login/PasswordDialog';
-import { pathOf, tabsOf } from '@/app/modules';
+import { headsOf, pathOf, tabsOf } from '@/app/modules';
 import { textOf, useKind, useKinds, useRemove, useResource } from '@/lib/resources';
 import { coded, labelOf, nameOf } from '@/lib/names';
 import { useCan } from '@/lib/session';
@@ -109,6 +109,7 @@ export function Existing({ kind, id }: { kind: KindDoc; id: string }) {
         sub={<>{kind.single ? textOf(kind.help, i18n.language) : <><Link to={`/r/${kind.plural}`}>{titles}</Link> {coded(resource) ? nameOf(resource, i18n.language) : ''}</>}</>}
         extra={<><Neighbours kind={kind} id={resource.id} /><Actions kind={kind} resource={resource} onHelp={() => setKeys(true)} /></>} />
       <Facts kind={kind} resource={resource} />
+      {headsOf(kind.kind).map((h, i) => <Suspense key={i} fallback={null}><h.component resource={resource} /></Suspense>)}
       {kind.lifecycle && <LifeBar kind={kind} resource={resource} dirty={dirty} />}
       {locked && can(kind.kind, 'write') && <Alert type="info" showIcon title={t('life.locked')} />}
       <Tabs activeKey={tab} onChange={(key) => setParams(key === 'form' ? {} : { tab: key }, { replace: true })} items={[

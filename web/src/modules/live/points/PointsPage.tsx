@@ -22,11 +22,13 @@ import type { Page, Resource } from '@/lib/types';
 import { AreaTree } from '@/components/AreaTree';
 import { pointColumns } from './columns';
 import { useBadCodes } from './badCodes';
-import { pointFilter } from './query';
+import { nameOf, pointFilter } from './query';
+import '../now/now.css';
 import './points.css';
 
 const ImportWizard = lazy(async () => ({ default: (await import('@/modules/core/resource/ImportWizard')).ImportWizard }));
 const BulkEdit = lazy(async () => ({ default: (await import('@/modules/core/resource/BulkEdit')).BulkEdit }));
+const PointNow = lazy(async () => ({ default: (await import('../now/PointNow')).PointNow }));
 const WriteDialog = lazy(async () => ({ default: (await import('./WriteDialog')).WriteDialog }));
 
 const SELECT_MAX = 5000;
@@ -58,6 +60,7 @@ export function PointsPage() {
   const [tree, setTree] = useState(false);
   const [selected, setSelected] = useState<Map<string, Resource>>(new Map());
   const [dialog, setDialog] = useState<'import' | 'edit' | null>(null);
+  const [asking, setAsking] = useState<Resource | null>(null);
   const [writing, setWriting] = useState<Resource | null>(null);
   const bad = useBadCodes(url.quality === 'bad', pointFilter(url.area, url.filter));
   const filter = url.quality === 'bad' ? codesFilter(bad.codes.length ? bad.codes : ['-']) : pointFilter(url.area, url.filter);
@@ -73,7 +76,7 @@ export function PointsPage() {
     if (num) visible.push(num);
   }
   useLive(visible);
-  const columns = useMemo(() => pointColumns(t, i18n.language, narrow, can('point', 'control') ? setWriting : undefined), [t, i18n.language, narrow, can]);
+  const columns = useMemo(() => pointColumns(t, i18n.language, narrow, setAsking, can('point', 'control') ? setWriting : undefined), [t, i18n.language, narrow, can]);
   const openTrend = () => void navigate(trendPath([...selected.values()].slice(0, PENS_MAX).map((r) => r.code)));
   const selectAll = async () => {
     try {
@@ -131,6 +134,9 @@ export function PointsPage() {
         </div>
       </div>
       <Drawer open={tree && narrow} onClose={() => setTree(false)} placement="left" size={300} title={t('points.areas')}>{areaTree}</Drawer>
+      <Drawer open={asking !== null} onClose={() => setAsking(null)} size="min(560px, 100vw)" title={asking && <span><span className="mono">{asking.code}</span> {nameOf(asking, i18n.language)}</span>}>
+        {asking && <Suspense fallback={null}><PointNow resource={asking} links /></Suspense>}
+      </Drawer>
       <Suspense fallback={null}>
         {dialog === 'import' && kind && <ImportWizard kind={kind} onClose={() => setDialog(null)} />}
         {dialog === 'edit' && kind && <BulkEdit kind={kind} ids={[...selected.keys()]} onClose={() => setDialog(null)} />}

@@ -13,7 +13,7 @@ export function askBranch(channel: string | Spec, device: string | Spec): AskBra
 }
 
 /* What one portion of a search gives; `next`: it can go on. */
-export interface Found { items: (BrowseItem & { path?: string[] })[]; next: string | null; looked: number; waiting: number; failed: number; left_out: boolean; truncated: boolean }
+export interface Found { items: (BrowseItem & { path?: string[] })[]; next: string | null; looked: number; waiting: number; failed: number; left_out: number; truncated: boolean }
 export type AskSearch = (q: string, cursor: string | null, signal: AbortSignal) => Promise<Found>;
 
 const SECONDS = 3;      /* a portion: short, so that one sees it go on */
@@ -21,7 +21,7 @@ const SECONDS = 3;      /* a portion: short, so that one sees it go on */
 export function askSearch(channel: string | Spec, device: string | Spec): AskSearch {
   return async (q, cursor, signal) => {
     const { data } = await call<Partial<Found>>('POST', '/channels:browse', { body: { channel, device, node: '', q, size: PORTION, seconds: SECONDS, ...(cursor ? { cursor } : {}) }, signal });
-    return { items: data.items ?? [], next: data.next ?? null, looked: data.looked ?? 0, waiting: data.waiting ?? 0, failed: data.failed ?? 0, left_out: data.left_out ?? false, truncated: data.truncated ?? false };
+    return { items: data.items ?? [], next: data.next ?? null, looked: data.looked ?? 0, waiting: data.waiting ?? 0, failed: data.failed ?? 0, left_out: data.left_out ?? 0, truncated: data.truncated ?? false };
   };
 }
 
