@@ -273,7 +273,7 @@ static int open_channel(struct os_conn *c)
     struct ua_channel_config k = {.server = true,
                                   .limits = {.string = 1u << 20,
                                              .array = 65536,
-                                             .depth = 24,
+                                             .depth = UA_DEPTH_MAX,
                                              .message = f->max_message,
                                              .chunks = f->max_message / 4096 + 8,
                                              .partial = 4},

@@ -3,7 +3,7 @@
  * Fed by    os_items_changed for values of points: the items of a point are a list that starts at its slot. What stands
  *           elsewhere (the Server object, other attributes) is looked at in each publishing cycle, at most each
  * POLL_MS. Sampling  a change that comes before the sampling interval is over is held, newest wins, and looked at when
- * it is due. Memory    an item is about 240 bytes and a waiting value 40; the queue grows by need. All waiting values
+ * it is due. Memory    an item is about 256 bytes and a waiting value 40; the queue grows by need. All waiting values
  * of the server together are at most cfg.max_notes: then an item behaves as if its queue were full. Ids       index
  * into server.items in the low 20 bits, a generation above: an id that is gone is not found again. */
 #include <math.h>
@@ -172,10 +172,18 @@ static void hold(struct os_item *i, struct os_note *n)
 {
     drop_note(&i->held);
     i->held = *n;
-    if (i->is_held) return;
-    i->is_held = true;
+    if (i->prev_held) return;
     i->next_held = i->sub->held;
+    i->prev_held = &i->sub->held;
+    if (i->next_held) i->next_held->prev_held = &i->next_held;
     i->sub->held = i;
+}
+static void unlink_held(struct os_item *i)
+{
+    if (i->prev_held == NULL) return;
+    *i->prev_held = i->next_held;
+    if (i->next_held) i->next_held->prev_held = i->prev_held;
+    i->prev_held = NULL;
 }
 
 static void offer(struct os_server *s, struct os_item *i, const struct outlet_item *x, uint64_t now)
@@ -235,19 +243,15 @@ static void poll(struct os_server *s, struct os_item *i, uint64_t now)
 }
 void os_items_due(struct os_server *s, struct os_sub *sub, uint64_t now)
 {
-    struct os_item **p = &sub->held, *i;
-    while ((i = *p) != NULL) {
-        if (now < i->next_ns) {
-            p = &i->next_held;
-            continue;
-        }
-        *p = i->next_held;
-        i->is_held = false;
+    for (struct os_item *i = sub->held, *after; i; i = after) {
+        after = i->next_held;
+        if (now < i->next_ns) continue;
+        unlink_held(i);
         struct os_note n = i->held;
         i->held = (struct os_note){0};
         take(s, i, &n, now);
     }
-    for (i = sub->polled; i; i = i->next_slot)
+    for (struct os_item *i = sub->polled; i; i = i->next_slot)
         if (i->mode != UA_MONITOR_DISABLED && now >= i->next_ns) poll(s, i, now);
 }
 
@@ -300,30 +304,16 @@ static void attach(struct os_server *s, struct os_item *i)
     else
         link_slot(i, &s->by_slot[i->node.i]);
 }
-static void unlink_ready(struct os_item *i)
+static void let_go(struct os_item *i)
 {
-    struct os_sub *b = i->sub;
-    if (!i->ready) return;
-    struct os_item **p = &b->ready;
-    while (*p && *p != i) p = &(*p)->next_ready;
-    if (*p) *p = i->next_ready;
-    if (b->ready_end == &i->next_ready) b->ready_end = p;
-    i->ready = false;
-}
-static void unlink_held(struct os_item *i)
-{
-    if (!i->is_held) return;
-    struct os_item **p = &i->sub->held;
-    while (*p && *p != i) p = &(*p)->next_held;
-    if (*p) *p = i->next_held;
-    i->is_held = false;
+    unlink_held(i);
     drop_note(&i->held);
 }
 void os_item_free(struct os_server *s, struct os_item *i)
 {
     unlink_slot(i);
-    unlink_ready(i);
-    unlink_held(i);
+    os_sub_unready(i);
+    let_go(i);
     clear_queue(s, i);
     if (i->prev)
         i->prev->next = i->next;
@@ -351,7 +341,7 @@ static void moved(struct os_server *s, const struct os_space *old, struct os_ite
     if (slot) i->prev_slot = NULL; /* its list went with the old set */
     if (slot && i->node.kind == OS_POINT) attach(s, i);
     if (i->node.kind != OS_NONE || i->filter) return;
-    unlink_held(i);
+    let_go(i);
     push_value(s, i, &(struct ua_datavalue){.status = UA_BAD_NODE_ID_UNKNOWN});
 }
 void os_items_moved(struct os_server *s, struct os_space *old)
@@ -568,13 +558,13 @@ static void set_mode(struct os_server *s, struct os_item *i, uint8_t mode)
     uint8_t before = i->mode;
     i->mode = mode;
     if (mode == UA_MONITOR_DISABLED) {
-        unlink_ready(i);
-        unlink_held(i);
+        os_sub_unready(i);
+        let_go(i);
         clear_queue(s, i);
         i->has_last = false;
         i->next_ns = 0;
     }
-    if (mode == UA_MONITOR_SAMPLING) unlink_ready(i);
+    if (mode == UA_MONITOR_SAMPLING) os_sub_unready(i);
     if (mode != UA_MONITOR_DISABLED && before == UA_MONITOR_DISABLED) first(s, i, os_now(s));
     os_sub_ready(i);
 }

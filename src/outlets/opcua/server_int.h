@@ -245,13 +245,13 @@ struct os_filter; /* of events */
 struct os_item {
     struct os_item *next, *prev;            /* of the subscription */
     struct os_item *next_slot, **prev_slot; /* of the point, of the events, of what is polled */
-    struct os_item *next_ready, *next_held;
+    struct os_item *next_ready, **prev_ready, *next_held, **prev_held; /* prev: NULL where it is in no list */
     struct os_sub *sub;
     struct os_filter *filter; /* events */
     struct os_node node;
     uint32_t id, client_handle, attribute, queue_size;
     uint8_t mode, stamps, trigger, deadband;
-    bool discard_oldest, ready, has_last, is_held, polled, gone;
+    bool discard_oldest, has_last, polled;
     double deadband_value, sampling_ms;
     uint64_t next_ns;    /* the next sample may be taken then */
     struct sample last;  /* the last one taken */
@@ -330,6 +330,7 @@ int os_random(void *ctx, void *p, size_t n);
 void os_plain(char *text); /* what a peer says about itself, for logs and pages */
 void os_log(const struct os_server *s, enum driver_log level, const char *msg, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+int os_channel_check(const struct options *o, struct error *e);
 int os_open(const struct outlet_host *host, const struct options *o, struct outlet_channel **ret, struct error *e);
 void os_close(struct outlet_channel *base, driver_closed *closed, void *arg);
 void os_pump(struct os_server *s);              /* what is due; sets the timer */
@@ -433,7 +434,8 @@ void os_subs_orphan(struct os_server *s, struct os_session *x, bool delete);
 void os_publish_fail(struct os_server *s, struct os_session *x, uint32_t status);
 uint32_t os_publish_cancel(struct os_server *s, struct os_session *x, uint32_t handle); /* how many there were */
 struct os_sub *os_sub_of(struct os_server *s, const struct os_session *x, uint32_t id);
-void os_sub_ready(struct os_item *i); /* it has something to tell */
+void os_sub_ready(struct os_item *i);   /* it has something to tell */
+void os_sub_unready(struct os_item *i); /* not any more, or not now */
 void os_subs_free(struct os_server *s);
 
 /* item.c */

@@ -25,11 +25,21 @@ struct os_sub *os_sub_of(struct os_server *s, const struct os_session *x, uint32
 void os_sub_ready(struct os_item *i)
 {
     struct os_sub *b = i->sub;
-    if (i->ready || i->n == 0 || i->mode != UA_MONITOR_REPORTING) return;
-    i->ready = true;
+    if (i->prev_ready || i->n == 0 || i->mode != UA_MONITOR_REPORTING) return;
     i->next_ready = NULL;
+    i->prev_ready = b->ready_end;
     *b->ready_end = i;
     b->ready_end = &i->next_ready;
+}
+void os_sub_unready(struct os_item *i)
+{
+    if (i->prev_ready == NULL) return;
+    *i->prev_ready = i->next_ready;
+    if (i->next_ready)
+        i->next_ready->prev_ready = i->prev_ready;
+    else
+        i->sub->ready_end = i->prev_ready;
+    i->prev_ready = NULL;
 }
 
 /* ---- what was sent ---- */
@@ -147,9 +157,7 @@ static uint32_t gather(struct os_server *s, struct os_sub *b, size_t room, struc
             n++;
         }
         if (i->n) break;
-        b->ready = i->next_ready;
-        if (b->ready == NULL) b->ready_end = &b->ready;
-        i->ready = false;
+        os_sub_unready(i);
     }
     if (!events) buf_u32le(out, UINT32_MAX); /* no diagnostics */
     if (out->n >= 4) memcpy(out->p, &n, sizeof n);
@@ -261,8 +269,6 @@ static void free_sub(struct os_server *s, struct os_sub *b)
         *p = b->next;
         break;
     }
-    for (struct os_item *i = b->items; i; i = i->next) i->ready = false; /* so that none is looked for in the list */
-    b->ready = b->held = NULL;
     while (b->items) os_item_free(s, b->items);
     while (b->nsent) forget_sent(s, b, b->nsent - 1);
     if (b->session) b->session->nsubs--;
