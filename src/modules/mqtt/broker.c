@@ -345,8 +345,10 @@ static void check_session(struct mq_session *s)
 void mq_tick(struct mq_broker *b)
 {
     sweep_retained(b);
+    b->looks = 0;
     for (struct mq_link *l = b->links, *next; l; l = next) {
         next = l->next;
+        l->resting = false;
         check_link(b, l);
     }
     for (size_t i = 0; i < b->nslots; i++)

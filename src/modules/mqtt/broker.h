@@ -101,6 +101,7 @@ struct mq_link {
     uint8_t why;     /* reason of the end */
     bool ended;      /* nothing more is taken; when out is empty it is to be closed */
     bool paused;     /* nothing is taken until mq_resume */
+    bool resting;    /* nothing is taken until mq_tick: it made us look at too much */
     bool bridge;     /* the peer is a broker: it gets nothing back that it sent, and the retain flag as it was */
     bool problem_info, polite /* a DISCONNECT came */, woken, secure;
     char peer[46];

@@ -78,6 +78,9 @@ struct mq_message *mq_retained_get(const struct retained *r, struct str topic);
 int mq_retained_put(struct retained *r, struct mq_message *m); /* takes a reference; replaces */
 bool mq_retained_drop(struct retained *r, struct str topic);
 
+/* ---- what is retained, to new subscriptions (mq_catch.c) ---- */
+void mq_catch(struct mq_link *l, const struct mqtt_item *items, size_t n, uint32_t number);
+
 /* ---- sessions ---- */
 struct mq_session {
     struct mq_broker *b;
@@ -110,6 +113,7 @@ struct mq_broker {
     const struct mq_ops *ops;
     void *ctx;
     uint64_t now_ns, serial, numbers;
+    uint64_t looks; /* at retained messages, in this second */
     int64_t now_us;
     struct trie trie;
     struct retained retained;

@@ -827,3 +827,39 @@ TEST(what_no_client_may_send_ends_its_connection)
     buf_fini(&b);
     mq_broker_free(w->b);
 }
+
+TEST(who_makes_us_look_at_too_much_that_is_retained_rests)
+{
+    struct world *w = world();
+    struct client a, s;
+    struct mqtt_packet p;
+    char topic[16];
+    join(w, &a, 5, "a", true, 0);
+    join(w, &s, 5, "s", true, 0);
+    a.l.keep_alive = s.l.keep_alive = 0;
+    for (int i = 0; i < 3000; i++) {
+        snprintf(topic, sizeof topic, "r/%d", i);
+        publish(&a, topic, "x", 0, 0, true);
+    }
+    unsigned packets = 0;
+    while (!s.l.resting && packets < 5000) {
+        s.l.out.n = s.read = 0;
+        subscribe(&s, "none/+", 0);
+        packets++;
+    }
+    CHECK(packets > 500 && packets < 2000);
+    size_t used;
+    mq_input(&s.l, (const uint8_t *)"\xc0", 2, &used);
+    CHECK_INT(used, 0);
+    pass(w, 1);
+    mq_input(&s.l, (const uint8_t *)"\xc0", 2, &used);
+    CHECK_INT(used, 2);
+    CHECK(get(&s, &p) && p.type == MQTT_PINGRESP);
+    subscribe(&s, "r/+", 0);
+    unsigned n = 0;
+    while (get(&s, &p)) n++;
+    CHECK_INT(n, 3000);
+    lose(&a);
+    lose(&s);
+    mq_broker_free(w->b);
+}

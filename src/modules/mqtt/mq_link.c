@@ -225,6 +225,8 @@ static void answer_connect(struct mq_link *l, const struct mqtt_packet *p, const
             mqtt_num_set(&a.props, MQTT_N_SESSION_EXPIRY, l->s->expiry_s);
         if (assigned) mqtt_text_set(&a.props, MQTT_T_ASSIGNED_ID, str_of(assigned));
     }
+    if (mqtt_size(l->version, &a) > l->max_packet)
+        return mq_end(l, MQTT_TOO_LARGE, "the answer is larger than the client takes", "应答超过客户端的最大报文长度");
     mqtt_write(&l->out, l->version, &a);
     mq_link_wake(l);
 }
@@ -267,7 +269,7 @@ static void on_connect(struct mq_link *l, const struct mqtt_packet *p)
         mq_broker_keep(l->b, &(struct mq_keep){.op = MQ_DROP_SESSION, .session = s}, NULL);
     if (present) mq_session_recheck(s); /* what was permitted then may not be now */
     answer_connect(l, p, p->client_id.n ? NULL : made, present);
-    mq_out_resend(s);
+    if (!l->ended) mq_out_resend(s);
 }
 
 /* ---- PUBLISH ---- */
@@ -482,25 +484,11 @@ static uint8_t subscribe_one(struct mq_link *l, const struct mqtt_item *i, uint3
     return (uint8_t)(rc < 0 ? -rc : rc);
 }
 
-static void send_retained(struct mq_link *l, const struct mqtt_item *i, uint32_t number)
-{
-    struct mq_broker *b = l->b;
-    char inside[1024];
-    struct hit h = {.s = l->s, .qos = i->qos, .nids = number != 0, .ids = {number}};
-    struct str filter = mq_me_inside(&l->who, i->filter, inside, sizeof inside);
-    bool wild = memchr(filter.p, '+', filter.n) || memchr(filter.p, '#', filter.n);
-    struct mq_message *one = wild ? NULL : mq_retained_get(&b->retained, filter);
-    if (one && !mq_msg_expired(b, one) && mq_may_get(l->s, one)) mq_out_put(l->s, one, &h, true);
-    for (size_t k = 0; wild && k < b->retained.nslots; k++) {
-        struct mq_message *m = b->retained.slots[k];
-        if (m && !mq_msg_expired(b, m) && mqtt_match(filter, mq_msg_topic(m)) && mq_may_get(l->s, m))
-            mq_out_put(l->s, m, &h, true);
-    }
-}
-
 static void write_codes(struct mq_link *l, uint8_t type, uint16_t id, struct buf *codes)
 {
     struct mqtt_packet a = {.type = type, .id = id, .items = buf_view(codes)};
+    if (mqtt_size(l->version, &a) > l->max_packet)
+        return mq_end(l, MQTT_TOO_LARGE, "the answer is larger than the client takes", "应答超过客户端的最大报文长度");
     mqtt_write(&l->out, l->version, &a);
     mq_link_wake(l);
 }
@@ -511,12 +499,17 @@ static void answer_held(struct mq_link *l, struct mq_held *h)
     struct str rest = buf_view(&h->items), group, filter;
     struct mqtt_item i;
     write_codes(l, h->type, h->id, &h->codes);
-    for (size_t k = 0; h->type == MQTT_SUBACK && mqtt_item_next(MQTT_SUBSCRIBE, &rest, &i) == 1; k++) {
+    if (h->type != MQTT_SUBACK || l->ended) return;
+    size_t n = 0;
+    struct mqtt_item *wanted = mem_alloc((h->codes.n + 1) * sizeof *wanted);
+    for (size_t k = 0; mqtt_item_next(MQTT_SUBSCRIBE, &rest, &i) == 1; k++) {
         bool want = i.retain_handling == 0 || (i.retain_handling == 1 && h->fresh.p[k]);
         if (h->codes.p[k] >= 0x80 || mqtt_share(i.filter, &group, &filter)) continue;
-        if (want) send_retained(l, &i, h->number);
+        if (want && wanted) wanted[n++] = i;
         if (l->b->ops->subscribed) l->b->ops->subscribed(l->b->ctx, l, i.filter);
     }
+    mq_catch(l, wanted, n, h->number);
+    mem_free(wanted);
 }
 
 static void held_answer(struct mq_link *l)
@@ -695,7 +688,7 @@ void mq_input(struct mq_link *l, const uint8_t *p, size_t n, size_t *ret_used)
 {
     size_t used = 0, before = 16384; /* what is taken before CONNECT */
     l->heard_ns = l->b->now_ns;
-    while (!l->ended && !l->paused && used < n) {
+    while (!l->ended && !l->paused && !l->resting && used < n) {
         struct mqtt_packet k;
         struct mqtt_head h;
         struct mqtt_fault why;

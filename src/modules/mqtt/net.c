@@ -343,7 +343,7 @@ static void hold(struct conn *c)
 static bool too_much(const struct conn *c)
 {
     bool unread = c->link.out.n > UNREAD_MAX && c->writing;
-    return unread || c->link.pending >= PENDING_MAX || mqtt_ingest_full(c->m->ingest);
+    return unread || c->link.resting || c->link.pending >= PENDING_MAX || mqtt_ingest_full(c->m->ingest);
 }
 
 /* What is left of the bytes waits in c->in. */
@@ -360,6 +360,7 @@ static void take(struct conn *c, const uint8_t *p, size_t n, size_t *ret_used)
     if (!c->held && !c->link.paused && too_much(c)) hold(c);
     if (!c->held) mq_input(&c->link, p, n, ret_used);
     if (c->link.paused) read_stop(c);
+    if (c->link.resting && !c->link.ended) hold(c); /* until the next tick */
 }
 
 static void feed(struct conn *c, const uint8_t *p, size_t n)
@@ -748,6 +749,7 @@ static void on_tick(uv_timer_t *t)
     mqtt_now(m);
     mq_tick(m->broker);
     mqtt_login_sweep(m, links_of(n));
+    mqtt_net_release(m);
     for (struct mq_link *l = links_of(n), *next; l; l = next) {
         next = l->next;
         sweep_one(conn_of(l), now);
