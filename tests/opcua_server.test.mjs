@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager';
 import {
-  AggregateFunction, AttributeIds, BrowseDirection, ClientMonitoredItem, ClientSubscription, constructEventFilter, DataType, MessageSecurityMode,
+  AggregateFunction, AttributeIds, BrowseDirection, ClientMonitoredItem, ClientMonitoredItemGroup, ClientSubscription, constructEventFilter, DataType, MessageSecurityMode,
   ofType, OPCUAClient, SecurityPolicy, TimestampsToReturn, UserTokenType, Variant,
 } from 'node-opcua-client';
 import { Device, POINTS } from './browser/device.mjs';
@@ -237,6 +237,62 @@ test('who is connected stands on the page; many come and go', async () => {
   await c.disconnect();
   await Promise.all(Array.from({ length: 30 }, () => withSession(NONE, undefined, (x) => read(x, node('UI.DI')))));
   await until(async () => (await status()).connections === 0, 'all gone');
+});
+
+// ---- many items ----
+const MANY = 1000, bigUrl = () => `opc.tcp://127.0.0.1:${bigPort}`;
+let bigPort;
+const put = (v) => api.post('/samples', { samples: Array.from({ length: MANY }, (_, k) => ({ point: `UB.${k}`, v: v + k })) });
+// A client with a subscription to each point, `times` over; the last value of each item in seen.
+async function watchMany(times) {
+  const c = client({ ...NONE, requestedSessionTimeout: 60000 });
+  await c.connect(bigUrl());
+  const s = await c.createSession();
+  const sub = ClientSubscription.create(s, { requestedPublishingInterval: 50, requestedLifetimeCount: 1000, requestedMaxKeepAliveCount: 10, maxNotificationsPerPublish: 0, publishingEnabled: true, priority: 1 });
+  const seen = new Array(times * MANY), groups = [];
+  for (let t = 0; t < times; t++) {
+    const nodes = Array.from({ length: MANY }, (_, k) => ({ nodeId: node(`UB.${k}`), attributeId: AttributeIds.Value }));
+    const group = ClientMonitoredItemGroup.create(sub, nodes, { samplingInterval: 0, discardOldest: true, queueSize: 10 }, TimestampsToReturn.Source);
+    group.on('changed', (item, v, k) => (seen[t * MANY + k] = v.value.value));
+    await new Promise((r) => group.on('initialized', r));
+    ok(group.monitoredItems.every((i) => i.statusCode.name === 'Good'), 'every item is made');
+    groups.push(group);
+  }
+  const all = (v) => until(() => seen.length === times * MANY && !seen.includes(undefined) && seen.every((x, i) => x === v + (i % MANY)), `all ${times * MANY} values ${v}`, 20000, 20);
+  return { all, groups, end: async () => { await sub.terminate(); await s.close(); await c.disconnect(); } };
+}
+const bigStatus = async () => (await api.get('/forwards:status')).items.find((i) => i.code === 'UABIG');
+
+test('ten thousand items of one client: first values, changes, and they go', async () => {
+  const rows = Array.from({ length: MANY }, (_, k) => `UB.${k},UB.${k},double`);
+  const made = await api.csv('/points:import', ['code,name,type', ...rows].join('\n'));
+  equal(made.failed, 0, JSON.stringify(made).slice(0, 300));
+  await put(1);
+  bigPort = await freePort();
+  const options = { address: '127.0.0.1', port: bigPort, none: true, publishing_min: '20ms' };
+  await api.post('/forwards', { code: 'UABIG', name: 'many', spec: { outlet: 'opcua_server', filter: "code~'UB.'", gather: '10ms', options } });
+  await until(async () => { const f = await bigStatus(); return f?.state === 'up' && f.points === MANY; }, 'it to listen');
+  const w = await watchMany(10);
+  equal((await bigStatus()).subscriptions, 10 * MANY);
+  await w.all(1);
+  await put(5000);
+  await w.all(5000);
+  for (const g of w.groups) await g.terminate();
+  await until(async () => (await bigStatus()).subscriptions === 0, 'the items to go');
+  await w.end();
+});
+
+test('a thousand items each of ten clients at once', async () => {
+  const all = await Promise.all(Array.from({ length: 10 }, () => watchMany(1)));
+  equal((await bigStatus()).subscriptions, 10 * MANY);
+  await Promise.all(all.map((w) => w.all(5000)));
+  await put(9000);
+  await Promise.all(all.map((w) => w.all(9000)));
+  await Promise.all(all.slice(0, 5).map((w) => w.end())); // the others go on
+  await put(20000);
+  await Promise.all(all.slice(5).map((w) => w.all(20000)));
+  await Promise.all(all.slice(5).map((w) => w.end()));
+  await until(async () => { const f = await bigStatus(); return f.subscriptions === 0 && f.connections === 0; }, 'all gone');
 });
 
 test('a server that was killed comes back with the same certificate', async () => {
