@@ -28,10 +28,18 @@ function useFaulty(onFault: (name: string) => void) {
   return box;
 }
 
-export function OptionFields({ fields: table, of, creating }: { fields: FieldDoc[]; of?: string; creating: boolean }) {
+interface Props {
+  fields: FieldDoc[];
+  of?: string;          /* the protocol, for examples */
+  prefix?: string[];    /* where they stand in the form */
+  creating: boolean;
+  disabled?: boolean;
+}
+
+export function OptionFields({ fields: table, of, prefix = PREFIX, creating, disabled }: Props) {
   const { t } = useTranslation();
   const form = Form.useFormInstance();
-  const values = Form.useWatch(PREFIX, { form, preserve: true }) as Spec | undefined;
+  const values = Form.useWatch(prefix, { form, preserve: true }) as Spec | undefined;
   const [open, setOpen] = useState<string[]>([]);
   const box = useFaulty((name) => setOpen((was) => (was.includes(name) ? was : [...was, name])));
   const fields = table.map((f) => withExample(of, f));
@@ -40,14 +48,14 @@ export function OptionFields({ fields: table, of, creating }: { fields: FieldDoc
   const only = others.length === 1;
   return (
     <div ref={box} className="option-fields">
-      {main && <SchemaFields key={of} fields={main.fields} among={fields} prefix={PREFIX} creating={creating} />}
+      {main && <SchemaFields key={of} fields={main.fields} among={fields} prefix={prefix} creating={creating} disabled={disabled} />}
       {others.length > 0 && (
         <Collapse ghost size="small" activeKey={open} onChange={(k) => setOpen(Array.isArray(k) ? k : [k])} items={others.map((s) => {
           const changed = changedCount(s.fields, values);
           return {
             key: s.name, forceRender: true,
             label: <>{t(`connections.form.section.${only ? 'more' : s.name}`)} <span className="muted small">{changed > 0 ? t('connections.form.changed', { n: changed }) : t('connections.form.usual')}</span></>,
-            children: <div data-section={s.name}><SchemaFields key={of} fields={s.fields} among={fields} prefix={PREFIX} creating={creating} /></div>,
+            children: <div data-section={s.name}><SchemaFields key={of} fields={s.fields} among={fields} prefix={prefix} creating={creating} disabled={disabled} /></div>,
           };
         })} />
       )}

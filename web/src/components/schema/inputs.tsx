@@ -19,7 +19,11 @@ export interface InputProps {
   creating?: boolean;
 }
 
-const hint = (f: FieldDoc) => (f.example === undefined ? undefined : String(f.example));
+/* What an empty field means, or what could be typed. */
+function hint(f: FieldDoc): string | undefined {
+  const shown = f.default ?? f.example;
+  return shown === undefined || typeof shown === 'object' ? undefined : String(shown);
+}
 
 function TextInput({ field, value, onChange, ...rest }: InputProps) {
   const common = { id: rest.id, disabled: rest.disabled, value: value as string, placeholder: hint(field), onChange: (e: { target: { value: string } }) => onChange?.(e.target.value) };
@@ -42,7 +46,7 @@ function NumberInput({ field, value, onChange, id, disabled }: InputProps) {
 function EnumInput({ field, value, onChange, id, disabled }: InputProps) {
   const { i18n } = useTranslation();
   const options = (field.values ?? []).map((v) => ({ value: v.value, label: textOf(v.title, i18n.language, String(v.value)) }));
-  return <Select id={id} disabled={disabled} value={value as string} allowClear={!field.required} options={options} onChange={(v) => onChange?.(v ?? null)}
+  return <Select id={id} disabled={disabled} value={value as string} placeholder={options.find((o) => o.value === field.default)?.label} allowClear={!field.required} options={options} onChange={(v) => onChange?.(v ?? null)}
     showSearch={options.length > 8 ? { optionFilterProp: 'label' } : false} />;
 }
 

@@ -1,7 +1,10 @@
 /* Module collect: connections (channels, devices) and their wizard. */
 import { ApiOutlined, ClusterOutlined, HddOutlined, LinkOutlined } from '@ant-design/icons';
+import { lazy } from 'react';
 import { lazyPage } from '@/app/lazyPage';
 import type { WebModule } from '@/app/module';
+
+const own = (name: 'ChannelDriver' | 'ChannelOptions' | 'DeviceOptions' | 'PointOptions') => lazy(async () => ({ default: (await import('./connections/DriverOptions'))[name] }));
 
 export const collect: WebModule = {
   name: 'collect',
@@ -15,4 +18,5 @@ export const collect: WebModule = {
     { path: 'connections', lazy: lazyPage(() => import('./connections/ConnectionsPage'), 'ConnectionsPage') },
     { path: 'connections/new', lazy: lazyPage(() => import('./connections/wizard/WizardPage'), 'WizardPage') },
   ],
+  editors: { 'channel.driver': own('ChannelDriver'), 'channel.options': own('ChannelOptions'), 'device.options': own('DeviceOptions'), 'point.options': own('PointOptions') },
 };

@@ -7,7 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { LiveAge, LiveQuality, LiveValue } from '@/components/LiveValue';
 import { RelativeTime } from '@/components/RelativeTime';
-import { asError, post, seg } from '@/lib/api';
+import { asError, get, post, seg } from '@/lib/api';
 import { connectionPath, trendPath } from '@/lib/links';
 import { QUALITY, REASONS } from '@/lib/quality';
 import { useApi, useResource } from '@/lib/resources';
@@ -15,8 +15,9 @@ import { useCan } from '@/lib/session';
 import { useLive } from '@/lib/stream';
 import { useTag } from '@/lib/tagStore';
 import { formatDuration } from '@/lib/time';
+import type { GetHistoryRecordedAnswer as RecordedAnswer, GetHistorySummaryAnswer as SummaryAnswer } from '@/lib/api.gen';
 import type { Diagnostics, PointSpec, ReadAnswer, Resource } from '@/lib/types';
-import { clockState, driverWords, worthAsking } from './why';
+import { badSince, clockState, driverWords, worthAsking } from './why';
 import './now.css';
 
 const spec = (r: Resource) => r.spec as PointSpec & { device?: string };
@@ -44,6 +45,19 @@ function useAsked(point: Resource, channel: string, wanted: boolean) {
   });
 }
 
+/* Since when it is not good, from its history; looked up once. */
+function useSince(point: Resource) {
+  return useQuery({
+    queryKey: ['/history/since', point.id],
+    queryFn: ({ signal }) => badSince({
+      windows: async (from, to, interval) => (await get<SummaryAnswer>('/history/summary', { points: point.code, from, to, interval }, signal)).series?.[0]?.rows ?? [],
+      samples: async (from, to) => (await get<RecordedAnswer>('/history/recorded', { points: point.code, from, to, limit: 10000 }, signal)).series[0] ?? { t: [], q: [] },
+    }, Date.now()),
+    retry: false,
+    staleTime: 60000,
+  });
+}
+
 function Clock({ ms }: { ms: number | null | undefined }) {
   const { t } = useTranslation();
   const state = clockState(ms);
@@ -58,6 +72,7 @@ function Why({ point, reason, at, source }: { point: Resource; reason: string; a
   const mayAsk = can('channel', 'write') && channel !== '';
   const asked = useAsked(point, channel, mayAsk && worthAsking(reason));
   const words = driverWords(d, status, asked.data ?? undefined);
+  const since = useSince(point).data;
   const known = i18n.exists(`now.means.${reason}`);
   return (
     <div className="why" role="status">
@@ -66,7 +81,7 @@ function Why({ point, reason, at, source }: { point: Resource; reason: string; a
         {words.map((w) => <div key={w.of} className="own-attribute"><dt>{t(`now.says.${w.of}`)}</dt><dd className="why-words">{w.text}</dd></div>)}
         {asked.data?.quality === 'good' && <><dt>{t('now.says.point')}</dt><dd>{t('now.readGood', { value: String(asked.data.value) })}</dd></>}
         {asked.error && <><dt>{t('now.says.point')}</dt><dd className="why-words">{asError(asked.error).message}</dd></>}
-        <dt>{t('now.since')}</dt><dd><RelativeTime at={at} /></dd>
+        <dt>{t('now.since')}</dt><dd>{since?.at ? <RelativeTime at={since.at} /> : since ? t(since.lastGood ? 'now.justNow' : 'now.long') : '…'} {Date.now() - at > 10000 && since?.at !== at && <span className="soft">{t('now.newest')} <RelativeTime at={at} /></span>}</dd>
         {status && <><dt>{t('now.lastOk')}</dt><dd>{status.last_ok ? <RelativeTime at={status.last_ok} /> : t('now.never')} {status.bad > 1 && <span className="soft">{t('now.others', { n: status.bad - 1 })}</span>}</dd></>}
         {i18n.exists(`now.todo.${reason}`) && <><dt>{t('now.todoTitle')}</dt><dd>{t(`now.todo.${reason}`)}</dd></>}
       </dl>

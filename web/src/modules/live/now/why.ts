@@ -29,3 +29,29 @@ export function clockState(ms: number | null | undefined): 'none' | 'good' | 'un
   const off = Math.abs(ms);
   return off < 2000 ? 'good' : off < 60000 ? 'uncertain' : 'bad';
 }
+
+/* ---- since when ---- */
+
+export interface Window { from: string; good: number }
+export interface AskHistory {
+  windows: (from: number, to: number, interval: string) => Promise<Window[]>;
+  samples: (from: number, to: number) => Promise<{ t: number[]; q: number[] }>;
+}
+export interface Since { at: number | null; lastGood: number | null }     /* at null: longer than was looked at */
+
+const HOUR = 3600000;
+const LOOK_BACK = 24 * HOUR;
+
+/* The last good sample and the first that was not good after it: by hours, by minutes, then sample by sample. */
+export async function badSince(ask: AskHistory, now: number): Promise<Since> {
+  let from = now - LOOK_BACK, to = now;
+  for (const [interval, ms] of [['1h', HOUR], ['1m', 60000]] as const) {
+    const last = (await ask.windows(from, to, interval)).findLast((w) => w.good > 0);
+    if (!last) return { at: null, lastGood: null };
+    from = Date.parse(last.from);
+    to = Math.min(now, from + ms);
+  }
+  const { t, q } = await ask.samples(from, now);
+  const good = q.findLastIndex((x) => x === 0);
+  return good < 0 ? { at: null, lastGood: null } : { at: t[good + 1] ?? null, lastGood: t[good] };
+}

@@ -1,4 +1,5 @@
 /* One thing that a device offers, in a line. */
+import { shortValue } from './browse';
 import type { BrowseItem } from '@/lib/types';
 
 export function BrowseTitle({ item }: { item: BrowseItem }) {
@@ -7,7 +8,7 @@ export function BrowseTitle({ item }: { item: BrowseItem }) {
       <span>{item.name}</span>
       {item.description && item.description !== item.name && <span className="soft small"> {item.description}</span>}
       {item.address && <code className="mono small muted"> {item.address}</code>}
-      {item.value !== null && item.value !== undefined && <b className="num small"> {item.value}{item.unit ? ` ${item.unit}` : ''}</b>}
+      {item.value !== null && item.value !== undefined && <b className="num small"> {shortValue(item.value)}{item.unit ? ` ${item.unit}` : ''}</b>}
     </span>
   );
 }

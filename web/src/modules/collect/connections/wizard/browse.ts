@@ -39,6 +39,11 @@ export function uniquePicks(picks: Pick[]): Pick[] {
   return picks.filter((p) => p.item.address !== null && !seen.has(p.item.address) && seen.add(p.item.address));
 }
 
+/* A value in a list: a float without the digits that only its size brings. */
+export function shortValue(value: string): string {
+  return /^-?\d+\.\d{7,}$/.test(value) ? String(Number(Number(value).toPrecision(7))) : value;
+}
+
 /* A code that is allowed (no spaces, commas, semicolons, quotes) from the names on the way to an item. */
 export function codeOf(device: string, path: string[]): string {
   const tail = path.join('.').replace(/[\s,;'"]+/gu, '_');
