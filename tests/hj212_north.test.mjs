@@ -231,10 +231,28 @@ test('the platform asks and sets', async () => {
   const now = await platform.ask(2011);
   equal([now.exe, now.data.length], [1, 1]);
   await until(() => platform.of(2011).length >= n + 3, 'and going again');
-  equal((await platform.ask(3011, 'PolId=w01018')).rtn, 2, 'not supported');
+  equal((await platform.ask(3011, 'PolId=w01018')).rtn, 2, 'no point is mapped to it');
   equal((await platform.ask(7777)).rtn, 8, 'no such command');
   equal((await platform.ask(1011, '', { pw: 'wrong' })).rtn, 3);
   equal((await platform.ask(1011, '', { mn: 'X' })).rtn, 4);
+});
+
+test('what the platform has set holds over kill -9, until a user sets it anew', async () => {
+  equal((await platform.ask(1062, 'RtdInterval=2')).exe, 1);
+  equal((await platform.ask(1064, 'MinInterval=10')).exe, 1);
+  equal((await platform.ask(1072, 'NewPW=654321')).exe, 1);
+  await stop(serve, 'SIGKILL');
+  serve = await startServe(dir);
+  api = await signIn(serve);
+  await until(async () => (await status())?.state === 'up', 'up');
+  equal((await platform.ask(1061)).rtn, 3, 'the old password');
+  equal((await platform.ask(1061, '', { pw: '654321' })).data[0].v.RtdInterval, '2');
+  equal((await platform.ask(1063, '', { pw: '654321' })).data[0].v.MinInterval, '10');
+  await api.call('PATCH', '/forwards/EPB', { spec: { options: { rtd_interval: '3s' } } });
+  await until(async () => (await platform.ask(1061, '', { pw: '654321' })).data[0]?.v.RtdInterval === '3', 'the interval of the user');
+  await api.call('PATCH', '/forwards/EPB', { spec: { options: { rtd_interval: '1s' } } });
+  await until(async () => (await platform.ask(1061, '', { pw: '654321' })).data[0]?.v.RtdInterval === '1', 'not that of the platform again');
+  equal((await platform.ask(1072, 'NewPW=123456', { pw: '654321' })).exe, 1);
 });
 
 test('what is not acknowledged comes again: repeats, a restart, kill -9', async () => {

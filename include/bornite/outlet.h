@@ -156,6 +156,12 @@ struct outlet_host {
     /* Certificates of this node and of peers; as in the driver SDK. May be NULL. */
     int (*identity)(void *ctx, const char *purpose, const char **ret_cert_pem, const char **ret_key_pem);
     int (*trust)(void *ctx, const char *purpose, const void *der, size_t n);
+    /* A small text of the outlet's own under a name, over restarts and changes of the options: settings that a peer has made.
+     * keep: NULL forgets it; `done` (may be NULL) when that is on disk, or why it is not; the last of a name wins. At most
+     * 32 names of 1 to 40 letters, digits and '_', 1000 bytes each. kept: what `keep` was given last, at once; also while the
+     * channel is being opened. false: none, or it is longer than cap - 1. Both may be NULL: nothing is kept then. */
+    void (*keep)(void *ctx, const char *name, const char *value, outlet_done *done, void *arg);
+    bool (*kept)(void *ctx, const char *name, char *ret, size_t cap);
 };
 
 /* First member of an outlet's own channel object. */

@@ -123,5 +123,7 @@ void fwd_host(struct fwd *f, struct run *r, const char *code)
                                    .alarm_ack = host_alarm_ack,
                                    .login = host_login,
                                    .identity = trust ? host_identity : NULL,
-                                   .trust = trust ? host_trust : NULL};
+                                   .trust = trust ? host_trust : NULL,
+                                   .keep = host_keep,
+                                   .kept = host_kept};
 }

@@ -1,4 +1,4 @@
-/* host_act.c - what outlets do on behalf of others: writes to equipment, log-ins. */
+/* host_act.c - what outlets do on behalf of others: writes to equipment, log-ins, settings that are kept. */
 #include "modules/forward/host_int.h"
 
 struct finding {
@@ -125,4 +125,47 @@ void host_login(void *ctx, const char *user, const char *password, const char *p
     c->text = mem_strdup(password);
     c->peer = mem_strdup(peer);
     fwd_call_start(c, f->run->asking, work_login);
+}
+
+/* ---- settings that are kept ---- */
+
+static void work_keep(void *arg)
+{
+    struct call *c = arg;
+    struct fwd *f = c->f;
+    (void)!kept_store(f->run->node->kernel, f->id, &f->kept, c->kept_at, c->kept_change, c->text, &c->error);
+    fwd_call_home(c);
+}
+
+void host_keep(void *ctx, const char *name, const char *value, outlet_done *done, void *arg)
+{
+    struct fwd *f = ctx;
+    struct error e = {0};
+    size_t at = 0;
+    uint64_t change = 0;
+    struct call *c = fwd_call_new(f, CALL_KEEP, UINT32_MAX);
+    if (!c)
+        error_set(&e, ERR_NOMEM, "", "out of memory", "内存不足");
+    else if (!f->id[0])
+        error_set(&e, ERR_UNSUPPORTED, "", "a trial keeps nothing", "测试时不保存设置");
+    else
+        (void)!kept_set(&f->kept, name, value, &at, &change, &e);
+    if (c && !e.code && value && !(c->text = mem_strdup(value)))
+        error_set(&e, ERR_NOMEM, "", "out of memory", "内存不足");
+    if (e.code) {
+        if (c) fwd_call_free(c);
+        if (done) done(arg, &e);
+        return;
+    }
+    c->kept_at = at;
+    c->kept_change = change;
+    c->q.login.done = done;
+    c->q.login.arg = arg;
+    fwd_call_start(c, f->run->asking, work_keep);
+}
+
+bool host_kept(void *ctx, const char *name, char *ret, size_t cap)
+{
+    const char *value = kept_get(&((struct fwd *)ctx)->kept, name);
+    return value && str_to_cstr(str_of(value), ret, cap);
 }

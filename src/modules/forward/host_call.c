@@ -64,7 +64,10 @@ static void complete(struct call *c, const struct error *e)
     case CALL_HISTORY: complete_history(c, e); break;
     case CALL_WINDOWS: c->q.windows.done(c->q.windows.arg, e, e ? NULL : c->w, e ? 0 : c->nw); break;
     case CALL_LOGIN:
-    case CALL_ACK: c->q.login.done(c->q.login.arg, e); break;
+    case CALL_ACK:
+    case CALL_KEEP:
+        if (c->q.login.done) c->q.login.done(c->q.login.arg, e);
+        break;
     }
 }
 

@@ -11,7 +11,7 @@
 
 #define COMPONENT "forward"
 
-enum call_kind { CALL_WRITE, CALL_HISTORY, CALL_WINDOWS, CALL_LOGIN, CALL_ACK };
+enum call_kind { CALL_WRITE, CALL_HISTORY, CALL_WINDOWS, CALL_LOGIN, CALL_ACK, CALL_KEEP };
 
 struct call {
     struct call *prev, *next;
@@ -31,7 +31,9 @@ struct call {
             void *arg;
         } login;
     } q;
-    char *text, *user, *peer; /* copies; of an acknowledgement: comment, user, id */
+    char *text, *user, *peer; /* copies; of an acknowledgement: comment, user, id; of keep: text is the value */
+    size_t kept_at;           /* CALL_KEEP */
+    uint64_t kept_change;
     struct error error;       /* of the result; code 0: none */
     struct control_result written;
     struct batch items; /* history */
@@ -56,5 +58,7 @@ void host_history(void *ctx, const struct outlet_history *q);
 void host_windows(void *ctx, const struct outlet_windows *q);
 void host_alarms(void *ctx, outlet_alarms_done *done, void *arg);
 void host_alarm_ack(void *ctx, const char *id, const char *user, const char *comment, outlet_done *done, void *arg);
+void host_keep(void *ctx, const char *name, const char *value, outlet_done *done, void *arg);
+bool host_kept(void *ctx, const char *name, char *ret, size_t cap);
 /* Who writes or acknowledges: the user, or the forwarding itself. */
 MUST_CHECK int fwd_call_actor(struct call *c, struct arena *a, struct actor *ret);

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "core/alarms.h"
 #include "modules/forward/forward.h"
+#include "modules/forward/kept.h"
 
 #define STATE "'off'|'connecting'|'up'|'degraded'|'down'"
 #define FORWARD \
@@ -92,6 +93,7 @@ static int forward_init(struct node *n, void **ret_ctx, struct error *e)
     *ret_ctx = f;
     int rc = forward_kinds_add(f, e);
     if (!rc) rc = forward_hooks_add(f, e);
+    if (!rc) rc = kept_migrate(kernel_sql(n->kernel), e);
     if (!rc) rc = plant_watch(n, forward_set_signal, f);
     if (!rc && n->alarms) rc = n->alarms->watch(n->alarms->ctx, on_alarm, f);
     return rc;

@@ -20,6 +20,7 @@ static void fwd_free(struct fwd *f)
 {
     f_line_unref(f->line);
     frame_log_fini(&f->frames);
+    kept_fini(&f->kept);
     mem_free(f);
 }
 
@@ -32,6 +33,7 @@ struct fwd *fwd_new(struct run *r, const struct f_line *l)
 {
     struct fwd *f = mem_calloc(1, sizeof *f);
     if (!f) return NULL;
+    kept_init(&f->kept);
     fwd_host(f, r, l->code.p);
     str_to_cstr(l->id, f->id, sizeof f->id);
     f->outlet = l->outlet;
@@ -131,6 +133,7 @@ static struct fwd *open_line(struct run *r, struct f_line *l)
 {
     struct apply a = {.r = r, .l = l, .f = fwd_new(r, l)};
     int rc = a.f ? open_pump(r, a.f, l, &a.error) : ERR_NOMEM;
+    if (!rc) rc = kept_load(r->node->kernel, a.f->id, &a.f->kept, &a.error);
     if (!rc && !(rc = loop_call(r->loop, do_open, &a)) && !(rc = a.err)) return a.f;
     log_error(COMPONENT, "cannot open a forwarding", "forward=%s err=\"%s\"", l->code.p, a.error.text);
     if (!a.f) return NULL;
@@ -220,7 +223,12 @@ void fwd_run_apply(struct run *r, const struct plan *p)
     for (size_t i = 0; i < r->n; i++) r->fwds[i]->seen = false;
     for (size_t i = 0; i < p->n; i++) apply_line(r, p->lines[i]);
     for (size_t i = r->n; i-- > 0;)
-        if (!r->fwds[i]->seen) close_line(r, r->fwds[i], false);
+        if (!r->fwds[i]->seen) {
+            char id[37];
+            memcpy(id, r->fwds[i]->id, sizeof id);
+            close_line(r, r->fwds[i], false);
+            kept_forget(r->node->kernel, id);
+        }
     routes_renew(r);
     forget_gone(r, p);
 }

@@ -5,6 +5,7 @@
 #include "core/control.h"
 #include "core/trust.h"
 #include "io/loop.h"
+#include "modules/forward/kept.h"
 #include "modules/forward/run.h"
 
 #define FLIGHTS 16         /* batches at an outlet */
@@ -25,6 +26,7 @@ struct fwd {
     struct pump_line *pump;
     struct flight flights[FLIGHTS];
     uint64_t ticket;
+    struct kept kept;      /* what the outlet keeps; in memory the loop's, after it is opened */
     struct call *calls;    /* not completed yet */
     unsigned refs;         /* the object itself, and each call that is out */
     bool closing, up;

@@ -23,6 +23,7 @@
 #define OBED_ROWS 20000
 #define OBED_ALARMS 16
 #define OBED_TICKETS 4096
+#define OBED_KEPT 32
 
 struct obed_row {
     uint32_t slot;
@@ -85,6 +86,9 @@ struct obed {
     char ack_id[64], ack_user[64], ack_comment[128];
     int trust_answer;
     const char *cert_pem, *key_pem;
+    char kept[OBED_KEPT][2][1001]; /* name, value; survives obed_close */
+    unsigned nkept, keeps;
+    int keep_error;    /* the next ones fail with it */
     int history_error; /* the next queries fail with it */
     unsigned histories, windows;
     struct obed_later *later;
@@ -334,6 +338,34 @@ BED int obed_trust(void *ctx, const char *purpose, const void *der, size_t n)
     return ((struct obed *)ctx)->trust_answer;
 }
 
+/* ---- what is kept ---- */
+
+BED const char *obed_get_kept(const struct obed *b, const char *name)
+{
+    for (unsigned i = 0; i < b->nkept; i++)
+        if (strcmp(b->kept[i][0], name) == 0) return b->kept[i][1];
+    return NULL;
+}
+BED void obed_keep(void *ctx, const char *name, const char *value, outlet_done *done, void *arg)
+{
+    struct obed *b = ctx;
+    struct obed_later l = {.kind = OBED_DONE, .done = done, .arg = arg};
+    unsigned i = 0;
+    b->keeps++;
+    if (b->keep_error) error_set(&l.e, b->keep_error, "", "nothing is kept now", "暂时无法保存");
+    while (i < b->nkept && strcmp(b->kept[i][0], name) != 0) i++;
+    CHECK(i < OBED_KEPT && strlen(name) >= 1 && strlen(name) <= 40 && (!value || strlen(value) <= 1000));
+    if (i == b->nkept && value && !l.e.code) b->nkept++;
+    if (value && !l.e.code) snprintf(b->kept[i][0], 1001, "%s", name), snprintf(b->kept[i][1], 1001, "%s", value);
+    if (!value && i < b->nkept) memmove(b->kept + i, b->kept + i + 1, (--b->nkept - i) * sizeof *b->kept);
+    if (done) obed_later(b, l);
+}
+BED bool obed_kept(void *ctx, const char *name, char *ret, size_t cap)
+{
+    const char *value = obed_get_kept(ctx, name);
+    return value && str_to_cstr(str_of(value), ret, cap);
+}
+
 /* ---- life ---- */
 
 BED struct obed *obed_new(const struct outlet *o)
@@ -367,7 +399,9 @@ BED struct obed *obed_new(const struct outlet *o)
                                    .alarm_ack = obed_alarm_ack,
                                    .login = obed_login,
                                    .identity = obed_identity,
-                                   .trust = obed_trust};
+                                   .trust = obed_trust,
+                                   .keep = obed_keep,
+                                   .kept = obed_kept};
     return b;
 }
 BED void obed_open(struct obed *b, const char *json)

@@ -50,6 +50,11 @@ static void set_state(struct hs_channel *ch, enum driver_state s, const struct e
     if (h->state) h->state(h->ctx, s, why);
 }
 
+static bool wanted(const struct hs_channel *ch)
+{
+    return ch->norder + ch->ncontrols > 0;
+}
+
 static void refresh_state(struct hs_channel *ch)
 {
     struct error e = {0};
@@ -57,7 +62,7 @@ static void refresh_state(struct hs_channel *ch)
     if (ch->conn == HS_CONNECTING) {
         set_state(ch, DRIVER_CONNECTING, ch->why.code ? &ch->why : NULL);
     } else if (ch->conn != HS_UP) {
-        set_state(ch, ch->norder ? DRIVER_DOWN : DRIVER_OFF, ch->norder && ch->why.code ? &ch->why : NULL);
+        set_state(ch, wanted(ch) ? DRIVER_DOWN : DRIVER_OFF, wanted(ch) && ch->why.code ? &ch->why : NULL);
     } else if (ch->silent) {
         error_set(
             &e, ERR_TIMEOUT, "",
@@ -308,7 +313,7 @@ static void connection(struct hs_channel *ch, uint64_t now)
         error_set(&e, ERR_TIMEOUT, "", "%s:%u does not answer, or does not read what it is sent",
                   "%s:%u 无应答，或不接收发送的数据", ch->cfg.host, ch->cfg.port);
         lose(ch, &e);
-    } else if (ch->norder == 0 && ch->tests == NULL) {
+    } else if (!wanted(ch) && ch->tests == NULL) {
         error_set(&e, ERR_CLOSED, "", "there are no points", "没有测点");
         lose(ch, &e);
     } else if (ch->conn == HS_UP && ch->tests) {
@@ -337,7 +342,7 @@ static void plan(struct hs_channel *ch, uint64_t now)
 {
     uint64_t at = now + LONGEST_SLEEP_NS;
     int64_t next = hs_period_next_us(ch), utc = hs_utc(ch);
-    if (ch->norder == 0 && ch->tests == NULL) return;
+    if (!wanted(ch) && ch->tests == NULL) return;
     if (ch->norder && next < utc + (int64_t)(LONGEST_SLEEP_NS / 1000))
         wake_earlier(&at, next > utc ? now + (uint64_t)(next - utc) * 1000 : now);
     if (ch->norder) wake_earlier(&at, hs_period_next_ns(ch));
@@ -417,6 +422,7 @@ int hs_open(const struct outlet_host *host, const struct options *o, struct outl
     ch->st.since_us = ch->began_us = hs_utc(ch);
     ch->timer.data = ch;
     ch->timer_open = true;
+    hs_settings_load(ch);
     hs_period_begin(ch);
     *ret = &ch->base;
     return 0;

@@ -63,7 +63,6 @@ void hs_period_begin(struct hs_channel *ch)
         owe(ch, s, s->next_us - s->period_us, true);
     }
     ch->rtd_next_us = now;
-    ch->reports = true;
 }
 
 void hs_period_minutes(struct hs_channel *ch, int64_t period_us)

@@ -28,6 +28,7 @@ struct platform {
     struct hj212_ended ended; /* the last */
     unsigned nended, parts;
     size_t longest; /* frame */
+    const char *pw; /* what it asks with */
 };
 
 BED void p_send(void *ctx, const void *p, size_t n)
@@ -107,6 +108,7 @@ BED struct platform *p_new(struct obed *b)
 {
     struct platform *f = mem_calloc(1, sizeof *f);
     f->bed = b;
+    f->pw = "secret";
     hj212_link_init(&f->link, &p_link_ops, f, true, 480);
     p_listen(f, 0);
     return f;
@@ -122,7 +124,7 @@ BED void p_free(struct platform *f)
 /* Ask, and await the end. */
 BED void p_ask(struct platform *f, unsigned cn, const char *cp)
 {
-    struct hj212_call c = {.to = {STR("MN0123456789"), STR("secret"), 32, HJ212_2017},
+    struct hj212_call c = {.to = {STR("MN0123456789"), str_of(f->pw), 32, HJ212_2017},
                            .cn = cn,
                            .cp = str_of(cp),
                            .timeout_ms = 3000,

@@ -3,6 +3,7 @@
  *   w01018, w01018-Rtd   a pollutant or a quantity: real-time value, and average, extremes and total of the periods
  *   a21026-ZsRtd         the converted value of a21026 (excess air): ZsRtd, ZsAvg, ZsMin, ZsMax of the same item
  *   SB1-RS               running state of equipment 1 (2021), its running time of the day (2041)
+ *   cmd/3011/w01018 …    what the platform commands: control.c
  * RT! and 2011/ in front are those of the driver's addresses, and are dropped. */
 #include <stdio.h>
 #include "outlets/hj212/sender_int.h"
@@ -12,12 +13,14 @@ static int wrong(const char *text, struct error *e)
     return error_set(
         e, ERR_INVALID, "address",
         "'%.60s' is no address: write the code of the pollutant, w01018 or a21026-Rtd, a21026-ZsRtd for a "
-        "converted value, SB1-RS for a running state",
-        "“%.60s”不是有效地址：请写污染因子编码，如 w01018 或 a21026-Rtd；折算值写 a21026-ZsRtd，设备运行状态写 SB1-RS",
+        "converted value, SB1-RS for a running state, cmd/3011/w01018 for a command of the platform, "
+        "set/w01018/i13004 for a parameter",
+        "“%.60s”不是有效地址：请写污染因子编码，如 w01018 或 a21026-Rtd；折算值写 a21026-ZsRtd，设备运行状态写 SB1-RS，"
+        "平台命令写 cmd/3011/w01018，参数写 set/w01018/i13004",
         text);
 }
 
-static bool code_ok(struct str s)
+bool hs_code_ok(struct str s)
 {
     if (s.n == 0 || s.n >= HS_CODE_MAX) return false;
     for (size_t i = 0; i < s.n; i++) {
@@ -30,10 +33,12 @@ static bool code_ok(struct str s)
 static int parse(const char *text, struct hs_point *ret, struct error *e)
 {
     struct str s = str_trim(str_of(text ? text : ""));
+    int control = hs_control_parse(s, ret);
+    if (control) return control > 0 ? 0 : wrong(text, e);
     if (str_starts(s, STR("RT!"))) s = str_sub(s, 3, s.n);
     if (str_starts(s, STR("2011/")) || str_starts(s, STR("2021/"))) s = str_sub(s, 5, s.n);
     struct str attr = s, code = str_cut(&attr, '-');
-    if (!code_ok(code)) return wrong(text ? text : "", e);
+    if (!hs_code_ok(code)) return wrong(text ? text : "", e);
     str_to_cstr(code, ret->code, sizeof ret->code);
     if (attr.n == 0 ? str_find(s, '-') < 0 : str_is(attr, "Rtd"))
         ret->kind = HS_VALUE;
@@ -109,36 +114,29 @@ int hs_point_resolve(const struct outlet_point *p, struct hs_point *ret, struct 
 {
     static const char *const ends[] = {[HS_VALUE] = "", [HS_CONVERTED] = "-ZsRtd", [HS_STATE] = "-RS"};
     struct hs_point q = {.num = p->num,
+                         .writable = p->writable,
+                         .text = p->type == VALUE_STRING,
                          .total = totals[opt_enum(p->options, "total", 0)],
                          .by_flow = opt_enum(p->options, "average", 0) == 1,
                          .decimals = (int8_t)opt_i64(p->options, "decimals", -1)};
     int rc = parse(p->address, &q, e);
-    if (rc == 0) rc = choose_total(&q, e);
-    if (rc == 0 && p->type == VALUE_STRING)
+    bool control = q.kind == HS_CONTROL;
+    if (rc == 0 && !control) rc = choose_total(&q, e);
+    if (rc == 0 && !control && p->type == VALUE_STRING)
         rc = error_set(e, ERR_INVALID, "type",
                        "values of HJ 212 are numbers; choose another type or leave the point out",
                        "HJ 212 的值为数值；请选择其他类型，或不转发该测点");
     if (rc) return rc;
     if (addr) {
-        snprintf(addr->canonical, sizeof addr->canonical, "%s%s", q.code, ends[q.kind]);
-        snprintf(addr->key, sizeof addr->key, "%s%s", q.code, ends[q.kind]);
-        addr->type = q.kind == HS_STATE ? VALUE_BOOL : VALUE_DOUBLE;
+        if (control)
+            hs_control_text(&q, addr->canonical, sizeof addr->canonical);
+        else
+            snprintf(addr->canonical, sizeof addr->canonical, "%s%s", q.code, ends[q.kind]);
+        snprintf(addr->key, sizeof addr->key, "%s", addr->canonical);
+        addr->type = control && q.text ? VALUE_STRING : q.kind == HS_STATE ? VALUE_BOOL : VALUE_DOUBLE;
     }
     if (ret) *ret = q;
     return 0;
-}
-
-int hs_zone(const char *text, int *ret_minutes, struct error *e)
-{
-    int h, m;
-    char sign, end;
-    if (sscanf(text, "%c%2d:%2d%c", &sign, &h, &m, &end) == 3 && (sign == '+' || sign == '-') && h >= 0 && h <= 14 &&
-        m >= 0 && m < 60 && strlen(text) == 6) {
-        *ret_minutes = (sign == '-' ? -1 : 1) * (h * 60 + m);
-        return 0;
-    }
-    return error_set(e, ERR_INVALID, "time_zone", "'%.20s' is no time zone; write +08:00",
-                     "“%.20s”不是时区，应写作 +08:00", text);
 }
 
 /* ---- flags ---- */

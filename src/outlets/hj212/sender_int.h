@@ -6,7 +6,9 @@
  *   set.c      the desired set; which flow makes a total of which pollutant
  *   report.c   the data of one or several periods: asked from the host's history, point by point; as CP
  *   period.c   what is reported by itself: real-time data, the periods that ended and are not acknowledged yet
- *   ask.c      what the platform asks: settings, time, data of the past
+ *   ask.c      what the platform asks: time, data of the past; which function carries out which command
+ *   settings.c what the platform sets: intervals, password, time-outs; kept over restarts
+ *   control.c  what the platform commands (3011 …) and asks of the instruments: mapped points
  *   conn.c     connecting, losing, the timer, opening and closing
  *
  * Periods  minute, hour and day data are owed from the end of their period until the platform acknowledges them (9014);
@@ -33,7 +35,8 @@
 #define HS_QUEUE (128u << 10)
 #define HS_CLOCK_WARN_US (2 * TIME_US_PER_S)
 
-enum hs_kind { HS_VALUE, HS_CONVERTED, HS_STATE }; /* w01018, a21026-ZsRtd, SB1-RS */
+/* w01018, a21026-ZsRtd, SB1-RS; cmd/3011/w01018, set/w01018/i13004 and 3018/w01018 (control.c): never reported */
+enum hs_kind { HS_VALUE, HS_CONVERTED, HS_STATE, HS_CONTROL };
 enum hs_total { HS_TOTAL_AUTO, HS_TOTAL_NONE, HS_TOTAL_VOLUME, HS_TOTAL_MASS };
 
 struct hs_point {
@@ -42,6 +45,9 @@ struct hs_point {
     uint8_t kind, total, medium; /* enum hs_kind, enum hs_total; medium: 'w', 'a' or 0 */
     bool flow, by_flow;          /* it is a flow; the average is weighted by one */
     int8_t decimals;             /* -1: up to three */
+    bool writable, text;         /* HS_CONTROL */
+    uint16_t cn;                 /* HS_CONTROL: of the command; 3021 for parameters */
+    char info[HS_CODE_MAX];      /* of a parameter */
     double factor;               /* of the total: to m³, to kg */
     bool clash;
 };
@@ -137,7 +143,7 @@ struct hs_channel {
     struct hs_point *points;
     size_t npoints;
     uint32_t *order; /* of points that are reported: by code, values before converted ones; flows of all first */
-    size_t norder, nstates, nclash;
+    size_t norder, nstates, ncontrols, nclash;
     uint32_t generation;
     struct error clash;
 
@@ -147,6 +153,7 @@ struct hs_channel {
     struct hs_series *building;
     int64_t building_us;
     struct hs_recall recall;
+    uint32_t configured[5]; /* checksums of what the platform may set (settings.c) */
     uint64_t dropped;
     bool clock_warned;
     int64_t clock_ahead_us; /* the platform's clock minus ours */
@@ -154,9 +161,9 @@ struct hs_channel {
 
 /* point.c */
 int hs_point_resolve(const struct outlet_point *p, struct hs_point *ret, struct outlet_address *addr, struct error *e);
-int hs_zone(const char *text, int *ret_minutes, struct error *e);
 /* table.c: what no table of options can check */
 int hs_check_channel(const struct options *o, int *ret_minutes, struct error *e);
+bool hs_code_ok(struct str s);
 char hs_flag(const struct sample *s);
 bool hs_number(const struct sample *s, double *ret);
 void hs_put_number(struct buf *b, double x, int decimals);
@@ -190,7 +197,41 @@ bool hs_has_points(const struct hs_channel *ch, unsigned cn);
 int64_t hs_floor(const struct hs_channel *ch, int64_t us, int64_t period_us);
 void hs_report_now(struct hs_channel *ch, unsigned cn); /* an upload of what is now */
 
+/* settings.c: ExeRtn, 0: later. Read at the opening. */
+int hs_set_timeouts(struct hs_channel *ch, const struct hj212_message *m);
+int hs_set_rtd(struct hs_channel *ch, const struct hj212_message *m);
+int hs_set_minutes(struct hs_channel *ch, const struct hj212_message *m);
+int hs_set_password(struct hs_channel *ch, const struct hj212_message *m);
+void hs_set_reporting(struct hs_channel *ch, bool on); /* of real-time data */
+void hs_settings_load(struct hs_channel *ch);
+
+/* control.c */
+int hs_control_parse(struct str s, struct hs_point *ret); /* 1: one of its addresses; 0: none; ERR_INVALID */
+void hs_control_text(const struct hs_point *p, char *out, size_t cap);
+/* QnRtn of a command of 3011 to 3021: 1 when a point is behind it, else 2. */
+int hs_control_ready(struct hs_channel *ch, const struct hj212_message *m);
+int hs_control_run(struct hs_channel *ch, const struct hj212_message *m); /* ExeRtn, 0: later */
+
+/* A request whose result comes later; NULL: out of memory. */
+struct hs_pending {
+    struct hs_channel *ch;
+    uint64_t conn;
+    char qn[HJ212_QN_MAX + 1], mn[HJ212_MN_MAX + 1], pw[HJ212_PW_MAX + 1];
+    char value[60]; /* of a setting */
+    int setting, flag;
+    unsigned cn;
+};
+struct hs_pending *hs_pending_new(struct hs_channel *ch, const struct hj212_message *m);
+void hs_pending_end(struct hs_pending *p, int exertn); /* sends 9012 where the connection is the same; frees */
+
+enum { HS_READY = 1, HS_REFUSED = 2, HS_WRONG_PW = 3, HS_WRONG_MN = 4, HS_WRONG_CN = 8 };       /* QnRtn */
+/* ExeRtn */
+enum {
+    HS_LATER = 0, HS_DONE = 1, HS_FAILED = 2, HS_CONDITIONS = 3, HS_SILENT = 4, HS_BUSY = 5, HS_FAULTY = 6, HS_NOTHING = 100
+};
+
 /* ask.c */
+void hs_send_data(struct hs_channel *ch, unsigned cn, struct str qn, struct str cp);
 int hs_ask(void *ctx, const struct hj212_message *m, uint64_t token);
 void hs_recall_built(struct hs_report *r, const struct error *e);
 void hs_recall_pump(struct hs_channel *ch);

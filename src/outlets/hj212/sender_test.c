@@ -273,6 +273,142 @@ TEST(what_the_platform_asks)
     done(p, b);
 }
 
+static bool settings_hold(struct obed *b)
+{
+    const struct hs_channel *ch = (struct hs_channel *)b->ch;
+    return ch->cfg.rtd_us == 5 * S_US && ch->series[HS_MINUTE].period_us == 300 * S_US && ch->cfg.timeout_ms == 7000 &&
+           ch->cfg.tries == 3 && strcmp(ch->cfg.pw, "secret2") == 0 && !ch->reports;
+}
+
+TEST(what_the_platform_sets_holds_over_a_restart)
+{
+    struct platform *p;
+    struct obed *b = outfall(&p, "");
+    obed_value(b, 0, 5);
+    obed_set(b);
+    UNTIL(b, p->opened && p_count(p, 2011) == 1);
+    p_ask(p, 1062, "RtdInterval=5");
+    CHECK_INT(p->ended.end, HJ212_END_DONE);
+    p_ask(p, 1064, "MinInterval=5");
+    p_ask(p, 1000, "OverTime=7;ReCount=2");
+    b->keep_error = ERR_DISK_FULL; /* not stored: not done, and it does not hold */
+    p_ask(p, 1062, "RtdInterval=9");
+    CHECK(p->ended.end == HJ212_END_REFUSED && p->ended.code == 6);
+    p_ask(p, 1061, "");
+    CHECK_Z(p_find(p, 1061, 0)->cp, "RtdInterval=5");
+    b->keep_error = 0;
+    p_ask(p, 1072, "NewPW=bad;word");
+    CHECK_INT(p->ended.end, HJ212_END_DONE); /* "bad": a separator ends it */
+    p_ask(p, 1061, "");
+    CHECK(p->ended.end == HJ212_END_REFUSED && p->ended.code == 3); /* the old password */
+    p->pw = "bad";
+    p_ask(p, 1072, "NewPW=secret2");
+    CHECK_INT(p->ended.end, HJ212_END_DONE);
+    p->pw = "secret2";
+    p_ask(p, 2012, "");
+    CHECK_INT(p->ended.end, HJ212_END_DONE);
+    CHECK(settings_hold(b));
+    obed_close(b);
+    p_drop(p);
+    instrument(p, b, "");
+    CHECK(settings_hold(b));
+    obed_set(b);
+    UNTIL(b, p->opened);
+    p_ask(p, 2011, "");
+    CHECK(((struct hs_channel *)b->ch)->reports && obed_get_kept(b, "reporting") == NULL);
+    obed_close(b);
+    p_drop(p);
+    instrument(p, b, ",\"rtd_interval\":\"20s\""); /* a user has set it anew: only that one */
+    CHECK_INT(((struct hs_channel *)b->ch)->cfg.rtd_us, 20 * S_US);
+    CHECK_INT(((struct hs_channel *)b->ch)->cfg.timeout_ms, 7000);
+    CHECK(obed_get_kept(b, "rtd") == NULL && obed_get_kept(b, "minutes"));
+    p->pw = "secret";
+    done(p, b);
+}
+
+TEST(what_the_platform_commands)
+{
+    static const struct {
+        const char *address;
+        enum value_type t;
+        bool fixed;
+    } points[] = {{"cmd/3011/w01018", VALUE_BOOL, false},     {"cmd/3011", VALUE_STRING, false},
+                  {"cmd/3016/w01018", VALUE_DOUBLE, false},   {"set/w01018/i13004", VALUE_DOUBLE, false},
+                  {"set/w01018/i13005", VALUE_STRING, false}, {"3018/w01018", VALUE_DOUBLE, true},
+                  {"3019/w01018", VALUE_STRING, true},        {"cmd/3012/w01018", VALUE_BOOL, true}};
+    struct platform *p;
+    struct obed *b = obed_new(&hj212_sender_outlet);
+    p = p_new(b);
+    instrument(p, b, "");
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++)
+        b->points[obed_point(b, points[i].address, points[i].address, points[i].t)].writable = !points[i].fixed;
+    obed_set(b); /* commands alone are enough to connect */
+    b->write_outcome = DRIVER_DONE;
+    UNTIL(b, p->opened);
+    p_ask(p, 3011, "PolId=w01018");
+    CHECK(p->ended.end == HJ212_END_DONE && b->writes == 1 && b->write.slot == 0 && b->write.value.v.d == 1);
+    CHECK(strncmp(b->write.peer, "127.0.0.1:", 10) == 0);
+    p_ask(p, 3011, "PolId=w21003,x=1;y=2");
+    CHECK(p->ended.end == HJ212_END_DONE && b->write.slot == 1);
+    CHECK_Z(b->write.text, "x=1,y=2");
+    p_ask(p, 3016, "PolId=w01018,CstartTime=000000,Ctime=2");
+    CHECK(p->ended.end == HJ212_END_DONE && b->write.slot == 2 && b->write.value.v.d == 2);
+    p_ask(p, 3016, "PolId=w01018,CstartTime=000000");
+    CHECK(p->ended.end == HJ212_END_REFUSED && p->ended.code == 3);
+    p_ask(p, 3021, "PolId=w01018,InfoId=i13004,i13004-Info=168.5");
+    CHECK(p->ended.end == HJ212_END_DONE && b->write.slot == 3 && b->write.value.v.d == 168.5);
+    p_ask(p, 3021, "PolId=w01018,InfoId=i13005,i13005-Info=//a,b//");
+    CHECK(p->ended.end == HJ212_END_DONE && b->write.slot == 4);
+    CHECK_Z(b->write.text, "a,b");
+    unsigned before = b->writes;
+    p_ask(p, 3012, "PolId=w01018"); /* its point may not be written */
+    CHECK(p->ended.end == HJ212_END_REFUSED && p->ended.code == 2);
+    p_ask(p, 3013, "PolId=w01018"); /* no point */
+    CHECK(p->ended.end == HJ212_END_REFUSED && p->ended.code == 2);
+    CHECK_INT(b->writes, before);
+    b->write_outcome = DRIVER_UNKNOWN;
+    p_ask(p, 3011, "PolId=w01018");
+    CHECK(p->ended.end == HJ212_END_REFUSED && p->ended.code == 4);
+    p_ask(p, 3018, "PolId=w01018"); /* no value yet */
+    CHECK(p->ended.end == HJ212_END_REFUSED && p->ended.code == 100);
+    obed_value(b, 2, 4);
+    obed_value(b, 3, 10.25);
+    obed_value(b, 5, 30);
+    obed_text(b, 6, "SN-0815");
+    p_ask(p, 3017, "PolId=w01018");
+    CHECK_Z(p_find(p, 3017, 0)->cp, "PolId=w01018,CstartTime=000000,Ctime=4");
+    p_ask(p, 3018, "PolId=w01018");
+    CHECK_Z(p_find(p, 3018, 0)->cp, "PolId=w01018,Stime=30");
+    p_ask(p, 3019, "PolId=w01018");
+    CHECK_Z(p_find(p, 3019, 0)->cp, "PolId=w01018,w01018-SN=SN-0815");
+    p_ask(p, 3020, "PolId=w01018,InfoId=i13004");
+    CHECK(strstr(p_find(p, 3020, 0)->cp, ";PolId=w01018,i13004-Info=10.25"));
+    CHECK_INT(p_count(p, 2011), 0); /* nothing of it is reported */
+    done(p, b);
+}
+
+TEST(addresses_of_commands)
+{
+    static const char *const good[][2] = {{"cmd/3011", "cmd/3011"},
+                                          {"cmd/3014/a21026", "cmd/3014/a21026"},
+                                          {"set/w01018/i1", "set/w01018/i1"},
+                                          {"3019/w01018", "3019/w01018"}};
+    static const char *const wrong[] = {"cmd/",         "cmd/3018",    "cmd/3021/w01018", "cmd/3011/",
+                                        "cmd/3011/a b", "set/w01018",  "set//i1",         "set/w/",
+                                        "3018/",        "3017/w01018", "cmd/99999999999"};
+    struct error e;
+    struct outlet_address a;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        struct outlet_point p = {.num = 1, .address = good[i][0], .type = VALUE_STRING};
+        CHECK_INT(hs_point_resolve(&p, NULL, &a, &e), 0);
+        CHECK_Z(a.canonical, good[i][1]);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct outlet_point p = {.num = 1, .address = wrong[i]};
+        CHECK_INT(hs_point_resolve(&p, NULL, &a, &e), ERR_INVALID);
+    }
+}
+
 TEST(the_time_is_asked_for)
 {
     struct platform *p;
@@ -480,10 +616,9 @@ TEST(addresses)
              {"{\"host\":\"h\",\"mn\":\"1\",\"minute_interval\":\"7m\"}", "minute_interval"},
              {"{\"host\":\"h\",\"mn\":\"1\",\"minute_interval\":\"90s\"}", "minute_interval"}};
     for (size_t i = 0; i < sizeof o / sizeof *o; i++) {
-        struct outlet_point p = {.address = "w01018", .code = "P"};
         struct error e = {0};
         const struct options *c = bed_options(b, hj212_sender_outlet.channel_options, o[i].json);
-        CHECK_INT(hj212_sender_outlet.address_check(&p, c, NULL, &e), ERR_INVALID);
+        CHECK_INT(hj212_sender_outlet.channel_check(c, &e), ERR_INVALID);
         CHECK_Z(e.where, o[i].where);
         CHECK_INT(hj212_sender_outlet.channel_open(&b->host, c, &b->ch, &e), ERR_INVALID);
         b->ch = NULL;

@@ -53,7 +53,8 @@ static void resolve(struct hs_channel *ch, const struct outlet_point *points, si
             leave_out(ch, p, &why);
         }
         p->slot = (uint32_t)i;
-        if (!p->clash) ch->order[ch->norder++] = (uint32_t)i;
+        ch->ncontrols += !p->clash && p->kind == HS_CONTROL;
+        if (!p->clash && p->kind != HS_CONTROL) ch->order[ch->norder++] = (uint32_t)i;
     }
 }
 
@@ -84,6 +85,6 @@ void hs_set_free(struct hs_channel *ch)
 {
     mem_free(TAKE(ch->points));
     mem_free(TAKE(ch->order));
-    ch->npoints = ch->norder = ch->nstates = ch->nclash = 0;
+    ch->npoints = ch->norder = ch->nstates = ch->ncontrols = ch->nclash = 0;
     ch->clash = (struct error){0};
 }

@@ -1,5 +1,7 @@
 /* table.c - what the outlet tells about itself, and its row of functions. */
 #include <stdio.h>
+#include "drivers/common/check.h"
+#include "drivers/common/hj212_options.h"
 #include "outlets/hj212/sender_int.h"
 
 static const struct option_choice versions[] = {
@@ -79,8 +81,8 @@ static const struct option channel_options[] = {
      .def = "30s",
      .min = "1s",
      .max = "1h",
-     .help_en = "The platform may set another one (1062), which holds until the forwarding starts anew.",
-     .help_zh = "平台可下发修改（1062），至转发重新启动为止。"},
+     .help_en = "The platform may set another one (1062), which holds until this one is changed here.",
+     .help_zh = "平台可下发修改（1062），修改此处的设置后失效。"},
     {.name = "minute", .type = OPTION_BOOLEAN, .en = "Minute data", .zh = "分钟数据", .def = "true"},
     {.name = "minute_interval",
      .type = OPTION_DURATION,
@@ -199,33 +201,35 @@ static const struct option point_options[] = {
     {0},
 };
 
-static const char *const examples[] = {"w01018", "w00000", "a21026-Rtd", "a21026-ZsRtd", "SB1-RS", NULL};
+static const char *const examples[] = {"w01018", "w00000",          "a21026-Rtd",        "a21026-ZsRtd",
+                                       "SB1-RS", "cmd/3011/w01018", "set/w01018/i13004", NULL};
 
 int hs_check_channel(const struct options *o, int *ret_minutes, struct error *e)
 {
     int minutes;
     int64_t period = opt_us(o, "minute_interval", 600 * TIME_US_PER_S), minute = 60 * TIME_US_PER_S;
-    const char *texts[][2] = {{"mn", opt_str(o, "mn", "")}, {"password", opt_str(o, "password", "")}};
-    int rc = hs_zone(opt_str(o, "time_zone", "+08:00"), &minutes, e);
+    static const struct option_rule rules[] = {
+        {check_host, "host"}, {hj212_word_check, "mn"}, {hj212_word_check, "password"}, {0}};
+    int rc = check_utc_offset(o, "time_zone", "+08:00", &minutes, e);
+    if (!rc) rc = check_rules(rules, o, e);
     if (rc) return rc;
     if (period % minute || 1440 * minute % period)
         return error_set(e, ERR_INVALID, "minute_interval",
                          "a day must hold a whole number of intervals of whole minutes: 1, 5, 10, 15, 30, 60 minutes …",
                          "间隔应为能整除一天的整分钟数：1、5、10、15、30、60 分钟等");
-    for (int i = 0; i < 2; i++)
-        if (strpbrk(texts[i][1], ";,=&#\r\n"))
-            return error_set(e, ERR_INVALID, texts[i][0],
-                             "';', ',', '=', '&' and '#' have a meaning in HJ 212 and cannot be part of it",
-                             "不能包含 HJ 212 的分隔符“;”“,”“=”“&”“#”");
     if (ret_minutes) *ret_minutes = minutes;
     return 0;
+}
+
+static int channel_check(const struct options *o, struct error *e)
+{
+    return hs_check_channel(o, NULL, e);
 }
 
 static int address_check(const struct outlet_point *p, const struct options *channel, struct outlet_address *ret,
                          struct error *e)
 {
-    int rc = hs_check_channel(channel, NULL, e);
-    return rc ? rc : hs_point_resolve(p, NULL, ret, e);
+    return hs_point_resolve(p, NULL, ret, e);
 }
 
 static int channel_set(struct outlet_channel *base, const struct outlet_point *points, size_t n, struct error *e)
@@ -275,12 +279,20 @@ const struct outlet hj212_sender_outlet = {
     .address_en =
         "Code of the pollutant or quantity: w01018, w00000, a21026 (also a21026-Rtd), in the unit of the standard's "
         "tables. a21026-ZsRtd is the converted value of the same pollutant. SB1-RS is the running state of equipment "
-        "1.",
+        "1. What the platform commands goes to writable points: cmd/3011/w01018 (zero and span; 3012 sample, 3013 "
+        "clean, "
+        "3014 compare, 3016 sampling period), set/w01018/i13004 (a parameter, 3021 and 3020). 3018/w01018 and "
+        "3019/w01018 "
+        "tell the time to a value and the serial number.",
     .address_zh =
         "污染因子编码：w01018、w00000、a21026（也可写 a21026-Rtd），单位按标准。a21026-ZsRtd 为同一因子的折算值。"
-        "SB1-RS 为设备 1 的运行状态。",
+        "SB1-RS 为设备 1 的运行状态。平台下发的命令写入可写测点：cmd/3011/w01018（零点量程校准；3012 即时采样、3013 "
+        "清洗反吹、"
+        "3014 比对采样、3016 采样周期），set/w01018/i13004（参数，3021、3020）。3018/w01018、3019/w01018 "
+        "为出样时间和设备唯一标识。",
     .examples = examples,
     .address_check = address_check,
+    .channel_check = channel_check,
     .channel_open = hs_open,
     .channel_set = channel_set,
     .test = hs_test,
