@@ -3,9 +3,18 @@ import { ThunderboltOutlined } from '@ant-design/icons';
 import { Alert, Button, type FormInstance } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
 import { asError, post } from '@/lib/api';
+import { useCan } from '@/lib/session';
 import type { TestAnswer } from '@/lib/types';
 import { placeFaults } from './faults';
+
+/* To the list of certificates, where the text is about one. */
+export function CertificateLink({ text }: { text: string }) {
+  const { t } = useTranslation();
+  const may = useCan()('peer_certificate', 'read');
+  return may && /certificate|证书/i.test(text) ? <Link to="/certificates">{t('connections.test.certificates')}</Link> : null;
+}
 
 const HINTS = ['unavailable', 'timeout', 'protocol'];     /* codes that say what to look at */
 
@@ -18,7 +27,7 @@ export function TestAlert({ answer, error, onClose }: { answer: TestAnswer | nul
   if (!answer) return null;
   const hint = answer.ok || !HINTS.includes(answer.code ?? '') ? '' : t(`connections.test.hint.${answer.code}`);
   return <Alert type={answer.ok ? 'success' : 'error'} showIcon closable={onClose ? { onClose } : false}
-    title={t(answer.ok ? 'connections.test.ok' : 'connections.test.failed', { ms: answer.ms })} description={answer.detail || hint ? <><div>{answer.detail}</div>{hint && <div className="soft">{hint}</div>}</> : undefined} />;
+    title={t(answer.ok ? 'connections.test.ok' : 'connections.test.failed', { ms: answer.ms })} description={answer.detail || hint ? <><div>{answer.detail}</div>{hint && <div className="soft">{hint}</div>}{!answer.ok && <CertificateLink text={answer.detail} />}</> : undefined} />;
 }
 
 /* `form`: faults of its fields are put there. */

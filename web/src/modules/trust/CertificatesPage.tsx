@@ -1,5 +1,5 @@
 /* Certificates: who has come and waits for a decision, and what this node shows of itself. */
-import { Button, Modal, Pagination, Segmented } from 'antd';
+import { Alert, Button, Modal, Pagination, Segmented } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useSearchParams } from 'react-router';
@@ -16,12 +16,34 @@ import type { Page } from '@/lib/types';
 import { Downloads } from './FilePanel';
 import { OwnCertificates } from './OwnCertificates';
 import { PemDialog } from './PemDialog';
-import { PURPOSES, validity, type Peer } from './types';
+import { concerns, daysLeft, PURPOSES, validity, type Own, type Peer } from './types';
 
 const SIZE = 50;
 const STATES = ['new', 'trusted', 'rejected'] as const;
 const LOOK = { new: 'uncertain', trusted: 'good', rejected: 'bad' } as const;
 type View = 'peers' | 'own';
+
+/* Days, once they can be counted. */
+function Left({ until }: { until: string }) {
+  const { t } = useTranslation();
+  const days = daysLeft(until);
+  return validity(until) === 'good' ? null : <b className="small">{t(days < 0 ? 'trust.endedDays' : 'trust.leftDays', { n: Math.abs(days) })}</b>;
+}
+
+/* What has to be done, before one looks for it in the list. */
+function Todo({ own }: { own: boolean }) {
+  const { t } = useTranslation();
+  const peers = useApi<Page<Peer>>('/peer-certificates', { sort: '-updated_at', size: 500 }, { every: 10000, keep: true }).data?.items ?? [];
+  const mine = useApi<Page<Own>>(own ? '/own-certificates' : null, { size: 50 }, { keep: true }).data?.items ?? [];
+  const c = concerns(peers, mine);
+  return (
+    <>
+      {c.ended.length > 0 && <Alert type="error" showIcon title={t('trust.todo.ended', { names: c.ended.join(', ') })} />}
+      {c.ending.length > 0 && <Alert type="warning" showIcon title={t('trust.todo.ending', { names: c.ending.map((x) => t('trust.todo.one', { name: x.name, n: x.days })).join(', ') })} />}
+      {c.waiting > 0 && <Alert type="info" showIcon title={t('trust.todo.waiting', { n: c.waiting })} action={<Link to="/certificates?state=new">{t('trust.todo.show')}</Link>} />}
+    </>
+  );
+}
 
 function Fingerprints({ p }: { p: Peer }) {
   return (
@@ -78,7 +100,7 @@ function Peers() {
     { key: 'purpose', title: t('trust.use'), width: 110, render: (_v, p) => <>{t(`trust.purpose.${p.spec.purpose}`, p.spec.purpose)}{p.spec.authority ? ` · ${t('trust.authority')}` : ''}</> },
     { key: 'hosts', title: t('trust.hosts'), width: 170, render: (_v, p) => p.spec.hosts || '—' },
     { key: 'issuer', title: t('trust.issuer'), width: 190, render: (_v, p) => (p.spec.issuer === p.spec.subject ? t('trust.itself') : p.spec.issuer) },
-    { key: 'until', title: t('trust.until'), width: 150, render: (_v, p) => <span className={`quality ${validity(p.spec.not_after)}`}>{formatTime(p.spec.not_after)}</span> },
+    { key: 'until', title: t('trust.until'), width: 150, render: (_v, p) => <span className={`quality ${validity(p.spec.not_after)}`}>{formatTime(p.spec.not_after)}<Left until={p.spec.not_after} /></span> },
     { key: 'seen', title: t('trust.seen'), width: 120, render: (_v, p) => <RelativeTime at={p.spec.last_seen ?? null} /> },
     { key: 'print', title: t('trust.sha1'), width: 330, render: (_v, p) => <span className="mono small">{p.spec.thumbprint_sha1}</span> },
     { key: 'file', title: t('trust.file'), width: 130, render: (_v, p) => <Downloads plural="peer-certificates" id={p.id} /> },
@@ -111,6 +133,7 @@ export function CertificatesPage() {
         <Segmented<View> value={view} onChange={(v) => setParams(v === 'own' ? { view: v } : {}, { replace: true })}
           options={[{ value: 'peers', label: t('trust.peers') }, { value: 'own', label: t('trust.own') }]} />
       )} />
+      <Todo own={own} />
       {view === 'own' && own ? <OwnCertificates /> : <Peers />}
     </div>
   );

@@ -6,10 +6,15 @@ import { Link } from 'react-router';
 import { ChannelStateBadge, HeartbeatBar } from '@/components/HeartbeatBar';
 import { RelativeTime } from '@/components/RelativeTime';
 import { Figure, Frames, Recording } from '@/components/link/Wire';
+import { CertificateLink } from '@/components/link/TestResult';
 import { ErrorState } from '@/components/states';
 import { useApi } from '@/lib/resources';
 import type { DeviceStatus, Diagnostics as DiagnosticsDoc } from '@/lib/types';
+import { formatDuration } from '@/lib/time';
 import { formatCount } from '@/lib/units';
+
+/* +3.2 s: ahead of ours. */
+const clockText = (ms: number) => `${ms < 0 ? '−' : '+'}${formatDuration(Math.round(Math.abs(ms) / 100) * 100)}`;
 
 function Counters({ d }: { d: DiagnosticsDoc }) {
   const { t } = useTranslation();
@@ -25,6 +30,7 @@ function Counters({ d }: { d: DiagnosticsDoc }) {
       <Figure label={t('connections.diag.late')} bad={(d.late ?? 0) > 0}>{formatCount(d.late)}</Figure>
       <Figure label={t('connections.diag.writes')}>{formatCount(d.writes)}</Figure>
       <Figure label={t('connections.diag.links')}>{formatCount(d.connections)}</Figure>
+      {d.clock_ms !== null && <Figure label={t('connections.diag.clock')} bad={Math.abs(d.clock_ms) >= 2000}>{clockText(d.clock_ms)}</Figure>}
       <Figure label={t('connections.diag.lastOk')}><RelativeTime at={d.last_ok} /></Figure>
     </div>
   );
@@ -32,11 +38,12 @@ function Counters({ d }: { d: DiagnosticsDoc }) {
 
 function Devices({ devices }: { devices: DeviceStatus[] }) {
   const { t } = useTranslation();
+  const clocks = devices.some((d) => d.clock_ms !== null);
   if (devices.length === 0) return <div className="muted">{t('connections.diag.noDevices')}</div>;
   return (
     <div className="plain-scroll">
       <table className="plain-table">
-        <thead><tr><th>{t('connections.col.device')}</th><th>{t('connections.col.state')}</th><th className="num">{t('connections.col.points')}</th><th className="num">{t('connections.col.bad')}</th><th>{t('connections.diag.lastOk')}</th></tr></thead>
+        <thead><tr><th>{t('connections.col.device')}</th><th>{t('connections.col.state')}</th><th className="num">{t('connections.col.points')}</th><th className="num">{t('connections.col.bad')}</th><th>{t('connections.diag.lastOk')}</th>{clocks && <th className="num" title={t('connections.diag.clockHelp')}>{t('connections.diag.clock')}</th>}</tr></thead>
         <tbody>
           {devices.map((d) => (
             <tr key={d.code}>
@@ -45,6 +52,7 @@ function Devices({ devices }: { devices: DeviceStatus[] }) {
               <td className="num">{d.points}</td>
               <td className={`num${d.bad > 0 ? ' bad-text' : ''}`}>{d.bad}</td>
               <td><RelativeTime at={d.last_ok} /></td>
+              {clocks && <td className={`num${Math.abs(d.clock_ms ?? 0) >= 2000 ? ' bad-text' : ''}`}>{d.clock_ms === null ? '—' : clockText(d.clock_ms)}</td>}
             </tr>
           ))}
         </tbody>
@@ -69,7 +77,7 @@ export function Diagnostics({ id, actions, note, onClose }: { id: string; action
             <span className="grow" />
             <HeartbeatBar history={mine.history} />
           </div>
-          {mine.reason && mine.state !== 'up' && <Alert type={mine.state === 'down' ? 'error' : mine.state === 'off' ? 'info' : 'warning'} showIcon title={mine.reason} />}
+          {mine.reason && mine.state !== 'up' && <Alert type={mine.state === 'down' ? 'error' : mine.state === 'off' ? 'info' : 'warning'} showIcon title={mine.reason} action={<CertificateLink text={mine.reason} />} />}
           <Counters d={mine} />
           <div className="row"><b>{t('connections.diag.devices')}</b><span className="muted small">{mine.devices.length}</span></div>
           <Devices devices={mine.devices} />

@@ -81,7 +81,7 @@ function Why({ point, reason, at, source }: { point: Resource; reason: string; a
         {words.map((w) => <div key={w.of} className="own-attribute"><dt>{t(`now.says.${w.of}`)}</dt><dd className="why-words">{w.text}</dd></div>)}
         {asked.data?.quality === 'good' && <><dt>{t('now.says.point')}</dt><dd>{t('now.readGood', { value: String(asked.data.value) })}</dd></>}
         {asked.error && <><dt>{t('now.says.point')}</dt><dd className="why-words">{asError(asked.error).message}</dd></>}
-        <dt>{t('now.since')}</dt><dd>{since?.at ? <RelativeTime at={since.at} /> : since ? t(since.lastGood ? 'now.justNow' : 'now.long') : '…'} {Date.now() - at > 10000 && since?.at !== at && <span className="soft">{t('now.newest')} <RelativeTime at={at} /></span>}</dd>
+        <dt>{t('now.since')}</dt><dd>{since?.at ? <RelativeTime at={since.at} /> : since ? t(since.lastGood ? 'now.justNow' : 'now.long') : '…'} {since && since.at !== at && <span className="soft">{t('now.newest')} <RelativeTime at={at} /></span>}</dd>
         {status && <><dt>{t('now.lastOk')}</dt><dd>{status.last_ok ? <RelativeTime at={status.last_ok} /> : t('now.never')} {status.bad > 1 && <span className="soft">{t('now.others', { n: status.bad - 1 })}</span>}</dd></>}
         {i18n.exists(`now.todo.${reason}`) && <><dt>{t('now.todoTitle')}</dt><dd>{t(`now.todo.${reason}`)}</dd></>}
       </dl>
