@@ -2,13 +2,13 @@
 // swallows: sessions and subscriptions that outlive a loss, notifications that were sent but never came, gaps that are
 // filled from the server's history, structures of the server's own, deadbands, a write whose outcome nobody knows.
 import { readFileSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
 import { join } from 'node:path';
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager';
 import { DataType, MessageSecurityMode, SecurityPolicy, StatusCodes, Variant } from 'node-opcua-client';
 import { nodesets } from 'node-opcua-nodesets';
 import { OPCUAServer } from 'node-opcua-server';
 import { cleanup, equal, freePort, ok, run, signIn, startServe, tempDir, test, until } from './lib.mjs';
+import { Proxy } from './proxy.mjs';
 
 const port = await freePort();
 const pki = tempDir();
@@ -36,44 +36,6 @@ const nodeset = `<?xml version="1.0" encoding="utf-8"?>
   ${type(3004, 'Note', 'i=22', '', '<Field Name="Id" DataType="Int32"/><Field Name="Text" DataType="String" IsOptional="true"/><Field Name="Weight" DataType="Double" IsOptional="true"/>', encoding(5004, 3004))}
   ${type(3005, 'Either', 'i=12756', 'IsUnion="true"', '<Field Name="Number" DataType="Double"/><Field Name="Text" DataType="String"/>', encoding(5005, 3005))}
 </UANodeSet>`;
-
-// ---- the proxy ----
-class Proxy {
-  constructor(target) {
-    this.target = target;
-    this.open = true;
-    this.swallow = false; // what the server says is taken and thrown away
-    this.sockets = new Set();
-    this.server = net.createServer((a) => this.join(a));
-  }
-  async listen() {
-    await new Promise((r) => this.server.listen(0, '127.0.0.1', r));
-    this.port = this.server.address().port;
-  }
-  join(a) {
-    if (!this.open) return a.destroy();
-    const b = net.connect(this.target, '127.0.0.1');
-    for (const s of [a, b]) {
-      this.sockets.add(s);
-      s.on('error', () => {});
-      s.on('close', () => { this.sockets.delete(s); a.destroy(); b.destroy(); });
-    }
-    a.on('data', (d) => b.write(d));
-    b.on('data', (d) => { if (!this.swallow) a.write(d); });
-  }
-  cut() {
-    this.open = false;
-    for (const s of this.sockets) s.destroy();
-  }
-  heal() {
-    this.swallow = false;
-    this.open = true;
-  }
-  close() {
-    this.cut();
-    return new Promise((r) => this.server.close(r));
-  }
-}
 
 // ---- the server ----
 async function startServer() {

@@ -4,7 +4,7 @@
  * no suffix: node ids of many controllers contain brackets themselves. */
 #include <math.h>
 #include "base/mem.h"
-#include "drivers/opcua/opcua_int.h"
+#include "drivers/opcua/events_int.h"
 #include "model/waveform.h"
 
 const uint32_t oc_intervals[OC_CLASSES] = {50, 100, 250, 500, 1000, 2000, 5000, 10000, 30000, 60000};
@@ -50,6 +50,12 @@ static int check_address(struct arena *a, const struct driver_point *p, struct o
         return error_set(e, ERR_INVALID, "address", "the address is empty: a node id such as ns=2;s=Tank.Level",
                          "地址为空：应为节点标识，例如 ns=2;s=Tank.Level");
     ret->address = arena_str(a, text);
+    if (oc_is_event(text)) {
+        struct oc_event *event = NULL;
+        int err = oc_event_parse(a, text, &event, e);
+        ret->event = event;
+        return err ? err : check_member(a, p, ret, e);
+    }
     ret->method = str_starts(text, STR("method "));
     int rc = ret->method ? parse_method(a, ret, e) : ua_nodeid_parse(a, ret->address, &ret->node.id, e);
     if (rc) {
@@ -75,6 +81,7 @@ static void take_options(const struct driver_point *p, struct oc_point *r)
     r->deadband = (uint8_t)(r->deadband_value > 0 ? 1 + opt_enum(o, "deadband_kind", 0) : UA_DEADBAND_NONE);
     r->server_time = opt_enum(o, "time_source", 0) == 1;
     r->step_s = opt_double(o, "array_step", 1);
+    r->comment = str_trim(str_of(opt_str(o, "comment", "")));
 }
 
 int oc_point_resolve(const struct driver_point *p, struct arena *a, struct oc_point *ret, struct driver_address *addr,
@@ -86,9 +93,18 @@ int oc_point_resolve(const struct driver_point *p, struct arena *a, struct oc_po
     ret->scale = p->scale, ret->offset = p->offset, ret->lo = p->lo, ret->hi = p->hi;
     take_options(p, ret);
     ret->klass = (uint8_t)oc_class_of(p->period_ms);
+    ret->comment = arena_str(a, ret->comment);
     int rc = check_address(a, p, ret, e);
     if (rc || addr == NULL) return rc;
-    buf_init(&canonical, 4096);
+    buf_init(&canonical, 16384);
+    if (ret->event) {
+        oc_event_text(&canonical, ret->event);
+        str_to_cstr(buf_view(&canonical), addr->canonical, sizeof addr->canonical);
+        buf_fini(&canonical);
+        addr->type = p->type == VALUE_AUTO ? oc_event_value_type(ret->event) : p->type;
+        addr->writable = ret->event->alarm && ret->event->field && ret->event->field->writable;
+        return 0;
+    }
     if (ret->method) buf_z(&canonical, "method ");
     ua_expanded_text(&canonical, &ret->node.id);
     if (ret->method) buf_z(&canonical, " ");

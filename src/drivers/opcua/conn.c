@@ -44,7 +44,8 @@ void oc_state(struct oc_channel *ch, enum driver_state s, const struct error *wh
 
 void oc_refresh_state(struct oc_channel *ch)
 {
-    if (ch->conn == CONN_UP) oc_state(ch, ch->refused ? DRIVER_DEGRADED : DRIVER_UP, ch->refused ? &ch->refusal : NULL);
+    const struct error *why = ch->refused ? &ch->refusal : oc_events_trouble(ch);
+    if (ch->conn == CONN_UP) oc_state(ch, why ? DRIVER_DEGRADED : DRIVER_UP, why);
 }
 
 static bool has_points(const struct oc_channel *ch)
@@ -79,6 +80,7 @@ static void plan_wake(struct oc_channel *ch, uint64_t now, uint64_t tick)
     for (const struct oc_request *r = ch->requests; r && !ch->held; r = r->next)
         if (r->deadline_ns) wake_earlier(&at, r->deadline_ns);
     if (ch->conn == CONN_UP && !ch->held) wake_earlier(&at, oc_sub_deadline(ch));
+    if (!ch->held) wake_earlier(&at, oc_events_deadline(ch));
     wake_earlier(&at, oc_spare_deadline(ch));
     if (ch->conn == CONN_UP && !has_points(ch) && ch->linger_ns > now) wake_earlier(&at, ch->linger_ns);
     if (ch->conn == CONN_OPENING || ch->conn == CONN_UP) wake_earlier(&at, tick);
@@ -190,6 +192,7 @@ static void free_channel(struct oc_channel *ch)
     driver_closed *closed = ch->closed;
     void *arg = ch->closed_arg;
     oc_sub_forget(ch);
+    oc_events_free(ch);
     oc_set_free(ch);
     oc_session_forget(ch);
     oc_backfill_free(ch);
@@ -483,6 +486,7 @@ static uint64_t pump_once(struct oc_channel *ch)
     oc_spare_pump(ch, now);
     oc_job_pump(ch, now);
     if (ch->conn == CONN_UP && !ch->held) oc_sub_pump(ch, now);
+    if (ch->conn == CONN_UP && !ch->held) oc_events_pump(ch, now);
     if (ch->conn == CONN_UP && !ch->held) oc_types_pump(ch);
     if (ch->conn == CONN_UP && !ch->held) oc_refresh_pump(ch);
     if (ch->conn == CONN_UP && !ch->held) oc_backfill_pump(ch);

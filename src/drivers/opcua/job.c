@@ -198,7 +198,9 @@ static void go_write(struct oc_channel *ch, struct oc_job *j)
 {
     struct ua_nodeid id;
     struct error e = {0};
-    if (j->point.method)
+    if (j->point.event)
+        oc_event_write(ch, j);
+    else if (j->point.method)
         oc_method_go(ch, j);
     else if (oc_node_id(ch, &j->point.node, &id, &e))
         oc_write_end(ch, j, DRIVER_REFUSED, &e, NULL);
@@ -226,6 +228,8 @@ static int prepare(struct oc_channel *ch, struct oc_job *j, const struct driver_
     if (rc) return rc;
     j->point.address = nodes.address;
     j->point.node = nodes.node, j->point.call = nodes.call;
+    j->point.event = nodes.event;
+    j->point.comment = arena_str(&j->arena, p->comment);
     j->point.node.range = range;
     return 0;
 }
@@ -257,7 +261,7 @@ void oc_write(struct driver_channel *base, const struct driver_write *w)
 
 /* ---- test reads ------------------------------------------------------------------------------------------------ */
 
-static void bad_reading(struct oc_channel *ch, struct oc_job *j, size_t i, const struct error *e,
+void oc_read_bad(struct oc_channel *ch, struct oc_job *j, size_t i, const struct error *e,
                         enum quality_reason why)
 {
     struct driver_reading *r = &j->readings[i];
@@ -272,7 +276,7 @@ static void bad_reading(struct oc_channel *ch, struct oc_job *j, size_t i, const
 
 static void end_read(struct oc_channel *ch, struct oc_job *j, const struct error *e)
 {
-    for (size_t i = j->at; e && i < j->npoints; i++) bad_reading(ch, j, i, e, REASON_COMM_FAILURE);
+    for (size_t i = j->at; e && i < j->npoints; i++) oc_read_bad(ch, j, i, e, REASON_COMM_FAILURE);
     j->done.read(j->arg, j->readings, j->npoints);
     oc_job_gone(ch, j);
 }
@@ -289,10 +293,8 @@ static void take_reading(struct oc_channel *ch, struct oc_job *j, size_t i, cons
     struct str text = arena_str(&j->arena, value.text), blob = arena_str(&j->arena, value.blob);
     r->text = text.p, r->text_len = text.n;
     r->raw = (const uint8_t *)blob.p, r->raw_len = blob.n;
-    if (ua_status_error(v->status, "the server", &e)) bad_reading(ch, j, i, &e, value.s.flags & SAMPLE_REASON_MASK);
+    if (ua_status_error(v->status, "the server", &e)) oc_read_bad(ch, j, i, &e, value.s.flags & SAMPLE_REASON_MASK);
 }
-
-static void go_read(struct oc_channel *ch, struct oc_job *j);
 
 static void on_read(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
 {
@@ -307,14 +309,15 @@ static void on_read(struct oc_channel *ch, void *arg, const void *value, const s
     }
     for (size_t i = 0; i < j->asked; i++) take_reading(ch, j, j->at + i, &r->results[i]);
     j->at += j->asked;
-    go_read(ch, j);
+    oc_read_go(ch, j);
 }
 
-static void go_read(struct oc_channel *ch, struct oc_job *j)
+void oc_read_go(struct oc_channel *ch, struct oc_job *j)
 {
     size_t n = j->npoints - j->at < ch->max_read ? j->npoints - j->at : ch->max_read;
     struct ua_read_value_id *nodes = n ? arena_calloc(&j->arena, n, sizeof *nodes) : NULL;
     struct error e = {0};
+    if (oc_event_resolve(ch, j)) return;
     if (n == 0 && oc_job_wait_types(ch, j)) return;
     if (nodes == NULL) {
         no_memory(&e);
@@ -328,9 +331,9 @@ static void go_read(struct oc_channel *ch, struct oc_job *j)
         if (p->method) {
             error_set(&e, ERR_UNSUPPORTED, "address", "a method is called by writing; it has no value to read",
                       "方法通过写入调用，没有可读的值");
-            bad_reading(ch, j, j->at + i, &e, REASON_NO_DATA);
+            oc_read_bad(ch, j, j->at + i, &e, REASON_NO_DATA);
         } else if (oc_node_id(ch, &p->node, &nodes[i].node_id, &e)) {
-            bad_reading(ch, j, j->at + i, &e, REASON_CONFIG_ERROR);
+            oc_read_bad(ch, j, j->at + i, &e, REASON_CONFIG_ERROR);
         }
     }
     struct ua_read_request q = {
@@ -364,7 +367,7 @@ void oc_read(struct driver_channel *base, const struct driver_device *device, co
         struct error e = {0};
         j->readings[i].sample = (struct sample){.point = points[i].num};
         if (oc_point_resolve(&points[i], &j->arena, &j->points[i], NULL, &e))
-            bad_reading(ch, j, i, &e, REASON_CONFIG_ERROR);
+            oc_read_bad(ch, j, i, &e, REASON_CONFIG_ERROR);
     }
     oc_job_push(ch, j);
 }
@@ -483,7 +486,7 @@ void oc_job_typed(struct oc_channel *ch)
 
 void oc_job_pump(struct oc_channel *ch, uint64_t now)
 {
-    static void (*const go[])(struct oc_channel *, struct oc_job *) = {go_write, go_read, go_test, oc_browse_go,
+    static void (*const go[])(struct oc_channel *, struct oc_job *) = {go_write, oc_read_go, go_test, oc_browse_go,
                                                                       oc_past_go};
     expire(ch, now);
     while (ch->jobs && ch->conn == CONN_UP) {

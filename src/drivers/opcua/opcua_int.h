@@ -18,13 +18,14 @@
  *   job.c       writes, reads, tests
  *   method.c    methods, called by writes
  *   browse.c    browsing
+ *   event_*.c, events.c, condition.c, settle.c    events and alarms (events_int.h)
  *   past.c      a page of a node's history, for somebody who asks
  * Heart: oc_pump() does what can be done now and sets the one timer; after every event, at any time.
  *
  * Request     oc_call() sends one; its `oc_answer` is called exactly once: with the answer, or with an error when the
  *             server refuses, the time runs out, the connection is lost or the channel is closed.
  * Handle      client handle of a monitored item: index into channel.handles, which tells the point. A handle is given
- *             anew only after a reconnect, so that a late notification never meets another point.
+ *             anew only when its subscription is no more, so that a late notification never meets another point.
  * Batch       the samples of one notification. When the sink is full, reading stops until it takes them; a
  *             notification is acknowledged after that. */
 #pragma once
@@ -48,6 +49,7 @@
 #define OC_ITEMS_MAX 1000  /* of one CreateMonitoredItems */
 #define OC_BATCH 512       /* samples of a batch that tells a loss */
 #define OC_PUBLISH_MAX 2048
+#define OC_MISSING_MAX 64 /* messages that are asked for again at a time */
 #define OC_LINGER_MS 15000 /* an idle connection stays for the next question of a person */
 #define OC_RETRY_ITEMS_MS 60000
 #define OC_TEXT_MAX 65536
@@ -56,6 +58,8 @@
 
 struct oc_channel;
 struct oc_spare;
+struct oc_event;
+struct oc_events;
 /* value: the answer, of the type that belongs to the request; NULL: e tells why there is none. refused: the
  * server said no (channel.status), or it was never sent; else it may have been carried out. Memory dies with the call.
  */
@@ -82,6 +86,8 @@ struct oc_point {
     struct oc_node node;
     bool method; /* it is called by writes, never read: node is its object, call the method itself */
     struct oc_node call;
+    const struct oc_event *event; /* it is told by events (events_int.h); node is nothing then */
+    struct str comment;           /* goes with an acknowledgement */
     uint32_t period_ms, sampling_ms, queue;
     uint8_t deadband; /* enum ua_deadband */
     uint8_t value_type, klass;
@@ -232,13 +238,15 @@ struct oc_channel {
     size_t ndevices;
     struct oc_point *points; /* by num */
     size_t npoints;
-    uint32_t *handles; /* point index + 1; 0: gone */
+    uint32_t *handles; /* point index + 1; 0: gone; HANDLE_FREE and the next one that may be given anew */
     size_t nhandles, handles_cap;
+    uint32_t free_handle;
     struct oc_sub subs[OC_CLASSES];
     unsigned publishing, publishing_max; /* publish requests at the server */
     uint64_t publish_after_ns;
     struct ua_subscription_acknowledgement *acks;
     size_t nacks, acks_cap;
+    bool unmade;      /* points may be without an item: look for them */
     uint32_t refused; /* points whose items the server refused */
     uint64_t retry_items_ns;
     struct error refusal;
@@ -253,6 +261,9 @@ struct oc_channel {
     int level; /* ServiceLevel of our server, -1: not known */
     bool level_asked, settled;
     uint64_t level_next_ns;
+
+    struct oc_events *events; /* event_set.c; NULL: none are wanted */
+    bool events_dirty;        /* they are to be set up again */
 
     struct oc_job *jobs; /* that wait for the session */
     struct oc_job *typed; /* that wait for types, then join the others again */
@@ -310,6 +321,7 @@ uint64_t oc_spare_deadline(const struct oc_channel *ch);
 void oc_spare_lost(struct oc_channel *ch);
 
 /* open.c */
+int oc_channel_check(const struct options *o, struct error *e);
 int oc_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e);
 /* The same at another place, as a spare. */
 int oc_open_at(const struct driver_host *host, const struct options *o, const struct oc_place *at, struct oc_channel **ret,
@@ -345,6 +357,21 @@ void oc_take(struct oc_channel *ch, struct oc_point *p, const struct ua_datavalu
 bool oc_flush(struct oc_channel *ch); /* false: the sink is full */
 bool oc_tell_config(struct oc_channel *ch, struct oc_point *p); /* false: it was told before */
 void oc_tell_lost(struct oc_channel *ch);
+void oc_tell_last(struct oc_channel *ch, struct oc_point *p, bool uncertain); /* once more, with the present time */
+
+/* Events and alarms: event_set.c, events.c, event_write.c */
+struct ua_event_notification_list;
+void oc_events_set(struct oc_channel *ch); /* the points have changed */
+void oc_events_free(struct oc_channel *ch);
+void oc_events_pump(struct oc_channel *ch, uint64_t now);
+uint64_t oc_events_deadline(const struct oc_channel *ch);
+bool oc_events_need(const struct oc_channel *ch, unsigned klass); /* a subscription, for items to be made */
+void oc_events_take(struct oc_channel *ch, const struct ua_event_notification_list *list);
+void oc_events_reset(struct oc_channel *ch, unsigned klass); /* the subscription is no more */
+void oc_events_forget(struct oc_channel *ch);
+const struct error *oc_events_trouble(const struct oc_channel *ch);
+void oc_event_write(struct oc_channel *ch, struct oc_job *j);
+bool oc_event_resolve(struct oc_channel *ch, struct oc_job *j);
 
 /* resume.c */
 bool oc_resume_keep(struct oc_channel *ch, enum oc_conn was); /* after a loss; false: nothing is worth keeping */
@@ -376,6 +403,8 @@ void oc_job_typed(struct oc_channel *ch); /* the types are known: those that wai
 uint64_t oc_job_deadline(const struct oc_channel *ch);
 void oc_job_fail(struct oc_channel *ch, struct oc_job *j, enum driver_outcome outcome, const struct error *e);
 void oc_job_fail_all(struct oc_channel *ch, const struct error *e);
+void oc_read_bad(struct oc_channel *ch, struct oc_job *j, size_t i, const struct error *e, enum quality_reason why);
+void oc_read_go(struct oc_channel *ch, struct oc_job *j);
 uint32_t oc_ms_since(const struct oc_channel *ch, uint64_t from);
 void oc_write(struct driver_channel *base, const struct driver_write *w);
 void oc_read(struct driver_channel *base, const struct driver_device *device, const struct driver_point *points,

@@ -28,6 +28,7 @@ static uint32_t keep_subs(struct oc_channel *ch)
         p->item = ITEM_NONE;
         p->handle = 0;
     }
+    ch->unmade = true;
     ch->publishing = 0;
     ch->publish_after_ns = 0;
     ch->refreshing = false;
@@ -63,7 +64,7 @@ void oc_resume_done(struct oc_channel *ch, const char *how)
     for (size_t i = 0; i < ch->npoints; i++) {
         struct oc_point *p = &ch->points[i];
         p->refresh = p->item == ITEM_LIVE;
-        p->first = false;
+        p->first = p->event != NULL; /* what the queue kept of events is newer than our word of the loss */
         ch->refresh |= p->refresh;
     }
     ch->resume = RESUME_NOTHING;
@@ -75,7 +76,8 @@ void oc_resume_done(struct oc_channel *ch, const char *how)
 
 static void take_available(struct oc_channel *ch, struct oc_sub *s, const struct ua_transfer_result *r)
 {
-    for (uint32_t i = 0; i < r->available_sequence_numbers_n; i++) {
+    uint32_t first = r->available_sequence_numbers_n > OC_MISSING_MAX ? r->available_sequence_numbers_n - OC_MISSING_MAX : 0;
+    for (uint32_t i = first; i < r->available_sequence_numbers_n; i++) { /* the newest; nobody keeps more */
         uint32_t n = r->available_sequence_numbers[i];
         if (n - s->next_sequence < UINT32_MAX / 2)
             oc_republish(ch, s, n);

@@ -56,7 +56,7 @@ static bool same_item(const struct oc_point *a, const struct oc_point *b)
            a->klass == b->klass && a->sampling_ms == b->sampling_ms && a->queue == b->queue &&
            a->deadband == b->deadband && a->deadband_value == b->deadband_value && a->config_error == b->config_error &&
            a->value_type == b->value_type && a->server_time == b->server_time &&
-           memcmp(&a->step_s, &b->step_s, sizeof a->step_s) == 0 &&
+           str_eq(a->comment, b->comment) && memcmp(&a->step_s, &b->step_s, sizeof a->step_s) == 0 &&
            memcmp(&a->scale, &b->scale, 4 * sizeof a->scale) == 0; /* else a fresh value is wanted */
 }
 
@@ -98,8 +98,10 @@ static void swap(struct oc_channel *ch, struct build *b)
     ch->points = b->points, ch->npoints = b->np;
     ch->tell_at = telling ? 0 : b->np;
     ch->st.points = (uint32_t)b->np;
+    ch->unmade = true;
     for (size_t i = 0; i < ch->npoints; i++)
         if (ch->points[i].config_error) oc_tell_config(ch, &ch->points[i]);
+    oc_events_set(ch);
 }
 
 int oc_set(struct oc_channel *ch, const struct driver_device *devices, size_t nd, const struct driver_point *points,

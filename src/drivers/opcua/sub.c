@@ -7,7 +7,7 @@
 
 #define KEEPALIVE_MS 10000
 #define PUBLISH_PAUSE_MS 1000
-#define MISSING_MAX 64
+#define HANDLE_FREE 0x80000000u
 
 unsigned oc_point_class(const struct oc_channel *ch, const struct oc_point *p)
 {
@@ -17,10 +17,17 @@ unsigned oc_point_class(const struct oc_channel *ch, const struct oc_point *p)
 static struct oc_point *point_of(const struct oc_channel *ch, uint32_t handle)
 {
     uint32_t i = handle && handle < ch->nhandles ? ch->handles[handle] : 0;
-    return i ? &ch->points[i - 1] : NULL;
+    return i && !(i & HANDLE_FREE) ? &ch->points[i - 1] : NULL;
 }
 
 /* ---- what comes ------------------------------------------------------------------------------------------------- */
+
+/* What still comes for it names a subscription that we do not know any more. */
+static void free_handle(struct oc_channel *ch, uint32_t handle)
+{
+    ch->handles[handle] = HANDLE_FREE | ch->free_handle;
+    ch->free_handle = handle;
+}
 
 void oc_sub_reset(struct oc_channel *ch, unsigned c)
 {
@@ -28,10 +35,12 @@ void oc_sub_reset(struct oc_channel *ch, unsigned c)
     s->id = 0;
     s->creating = s->items_busy = s->deleting = false;
     s->ndrop = 0;
+    oc_events_reset(ch, c);
+    ch->unmade = true;
     for (size_t i = 0; i < ch->npoints; i++) {
         struct oc_point *p = &ch->points[i];
         if (oc_point_class(ch, p) != c) continue;
-        if (p->handle) ch->handles[p->handle] = 0;
+        if (p->handle) free_handle(ch, p->handle);
         p->item = ITEM_NONE;
         p->handle = p->item_id = 0;
     }
@@ -46,6 +55,9 @@ static void take_notification(struct oc_channel *ch, unsigned c, const struct ua
             struct oc_point *p = point_of(ch, d->monitored_items[k].client_handle);
             if (p) oc_take(ch, p, &d->monitored_items[k].value, VALUE_NOTIFIED);
         }
+        const struct ua_event_notification_list *events =
+            ua_extension_as(&m->notification_data[i], UA_T_event_notification_list);
+        if (events) oc_events_take(ch, events);
         if (ua_extension_as(&m->notification_data[i], UA_T_status_change_notification)) oc_sub_reset(ch, c);
     }
     oc_flush(ch);
@@ -103,7 +115,7 @@ void oc_republish(struct oc_channel *ch, const struct oc_sub *s, uint32_t sequen
 static void ask_missing(struct oc_channel *ch, const struct oc_sub *s, uint32_t until)
 {
     uint32_t n = s->next_sequence;
-    if (until - n > MISSING_MAX) { /* far apart: the numbering began anew */
+    if (until - n > OC_MISSING_MAX) { /* far apart: the numbering began anew */
         gap_in(ch, (unsigned)(s - ch->subs));
         return;
     }
@@ -232,6 +244,12 @@ static void on_items(struct oc_channel *ch, void *arg, const void *value, const 
 static uint32_t new_handle(struct oc_channel *ch, size_t point)
 {
     void *items = ch->handles;
+    uint32_t again = ch->free_handle;
+    if (again) {
+        ch->free_handle = ch->handles[again] & ~HANDLE_FREE;
+        ch->handles[again] = (uint32_t)point + 1;
+        return again;
+    }
     if (ch->nhandles == 0) ch->nhandles = 1;
     if (!mem_grow(&items, &ch->handles_cap, ch->nhandles + 1, sizeof *ch->handles)) return 0;
     ch->handles = items;
@@ -278,7 +296,7 @@ static void make_items(struct oc_channel *ch, unsigned c)
     *a = (struct asked){.c = c, .sub = s->id};
     for (size_t i = 0; i < ch->npoints && a->n < ch->max_items; i++) {
         const struct oc_point *p = &ch->points[i];
-        if (p->config_error || p->method || p->item != ITEM_NONE || oc_point_class(ch, p) != c ||
+        if (p->config_error || p->method || p->event || p->item != ITEM_NONE || oc_point_class(ch, p) != c ||
             !item_of(ch, i, &items[a->n]))
             continue;
         a->handles[a->n++] = p->handle;
@@ -352,6 +370,7 @@ static void retry_items(struct oc_channel *ch)
     ch->retry_items_ns = 0;
     ch->refused = 0;
     ch->refusal.code = 0;
+    ch->unmade = true;
     for (size_t i = 0; i < ch->npoints; i++)
         if (ch->points[i].item == ITEM_FAILED) ch->points[i].item = ITEM_NONE;
 }
@@ -366,17 +385,27 @@ static uint64_t keep_at(const struct oc_channel *ch)
     return ch->last_call_ns + ch->session_ms / 3 * NS_MS;
 }
 
+/* Which subscriptions have points without an item. Points are looked through only while there may be some. */
+static void look_for_unmade(struct oc_channel *ch, bool need[OC_CLASSES])
+{
+    bool any = false;
+    for (size_t i = 0; ch->unmade && i < ch->npoints; i++) {
+        const struct oc_point *p = &ch->points[i];
+        if (!p->config_error && !p->method && !p->event && p->item == ITEM_NONE)
+            any = need[oc_point_class(ch, p)] = true;
+    }
+    ch->unmade = any;
+}
+
 void oc_sub_pump(struct oc_channel *ch, uint64_t now)
 {
     bool need[OC_CLASSES] = {0};
     struct error e;
     if (ch->retry_items_ns && now >= ch->retry_items_ns) retry_items(ch);
-    for (size_t i = 0; i < ch->npoints; i++)
-        if (!ch->points[i].config_error && !ch->points[i].method && ch->points[i].item == ITEM_NONE)
-            need[oc_point_class(ch, &ch->points[i])] = true;
+    look_for_unmade(ch, need);
     for (unsigned c = 0; c < OC_CLASSES && ch->conn == CONN_UP; c++) {
         struct oc_sub *s = &ch->subs[c];
-        if (need[c] && !s->id && !s->creating) make_sub(ch, c);
+        if ((need[c] || oc_events_need(ch, c)) && !s->id && !s->creating) make_sub(ch, c);
         if (s->id && s->ndrop && !s->deleting) drop_items(ch, c);
         if (s->id && need[c] && !s->items_busy) {
             make_items(ch, c);
@@ -413,7 +442,9 @@ void oc_sub_forget(struct oc_channel *ch)
         ch->points[i].item = ITEM_NONE;
         ch->points[i].handle = ch->points[i].item_id = 0;
     }
-    ch->nhandles = 0;
+    ch->unmade = true;
+    oc_events_forget(ch);
+    ch->nhandles = ch->free_handle = 0;
     ch->nacks = 0;
     ch->publishing = 0;
     ch->publish_after_ns = ch->retry_items_ns = 0;

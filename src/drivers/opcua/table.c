@@ -259,6 +259,13 @@ const struct option oc_point_options[] = {
      .min = "0.000000001",
      .max = "86400",
      .unit = "s"},
+    {.name = "comment",
+     .type = OPTION_STRING,
+     .en = "Comment with an acknowledgement",
+     .zh = "确认时附带的备注",
+     .max = "500",
+     .help_en = "For alarms: goes to the server when this point is written. Empty: the comment that stands stays.",
+     .help_zh = "用于报警：写入本测点时一并发送给服务器。留空则保留原有备注。"},
     {0},
 };
 
@@ -268,6 +275,8 @@ static const char *const examples[] = {"ns=2;s=Tank.Level",
                                        "nsu=http://example.com/plant;s=Flow",
                                        "2!Tank.Level",
                                        "method ns=2;s=Pump ns=2;s=Pump.Start",
+                                       "event:i=2253 field=Message severity=500",
+                                       "alarm:ns=2;s=Tank.HighAlarm field=acked",
                                        NULL};
 
 static int address_check(const struct driver_point *p, const struct options *device, struct driver_address *ret,
@@ -354,11 +363,19 @@ const struct driver opcua_driver = {
     .point_options = oc_point_options,
     .address_en = "A node id: ns=2;s=Tank.Level, ns=3;i=1001, ns=1;g=09087e75-8e5e-499b-954f-f2a9603db28a, "
                   "nsu=http://example.com/plant;s=Flow (namespace by name), or short 2!Tank.Level. One element of an "
-                  "array: option 'index_range'. A method, called by writing: method ns=2;s=Pump ns=2;s=Pump.Start.",
+                  "array: option 'index_range'. A method, called by writing: method ns=2;s=Pump ns=2;s=Pump.Start. "
+                  "Events of a node: event:i=2253, with field=Severity (a browse path; without: Message), type=i=2915, "
+                  "severity=500 (at least). An alarm: alarm:ns=2;s=Tank.HighAlarm, with field=active, acked, confirmed, "
+                  "enabled, severity, message, comment, retain, suppressed, shelved, out_of_service, limit, source, "
+                  "quality, branches or a browse path (without: active), notifier=NodeId (without: the Server object).",
     .address_zh =
         "节点标识：ns=2;s=Tank.Level、ns=3;i=1001、ns=1;g=09087e75-8e5e-499b-954f-f2a9603db28a、"
         "nsu=http://example.com/plant;s=Flow（按命名空间名称），或简写 "
-        "2!Tank.Level。数组的单个元素用选项“index_range”。通过写入调用的方法：method ns=2;s=Pump ns=2;s=Pump.Start。",
+        "2!Tank.Level。数组的单个元素用选项“index_range”。通过写入调用的方法：method ns=2;s=Pump ns=2;s=Pump.Start。"
+        "节点的事件：event:i=2253，可加 field=Severity（浏览路径，缺省为 Message）、type=i=2915、severity=500（最低严重程度）。"
+        "报警：alarm:ns=2;s=Tank.HighAlarm，可加 field=active、acked、confirmed、enabled、severity、message、comment、retain、"
+        "suppressed、shelved、out_of_service、limit、source、quality、branches 或浏览路径（缺省为 active），以及 "
+        "notifier=NodeId（缺省为 Server 对象）。",
     .examples = examples,
     .address_check = address_check,
     .channel_open = oc_open,

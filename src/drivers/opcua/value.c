@@ -49,6 +49,19 @@ static bool tell_some(struct oc_channel *ch)
     return ch->nbatch > 0;
 }
 
+/* What was told last is still all that is known: so, or perhaps no more. */
+void oc_tell_last(struct oc_channel *ch, struct oc_point *p, bool uncertain)
+{
+    bool any = p->last.type != SAMPLE_NONE;
+    int64_t now = oc_utc(ch);
+    if (p->last.time_us == 0) return;
+    p->last.time_us = now > p->last.time_us ? now : p->last.time_us + 1;
+    p->last.quality = !any ? QUALITY_BAD : uncertain ? QUALITY_UNCERTAIN : QUALITY_GOOD;
+    p->last.flags = any ? REASON_LAST_KNOWN : REASON_NO_DATA;
+    p->marked = false;
+    tell(ch, &p->last);
+}
+
 void oc_tell_lost(struct oc_channel *ch)
 {
     ch->tell_lost = true;
@@ -128,7 +141,7 @@ static void keep_blob(struct oc_channel *ch, struct oc_value *v)
 /* Between the last value before and this one there may be others: the item is a new one, or its queue ran over. */
 static void note_gap(struct oc_channel *ch, struct oc_point *p, const struct sample *s, uint32_t status, bool first)
 {
-    if (!(s->flags & SAMPLE_FLAG_SOURCE_TIME)) return;
+    if (p->event || !(s->flags & SAMPLE_FLAG_SOURCE_TIME)) return;
     if (ch->cfg.backfill && p->source_us && s->time_us > p->source_us && (first || ua_status_overflow(status))) {
         if (!p->gap_to || p->source_us < p->gap_from) p->gap_from = p->source_us;
         if (s->time_us > p->gap_to) p->gap_to = s->time_us;
