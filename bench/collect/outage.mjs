@@ -97,7 +97,8 @@ const watch = (async () => {
     for (const i of items) {
       if (!i.t || i.t === seen.get(i.code)) continue;
       seen.set(i.code, i.t);
-      if (i.t > firstAt + 1000) ages.push(now - i.t);
+      const t = Date.parse(i.t);
+      if (t > firstAt + 1000) ages.push(now - t);
     }
   }
 })();
@@ -107,7 +108,7 @@ do {
 } while (s.buffer.backlog > 0 && Date.now() - firstAt < away * 1000 + 120000);
 const drained = Date.now(), took = (drained - firstAt) / 1000, u3 = usage(child.pid), f3 = usage(far.pid), got = await far.received();
 const share = (a, b) => `${((b.cpu - a.cpu) / took * 100).toFixed(0)} % of a core, ${((b.cpu - a.cpu) / got * 1e6).toFixed(2)} µs a sample, RSS ${b.rss.toFixed(0)} MB`;
-console.log(`back-filled in ${took.toFixed(1)} s: ${(away / took).toFixed(1)} times real time (goal 20; ${(away / ((drained - ready) / 1000)).toFixed(1)} from when the receiver was ready), ${(got / took).toFixed(0)} samples/s received; sender ${share(u2, u3)}; receiver ${share(f2, f3)}`);
+console.log(`back-filled in ${took.toFixed(1)} s: ${(away / took).toFixed(1)} times real time (goal 20; ${(away / ((drained - ready) / 1000)).toFixed(1)} from when the receiver was ready), ${(got / took).toFixed(0)} samples/s received; sender ${share(u2, u3)}; receiver ${share(f2, f3)}; ${s.requests} requests, answered after ${s.rtt_ms.toFixed(0)} ms`);
 const during = ages.length;
 await sleep(live * 1000);
 watching = false;

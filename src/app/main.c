@@ -5,6 +5,7 @@
 #include "app/history_cli.h"
 #include "app/migrate.h"
 #include "app/serve.h"
+#include "base/mem.h"
 #include "sim/sim.h"
 
 static int usage(FILE *f)
@@ -33,6 +34,7 @@ static int serve(int argc, char **argv)
 {
     static struct config c;
     struct error e = {0};
+    mem_tune();
     if (config_read(&c, argc, argv, &e)) {
         fprintf(stderr, "bornite: %s%s%s\n         %s\n", e.where, e.where[0] ? ": " : "", e.text, e.text_zh);
         return 2;

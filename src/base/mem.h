@@ -15,6 +15,9 @@ __attribute__((malloc)) void *mem_dup(const void *p, size_t n);
 /* Grow an array to hold at least `want` items (doubling); false when out of memory, nothing lost. */
 bool mem_grow(void **items, size_t *cap, size_t want, size_t item_size);
 
+/* For a program of many threads that lives for months, before any of them is started: what is freed goes back to the system. */
+void mem_tune(void);
+
 void mem_fail_at(uint64_t nth, bool sticky); /* 0 switches off */
 uint64_t mem_count(void);                    /* allocations since start */
 

@@ -8,7 +8,7 @@
 #define BACKFILL_OUT 4
 #define AGAIN_NS 1000000000ull
 #define RETRY_MIN_NS 500000000ull
-#define RETRY_MAX_NS 30000000000ull
+#define RETRY_MAX_NS 2000000000ull /* outlets have back-offs of their own, and say ERR_AGAIN meanwhile */
 #define TRIM_NS 10000000000ull
 
 METRIC(m_sent, METRIC_COUNTER, "bornite_forward_sent_total", "Samples that receivers have acknowledged.");

@@ -156,7 +156,7 @@ static void refused(struct push *ch, const struct error *e)
     bool batch = e->code == ERR_INVALID || e->code == ERR_TOO_LARGE;
     ch->st.errors++;
     set_state(ch, batch ? DRIVER_DEGRADED : DRIVER_DOWN, e);
-    if (batch) return;
+    if (batch || ch->retry_ns > now_ns(ch)) return; /* those that were under way beside it count as one */
     uint64_t own = now_ns(ch) + (uint64_t)backoff_next_ms(&ch->backoff, h->random(h->ctx)) * NS_MS;
     ch->retry_ns = http_link_paused_ms(ch->link) ? 0 : own; /* it has said when */
 }
