@@ -414,9 +414,7 @@ int mq_load_received(struct mq_broker *b, struct str key, uint16_t id)
 {
     struct mq_session *s = mq_session_get(b, key);
     if (!s) return 0;
-    if (!mem_grow((void **)&s->got, &s->got_cap, s->ngot + 1u, sizeof *s->got)) return ERR_NOMEM;
-    s->got[s->ngot++] = id;
-    return 0;
+    return mq_got_has(s, id) || mq_got_add(s, id) ? 0 : ERR_NOMEM;
 }
 
 int mq_load_retained(struct mq_broker *b, const struct mq_loaded *in)

@@ -70,7 +70,7 @@ void mq_trie_match(struct trie *t, struct str topic, trie_fn *fn, void *ctx);
 
 /* ---- retained (mq_retain.c) ---- */
 struct retained {
-    struct mq_message **slots; /* open addressing by topic */
+    struct mq_message **slots;      /* open addressing by topic */
     size_t nslots, n, bytes, swept; /* swept: the slot that was looked at last for its time */
 };
 void mq_retained_fini(struct retained *r);
@@ -91,7 +91,8 @@ struct mq_session {
     struct mq_sub *subs;
     struct out_entry *flight; /* sent, not acknowledged */
     struct out_entry *queue;  /* ring */
-    uint16_t *got;            /* QoS 2 ids taken and not released */
+    uint16_t *got;            /* QoS 2 ids taken and not released, while they are few */
+    uint64_t *got_map;        /* when they are many: a bit each; NULL: they stand in `got` */
     struct mq_message *will;
     bool will_kept;                /* it stands in the store */
     uint64_t gone_ns, will_due_ns; /* will_due: 0 none waits */
@@ -138,6 +139,10 @@ bool mq_session_persists(const struct mq_session *s);
 struct mq_sub *mq_session_sub(struct mq_session *s, struct str filter);
 int mq_session_subscribe(struct mq_session *s, const struct mqtt_item *i, uint32_t number, bool *ret_new);
 bool mq_session_unsubscribe(struct mq_session *s, struct str filter);
+/* QoS 2 ids that were taken and are not released. */
+bool mq_got_has(const struct mq_session *s, uint16_t id);
+bool mq_got_add(struct mq_session *s, uint16_t id); /* it is not there; false: no memory */
+bool mq_got_drop(struct mq_session *s, uint16_t id);
 
 /* ---- a session's way out (mq_out.c) ---- */
 void mq_out_put(struct mq_session *s, struct mq_message *m, const struct hit *h, bool retain);

@@ -863,3 +863,22 @@ TEST(who_makes_us_look_at_too_much_that_is_retained_rests)
     lose(&s);
     mq_broker_free(w->b);
 }
+
+TEST(ids_of_qos_2_that_are_not_released_cost_nothing)
+{
+    struct world *w = world();
+    struct client a;
+    join(w, &a, 4, "a", true, 0);
+    a.l.keep_alive = 0;
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 1; i <= 2000; i++) publish(&a, "t", "x", 2, (uint16_t)i, false);
+        for (unsigned i = 1; i <= 2000; i++) publish(&a, "t", "x", 2, (uint16_t)i, false); /* again */
+        CHECK_INT(a.l.s->ngot, 2000);
+        for (unsigned i = 2000; i > 0; i--) ack(&a, MQTT_PUBREL, (uint16_t)i);
+        CHECK(a.l.s->ngot == 0 && !a.l.s->got_map);
+        ack(&a, MQTT_PUBREL, 7);
+    }
+    CHECK(!a.l.ended);
+    lose(&a);
+    mq_broker_free(w->b);
+}

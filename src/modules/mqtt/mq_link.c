@@ -298,13 +298,6 @@ static bool take_alias(struct mq_link *l, struct mqtt_packet *p)
     return true;
 }
 
-static bool has_got(const struct mq_session *s, uint16_t id)
-{
-    for (unsigned i = 0; i < s->ngot; i++)
-        if (s->got[i] == id) return true;
-    return false;
-}
-
 static void keep_got(struct mq_session *s, uint16_t id, enum mq_keep_op op)
 {
     if (mq_session_persists(s)) mq_broker_keep(s->b, &(struct mq_keep){.op = op, .session = s, .number = id}, NULL);
@@ -312,21 +305,16 @@ static void keep_got(struct mq_session *s, uint16_t id, enum mq_keep_op op)
 
 static bool add_got(struct mq_session *s, uint16_t id)
 {
-    if (!mem_grow((void **)&s->got, &s->got_cap, s->ngot + 1u, sizeof *s->got)) return false;
-    s->got[s->ngot++] = id;
-    keep_got(s, id, MQ_KEEP_RECEIVED);
-    return true;
+    bool added = mq_got_add(s, id);
+    if (added) keep_got(s, id, MQ_KEEP_RECEIVED);
+    return added;
 }
 
 static bool drop_got(struct mq_session *s, uint16_t id)
 {
-    for (unsigned i = 0; i < s->ngot; i++) {
-        if (s->got[i] != id) continue;
-        s->got[i] = s->got[--s->ngot];
-        keep_got(s, id, MQ_DROP_RECEIVED);
-        return true;
-    }
-    return false;
+    bool known = mq_got_drop(s, id);
+    if (known) keep_got(s, id, MQ_DROP_RECEIVED);
+    return known;
 }
 
 /* To whom subscribes, and into the retained ones. */
@@ -374,7 +362,7 @@ static void published(struct mq_link *l, const struct mqtt_packet *p, int rc)
 {
     uint8_t code = rc < 0 ? (uint8_t)-rc : 0;
     if (code == MQTT_NOT_AUTHORIZED) l->b->stats.denied++;
-    if (p->qos == 2 && code < 0x80 && !has_got(l->s, p->id) && !add_got(l->s, p->id)) code = MQTT_UNSPECIFIED;
+    if (p->qos == 2 && code < 0x80 && !mq_got_has(l->s, p->id) && !add_got(l->s, p->id)) code = MQTT_UNSPECIFIED;
     acknowledge(l, p->qos, p->id, code, rc != MQ_TAKEN && !l->b->kept);
 }
 
@@ -401,14 +389,14 @@ static void on_publish(struct mq_link *l, struct mqtt_packet *p)
     if (p->props.nums >> MQTT_N_SUBSCRIPTION_ID & 1)
         return mq_end(l, MQTT_PROTOCOL, "a client does not send a subscription id", "客户端发布不应带订阅标识");
     if (!take_alias(l, p)) return;
-    if (p->qos && l->pending + l->s->ngot >= b->lim.receive_maximum && !(p->qos == 2 && has_got(l->s, p->id))) {
+    if (p->qos && l->pending + l->s->ngot >= b->lim.receive_maximum && !(p->qos == 2 && mq_got_has(l->s, p->id))) {
         if (l->version == MQTT_5)
             return mq_end(l, MQTT_RECEIVE_MAXIMUM, "more messages than the receive maximum",
                           "未确认消息数超过接收最大值");
         if (l->s->ngot >= 65000)
             return mq_end(l, MQTT_RECEIVE_MAXIMUM, "too many messages are not released", "未释放消息过多");
     }
-    if (p->qos == 2 && has_got(l->s, p->id)) { /* again: the peer has not seen our PUBREC */
+    if (p->qos == 2 && mq_got_has(l->s, p->id)) { /* again: the peer has not seen our PUBREC */
         acknowledge(l, 2, p->id, 0, true);
         return;
     }

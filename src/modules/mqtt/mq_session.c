@@ -125,6 +125,7 @@ void mq_session_free(struct mq_session *s)
     mq_out_free(s);
     mq_msg_unref(s->will);
     mem_free(s->got);
+    mem_free(s->got_map);
     mem_free(s);
 }
 
@@ -138,6 +139,59 @@ void mq_session_drop(struct mq_session *s)
     mq_session_will(s, true);
     if (mq_session_persists(s)) mq_broker_keep(s->b, &(struct mq_keep){.op = MQ_DROP_SESSION, .session = s}, NULL);
     mq_session_free(s);
+}
+
+/* ---- ids that were taken ---- */
+
+#define GOT_FEW 64 /* more of them stand in a map */
+
+bool mq_got_has(const struct mq_session *s, uint16_t id)
+{
+    if (s->got_map) return s->got_map[id / 64] >> (id % 64) & 1;
+    for (unsigned i = 0; i < s->ngot; i++)
+        if (s->got[i] == id) return true;
+    return false;
+}
+
+static bool map_got(struct mq_session *s)
+{
+    s->got_map = mem_calloc(65536 / 64, sizeof *s->got_map);
+    for (unsigned i = 0; s->got_map && i < s->ngot; i++) s->got_map[s->got[i] / 64] |= 1ull << (s->got[i] % 64);
+    return s->got_map != NULL;
+}
+
+bool mq_got_add(struct mq_session *s, uint16_t id)
+{
+    if (!s->got_map && s->ngot >= GOT_FEW && !map_got(s)) return false;
+    if (!s->got_map) {
+        if (!mem_grow((void **)&s->got, &s->got_cap, s->ngot + 1u, sizeof *s->got)) return false;
+        s->got[s->ngot] = id;
+    } else {
+        s->got_map[id / 64] |= 1ull << (id % 64);
+    }
+    s->ngot++;
+    return true;
+}
+
+static void unmap_got(struct mq_session *s)
+{
+    mem_free(s->got_map);
+    s->got_map = NULL;
+}
+
+bool mq_got_drop(struct mq_session *s, uint16_t id)
+{
+    unsigned i = 0;
+    if (!mq_got_has(s, id)) return false;
+    s->ngot--;
+    if (s->got_map) {
+        s->got_map[id / 64] &= ~(1ull << (id % 64));
+        if (!s->ngot) unmap_got(s);
+        return true;
+    }
+    while (s->got[i] != id) i++;
+    s->got[i] = s->got[s->ngot];
+    return true;
 }
 
 /* ---- subscriptions ---- */

@@ -3,6 +3,7 @@
 #include "outlets/modbus/modbus_out.h"
 
 #define LISTEN_AGAIN_MS 5000
+#define STRANGER_NS 2000000000ull /* who says nothing for so long may be sent away for another */
 
 static struct mo_channel *channel_of(const struct outlet_channel *ch)
 {
@@ -85,6 +86,7 @@ void mo_go_on(struct mo_conn *c)
         c->ch->counters.n[MODBUS_COUNT_BUS]++;
         c->transaction = f.transaction;
         c->unit = f.unit;
+        c->asked = true;
         memcpy(c->request, f.pdu, c->nrequest = f.pdu_n);
         memmove(c->in, c->in + f.used, c->nin -= f.used);
         mo_take(c);
@@ -153,10 +155,28 @@ static void on_lost(void *ctx, const struct error *why)
     mo_drop(ctx);
 }
 
+/* All places are taken: the oldest who has asked nothing yet, and has had its time to, makes room. */
+static void make_room(struct mo_channel *ch)
+{
+    struct mo_conn *oldest = NULL; /* the list has the youngest first */
+    for (struct mo_conn *c = ch->conns; c; c = c->next)
+        if (!c->closing && !c->asked && mono(ch) - c->heard_ns > STRANGER_NS) oldest = c;
+    if (oldest) mo_drop(oldest);
+}
+
+static unsigned open_conns(const struct mo_channel *ch)
+{
+    unsigned n = 0;
+    for (const struct mo_conn *c = ch->conns; c; c = c->next) n += !c->closing;
+    return n;
+}
+
 static void *on_accept(void *ctx, struct tls_stream *s)
 {
     struct mo_channel *ch = ctx;
-    if (ch->closing || ch->nconns >= ch->max_connections) {
+    if (open_conns(ch) >= ch->max_connections) make_room(ch);
+    bool full = open_conns(ch) >= ch->max_connections || ch->nconns >= 2 * ch->max_connections; /* writes under way */
+    if (ch->closing || full) {
         ch->status.errors++;
         return NULL;
     }

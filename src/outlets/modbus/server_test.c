@@ -355,3 +355,28 @@ TEST(memory_that_runs_out)
     CHECK(failed >= 2);
     obed_free(b);
 }
+
+static void let_wait(struct obed *b)
+{
+    for (struct mo_conn *c = ((struct mo_channel *)(void *)b->ch)->conns; c; c = c->next) c->heard_ns -= 3000000000u;
+}
+
+TEST(who_says_nothing_makes_room)
+{
+    struct obed *b = bed(",\"connections\":2");
+    struct peer *silent = connect_to(b, MODBUS_TCP), *first = connect_to(b, MODBUS_TCP), *second, *third;
+    CHECK_STR(str_of(ask(first, "03 0000 0001")), "03020012");
+    let_wait(b);
+    second = connect_to(b, MODBUS_TCP);
+    CHECK_STR(str_of(ask(second, "03 0000 0001")), "03020012");
+    UNTIL(b, silent->lost);
+    let_wait(b);
+    third = connect_to(b, MODBUS_TCP); /* both that are here are of use */
+    UNTIL(b, third->lost);
+    CHECK(!first->lost && !second->lost);
+    leave(silent);
+    leave(first);
+    leave(second);
+    leave(third);
+    obed_free(b);
+}
