@@ -8,6 +8,7 @@
  * Secrets   are never in frames, errors or logs. */
 #pragma once
 #include "bornite/driver.h"
+#include "drivers/common/tls_options.h"
 #include "io/http_multi.h"
 
 extern const struct option_choice http_auths[], http_token_styles[];
@@ -33,12 +34,7 @@ extern const struct option_choice http_auths[], http_token_styles[];
     {.name = "headers", .type = OPTION_STRING, .en = "Headers", .zh = "请求头", .max = "4000", \
      .help_en = "Name: value, several separated by | or line breaks.", .help_zh = "名称: 值，多个用 | 或换行分隔。"}
 #define HTTP_OPTION_TLS \
-    {.name = "tls_verify", .type = OPTION_BOOLEAN, .en = "Verify the server's certificate", .zh = "校验服务器证书", .def = "true", \
-     .help_en = "Off: anybody in between can read and change everything.", .help_zh = "关闭后，中间人可读取和篡改全部数据。"}, \
-    {.name = "tls_ca", .type = OPTION_STRING, .en = "Certificate of the authority (PEM)", .zh = "CA 证书（PEM）", .max = "65536", \
-     .help_en = "Empty: the authorities that the system trusts.", .help_zh = "留空则使用系统信任的 CA。"}, \
-    {.name = "tls_certificate", .type = OPTION_STRING, .en = "Our certificate (PEM)", .zh = "本端证书（PEM）", .max = "65536"}, \
-    {.name = "tls_key", .type = OPTION_SECRET, .en = "Our private key (PEM)", .zh = "本端私钥（PEM）", .max = "65536"}
+    TLS_OPTION_VERIFY("Verify the server's certificate", "校验服务器证书", NULL), TLS_OPTION_CA(NULL), TLS_OPTION_OWN(NULL, NULL, NULL)
 #define HTTP_OPTION_LIMITS \
     {.name = "timeout", .type = OPTION_DURATION, .en = "Answer timeout", .zh = "应答超时", .def = "10s", .min = "50ms", .max = "10m"}, \
     {.name = "connect_timeout", .type = OPTION_DURATION, .en = "Connect timeout", .zh = "连接超时", .def = "5s", .min = "50ms", .max = "2m"}, \

@@ -235,6 +235,7 @@ static int set_all(struct http_settings *s, const struct options *o, struct erro
                                           .connections_max = s->parallel,
                                           .connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 5000)};
     int rc = ok ? set_url(s, opt_str(o, "url", ""), e) : no_memory(e);
+    if (!rc) rc = tls_options_check(o, false, e);
     if (!rc) rc = keep_headers(s, opt_str(o, "headers", ""), e);
     return rc ? rc : set_auth[s->auth](s, o, e);
 }

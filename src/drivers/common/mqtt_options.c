@@ -2,6 +2,7 @@
 #include "drivers/common/mqtt_options.h"
 #include <stdio.h>
 #include "base/mem.h"
+#include "drivers/common/check.h"
 
 const struct option_choice mqtt_versions[] = {
     /* the second: 5.0 */
@@ -24,23 +25,6 @@ static const char *text(struct mqtt_settings *s, const struct options *o, const 
     return z[0] ? arena_strdup(&s->arena, str_of(z)) : NULL;
 }
 
-static int set_tls(struct mqtt_settings *s, const struct options *o, struct error *e)
-{
-    struct tls_client_config t = {.ca_pem = opt_str(o, "tls_ca", ""),
-                                  .cert_pem = opt_str(o, "tls_certificate", ""),
-                                  .key_pem = opt_str(o, "tls_key", ""),
-                                  .verify = opt_bool(o, "tls_verify", true),
-                                  .server_name = opt_str(o, "tls_name", "")};
-    struct tls_client *tls;
-    if (!opt_bool(o, "tls", false)) return 0;
-    int rc = tls_client_new(&t, &tls, e);
-    if (rc)
-        error_prefix(e, "tls_");
-    else
-        s->c.tls = tls;
-    return rc;
-}
-
 static void set_times(struct mqtt_settings *s, const struct options *o)
 {
     int64_t keep_alive = (opt_ms(o, "keep_alive", 60000) + 999) / 1000;
@@ -49,9 +33,39 @@ static void set_times(struct mqtt_settings *s, const struct options *o)
     s->c.session_expiry_s = (uint32_t)expiry;
     s->c.connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 10000);
     s->c.answer_ms = (uint32_t)opt_ms(o, "answer_timeout", 30000);
-    s->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
-    s->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 3000);
-    if (s->backoff.max_ms < s->backoff.min_ms) s->backoff.max_ms = s->backoff.min_ms;
+    s->backoff = reconnect_of(o, 3000);
+}
+
+static int take_tls(struct mqtt_settings *s, const struct options *o, struct error *e)
+{
+    struct tls_client *tls;
+    int rc = tls_client_of(o, &tls, e);
+    if (rc == 0) s->c.tls = tls;
+    return rc;
+}
+
+static int check_path(const char *path, struct error *e)
+{
+    if (!path || (path[0] == '/' && !strpbrk(path, " \t\r\n#"))) return 0;
+    return error_set(e, ERR_INVALID, "path", "the path begins with '/' and holds no blank and no '#', as in /mqtt",
+                     "路径应以“/”开头，且不含空格和“#”，如 /mqtt");
+}
+
+/* What is wrong with the texts. */
+static int check(const struct mqtt_settings *s, const struct options *o, struct error *e)
+{
+    static const struct option_rule rules[] = {
+        {check_host, "host"}, {check_line, "client_id"}, {check_line, "username"}, {0}};
+    if (!s->c.host || !s->c.client_id)
+        return error_set(e, s->c.host ? ERR_NOMEM : ERR_INVALID, "host",
+                         "option 'host' is missing: the broker's address", "缺少选项“host”：代理地址");
+    int rc = check_rules(rules, o, e);
+    if (rc == 0) rc = check_path(s->c.path, e);
+    if (rc == 0 && s->c.password && !s->c.user && s->c.version == MQTT_3_1_1)
+        rc = error_set(e, ERR_INVALID, "username",
+                       "MQTT 3.1.1 takes a password with a user name only; give option 'username'",
+                       "MQTT 3.1.1 使用密码时必须同时给出用户名（选项“username”）");
+    return rc;
 }
 
 int mqtt_settings_new(const struct options *o, const char *name, struct mqtt_settings **ret, struct error *e)
@@ -69,25 +83,24 @@ int mqtt_settings_new(const struct options *o, const char *name, struct mqtt_set
     s->c.clean = opt_bool(o, "clean_start", true);
     s->c.packet_max = (uint32_t)opt_i64(o, "packet_max", 1 << 20);
     set_times(s, o);
-    int rc = set_tls(s, o, e);
+    int rc = take_tls(s, o, e);
     bool ws = opt_enum(o, "transport", 0) == 1;
     if (ws) s->c.path = arena_strdup(&s->arena, str_of(opt_str(o, "path", "/mqtt")));
     s->c.port = (uint16_t)opt_i64(o, "port", ws ? (s->c.tls ? 8084 : 8083) : (s->c.tls ? 8883 : 1883));
-    if (rc == 0 && s->c.path && s->c.path[0] != '/')
-        rc = error_set(e, ERR_INVALID, "path", "the path begins with '/', as in /mqtt", "路径应以“/”开头，如 /mqtt");
-    if (rc == 0 && (!s->c.host || !s->c.client_id))
-        rc = error_set(e, s->c.host ? ERR_NOMEM : ERR_INVALID, "host", "option 'host' is missing: the broker's address",
-                       "缺少选项“host”：代理地址");
-    if (rc == 0 && s->c.password && !s->c.user && s->c.version == MQTT_3_1_1)
-        rc = error_set(e, ERR_INVALID, "username",
-                       "MQTT 3.1.1 takes a password with a user name only; give option 'username'",
-                       "MQTT 3.1.1 使用密码时必须同时给出用户名（选项“username”）");
-    if (rc) {
+    if (rc == 0) rc = check(s, o, e);
+    if (rc)
         mqtt_settings_free(s);
-        return rc;
-    }
-    *ret = s;
-    return 0;
+    else
+        *ret = s;
+    return rc;
+}
+
+int mqtt_options_check(const struct options *o, struct error *e)
+{
+    struct mqtt_settings *s = NULL;
+    int rc = mqtt_settings_new(o, "", &s, e);
+    if (rc == 0) mqtt_settings_free(s);
+    return rc;
 }
 
 struct mqtt_client_config mqtt_settings_temporary(const struct mqtt_settings *s, uint64_t random, char id[MQTT_ID_MAX])

@@ -4,12 +4,12 @@
 #include "base/arena.h"
 #include "bornite/driver.h"
 #include "drivers/common/mqtt_client.h"
-#include "drivers/common/poll.h"
+#include "drivers/common/rows.h"
+#include "drivers/common/tls_options.h"
 
 extern const struct option_choice mqtt_versions[], mqtt_transports[];
 #define MQTT_OPTION_HOST \
-    {.name = "host", .type = OPTION_STRING, .en = "Broker", .zh = "代理地址", .required = true, .min = "1", .max = "253", \
-     .help_en = "IP address or name.", .help_zh = "IP 地址或名称。"}, \
+    HOST_OPTION("Broker", "代理地址", NULL, "IP address or name.", "IP 地址或名称。"), \
     {.name = "port", .type = OPTION_INTEGER, .en = "Port", .zh = "端口", .min = "1", .max = "65535", \
      .help_en = "Empty: 1883, with TLS 8883; WebSocket: 8083, with TLS 8084.", \
      .help_zh = "留空为 1883，TLS 为 8883；WebSocket 为 8083，TLS 为 8084。"}, \
@@ -30,10 +30,7 @@ extern const struct option_choice mqtt_versions[], mqtt_transports[];
      .max = "10m"}, \
     {.name = "packet_max", .type = OPTION_INTEGER, .en = "Longest message", .zh = "最大报文", .def = "1048576", .min = "1024", \
      .max = "67108864", .unit = "By"}, \
-    {.name = "reconnect_min", .type = OPTION_DURATION, .en = "First wait before reconnecting", .zh = "首次重连等待", .def = "1s", \
-     .min = "10ms", .max = "60s"}, \
-    {.name = "reconnect_max", .type = OPTION_DURATION, .en = "Longest wait before reconnecting", .zh = "最长重连等待", .def = "3s", \
-     .min = "10ms", .max = "10m"}
+    RECONNECT_OPTIONS("3s", NULL)
 /* A session that goes on over connections; for those that may. */
 #define MQTT_OPTION_KEEP \
     {.name = "clean_start", .type = OPTION_BOOLEAN, .en = "Clean start", .zh = "清除会话", .def = "false", \
@@ -42,17 +39,7 @@ extern const struct option_choice mqtt_versions[], mqtt_transports[];
     {.name = "session_expiry", .type = OPTION_DURATION, .en = "Session kept for", .zh = "会话保留时间", .def = "1d", .min = "1s", \
      .max = "365d", .show_if = "clean_start=false", .help_en = "MQTT 5.0 only.", .help_zh = "仅 MQTT 5.0。"}
 #define MQTT_OPTION_TLS \
-    {.name = "tls", .type = OPTION_BOOLEAN, .en = "TLS", .zh = "TLS 加密", .def = "false"}, \
-    {.name = "tls_verify", .type = OPTION_BOOLEAN, .en = "Verify the broker's certificate", .zh = "校验代理的证书", .def = "true", \
-     .show_if = "tls=true"}, \
-    {.name = "tls_name", .type = OPTION_STRING, .en = "Name in the broker's certificate", .zh = "代理证书中的名称", .max = "253", \
-     .show_if = "tls=true", .help_en = "Empty: the host.", .help_zh = "留空则为主机名。"}, \
-    {.name = "tls_ca", .type = OPTION_STRING, .en = "Certificate of the authority (PEM)", .zh = "CA 证书（PEM）", .max = "65536", \
-     .show_if = "tls=true", .help_en = "Empty: the authorities that the system trusts.", .help_zh = "留空则使用系统信任的 CA。"}, \
-    {.name = "tls_certificate", .type = OPTION_STRING, .en = "Our certificate (PEM)", .zh = "本端证书（PEM）", .max = "65536", \
-     .show_if = "tls=true"}, \
-    {.name = "tls_key", .type = OPTION_SECRET, .en = "Our private key (PEM)", .zh = "本端私钥（PEM）", .max = "65536", \
-     .show_if = "tls=true"}
+    TLS_CLIENT_OPTIONS("Verify the broker's certificate", "校验代理的证书", "Name in the broker's certificate", "代理证书中的名称", NULL, NULL)
 /* All rows of a connection, for inside a table. */
 #define MQTT_OPTIONS MQTT_OPTION_HOST, MQTT_OPTION_SESSION, MQTT_OPTION_KEEP, MQTT_OPTION_TLS
 
@@ -69,6 +56,8 @@ struct mqtt_settings {
 struct mqtt_client_config mqtt_settings_temporary(const struct mqtt_settings *s, uint64_t random, char id[MQTT_ID_MAX]);
 /* name: of the configuration, for the client id when none is given ("bornite-NAME"). ERR_INVALID names the option. */
 MUST_CHECK int mqtt_settings_new(const struct options *o, const char *name, struct mqtt_settings **ret, struct error *e);
+/* The same checks without a session: pure. */
+MUST_CHECK int mqtt_options_check(const struct options *o, struct error *e);
 /* How long to wait before the next try after that loss: the back-off; ten times its longest after a refusal of user or rights,
  * which brokers may take for an attack. */
 uint32_t mqtt_settings_wait_ms(struct mqtt_settings *s, const struct error *why, uint64_t random);

@@ -2,6 +2,7 @@
 #include "drivers/common/ws_settings.h"
 #include "base/encode.h"
 #include "base/mem.h"
+#include "drivers/common/check.h"
 
 #define HEADERS_MAX 50
 
@@ -52,39 +53,40 @@ static int add_token_query(struct ws_settings *s, struct error *e)
                 : error_set(e, ERR_INVALID, "token", "address and token together are too long", "地址与令牌合计过长");
 }
 
+/* A token of RFC 9110, 5.6.2. */
+static int check_protocol(const char *p, struct error *e)
+{
+    for (const char *c = p; *c; c++)
+        if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f || strchr("()<>@,;:\\\"/[]?={}", *c))
+            return error_set(e, ERR_INVALID, "protocol",
+                             "'%s' is no name of a subprotocol: no blanks and no (),/:;<=>?@[]{}",
+                             "“%s”不是子协议名：不能含空格和 (),/:;<=>?@[]{}", p);
+    return 0;
+}
+
 static int init_client(struct ws_settings *s, const struct options *o, struct error *e)
 {
-    const struct tls_client_config t = {.ca_pem = opt_str(o, "tls_ca", ""),
-                                        .cert_pem = opt_str(o, "tls_certificate", ""),
-                                        .key_pem = opt_str(o, "tls_key", ""),
-                                        .verify = opt_bool(o, "tls_verify", true)};
     s->connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 10000);
     s->reconnect_min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
     s->reconnect_max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000);
-    int rc = ws_url_parse(opt_str(o, "url", ""), &s->url, e);
+    int rc = check_at(e, "url", ws_url_parse(opt_str(o, "url", ""), &s->url, e));
     if (!rc) rc = add_headers(s, o, e);
     if (!rc && s->token[0] && opt_enum(o, "token_as", 0) == 1) rc = add_token_query(s, e);
-    if (rc || !s->url.tls) return rc;
-    rc = tls_client_new(&t, &s->tls_client, e);
-    if (rc) error_prefix(e, "tls_");
-    return rc;
+    if (!rc) rc = check_protocol(s->protocol, e);
+    if (rc) return rc;
+    return s->url.tls ? tls_client_of(o, &s->tls_client, e) : tls_options_check(o, false, e);
 }
 
 static int init_server(struct ws_settings *s, const struct options *o, struct error *e)
 {
-    const struct tls_server_config t = {.cert_pem = opt_str(o, "tls_certificate", ""),
-                                        .key_pem = opt_str(o, "tls_key", "")};
     s->port = (uint16_t)opt_i64(o, "port", 0);
     s->connections_max = (unsigned)opt_i64(o, "connections_max", 100);
     if (strlen(s->token) < 8)
         return error_set(e, ERR_INVALID, "token", "others sign in with a token of at least 8 characters",
                          "对端须以至少 8 个字符的令牌登录");
-    int rc = ip_list_parse(opt_str(o, "allow", ""), &s->allow, e);
-    if (rc && e) snprintf(e->where, sizeof e->where, "allow");
-    if (rc || (!t.cert_pem[0] && !t.key_pem[0])) return rc;
-    rc = tls_server_new(&t, &s->tls_server, e);
-    if (rc) error_prefix(e, "tls_");
-    return rc;
+    int rc = check_ip_list(o, "allow", &s->allow, e);
+    if (!rc) rc = check_bind(o, "address", e);
+    return rc || !tls_own_given(o) ? rc : tls_server_of(o, &s->tls_server, e);
 }
 
 int ws_settings_init(struct ws_settings *s, const struct options *o, bool server, struct error *e)
@@ -139,4 +141,12 @@ bool ws_token_right(const struct ws_settings *s, const struct ws_request *q)
     unsigned diff = a.n != n;
     for (size_t i = 0; i < a.n && n; i++) diff |= (unsigned char)(a.p[i] ^ s->token[i % n]);
     return diff == 0;
+}
+
+int ws_options_check(const struct options *o, bool server, struct error *e)
+{
+    struct ws_settings s;
+    int rc = ws_settings_init(&s, o, server, e);
+    if (!rc) ws_settings_fini(&s);
+    return rc;
 }

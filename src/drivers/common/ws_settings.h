@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "bornite/driver.h"
 #include "drivers/common/http_link.h"
+#include "drivers/common/rows.h"
 #include "io/ip_list.h"
 #include "io/ws_client.h"
 #include "io/ws_server.h"
@@ -21,14 +22,12 @@ extern const struct option_choice ws_token_places[];
      .help_en = "One a line; what the server wants to hear first: {\"op\":\"subscribe\",\"channel\":\"tags\"}", \
      .help_zh = "每行一条；服务端要求先收到的消息：{\"op\":\"subscribe\",\"channel\":\"tags\"}"}, \
     {.name = "connect_timeout", .type = OPTION_DURATION, .en = "Connect timeout", .zh = "连接超时", .def = "10s", .min = "50ms", .max = "2m", .show_if = show}, \
-    {.name = "reconnect_min", .type = OPTION_DURATION, .en = "First wait before reconnecting", .zh = "首次重连等待", .def = "1s", .min = "10ms", .max = "60s", .show_if = show}, \
-    {.name = "reconnect_max", .type = OPTION_DURATION, .en = "Longest wait before reconnecting", .zh = "最长重连等待", .def = "60s", .min = "10ms", .max = "10m", .show_if = show}
+    RECONNECT_OPTIONS("60s", show)
 #define WS_SERVER_OPTIONS(show, own_port) \
-    {.name = "address", .type = OPTION_STRING, .en = "Listen on", .zh = "监听地址", .def = "0.0.0.0", .max = "60", .show_if = show}, \
+    LISTEN_OPTION("address", show), \
     {.name = "port", .type = OPTION_INTEGER, .en = "Port", .zh = "端口", .def = own_port, .min = "0", .max = "65535", .show_if = show, \
      .help_en = "0: the system chooses.", .help_zh = "0 表示由系统选择。"}, \
-    {.name = "allow", .type = OPTION_STRING, .en = "Allowed addresses", .zh = "允许的地址", .max = "2000", .show_if = show, \
-     .help_en = "10.0.0.7, 10.1.0.0/16; empty: all.", .help_zh = "10.0.0.7, 10.1.0.0/16；留空则不限。"}, \
+    ALLOW_OPTION(show), \
     {.name = "connections_max", .type = OPTION_INTEGER, .en = "Connections at most", .zh = "最多连接数", .def = "100", .min = "1", .max = "1000", .show_if = show}
 #define WS_COMMON_OPTIONS \
     {.name = "token", .type = OPTION_SECRET, .en = "Token", .zh = "令牌", .max = "1000", \
@@ -58,6 +57,7 @@ struct ws_settings {
 };
 /* ERR_INVALID names the option in e->where. */
 MUST_CHECK int ws_settings_init(struct ws_settings *s, const struct options *o, bool server, struct error *e);
+MUST_CHECK int ws_options_check(const struct options *o, bool server, struct error *e); /* pure */
 void ws_settings_fini(struct ws_settings *s);
 struct ws_client_config ws_settings_client(const struct ws_settings *s);
 struct ws_server_config ws_settings_server(const struct ws_settings *s);

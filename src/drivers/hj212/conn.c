@@ -5,6 +5,7 @@
  * what is sent. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "drivers/common/check.h"
 #include "drivers/hj212/hj212_int.h"
 
 #define RUBBISH_MAX (64u << 10)
@@ -379,32 +380,20 @@ static void on_timer(uv_timer_t *t)
 
 /* ---- open and close ---- */
 
-static int parse_zone(const char *text, int *ret)
-{
-    int h = 0, m = 0, n = 0;
-    char sign = '+';
-    if (sscanf(text, "%c%2d:%2d%n", &sign, &h, &m, &n) != 3 || text[n] || (sign != '+' && sign != '-') || h < 0 ||
-        h > 14 || m < 0 || m > 59)
-        return ERR_INVALID;
-    *ret = (sign == '-' ? -1 : 1) * (h * 60 + m);
-    return 0;
-}
-
 static int configure(struct hj_config *c, const struct options *o, struct error *e)
 {
-    struct in6_addr any;
-    const char *zone = opt_str(o, "time_zone", "+08:00");
     str_to_cstr(str_of(opt_str(o, "bind", "0.0.0.0")), c->bind, sizeof c->bind);
     c->port = (uint16_t)opt_i64(o, "port", 9000);
     c->max_connections = (unsigned)opt_i64(o, "max_connections", 1000);
     c->idle_ns = (uint64_t)opt_us(o, "idle_timeout", 900 * TIME_US_PER_S) * 1000;
-    if (uv_inet_pton(AF_INET, c->bind, &any) && uv_inet_pton(AF_INET6, c->bind, &any))
-        return error_set(e, ERR_INVALID, "bind", "'%s' is no IP address; 0.0.0.0 listens on all",
-                         "“%s”不是 IP 地址；0.0.0.0 表示全部", c->bind);
-    if (parse_zone(zone, &c->tz_minutes))
-        return error_set(e, ERR_INVALID, "time_zone", "'%s' is no time zone; write +08:00",
-                         "“%s”不是时区，应写作 +08:00", zone);
-    return 0;
+    int rc = check_bind(o, "bind", e);
+    return rc ? rc : check_utc_offset(o, "time_zone", "+08:00", &c->tz_minutes, e);
+}
+
+int hj_channel_check(const struct options *o, struct error *e)
+{
+    struct hj_config c;
+    return configure(&c, o, e);
 }
 
 int hj_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e)

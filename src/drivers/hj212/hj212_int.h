@@ -245,6 +245,7 @@ void hj_listen(struct hj_channel *ch);
 void hj_conn_drop(struct hj_conn *c, const struct error *why);
 void hj_conn_flow(struct hj_conn *c); /* read or not */
 void hj_log(struct hj_channel *ch, enum driver_log level, const char *msg, const char *kv);
+int hj_channel_check(const struct options *o, struct error *e);
 int hj_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e);
 void hj_close(struct driver_channel *base, driver_closed *closed, void *arg);
 

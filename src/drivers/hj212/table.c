@@ -1,6 +1,7 @@
 /* table.c - what the driver tells about itself, its figures, and its row of functions. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "drivers/common/hj212_options.h"
 #include "drivers/hj212/hj212_int.h"
 
 static const struct option_choice versions[] = {
@@ -231,6 +232,12 @@ static void status(const struct driver_channel *base, struct driver_status *ret)
 
 /* ---- the row ---- */
 
+static int device_check(const struct options *o, struct error *e)
+{
+    int rc = hj212_word_check(o, "mn", e);
+    return rc ? rc : hj212_word_check(o, "password", e);
+}
+
 static int address_check(const struct driver_point *p, const struct options *device, struct driver_address *ret,
                          struct error *e)
 {
@@ -285,6 +292,8 @@ const struct driver hj212_driver = {
         "recall/2051（补传小时数）。",
     .examples = examples,
     .address_check = address_check,
+    .channel_check = hj_channel_check,
+    .device_check = device_check,
     .channel_open = hj_open,
     .channel_set = channel_set,
     .write = hj_write,

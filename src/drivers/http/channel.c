@@ -197,6 +197,8 @@ const struct driver http_client_driver = {
                   "v。CSV：列名或列号。纯文本：value。设置了行内测点名时：即该名称。",
     .examples = examples,
     .address_check = hc_address_check,
+    .channel_check = http_options_check,
+    .device_check = hc_device_check,
     .channel_open = open_channel,
     .channel_set = hc_set,
     .write = hc_write,

@@ -127,3 +127,11 @@ void hc_conf_free(struct hc_conf *c)
     arena_fini(&c->arena);
     mem_free(c);
 }
+
+int hc_device_check(const struct options *o, struct error *e)
+{
+    struct hc_conf *c;
+    int rc = hc_conf_new(o, true, &c, e);
+    if (!rc) hc_conf_free(c);
+    return rc;
+}

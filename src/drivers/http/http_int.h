@@ -38,6 +38,7 @@ struct hc_conf { /* of a device; immutable */
     bool etag;
 };
 MUST_CHECK int hc_conf_new(const struct options *o, bool load, struct hc_conf **ret, struct error *e);
+int hc_device_check(const struct options *o, struct error *e);
 void hc_conf_free(struct hc_conf *c);
 
 struct hc_point {

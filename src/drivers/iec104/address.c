@@ -1,14 +1,11 @@
 /* address.c - a point by its address (proto/iec104_address.h) and options, and its value both ways. */
 #include <stdio.h>
+#include "drivers/common/iec104_options.h"
 #include "drivers/common/registry.h"
 #include "drivers/iec104/iec104_int.h"
 
-static const uint8_t yk_types[] = {IEC104_C_SC_NA, IEC104_C_DC_NA, IEC104_C_RC_NA};
-static const uint8_t yt_types[] = {IEC104_C_SE_NC, IEC104_C_SE_NB, IEC104_C_SE_NA};
-
 void st_device_init(struct st_device *d, const struct driver_device *dd, const struct options *o)
 {
-    static const char *const names[IEC104_BASES] = {"base_yx", "base_yc", "base_yk", "base_yt", "base_ym"};
     *d = (struct st_device){
         .num = dd ? dd->num : 0,
         .ca = (uint16_t)opt_i64(o, "common_address", 1),
@@ -17,12 +14,8 @@ void st_device_init(struct st_device *d, const struct driver_device *dd, const s
         .wait_term = opt_bool(o, "wait_termination", true),
         .source_time = opt_enum(o, "time_source", 0) == 0,
     };
-    d->rules = (struct iec104_rules){.ca = d->ca,
-                                     .base = IEC104_BASE_DEFAULTS,
-                                     .yk_type = yk_types[opt_enum(o, "yk_type", 0)],
-                                     .yt_type = yt_types[opt_enum(o, "yt_type", 0)],
-                                     .stamp = opt_bool(o, "command_time", false)};
-    for (int i = 0; i < IEC104_BASES; i++) d->rules.base[i] = (uint32_t)opt_i64(o, names[i], d->rules.base[i]);
+    d->rules = iec104_rules_of(o);
+    d->rules.stamp = opt_bool(o, "command_time", false);
     str_to_cstr(str_of(dd && dd->code ? dd->code : ""), d->code, sizeof d->code);
 }
 

@@ -7,6 +7,10 @@
  * is not pestered. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "drivers/common/check.h"
+#include "drivers/common/iec104_options.h"
+#include "drivers/common/rows.h"
+#include "drivers/common/tls_options.h"
 #include "drivers/common/wake.h"
 #include "drivers/iec104/iec104_int.h"
 
@@ -379,19 +383,6 @@ void st_pump(struct st_channel *ch)
 
 /* ---- open and close ---- */
 
-static int set_tls(struct st_config *c, const struct options *o, struct error *e)
-{
-    struct tls_client_config t = {.ca_pem = opt_str(o, "tls_ca", ""),
-                                  .cert_pem = opt_str(o, "tls_certificate", ""),
-                                  .key_pem = opt_str(o, "tls_key", ""),
-                                  .verify = opt_bool(o, "tls_verify", true),
-                                  .server_name = opt_str(o, "tls_name", "")};
-    if (!opt_bool(o, "tls", false)) return 0;
-    int rc = tls_client_new(&t, &c->tls, e);
-    if (rc) error_prefix(e, "tls_");
-    return rc;
-}
-
 static void set_peers(struct st_config *c, const struct options *o)
 {
     const char *second = opt_str(o, "host_2", "");
@@ -404,20 +395,13 @@ static void set_peers(struct st_config *c, const struct options *o)
 
 static void set_link(struct st_config *c, const struct options *o)
 {
-    c->link = (struct iec104_link_config){.controlling = true,
-                                          .k = (uint16_t)opt_i64(o, "k", 12),
-                                          .w = (uint16_t)opt_i64(o, "w", 8),
-                                          .t1_ms = (uint32_t)opt_ms(o, "t1", 15000),
-                                          .t2_ms = (uint32_t)opt_ms(o, "t2", 10000),
-                                          .t3_ms = (uint32_t)opt_ms(o, "t3", 20000)};
-    if (c->link.t2_ms > c->link.t1_ms / 3 * 2) c->link.t2_ms = c->link.t1_ms / 3 * 2; /* the peer has a t1, too */
+    c->link = iec104_link_of(o);
+    c->link.controlling = true;
     c->connect_ms = (uint32_t)opt_ms(o, "t0", 30000);
     c->answer_ms = (uint32_t)opt_ms(o, "answer_timeout", 10000);
     c->term_ms = (uint32_t)opt_ms(o, "termination_timeout", 60000);
     c->originator = (uint8_t)opt_i64(o, "originator", 0);
-    c->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
-    c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 3000);
-    if (c->backoff.max_ms < c->backoff.min_ms) c->backoff.max_ms = c->backoff.min_ms;
+    c->backoff = reconnect_of(o, 3000);
 }
 
 static void set_periods(struct st_config *c, const struct options *o)
@@ -429,21 +413,34 @@ static void set_periods(struct st_config *c, const struct options *o)
     c->clock = c->period_ns[PROC_CLOCK] > 0;
 }
 
+static void config_fini(struct st_config *c)
+{
+    zone_fini(&c->zone.zone);
+    tls_client_free(c->tls);
+}
+
 static int configure(struct st_config *c, const struct options *o, struct error *e)
 {
-    struct str zone = str_of(opt_str(o, "time_zone", "+08:00"));
+    static const struct option_rule rules[] = {{check_host, "host"}, {check_host, "host_2"}, {0}};
     set_peers(c, o);
     set_link(c, o);
     set_periods(c, o);
-    int rc = zone_load(zone, &c->zone.zone, e);
-    c->zone.fixed = iec104_zone_is_fixed(&c->zone.zone);
-    return rc ? rc : set_tls(c, o, e);
+    int rc = check_rules(rules, o, e);
+    if (rc == 0) rc = iec104_zone_of(o, &c->zone, e);
+    return rc ? rc : tls_client_of(o, &c->tls, e);
+}
+
+int st_channel_check(const struct options *o, struct error *e)
+{
+    struct st_config c = {0};
+    int rc = configure(&c, o, e);
+    config_fini(&c);
+    return rc ? rc : iec104_times_check(o, e);
 }
 
 static void undo(struct st_channel *ch)
 {
-    zone_fini(&ch->cfg.zone.zone);
-    tls_client_free(ch->cfg.tls);
+    config_fini(&ch->cfg);
     mem_free(ch);
 }
 

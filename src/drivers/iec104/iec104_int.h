@@ -209,6 +209,7 @@ bool st_started(const struct st_channel *ch);
 /* One object, if the window is open; false: later. */
 bool st_send(struct st_channel *ch, const struct iec104_asdu *head, const struct iec104_object *o);
 void st_trace(struct st_channel *ch, enum driver_dir dir, const uint8_t *p, size_t n, const struct error *e);
+int st_channel_check(const struct options *o, struct error *e);
 int st_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e);
 void st_close(struct driver_channel *base, driver_closed *closed, void *arg);
 

@@ -1,6 +1,7 @@
 /* table.c - what the driver tells about itself, and its row of functions. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "drivers/common/check.h"
 #include "drivers/modbus/modbus_int.h"
 
 static const struct option_choice framings[] = {
@@ -416,11 +417,17 @@ static void configure(struct mb_config *c, const struct options *o)
         c->station_backoff.max_ms = STATION_MAX_MS; /* a dead one keeps the others waiting */
 }
 
+static int check_network(const struct options *o, struct error *e)
+{
+    return check_host(o, "host", e);
+}
+
 static int open_network(const struct driver_host *host, const struct options *o, struct driver_channel **ret,
                         struct error *e)
 {
     struct mb_config c = {.port = (uint16_t)opt_i64(o, "port", 502)};
-    int way = opt_enum(o, "framing", 0);
+    int way = opt_enum(o, "framing", 0), rc = check_network(o, e);
+    if (rc) return rc;
     configure(&c, o);
     c.link = ways[way].link;
     c.framing = ways[way].framing;
@@ -430,10 +437,15 @@ static int open_network(const struct driver_host *host, const struct options *o,
     return mb_open(host, &modbus_driver, &c, ret, e);
 }
 
-static int check_line(const struct mb_config *c, struct error *e)
+static int check_serial(const struct mb_config *c, struct error *e)
 {
     int rc = serial_check(&c->serial, e);
     if (rc) return rc;
+    if (c->serial.rs485 != SERIAL_TURN_AUTO && c->serial.flow == SERIAL_FLOW_RTS_CTS)
+        return error_set(e, ERR_INVALID, "flow",
+                         "RTS switches the direction of the RS-485 line, so it cannot be flow control too: set flow to "
+                         "none, or rs485 to auto",
+                         "RTS 已用于 RS-485 收发切换，不能同时用作流控：请将流控设为无，或将收发切换设为自动");
     if (c->framing == MODBUS_ASCII) return 0;
     if (c->serial.data_bits != 8)
         return error_set(e, ERR_INVALID, "data_bits", "RTU needs 8 data bits; 7 are for ASCII",
@@ -444,25 +456,37 @@ static int check_line(const struct mb_config *c, struct error *e)
     return 0;
 }
 
+static int line_config(struct mb_config *c, const struct options *o, struct error *e)
+{
+    *c = (struct mb_config){.link = &mb_link_serial, .broadcast = true, .echo = opt_bool(o, "echo", false)};
+    configure(c, o);
+    c->framing = opt_enum(o, "framing", 0) ? MODBUS_ASCII : MODBUS_RTU;
+    c->station_backoff.max_ms = (uint32_t)opt_ms(o, "probe_max", 60000);
+    if (c->station_backoff.max_ms < c->station_backoff.min_ms) c->station_backoff.max_ms = c->station_backoff.min_ms;
+    c->serial = (struct serial_config){.speed = (uint32_t)opt_i64(o, "speed", 9600),
+                                       .data_bits = opt_enum(o, "data_bits", 0) ? 7 : 8,
+                                       .stop_bits = opt_enum(o, "stop_bits", 0) ? 2 : 1,
+                                       .parity = (enum serial_parity)opt_enum(o, "parity", SERIAL_NONE),
+                                       .flow = (enum serial_flow)opt_enum(o, "flow", SERIAL_FLOW_NONE),
+                                       .rs485 = (enum serial_turn)opt_enum(o, "rs485", SERIAL_TURN_AUTO),
+                                       .rts_before_ms = (uint32_t)opt_ms(o, "rts_before", 0),
+                                       .rts_after_ms = (uint32_t)opt_ms(o, "rts_after", 0)};
+    str_to_cstr(str_of(opt_str(o, "device", "")), c->serial.path, sizeof c->serial.path);
+    str_to_cstr(str_of(c->serial.path), c->place, sizeof c->place);
+    return check_serial(c, e);
+}
+
+static int check_port(const struct options *o, struct error *e)
+{
+    struct mb_config c;
+    return line_config(&c, o, e);
+}
+
 static int open_line(const struct driver_host *host, const struct options *o, struct driver_channel **ret,
                      struct error *e)
 {
-    struct mb_config c = {.link = &mb_link_serial, .broadcast = true, .echo = opt_bool(o, "echo", false)};
-    configure(&c, o);
-    c.framing = opt_enum(o, "framing", 0) ? MODBUS_ASCII : MODBUS_RTU;
-    c.station_backoff.max_ms = (uint32_t)opt_ms(o, "probe_max", 60000);
-    if (c.station_backoff.max_ms < c.station_backoff.min_ms) c.station_backoff.max_ms = c.station_backoff.min_ms;
-    c.serial = (struct serial_config){.speed = (uint32_t)opt_i64(o, "speed", 9600),
-                                      .data_bits = opt_enum(o, "data_bits", 0) ? 7 : 8,
-                                      .stop_bits = opt_enum(o, "stop_bits", 0) ? 2 : 1,
-                                      .parity = (enum serial_parity)opt_enum(o, "parity", SERIAL_NONE),
-                                      .flow = (enum serial_flow)opt_enum(o, "flow", SERIAL_FLOW_NONE),
-                                      .rs485 = (enum serial_turn)opt_enum(o, "rs485", SERIAL_TURN_AUTO),
-                                      .rts_before_ms = (uint32_t)opt_ms(o, "rts_before", 0),
-                                      .rts_after_ms = (uint32_t)opt_ms(o, "rts_after", 0)};
-    str_to_cstr(str_of(opt_str(o, "device", "")), c.serial.path, sizeof c.serial.path);
-    str_to_cstr(str_of(c.serial.path), c.place, sizeof c.place);
-    int rc = check_line(&c, e);
+    struct mb_config c;
+    int rc = line_config(&c, o, e);
     return rc ? rc : mb_open(host, &modbus_serial_driver, &c, ret, e);
 }
 
@@ -489,6 +513,7 @@ const struct driver modbus_driver = {
     .address_zh = ADDRESS_ZH,
     .examples = examples,
     .address_check = address_check,
+    .channel_check = check_network,
     .channel_open = open_network,
     .channel_set = channel_set,
     .write = mb_write,
@@ -515,6 +540,7 @@ const struct driver modbus_serial_driver = {
     .address_zh = ADDRESS_ZH,
     .examples = examples,
     .address_check = address_check,
+    .channel_check = check_port,
     .channel_open = open_line,
     .channel_set = channel_set,
     .write = mb_write,

@@ -5,6 +5,7 @@
  * the others, when the device's topics are meant The '#' between them is the first one that is not the wildcard at the
  * end of a filter. */
 #include <stdio.h>
+#include "drivers/common/check.h"
 #include "drivers/mqtt/mqtt_int.h"
 
 bool mt_is_wild(struct str filter)
@@ -29,7 +30,7 @@ static int compile(const struct options *o, const char *name, struct arena *a, c
     *ret = NULL;
     if (path.n == 0) return 0;
     int rc = json_path_compile(arena_str(a, path), a, ret, e);
-    if (rc && e) snprintf(e->where, sizeof e->where, "options.%s", name);
+    if (rc && e) snprintf(e->where, sizeof e->where, "%s", name);
     return rc;
 }
 
@@ -40,18 +41,6 @@ static struct mt_column column(struct str text, struct arena *a)
     if (str_starts(text, STR("$."))) text = str_sub(text, 2, text.n);
     if (str_to_u64(text, &n) == 0 && n <= 100000) return (struct mt_column){.number = (unsigned)n};
     return (struct mt_column){.name = arena_str(a, text)};
-}
-
-static int zone_of(const char *z, int *ret, struct error *e)
-{
-    unsigned h, m;
-    char sign, end;
-    if (sscanf(z, "%c%2u:%2u%c", &sign, &h, &m, &end) == 3 && (sign == '+' || sign == '-') && h <= 14 && m < 60) {
-        *ret = (int)(h * 60 + m) * (sign == '-' ? -1 : 1);
-        return 0;
-    }
-    return error_set(e, ERR_INVALID, "options.time_zone", "the time zone is '%.40s'; write an offset such as +08:00",
-                     "时区为“%.40s”；请填写偏移量，如 +08:00", z);
 }
 
 static int json_format(const struct options *o, struct arena *a, struct mt_format *f, struct error *e)
@@ -78,7 +67,7 @@ int mt_format_of(const struct options *o, struct arena *a, struct mt_format *ret
         f.quality_column = column(str_of(opt_str(o, "quality_path", "")), a);
     }
     if (!f.columns.p || !f.good.p || !f.uncertain.p) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
-    int rc = zone_of(opt_str(o, "time_zone", "+00:00"), &f.tz_minutes, e);
+    int rc = check_utc_offset(o, "time_zone", "+00:00", &f.tz_minutes, e);
     if (!rc && f.form == FORM_JSON) rc = json_format(o, a, &f, e);
     if (!rc) *ret = f;
     return rc;
@@ -96,12 +85,11 @@ int mt_filters_of(const struct options *o, struct arena *a, struct str **ret, si
         struct str f = str_trim(str_cut(&rest, ','));
         if (f.n == 0) continue;
         if (n == MT_FILTERS_MAX)
-            return error_set(e, ERR_LIMIT, "options.topics",
-                             "at most %d topic filters; use wildcards or another device",
+            return error_set(e, ERR_LIMIT, "topics", "at most %d topic filters; use wildcards or another device",
                              "最多 %d 个主题过滤器；请使用通配符或另建设备", MT_FILTERS_MAX);
         if (!mqtt_filter_ok(f))
             return error_set(
-                e, ERR_INVALID, "options.topics",
+                e, ERR_INVALID, "topics",
                 "'%.*s' is no topic filter: + and # stand alone between slashes, # last, as in plant/+/state",
                 "“%.*s”不是有效的主题过滤器：+ 和 # 须独占一级，# 只能在末尾，如 plant/+/state",
                 (int)(f.n < 100 ? f.n : 100), f.p);
@@ -111,6 +99,31 @@ int mt_filters_of(const struct options *o, struct arena *a, struct str **ret, si
     *ret = list;
     *ret_n = n;
     return 0;
+}
+
+int mt_device_rules(struct mt_device *d, const struct options *o, struct arena *a, struct error *e)
+{
+    int rc = mt_filters_of(o, a, &d->filters, &d->nfilters, e);
+    if (rc == 0) rc = mt_format_of(o, a, &d->format, e);
+    d->state_topic = arena_str(a, str_trim(str_of(opt_str(o, "state_topic", ""))));
+    d->offline_words = arena_str(a, str_of(opt_str(o, "offline_words", "offline")));
+    if (!d->state_topic.p || !d->offline_words.p) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    if (rc || !d->state_topic.n || mqtt_topic_ok(d->state_topic)) return rc;
+    return error_set(e, ERR_INVALID, "state_topic", "'%.*s' is no topic: no + and no #; write plant/t1/state",
+                     "“%.*s”不是有效主题：不得含 + 和 #，应如 plant/t1/state",
+                     STR_ARG(str_sub(d->state_topic, 0, 100)));
+}
+
+int mt_device_check(const struct options *o, struct error *e)
+{
+    AUTO_ARENA a;
+    struct mt_device d = {0};
+    const char *sep = opt_str(o, "separator", ",");
+    arena_init(&a, 1 << 20);
+    if (sep[0] && sep[1] && strcmp(sep, "\\t") != 0)
+        return error_set(e, ERR_INVALID, "separator", "'%s': the separator is one character, such as , or ; (\\t: tab)",
+                         "“%s”：分隔符为一个字符，例如 , 或 ;（\\t 表示制表符）", sep);
+    return mt_device_rules(&d, o, &a, e);
 }
 
 /* ---- the address ---- */

@@ -269,6 +269,9 @@ void mt_pump(struct mt_channel *ch);
 void mt_log(struct mt_channel *ch, enum driver_log level, const char *msg, const char *kv);
 void mt_state(struct mt_channel *ch);
 const struct mt_filter *mt_filter_find(const struct mt_channel *ch, struct str filter);
+/* address.c: what is wrong with a device is in *e; the rest stands. */
+int mt_device_rules(struct mt_device *d, const struct options *o, struct arena *a, struct error *e);
+int mt_device_check(const struct options *o, struct error *e);
 int mt_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e);
 void mt_close(struct driver_channel *base, driver_closed *closed, void *arg);
 

@@ -95,15 +95,7 @@ static void take_devices(const struct mt_channel *ch, struct build *b, const str
                                 .qos = (uint8_t)opt_i64(o, "qos", 1),
                                 .stale_ns = (uint64_t)opt_us(o, "stale", 0) * 1000};
         str_to_cstr(str_of(devices[i].code ? devices[i].code : ""), d->code, sizeof d->code);
-        if (mt_filters_of(o, &b->arena, &d->filters, &d->nfilters, &d->config) == 0)
-            (void)!mt_format_of(o, &b->arena, &d->format, &d->config);
-        d->state_topic = arena_str(&b->arena, str_trim(str_of(opt_str(o, "state_topic", ""))));
-        d->offline_words = arena_str(&b->arena, str_of(opt_str(o, "offline_words", "offline")));
-        if (d->state_topic.n && !mqtt_topic_ok(d->state_topic))
-            error_set(&d->config, ERR_INVALID, "options.state_topic", "'%.*s' is no topic: no + and no #",
-                      "“%.*s”不是有效主题：不得含 + 和 #", (int)(d->state_topic.n < 100 ? d->state_topic.n : 100),
-                      d->state_topic.p);
-        b->failed = b->failed || d->config.code == ERR_NOMEM || !d->state_topic.p || !d->offline_words.p;
+        b->failed |= mt_device_rules(d, o, &b->arena, &d->config) == ERR_NOMEM;
         keep_device(ch, d);
     }
 }

@@ -372,6 +372,8 @@ const struct driver mqtt_client_driver = {
         "含 + 或 # 的主题须筛选：plant/+#$[?@.id=='t1'].temp。",
     .examples = examples,
     .address_check = address_check,
+    .channel_check = mqtt_options_check,
+    .device_check = mt_device_check,
     .channel_open = mt_open,
     .channel_set = channel_set,
     .write = mt_write,

@@ -1,4 +1,7 @@
 /* open.c - the options of a channel, checked, and the channel made of them. Nothing is connected here. */
+#include "drivers/common/check.h"
+#include "drivers/common/opcua_options.h"
+#include "drivers/common/rows.h"
 #include "drivers/opcua/opcua_int.h"
 
 /* ---- options ---- */
@@ -27,22 +30,7 @@ static int parse_url(struct oc_place *c, struct str url, struct error *e)
     str_to_cstr(host, c->host, sizeof c->host);
     str_to_cstr(url, c->url, sizeof c->url);
     c->port = (uint16_t)n;
-    return 0;
-}
-
-/* Certificate and key of a pair of options; both or none. */
-static int take_pair(const struct options *o, const char *cert, const char *key, struct ua_cert **ret_cert,
-                     struct ua_key **ret_key, struct error *e)
-{
-    const char *c = opt_str(o, cert, ""), *k = opt_str(o, key, "");
-    int rc = 0;
-    if (!c[0] && !k[0]) return 0;
-    rc = ua_cert_parse(str_of(c), ret_cert, e);
-    if (rc == 0) rc = ua_key_parse(str_of(k), STR_NULL, ret_key, e);
-    if (rc == 0 && !ua_cert_has_key(*ret_cert, *ret_key))
-        rc = error_set(e, ERR_INVALID, "", "certificate and private key do not belong together", "证书与私钥不匹配");
-    if (rc) error_prefix(e, cert);
-    return rc;
+    return check_at(e, "endpoint", check_host_text(host, e));
 }
 
 static void take_texts(struct oc_config *c, const struct options *o)
@@ -75,6 +63,29 @@ static int take_others(struct oc_config *c, struct str text, struct error *e)
     return 0;
 }
 
+static int check_thumbprint(const struct oc_config *c, struct error *e)
+{
+    size_t n = strspn(c->thumbprint, "0123456789abcdef");
+    if ((n == 0 || n == 64) && !c->thumbprint[n]) return 0;
+    return error_set(
+        e, ERR_INVALID, "thumbprint",
+        "the thumbprint has %zu characters: it is the SHA-256 of the server's certificate, 64 hexadecimal digits",
+        "指纹有 %zu 个字符：应为服务器证书的 SHA-256，即 64 位十六进制数", strlen(c->thumbprint));
+}
+
+/* Who signs in needs what the table shows for it. */
+static int check_user(const struct oc_config *c, struct error *e)
+{
+    if (c->user == USER_NAME && !c->user_name[0])
+        return error_set(e, ERR_INVALID, "username", "signing in by name needs the user's name",
+                         "以用户名登录时必须填写用户名");
+    if (c->user == USER_CERT && !c->user_cert)
+        return error_set(e, ERR_INVALID, "user_certificate",
+                         "signing in by certificate needs the user's certificate and its private key",
+                         "以证书登录时必须填写用户证书及其私钥");
+    return 0;
+}
+
 static int configure(struct oc_config *c, const struct options *o, struct error *e)
 {
     take_texts(c, o);
@@ -88,15 +99,14 @@ static int configure(struct oc_config *c, const struct options *o, struct error 
     c->connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 10000);
     c->answer_ms = (uint32_t)opt_ms(o, "answer_timeout", 10000);
     c->publishing_ms = (uint32_t)opt_ms(o, "publishing_interval", 0);
-    c->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
-    c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 3000);
-    if (c->backoff.max_ms < c->backoff.min_ms) c->backoff.max_ms = c->backoff.min_ms;
+    c->backoff = reconnect_of(o, 3000);
     c->watch_ms = (uint32_t)opt_ms(o, "watch_interval", 5000);
     int rc = parse_url(&c->at, str_of(opt_str(o, "endpoint", "")), e);
     if (rc == 0) rc = take_others(c, str_of(opt_str(o, "endpoints", "")), e);
-    if (rc == 0) rc = take_pair(o, "certificate", "private_key", &c->cert, &c->key, e);
-    if (rc == 0) rc = take_pair(o, "user_certificate", "user_key", &c->user_cert, &c->user_key, e);
-    return rc;
+    if (rc == 0) rc = check_thumbprint(c, e);
+    if (rc == 0) rc = opcua_pair_of(o, "certificate", "private_key", &c->cert, &c->key, e);
+    if (rc == 0) rc = opcua_pair_of(o, "user_certificate", "user_key", &c->user_cert, &c->user_key, e);
+    return rc ? rc : check_user(c, e);
 }
 
 /* ---- the channel ---- */
@@ -108,6 +118,16 @@ void oc_config_free(struct oc_config *c)
     ua_cert_free(c->user_cert);
     ua_key_free(c->user_key);
     ua_wipe(c->password, sizeof c->password);
+}
+
+int oc_channel_check(const struct options *o, struct error *e)
+{
+    struct oc_config *c = mem_calloc(1, sizeof *c);
+    if (c == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    int rc = configure(c, o, e);
+    oc_config_free(c);
+    mem_free(c);
+    return rc;
 }
 
 static int open_one(const struct driver_host *host, const struct options *o, struct oc_channel **ret, struct error *e)

@@ -378,6 +378,7 @@ const struct driver opcua_driver = {
         "notifier=NodeId（缺省为 Server 对象）。",
     .examples = examples,
     .address_check = address_check,
+    .channel_check = oc_channel_check,
     .channel_open = oc_open,
     .channel_set = channel_set,
     .write = oc_write,

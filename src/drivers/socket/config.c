@@ -1,48 +1,24 @@
 /* config.c - options into what the session works with. Also the check of what a user gave. */
+#include "drivers/common/check.h"
 #include "drivers/common/registry.h"
 #include "drivers/socket/socket_int.h"
 
-static int placed(struct error *e, const char *where, int rc)
-{
-    if (rc && e) str_to_cstr(str_of(where), e->where, sizeof e->where);
-    return rc;
-}
-
 /* ---- the channel ---- */
-
-static int read_mark(const struct options *o, const char *name, struct frame_mark *ret, struct error *e)
-{
-    size_t n = 0;
-    int rc = placed(e, name, bytes_parse(str_of(opt_str(o, name, "")), ret->p, sizeof ret->p, &n, e));
-    ret->n = (uint8_t)n;
-    return rc;
-}
 
 static int read_frame(struct sk_config *c, const struct options *o, struct error *e)
 {
-    static const uint8_t sizes[] = {1, 2, 4};
     struct frame_spec *f = &c->frame;
     *f = (struct frame_spec){.kind = (enum frame_kind)opt_enum(o, "framing", FRAME_DELIMITER),
                              .max = (uint32_t)opt_i64(o, "max_length", 4096),
                              .fixed = (uint32_t)opt_i64(o, "fixed_length", 0),
                              .length_at = (uint32_t)opt_i64(o, "length_at", 0),
-                             .length_size = sizes[opt_enum(o, "length_size", 1) % 3],
+                             .length_size = socket_length_size(o),
                              .length_little = opt_enum(o, "length_order", 0) == 1,
                              .length_adjust = (int32_t)opt_i64(o, "length_adjust", 0),
                              .restart = opt_bool(o, "restart", false)};
-    int rc = read_mark(o, "start_bytes", &f->start, e);
-    if (rc == 0) rc = read_mark(o, "end_bytes", &f->end, e);
+    int rc = socket_bytes_of(o, "start_bytes", &f->start, e);
+    if (rc == 0) rc = socket_bytes_of(o, "end_bytes", &f->end, e);
     return rc ? rc : frame_spec_check(f, e);
-}
-
-static void read_checksum(struct sk_config *c, const struct options *o)
-{
-    c->sum = (struct checksum_spec){.kind = (enum checksum)opt_enum(o, "checksum", CHECKSUM_NONE),
-                                    .from = (int)opt_i64(o, "checksum_from", 0),
-                                    .to = (int)opt_i64(o, "checksum_to", 0),
-                                    .little = opt_enum(o, "checksum_order", 0) == 1,
-                                    .hex = opt_bool(o, "checksum_hex", false)};
-    c->sum.at = (int)opt_i64(o, "checksum_at", -(int64_t)checksum_width(&c->sum));
 }
 
 bool sk_separator(struct str text, char *ret, size_t cap)
@@ -71,9 +47,8 @@ static void read_way(struct sk_config *c, const struct options *o)
     c->max_links = server ? (unsigned)opt_i64(o, "max_connections", 1000) : 1;
     c->connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 3000);
     c->gap_ms = (uint32_t)opt_ms(o, "gap", 50);
-    c->backoff.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000);
-    c->backoff.max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000);
-    if (c->backoff.max_ms < c->backoff.min_ms) c->backoff.max_ms = c->backoff.min_ms;
+    c->backoff = reconnect_of(o, 60000);
+    c->sum = socket_check_of(o);
 }
 
 static int read_identity(struct sk_config *c, const struct options *o, struct error *e)
@@ -81,20 +56,29 @@ static int read_identity(struct sk_config *c, const struct options *o, struct er
     const char *text = opt_str(o, "identity", "");
     c->identify = (enum sk_identify)opt_enum(o, "identify", SK_ANY);
     if (c->identify != SK_FIELD && c->identify != SK_FIRST) return 0;
-    return placed(e, "identity", field_new(str_of(text), VALUE_AUTO, &c->identity, e));
+    return check_at(e, "identity", field_new(str_of(text), VALUE_AUTO, &c->identity, e));
+}
+
+static int read_texts(struct sk_config *c, const struct options *o, struct error *e)
+{
+    bool server = c->mode == SK_TCP_SERVER || c->mode == SK_UDP_SERVER;
+    int rc = socket_way_check(o, server, e);
+    if (rc == 0) rc = check_ip_list(o, "allow", &c->allow, e);
+    if (rc == 0 && c->mode == SK_UDP_SERVER) rc = check_group(o, "group", e);
+    if (rc == 0) rc = read_frame(c, o, e);
+    if (rc == 0 && !sk_separator(str_of(opt_str(o, "separator", ",")), c->separator, sizeof c->separator))
+        rc = error_set(e, ERR_INVALID, "separator", "a separator has 1 to 7 bytes, for example , or \\t",
+                       "分隔符为 1 至 7 字节，例如 , 或 \\t");
+    return rc ? rc : read_identity(c, o, e);
 }
 
 int sk_config_read(struct sk_config *c, const struct options *o, struct error *e)
 {
     *c = (struct sk_config){0};
     read_way(c, o);
-    read_checksum(c, o);
-    int rc = placed(e, "allow", ip_list_parse(opt_str(o, "allow", ""), &c->allow, e));
-    if (rc == 0) rc = read_frame(c, o, e);
-    if (rc == 0 && !sk_separator(str_of(opt_str(o, "separator", ",")), c->separator, sizeof c->separator))
-        rc = error_set(e, ERR_INVALID, "separator", "a separator has 1 to 7 bytes, for example , or \\t",
-                       "分隔符为 1 至 7 字节，例如 , 或 \\t");
-    if (rc == 0) rc = read_identity(c, o, e);
+    int rc = read_texts(c, o, e);
+    if (rc == 0 && (c->mode == SK_TCP_CLIENT || c->mode == SK_TCP_SERVER))
+        rc = socket_tls_of(o, c->mode == SK_TCP_SERVER, &c->tls, e);
     if (rc) sk_config_free(c);
     return rc;
 }
@@ -102,6 +86,15 @@ int sk_config_read(struct sk_config *c, const struct options *o, struct error *e
 void sk_config_free(struct sk_config *c)
 {
     field_free(TAKE(c->identity));
+    socket_tls_free(&c->tls);
+}
+
+int sk_channel_check(const struct options *o, struct error *e)
+{
+    struct sk_config c;
+    int rc = sk_config_read(&c, o, e);
+    if (rc == 0) sk_config_free(&c);
+    return rc;
 }
 
 /* ---- devices ---- */
@@ -110,30 +103,33 @@ static int read_template(const struct options *o, const char *name, bool value, 
                          struct error *e)
 {
     const char *text = opt_str(o, name, "");
-    return *text ? placed(e, name, byte_template_new(str_of(text), value, ret, e)) : 0;
+    return *text ? check_at(e, name, byte_template_new(str_of(text), value, ret, e)) : 0;
 }
 
 static int read_condition(const struct options *o, const char *name, struct condition **ret, struct error *e)
 {
     const char *text = opt_str(o, name, "");
-    return *text ? placed(e, name, condition_new(str_of(text), ret, e)) : 0;
+    return *text ? check_at(e, name, condition_new(str_of(text), ret, e)) : 0;
 }
 
-/* "+08:00", "-3:30", "UTC" */
-static int read_offset(const struct options *o, int64_t *ret_us, struct error *e)
+/* "10.0.0.7", "10.0.0.7:5000", "[fd00::7]:5000" */
+static int check_peer(const char *text, struct error *e)
 {
-    struct str s = str_of(opt_str(o, "utc_offset", "UTC")), minutes = s;
-    int64_t h = 0, m = 0;
-    *ret_us = 0;
-    if (s.n == 0 || str_is(s, "UTC") || str_is(s, "Z")) return 0;
-    bool negative = s.p[0] == '-';
-    if (s.p[0] == '+' || negative) minutes = str_sub(s, 1, s.n);
-    struct str hours = str_cut(&minutes, ':');
-    if (str_to_i64(hours, &h) || h < 0 || h > 14 || (minutes.p && (str_to_i64(minutes, &m) || m < 0 || m > 59)))
-        return error_set(e, ERR_INVALID, "utc_offset", "'%.*s' is no offset; right is +08:00 or UTC",
-                         "“%.*s”不是时区偏移；应为 +08:00 或 UTC", STR_ARG(s));
-    *ret_us = (h * 60 + m) * 60000000 * (negative ? -1 : 1);
-    return 0;
+    struct sockaddr_in6 a;
+    struct str s = str_of(text), port = STR_NULL;
+    char host[72];
+    uint64_t n = 1;
+    bool v6 = s.n && s.p[0] == '[';
+    if (!s.n || uv_inet_pton(AF_INET6, text, &a.sin6_addr) == 0) return 0;
+    port = v6 ? str_sub(s, 1, s.n) : s;
+    s = str_cut(&port, v6 ? ']' : ':');
+    if (v6 && port.n && port.p[0] == ':') port = str_sub(port, 1, port.n);
+    bool good = str_to_cstr(s, host, sizeof host) && uv_inet_pton(v6 ? AF_INET6 : AF_INET, host, &a.sin6_addr) == 0 &&
+                (!port.p || (str_to_u64(port, &n) == 0 && n >= 1 && n <= 65535));
+    return good ? 0
+                : error_set(e, ERR_INVALID, "peer",
+                            "'%.60s' is no address of a device: write 10.0.0.7, 10.0.0.7:5000 or [fd00::7]:5000",
+                            "“%.60s”不是设备地址：应写成 10.0.0.7、10.0.0.7:5000 或 [fd00::7]:5000", text);
 }
 
 int sk_device_read(struct sk_device *d, const struct driver_device *dd, const struct options *o, struct error *e)
@@ -144,6 +140,7 @@ int sk_device_read(struct sk_device *d, const struct driver_device *dd, const st
                             .silence_ms = (uint32_t)opt_ms(o, "silence", 0),
                             .write_ms = (uint32_t)opt_ms(o, "write_timeout", 3000),
                             .time_format = (enum sk_time)opt_enum(o, "time_format", SK_TIME_UNIX)};
+    int minutes = 0;
     str_to_cstr(str_of(dd && dd->code ? dd->code : ""), d->code, sizeof d->code);
     str_to_cstr(str_trim(str_of(opt_str(o, "peer", ""))), d->peer, sizeof d->peer);
     str_to_cstr(str_trim(str_of(opt_str(o, "id", ""))), d->id, sizeof d->id);
@@ -152,8 +149,17 @@ int sk_device_read(struct sk_device *d, const struct driver_device *dd, const st
     if (rc == 0) rc = read_template(o, "request", false, &d->request, e);
     if (rc == 0) rc = read_template(o, "ack", false, &d->ack, e);
     if (rc == 0) rc = read_condition(o, "select", &d->select, e);
-    if (rc == 0 && *time) rc = placed(e, "time", field_new(str_of(time), VALUE_UINT32, &d->time, e));
-    if (rc == 0) rc = read_offset(o, &d->utc_offset_us, e);
+    if (rc == 0 && *time) rc = check_at(e, "time", field_new(str_of(time), VALUE_UINT32, &d->time, e));
+    if (rc == 0) rc = check_utc_offset(o, "utc_offset", "UTC", &minutes, e);
+    d->utc_offset_us = minutes * 60000000LL;
+    return rc ? rc : check_peer(d->peer, e);
+}
+
+int sk_device_check(const struct options *o, struct error *e)
+{
+    struct sk_device *d = mem_calloc(1, sizeof *d);
+    int rc = d ? sk_device_read(d, NULL, o, e) : error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    sk_device_free(d);
     return rc;
 }
 
@@ -194,7 +200,7 @@ int sk_point_read(struct sk_point *k, const struct driver_point *p, struct error
     k->p.address = NULL;
     k->p.options = NULL;
     buf_init(&k->text, SK_TEXT_MAX);
-    int rc = placed(e, "address", field_new(str_of(p->address ? p->address : ""), p->type, &k->field, e));
+    int rc = check_at(e, "address", field_new(str_of(p->address ? p->address : ""), p->type, &k->field, e));
     if (rc) return rc;
     k->type = p->type == VALUE_AUTO ? field_type(k->field) : p->type;
     rc = check_type(k, p->address, e);

@@ -237,7 +237,8 @@ static const struct tls_stream_ops stream_ops = {on_opened, on_data, on_lost};
 
 static void open_client(struct sk_channel *ch)
 {
-    struct tls_stream_config c = {.host = ch->cfg.host, .port = ch->cfg.port, .connect_ms = ch->cfg.connect_ms};
+    struct tls_stream_config c = {
+        .host = ch->cfg.host, .port = ch->cfg.port, .connect_ms = ch->cfg.connect_ms, .tls = ch->cfg.tls.client};
     struct error e;
     struct sk_link *l = link_new(ch, NULL, ch->cfg.host, ch->cfg.port);
     int rc = l ? tls_stream_open(ch->base.host->loop, &c, &stream_ops, l, &l->stream, &e)
@@ -291,7 +292,8 @@ static void on_refused(void *ctx, const char *host)
 static void open_listener(struct sk_channel *ch)
 {
     static const struct tls_listener_ops ops = {{on_opened, on_data, on_lost}, on_accept, on_refused};
-    struct tls_listener_config c = {.address = ch->cfg.address, .port = ch->cfg.port, .allow = &ch->cfg.allow};
+    struct tls_listener_config c = {
+        .address = ch->cfg.address, .port = ch->cfg.port, .tls = ch->cfg.tls.server, .allow = &ch->cfg.allow};
     struct error e;
     if (tls_listener_open(ch->base.host->loop, &c, &ops, ch, &ch->listener, &e)) {
         lost_way(ch, &e);

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "drivers/common/convert.h"
 #include "drivers/common/poll.h"
+#include "drivers/common/socket_options.h"
 #include "drivers/common/wake.h"
 #include "drivers/socket/driver.h"
 #include "io/tls_server.h"
@@ -52,6 +53,7 @@ struct sk_config {
     struct field *identity;
     char separator[8];
     struct backoff backoff;
+    struct socket_tls tls;
 };
 
 struct sk_seen { /* a frame that came */
@@ -181,6 +183,8 @@ struct sk_channel {
 };
 
 /* config.c */
+int sk_channel_check(const struct options *o, struct error *e);
+int sk_device_check(const struct options *o, struct error *e);
 int sk_config_read(struct sk_config *c, const struct options *o, struct error *e);
 void sk_config_free(struct sk_config *c);
 /* ERR_INVALID: where names the option; what was right is kept. */

@@ -91,6 +91,21 @@ static int check_conf(const struct sh_conf *c, struct error *e)
     return 0;
 }
 
+/* A place is a group and an edge node, with a device or without; none at all: addresses are whole ones. */
+int sh_device_check(const struct options *o, struct error *e)
+{
+    struct sh_conf c;
+    sh_conf_init(&c, NULL, o);
+    int rc = check_conf(&c, e);
+    if (rc || (c.group[0] && c.node[0]) || (!c.group[0] && !c.node[0] && !c.device[0])) return rc;
+    const char *missing = c.group[0] ? "edge_node" : "group";
+    return error_set(
+        e, ERR_INVALID, missing,
+        "'%s' is missing: a device stands in a group at an edge node; give both, or neither for points with "
+        "whole addresses",
+        "缺少“%s”：设备位于某组的边缘节点下；请同时填写组和边缘节点，或都不填而在测点中写完整地址", missing);
+}
+
 int sh_point_init(const struct driver_point *p, const struct sh_conf *conf, struct sh_point *ret, struct sh_target *at,
                   struct error *e)
 {

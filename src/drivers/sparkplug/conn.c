@@ -409,11 +409,25 @@ static int check_groups(const char *groups, struct error *e)
     return 0;
 }
 
+static int check_host_id(const char *id, struct error *e)
+{
+    if (!id[0] || spb_id_ok(str_of(id))) return 0;
+    return error_set(e, ERR_INVALID, "host_id", "'%s' is no id: it may not hold '/', '+' or '#'",
+                     "“%s”不是有效的标识：不能包含“/”“+”“#”", id);
+}
+
+int sh_channel_check(const struct options *o, struct error *e)
+{
+    int rc = mqtt_options_check(o, e);
+    if (rc == 0) rc = check_groups(opt_str(o, "groups", ""), e);
+    return rc ? rc : check_host_id(opt_str(o, "host_id", ""), e);
+}
+
 static int configure(struct sh_channel *ch, const struct driver_host *host, const struct options *o, struct error *e)
 {
     struct sh_config *c = &ch->cfg;
-    int rc = mqtt_settings_new(o, host->name, &c->mqtt, e);
-    if (rc == 0) rc = check_groups(opt_str(o, "groups", ""), e);
+    int rc = sh_channel_check(o, e);
+    if (rc == 0) rc = mqtt_settings_new(o, host->name, &c->mqtt, e);
     if (rc) return rc;
     if (c->mqtt->c.packet_max == PACKET_DEFAULT) c->mqtt->c.packet_max = PACKET_MAX;
     c->groups = mem_strdup(opt_str(o, "groups", ""));
@@ -423,9 +437,6 @@ static int configure(struct sh_channel *ch, const struct driver_host *host, cons
         snprintf(c->host_id, sizeof c->host_id, "bornite-%s", host->name ? host->name : "");
     for (char *p = c->host_id; !opt_str(o, "host_id", "")[0] && *p; p++)
         if (strchr("/+#", *p)) *p = '_';
-    if (!spb_id_ok(str_of(c->host_id)))
-        return error_set(e, ERR_INVALID, "host_id", "'%s' may not hold '/', '+' or '#'", "“%s”不能包含“/”“+”“#”",
-                         c->host_id);
     c->state = (uint8_t)opt_enum(o, "state", 1);
     c->rebirth = opt_bool(o, "rebirth", true);
     c->reorder_ns = (uint64_t)opt_ms(o, "reorder_timeout", 2000) * NS_MS;

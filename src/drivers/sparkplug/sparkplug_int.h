@@ -240,6 +240,8 @@ void sh_plan(struct sh_channel *ch, uint64_t ns);
 /* QoS 0. 0 or an error; the token comes back in sh_job_published. */
 int sh_publish(struct sh_channel *ch, const struct spb_topic *t, struct str payload, uint64_t token, struct error *e);
 void sh_ask_rebirth(struct sh_channel *ch, struct sh_node *n);
+int sh_channel_check(const struct options *o, struct error *e);
+int sh_device_check(const struct options *o, struct error *e); /* address.c */
 int sh_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e);
 void sh_close(struct driver_channel *base, driver_closed *closed, void *arg);
 

@@ -279,6 +279,8 @@ const struct driver sparkplug_driver = {
         "可指向任意位置。$online 表示设备或边缘节点是否在线。指标名自身含“!”时写作 !指标。",
     .examples = examples,
     .address_check = address_check,
+    .channel_check = sh_channel_check,
+    .device_check = sh_device_check,
     .channel_open = sh_open,
     .channel_set = channel_set,
     .write = sh_write,

@@ -49,6 +49,14 @@ void wd_rules_free(struct wd_rules *r)
     mem_free(r);
 }
 
+int wd_device_check(const struct options *o, struct error *e)
+{
+    struct wd_rules *r;
+    int rc = wd_rules_new(o, true, &r, e);
+    if (!rc) wd_rules_free(r);
+    return rc;
+}
+
 static bool says(const struct json *v, const char *want)
 {
     char text[40];

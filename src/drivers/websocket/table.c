@@ -66,6 +66,11 @@ const struct option wd_point_options[] = {
     {0},
 };
 
+static int channel_check(const struct options *o, struct error *e)
+{
+    return ws_options_check(o, opt_enum(o, "mode", 0) == 1, e);
+}
+
 static int address_check(const struct driver_point *p, const struct options *device, struct driver_address *ret,
                          struct error *e)
 {
@@ -151,6 +156,8 @@ const struct driver websocket_driver = {
     .address_zh = "消息（或其中一行）内的 JSONPath：temperature、$.data[0].v。CSV：列名或列号。纯文本：value。",
     .examples = examples,
     .address_check = address_check,
+    .channel_check = channel_check,
+    .device_check = wd_device_check,
     .channel_open = wd_open,
     .channel_set = wd_set,
     .write = wd_write,

@@ -144,6 +144,7 @@ MUST_CHECK int wd_set(struct driver_channel *base, const struct driver_device *d
 void wd_devices_free(struct wd_device *d, size_t n);
 struct wd_point *wd_find(struct wd_channel *ch, uint32_t num, struct wd_device **ret);
 /* conn.c */
+int wd_device_check(const struct options *o, struct error *e); /* rules.c */
 int wd_open(const struct driver_host *host, const struct options *o, struct driver_channel **ret, struct error *e);
 void wd_close(struct driver_channel *base, driver_closed *closed, void *arg);
 void wd_pump(struct wd_channel *ch);

@@ -349,6 +349,18 @@ static int address_default(const struct outlet_point *p, const struct options *c
 
 /* ---- life ---- */
 
+static int channel_check(const struct options *o, struct error *e)
+{
+    struct payload *p = NULL;
+    if (strpbrk(opt_str(o, "path", ""), " \t\r\n#"))
+        return error_set(e, ERR_INVALID, "path", "the path holds a blank or '#'; write %%20, %%23",
+                         "路径含有空格或“#”；请写作 %%20、%%23");
+    int rc = payload_new(o, &p, e);
+    if (rc) return rc;
+    payload_free(p);
+    return http_options_check(o, e);
+}
+
 static int open_parts(struct push *ch, const struct options *o, struct error *e)
 {
     const struct outlet_host *h = ch->base.host;
@@ -359,11 +371,8 @@ static int open_parts(struct push *ch, const struct options *o, struct error *e)
     ch->key = opt_bool(o, "idempotency_key", true);
     ch->parallel = (unsigned)opt_i64(o, "parallel", 4);
     ch->path = mem_strdup(opt_str(o, "path", ""));
-    if (!ch->path) return no_memory(e);
-    if (strpbrk(ch->path, " \t\r\n#"))
-        return error_set(e, ERR_INVALID, "path", "the path holds a blank or '#'; write %%20, %%23",
-                         "路径含有空格或“#”；请写作 %%20、%%23");
-    int rc = payload_new(o, &ch->payload, e);
+    int rc = ch->path ? channel_check(o, e) : no_memory(e);
+    if (!rc) rc = payload_new(o, &ch->payload, e);
     return rc ? rc : http_link_new(&lh, o, &ch->link, e);
 }
 
@@ -458,16 +467,17 @@ const struct outlet http_push_outlet = {
     .channel_options = channel_options,
     .sender = true,
     .buffered = true,
+    .batch_max = 10000,
     .address_en = "Any text; templates use it as ${address}. Without one: the code.",
     .address_zh = "任意文本，模板中以 ${address} 引用；留空为测点编码。",
     .examples = examples,
     .address_check = address_check,
     .address_default = address_default,
+    .channel_check = channel_check,
     .channel_open = open_channel,
     .channel_set = set,
     .send = send_batch,
     .test = test,
-    .batch_max = 10000,
     .status = status,
     .close = close_channel,
     .describe = http_link_describe,

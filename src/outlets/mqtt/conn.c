@@ -383,17 +383,32 @@ static void undo(struct mp_channel *ch)
     mem_free(ch);
 }
 
-int mp_open(const struct outlet_host *host, const struct options *o, struct outlet_channel **ret, struct error *e)
+static int open_parts(struct mp_channel *ch, const struct outlet_host *host, const struct options *o, struct error *e)
 {
-    struct mp_channel *ch = mem_calloc(1, sizeof *ch);
-    if (ch == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     ch->base = (struct outlet_channel){&mqtt_publisher_outlet, host};
-    ch->st.since_us = host->now_us(host->ctx);
     ch->batches_tail = &ch->batches;
     arena_init(&ch->config, 1 << 20);
     arena_init(&ch->arena, 1 << 20);
     int rc = mqtt_settings_new(o, host->name, &ch->set, e);
-    if (!rc) rc = configure(ch, o, e);
+    return rc ? rc : configure(ch, o, e);
+}
+
+int mp_channel_check(const struct options *o, struct error *e)
+{
+    static const struct outlet_host nobody = {.name = "", .node_name = "node"};
+    struct mp_channel *ch = mem_calloc(1, sizeof *ch);
+    if (ch == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    int rc = open_parts(ch, &nobody, o, e);
+    undo(ch);
+    return rc;
+}
+
+int mp_open(const struct outlet_host *host, const struct options *o, struct outlet_channel **ret, struct error *e)
+{
+    struct mp_channel *ch = mem_calloc(1, sizeof *ch);
+    if (ch == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    ch->st.since_us = host->now_us(host->ctx);
+    int rc = open_parts(ch, host, o, e);
     if (!rc && mqtt_client_new(host->loop, &ops, ch, &ch->client))
         rc = error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     if (rc) {

@@ -101,6 +101,7 @@ void mp_pump(struct mp_channel *ch);
 void mp_soon(struct mp_channel *ch); /* mp_pump in the next turn */
 void mp_judge(struct mp_channel *ch);
 void mp_maybe_free(struct mp_channel *ch);
+int mp_channel_check(const struct options *o, struct error *e);
 int mp_open(const struct outlet_host *host, const struct options *o, struct outlet_channel **ret, struct error *e);
 void mp_close(struct outlet_channel *base, driver_closed *closed, void *arg);
 void mp_test(struct outlet_channel *base, driver_test_done *done, void *arg);

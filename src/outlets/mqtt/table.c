@@ -165,6 +165,7 @@ const struct outlet mqtt_publisher_outlet = {
     .channel_options = mp_channel_options,
     .sender = true,
     .buffered = true,
+    .channel_check = mp_channel_check,
     .channel_open = mp_open,
     .channel_set = channel_set,
     .send = mp_send,

@@ -3,6 +3,8 @@
  *   open -> (a key is made where none was given) -> listening; a port that is taken is tried again, 1 -> 60 s. */
 #include <stdarg.h>
 #include "drivers/common/wake.h"
+#include "drivers/common/check.h"
+#include "drivers/common/opcua_options.h"
 #include "outlets/opcua/server_int.h"
 #include "proto/opcua/ua_trust.h"
 
@@ -342,9 +344,15 @@ static bool have_own(struct os_server *s)
 
 static int take_own(struct os_server *s, const struct options *o, struct error *e)
 {
-    const char *cert = opt_str(o, "certificate", ""), *key = opt_str(o, "private_key", "");
-    int rc = cert[0] || key[0] ? parse_own(s, cert, key, e) : 0;
-    if (rc) error_prefix(e, "certificate");
+    struct os_own *own = new_own();
+    const char *cert = opt_str(o, "certificate", "");
+    if (own == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    own->hash = str_hash(str_of(cert), hash_seed());
+    int rc = opcua_pair_of(o, "certificate", "private_key", &own->cert, &own->key, e);
+    if (rc || own->cert == NULL)
+        os_own_unref(own);
+    else
+        adopt(s, own);
     return rc;
 }
 /* PEM texts one after the other: each is a certificate of its own. */
@@ -358,10 +366,7 @@ static int take_list(const struct options *o, const char *name, struct ua_cert *
         size_t len = at + end.n <= rest.n ? at + end.n : rest.n;
         int rc = *n < OS_CERTS ? ua_cert_parse(str_sub(rest, 0, len), &list[*n], e)
                                : error_set(e, ERR_LIMIT, "", "at most %d certificates", "最多 %d 个证书", OS_CERTS);
-        if (rc) {
-            error_prefix(e, name);
-            return rc;
-        }
+        if (rc) return check_at(e, name, rc);
         ++*n;
         rest = str_trim(str_sub(rest, len, rest.n));
     }
@@ -418,42 +423,88 @@ static void take_names(struct os_server *s, const struct options *o)
     if (!f->uri[0]) snprintf(f->uri, sizeof f->uri, "urn:%.80s:bornite%s%.80s", host, node[0] ? ":" : "", node);
     f->port = (uint16_t)opt_i64(o, "port", OS_PORT);
 }
-static int check(const struct os_config *f, struct error *e)
+/* What one has to be on, and what excludes each other. */
+static int check_choices(const struct os_config *f, struct error *e)
 {
-    struct sockaddr_storage a;
     bool any = false;
     for (unsigned i = 0; i < UA_POLICY_COUNT; i++) any |= f->modes[i] != 0;
     if (!any)
-        return error_set(e, ERR_INVALID, "basic256sha256", "at least one security policy must be on",
-                         "至少启用一种安全策略");
+        return error_set(e, ERR_INVALID, "basic256sha256",
+                         "at least one security policy must be on: Basic256Sha256, or none at all with 'none'",
+                         "至少启用一种安全策略：例如 Basic256Sha256，或启用“无安全”");
     if (f->users == 0)
-        return error_set(e, ERR_INVALID, "anonymous", "at least one way to sign in must be on", "至少启用一种登录方式");
-    if (uv_ip4_addr(f->address, 0, (struct sockaddr_in *)&a) && uv_ip6_addr(f->address, 0, (struct sockaddr_in6 *)&a))
-        return error_set(e, ERR_INVALID, "address", "'%s' is no address of this machine such as 0.0.0.0 or 10.0.0.5",
-                         "“%s”不是本机地址，应形如 0.0.0.0 或 10.0.0.5", f->address);
+        return error_set(e, ERR_INVALID, "anonymous",
+                         "at least one way to sign in must be on: anonymous, by password or by certificate",
+                         "至少启用一种登录方式：匿名、密码或证书");
     return 0;
 }
-
-/* ---- open and close ---- */
-
+static int check_names(const struct options *o, struct error *e)
+{
+    static const struct option_rule rules[] = {{check_bind, "address"},          {check_host, "host"},
+                                               {check_line, "application_name"}, {check_line, "application_uri"},
+                                               {check_line, "namespace_uri"},    {0}};
+    const char *uri = opt_str(o, "application_uri", ""), *ns = opt_str(o, "namespace_uri", "");
+    int rc = check_rules(rules, o, e);
+    if (rc) return rc;
+    if (strcmp(ns, "http://opcfoundation.org/UA/") == 0 || (uri[0] && strcmp(ns, uri) == 0))
+        return error_set(
+            e, ERR_INVALID, "namespace_uri",
+            "'%.100s' is a namespace of OPC UA itself or of this server: the points need one of their own, such "
+            "as urn:plant:points",
+            "“%.100s”是 OPC UA 或本服务端自身的命名空间；测点须使用单独的命名空间，例如 urn:plant:points", ns);
+    return 0;
+}
+static int check_uri(const struct options *o, const struct ua_cert *cert, struct error *e)
+{
+    const char *uri = opt_str(o, "application_uri", ""), *its = cert ? ua_cert_info(cert)->uri : "";
+    if (!uri[0] || !its[0] || strcmp(uri, its) == 0) return 0;
+    return error_set(
+        e, ERR_INVALID, "application_uri",
+        "clients refuse a server whose URI is not that of its certificate: leave it out, or write '%.150s'",
+        "客户端会拒绝 URI 与证书不符的服务端：请留空，或填写“%.150s”", its);
+}
 static void free_config(struct os_config *f)
 {
     for (size_t i = 0; i < f->ntrusted; i++) ua_cert_free(f->trusted[i]);
     for (size_t i = 0; i < f->ntrusted_users; i++) ua_cert_free(f->trusted_users[i]);
 }
+/* Security, limits, certificates of others; free_config whatever it returns. */
+static int take_config(struct os_config *f, const struct options *o, struct error *e)
+{
+    take_security(f, o);
+    take_limits(f, o);
+    int rc = take_list(o, "trusted", f->trusted, &f->ntrusted, e);
+    if (rc == 0) rc = take_list(o, "trusted_users", f->trusted_users, &f->ntrusted_users, e);
+    if (rc == 0) rc = check_choices(f, e);
+    return rc ? rc : check_names(o, e);
+}
+int os_channel_check(const struct options *o, struct error *e)
+{
+    struct os_config *f = mem_calloc(1, sizeof *f);
+    struct ua_cert *cert = NULL;
+    struct ua_key *key = NULL;
+    if (f == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    int rc = take_config(f, o, e);
+    if (rc == 0) rc = opcua_pair_of(o, "certificate", "private_key", &cert, &key, e);
+    if (rc == 0) rc = check_uri(o, cert, e);
+    ua_cert_free(cert);
+    ua_key_free(key);
+    free_config(f);
+    mem_free(f);
+    return rc;
+}
+
+/* ---- open and close ---- */
+
 int os_open(const struct outlet_host *host, const struct options *o, struct outlet_channel **ret, struct error *e)
 {
     struct os_server *s = mem_calloc(1, sizeof *s);
     if (s == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     s->base = (struct outlet_channel){&opcua_server_outlet, host};
     s->started_us = s->st.since_us = host->now_us(host->ctx);
-    take_security(&s->cfg, o);
-    take_limits(&s->cfg, o);
-    int rc = take_own(s, o, e);
+    int rc = take_config(&s->cfg, o, e);
+    if (rc == 0) rc = take_own(s, o, e);
     take_names(s, o);
-    if (rc == 0) rc = take_list(o, "trusted", s->cfg.trusted, &s->cfg.ntrusted, e);
-    if (rc == 0) rc = take_list(o, "trusted_users", s->cfg.trusted_users, &s->cfg.ntrusted_users, e);
-    if (rc == 0) rc = check(&s->cfg, e);
     if (rc == 0) rc = os_space_set(s, NULL, 0, e);
     if (rc == 0 && uv_timer_init(host->loop, &s->timer))
         rc = error_set(e, ERR_INTERNAL, "", "no timer", "无法创建定时器");

@@ -358,6 +358,7 @@ const struct outlet opcua_server_outlet = {
     .examples = examples,
     .address_check = address_check,
     .address_default = address_default,
+    .channel_check = os_channel_check,
     .channel_open = os_open,
     .channel_set = channel_set,
     .changed = changed,

@@ -331,8 +331,11 @@ static void on_taken(void *ctx)
 static void open_client(struct so_sender *ch)
 {
     static const struct tls_stream_ops ops = {on_opened, on_data, on_lost};
-    struct tls_stream_config c = {
-        .host = ch->cfg.host, .port = ch->cfg.port, .connect_ms = ch->cfg.connect_ms, .out_max = 2 * SO_MESSAGE_MAX};
+    struct tls_stream_config c = {.host = ch->cfg.host,
+                                  .port = ch->cfg.port,
+                                  .connect_ms = ch->cfg.connect_ms,
+                                  .tls = ch->cfg.tls.client,
+                                  .out_max = 2 * SO_MESSAGE_MAX};
     struct error e;
     if (tls_stream_open(ch->base.host->loop, &c, &ops, ch, &ch->stream, &e)) {
         lost(ch, &e);
@@ -389,7 +392,8 @@ static void on_refused(void *ctx, const char *host)
 static void open_server(struct so_sender *ch)
 {
     static const struct tls_listener_ops ops = {{peer_opened, peer_data, peer_lost}, on_accept, on_refused};
-    struct tls_listener_config c = {.address = ch->cfg.address, .port = ch->cfg.port, .allow = &ch->cfg.allow};
+    struct tls_listener_config c = {
+        .address = ch->cfg.address, .port = ch->cfg.port, .tls = ch->cfg.tls.server, .allow = &ch->cfg.allow};
     struct error e;
     if (tls_listener_open(ch->base.host->loop, &c, &ops, ch, &ch->listener, &e)) {
         lost(ch, &e);
@@ -606,10 +610,10 @@ int so_open(const struct outlet_host *host, const struct options *o, struct outl
     struct so_sender *ch = mem_calloc(1, sizeof *ch);
     if (ch == NULL) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     ch->base = (struct outlet_channel){&socket_outlet, host};
-    int rc = so_config_read(&ch->cfg, o, e);
-    if (rc == 0 && ch->cfg.content == SO_TEXT) rc = payload_new(o, &ch->payload, e);
+    int rc = so_config_read(&ch->cfg, o, &ch->payload, e);
     if (rc == 0 && uv_timer_init(host->loop, &ch->timer)) rc = error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     if (rc) {
+        socket_tls_free(&ch->cfg.tls);
         payload_free(ch->payload);
         mem_free(ch);
         return rc;
@@ -629,6 +633,7 @@ static void free_sender(struct so_sender *ch)
     void *arg = ch->closed_arg;
     free_slots(ch);
     payload_free(ch->payload);
+    socket_tls_free(&ch->cfg.tls);
     buf_fini(&ch->in);
     buf_fini(&ch->out);
     mem_free(ch);

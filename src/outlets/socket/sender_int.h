@@ -17,6 +17,7 @@
 #include "drivers/common/poll.h"
 #include "drivers/common/wake.h"
 #include "io/tls_server.h"
+#include "drivers/common/socket_options.h"
 #include "io/udp_port.h"
 #include "outlets/common/payload.h"
 #include "outlets/common/points.h"
@@ -53,6 +54,7 @@ struct so_config {
     struct checksum_spec sum;
     uint32_t connect_ms, ack_ms, period_ms;
     struct backoff backoff;
+    struct socket_tls tls;
 };
 
 struct so_slot {
@@ -109,7 +111,8 @@ struct so_test {
 };
 
 /* table.c */
-int so_config_read(struct so_config *c, const struct options *o, struct error *e);
+/* The payload of texts, too. Also after an error: socket_tls_free(&c->tls), payload_free. */
+int so_config_read(struct so_config *c, const struct options *o, struct payload **ret_payload, struct error *e);
 /* message.c */
 typedef void so_emit(void *ctx, const uint8_t *p, size_t n, size_t items);
 /* Texts of the items, one message, more where they would be too large, or one each; returns how many, or an error:

@@ -1,4 +1,5 @@
 /* table.c - what the outlet tells about itself: options, addresses, its row. */
+#include "drivers/common/check.h"
 #include "outlets/socket/sender_int.h"
 
 static const struct option_choice modes[] = {
@@ -17,72 +18,30 @@ static const struct option_choice framings[] = {
     {"bare", "as it is", "不加"},
     {0},
 };
-static const struct option_choice sizes[] = {{"1", "1", "1"}, {"2", "2", "2"}, {"4", "4", "4"}, {0}};
-static const struct option_choice ends[] = {
-    {"BE", "high byte first", "高字节在前"}, {"LE", "low byte first", "低字节在前"}, {0}};
-static const struct option_choice checks[] = {
-#define X(kind, name, bytes, en, zh) {name, en, zh},
-    CHECKSUMS(X)
-#undef X
-        {0},
-};
 static const struct option_choice batches[] = {{"together", "one message for all values at hand", "多个值合为一条消息"},
                                                {"single", "one message a value", "每个值一条消息"},
                                                {0}};
 
-#define WITH_CHECK "checksum=sum8|xor8|lrc|crc8|sum16|crc16_modbus|crc16_ccitt_false|crc16_xmodem|crc32"
-#define BYTES_EN "Text with \\r \\n \\t \\xHH, or hex:02 0D 0A."
-#define BYTES_ZH "可用 \\r \\n \\t \\xHH，或 hex:02 0D 0A。"
+#define BYTES_EN SOCKET_BYTES_EN
+#define BYTES_ZH SOCKET_BYTES_ZH
 
 static const struct option channel_options[] = {
     {.name = "mode", .type = OPTION_ENUM, .en = "Way", .zh = "方式", .def = "tcp_client", .choices = modes},
-    {.name = "host",
-     .type = OPTION_STRING,
-     .en = "Receiver",
-     .zh = "接收方",
-     .required = true,
-     .min = "1",
-     .max = "253",
-     .show_if = "mode=tcp_client|udp",
-     .help_en = "Name or address; for UDP also a group (239.1.2.3) or a broadcast address (10.0.0.255).",
-     .help_zh = "名称或地址；UDP 也可填组播地址（239.1.2.3）或广播地址（10.0.0.255）。"},
-    {.name = "address",
-     .type = OPTION_STRING,
-     .en = "Listen on",
-     .zh = "监听地址",
-     .def = "0.0.0.0",
-     .max = "60",
-     .show_if = "mode=tcp_server"},
-    {.name = "port", .type = OPTION_INTEGER, .en = "Port", .zh = "端口", .required = true, .min = "0", .max = "65535"},
-    {.name = "allow",
-     .type = OPTION_STRING,
-     .en = "Who may connect",
-     .zh = "允许的地址",
-     .max = "2000",
-     .show_if = "mode=tcp_server",
-     .help_en = "Addresses and networks, 10.0.0.7, 10.1.0.0/16; empty: everybody.",
-     .help_zh = "地址和网段，如 10.0.0.7, 10.1.0.0/16；留空则不限。"},
-    {.name = "max_connections",
-     .type = OPTION_INTEGER,
-     .en = "Most connections",
-     .zh = "最大连接数",
-     .def = "64",
-     .min = "1",
-     .max = "1000",
-     .show_if = "mode=tcp_server"},
+    HOST_OPTION("Receiver", "接收方", "mode=tcp_client|udp",
+                "Name or address; for UDP also a group (239.1.2.3) or a broadcast address (10.0.0.255).",
+                "名称或地址；UDP 也可填组播地址（239.1.2.3）或广播地址（10.0.0.255）。"),
+    LISTEN_OPTION("address", "mode=tcp_server"),
+    SOCKET_OPTION_PORT,
+    ALLOW_OPTION("mode=tcp_server"),
+    SOCKET_OPTION_CONNECTIONS("64", "1000", "mode=tcp_server"),
+    SOCKET_OPTION_TLS,
     {.name = "greet",
      .type = OPTION_BOOLEAN,
      .en = "Whoever connects gets all values",
      .zh = "连接后先发全部当前值",
      .def = "true",
      .show_if = "mode=tcp_server"},
-    {.name = "local_port",
-     .type = OPTION_INTEGER,
-     .en = "Our own port",
-     .zh = "本机端口",
-     .min = "1",
-     .max = "65535",
-     .show_if = "mode=udp"},
+    SOCKET_OPTION_LOCAL_PORT("mode=udp"),
     {.name = "ttl",
      .type = OPTION_INTEGER,
      .en = "Hops of multicast",
@@ -91,12 +50,7 @@ static const struct option channel_options[] = {
      .min = "1",
      .max = "255",
      .show_if = "mode=udp"},
-    {.name = "interface",
-     .type = OPTION_STRING,
-     .en = "Network card of multicast",
-     .zh = "组播网卡地址",
-     .max = "60",
-     .show_if = "mode=udp"},
+    SOCKET_OPTION_INTERFACE("mode=udp"),
     {.name = "content", .type = OPTION_ENUM, .en = "Content", .zh = "内容", .def = "text", .choices = contents},
     PAYLOAD_OPTIONS,
     {.name = "batch",
@@ -113,37 +67,9 @@ static const struct option channel_options[] = {
      .def = "delimiter",
      .choices = framings,
      .show_if = "content=text"},
-    {.name = "end_bytes",
-     .type = OPTION_STRING,
-     .en = "End bytes",
-     .zh = "结束字节",
-     .def = "\\n",
-     .max = "120",
-     .show_if = "framing=delimiter",
-     .help_en = BYTES_EN,
-     .help_zh = BYTES_ZH},
-    {.name = "start_bytes",
-     .type = OPTION_STRING,
-     .en = "Start bytes",
-     .zh = "起始字节",
-     .max = "120",
-     .show_if = "content=text",
-     .help_en = BYTES_EN,
-     .help_zh = BYTES_ZH},
-    {.name = "length_size",
-     .type = OPTION_ENUM,
-     .en = "Bytes of the length",
-     .zh = "长度字段字节数",
-     .def = "4",
-     .choices = sizes,
-     .show_if = "framing=length"},
-    {.name = "length_order",
-     .type = OPTION_ENUM,
-     .en = "Byte order of the length",
-     .zh = "长度字段字节序",
-     .def = "BE",
-     .choices = ends,
-     .show_if = "framing=length"},
+    SOCKET_OPTION_BYTES("end_bytes", "End bytes", "结束字节", "\\n", "framing=delimiter", "", ""),
+    SOCKET_OPTION_BYTES("start_bytes", "Start bytes", "起始字节", NULL, "content=text", "", ""),
+    SOCKET_OPTION_LENGTH("4"),
     {.name = "length_adjust",
      .type = OPTION_INTEGER,
      .en = "Added to the length of the text",
@@ -183,46 +109,9 @@ static const struct option channel_options[] = {
      .en = "Check",
      .zh = "校验",
      .def = "none",
-     .choices = checks,
+     .choices = socket_checks,
      .show_if = "content=binary"},
-    {.name = "checksum_at",
-     .type = OPTION_INTEGER,
-     .en = "Offset of the check",
-     .zh = "校验偏移",
-     .min = "-4096",
-     .max = "4096",
-     .show_if = WITH_CHECK,
-     .help_en = "Negative: from the end. Empty: the last bytes.",
-     .help_zh = "负数从末尾起；留空则为末尾字节。"},
-    {.name = "checksum_from",
-     .type = OPTION_INTEGER,
-     .en = "First byte that counts",
-     .zh = "校验起点",
-     .def = "0",
-     .min = "-4096",
-     .max = "4096",
-     .show_if = WITH_CHECK},
-    {.name = "checksum_to",
-     .type = OPTION_INTEGER,
-     .en = "First byte that counts no more",
-     .zh = "校验终点（不含）",
-     .def = "0",
-     .min = "-4096",
-     .max = "4096",
-     .show_if = WITH_CHECK},
-    {.name = "checksum_order",
-     .type = OPTION_ENUM,
-     .en = "Byte order of the check",
-     .zh = "校验字节序",
-     .def = "BE",
-     .choices = ends,
-     .show_if = WITH_CHECK},
-    {.name = "checksum_hex",
-     .type = OPTION_BOOLEAN,
-     .en = "As hexadecimal digits",
-     .zh = "以十六进制字符表示",
-     .def = "false",
-     .show_if = WITH_CHECK},
+    SOCKET_OPTION_CHECK("4096"),
     {.name = "period",
      .type = OPTION_DURATION,
      .en = "Sent again every",
@@ -259,44 +148,17 @@ static const struct option channel_options[] = {
      .min = "50ms",
      .max = "60s",
      .show_if = "mode=tcp_client"},
-    {.name = "reconnect_min",
-     .type = OPTION_DURATION,
-     .en = "First wait before reconnecting",
-     .zh = "首次重连等待",
-     .def = "1s",
-     .min = "10ms",
-     .max = "60s"},
-    {.name = "reconnect_max",
-     .type = OPTION_DURATION,
-     .en = "Longest wait before reconnecting",
-     .zh = "最长重连等待",
-     .def = "60s",
-     .min = "10ms",
-     .max = "10m"},
+    RECONNECT_OPTIONS("60s", NULL),
     {0},
 };
 
 /* ---- options to configuration ---- */
 
-static int read_bytes(const struct options *o, const char *name, struct frame_mark *ret, struct error *e)
-{
-    size_t n = 0;
-    int rc = bytes_parse(str_of(opt_str(o, name, "")), ret->p, sizeof ret->p, &n, e);
-    if (rc && e) str_to_cstr(str_of(name), e->where, sizeof e->where);
-    ret->n = (uint8_t)n;
-    return rc;
-}
-
 static int read_image(struct so_config *c, const struct options *o, struct error *e)
 {
     size_t n = 0;
     c->frame_n = (size_t)opt_i64(o, "frame_length", 0);
-    c->sum = (struct checksum_spec){.kind = (enum checksum)opt_enum(o, "checksum", CHECKSUM_NONE),
-                                    .from = (int)opt_i64(o, "checksum_from", 0),
-                                    .to = (int)opt_i64(o, "checksum_to", 0),
-                                    .little = opt_enum(o, "checksum_order", 0) == 1,
-                                    .hex = opt_bool(o, "checksum_hex", false)};
-    c->sum.at = (int)opt_i64(o, "checksum_at", -(int64_t)checksum_width(&c->sum));
+    c->sum = socket_check_of(o);
     int rc = bytes_parse(str_of(opt_str(o, "frame", "")), c->frame, c->frame_n, &n, e);
     if (rc)
         return error_set(e, rc, "frame", "the bytes of the empty frame are wrong, or more than frame_length",
@@ -311,14 +173,7 @@ static int read_image(struct so_config *c, const struct options *o, struct error
 }
 
 static void read_way(struct so_config *c, const struct options *o)
-/* Whether anybody takes what a server or a datagram tells is not known: there is nothing to wait for. */
-static bool acknowledges(const struct options *o)
 {
-    return opt_enum(o, "mode", SO_TCP_CLIENT) == SO_TCP_CLIENT;
-}
-
-{
-    static const uint8_t bytes[] = {1, 2, 4};
     *c = (struct so_config){.mode = (enum so_mode)opt_enum(o, "mode", SO_TCP_CLIENT),
                             .content = (enum so_content)opt_enum(o, "content", SO_TEXT),
                             .framing = (enum so_framing)opt_enum(o, "framing", SO_DELIMITER),
@@ -328,32 +183,48 @@ static bool acknowledges(const struct options *o)
                             .max_peers = (unsigned)opt_i64(o, "max_connections", 64),
                             .single = opt_enum(o, "batch", 0) == 1,
                             .greet = opt_bool(o, "greet", true),
-                            .length_size = bytes[opt_enum(o, "length_size", 2) % 3],
+                            .length_size = socket_length_size(o),
                             .length_little = opt_enum(o, "length_order", 0) == 1,
                             .length_adjust = (int32_t)opt_i64(o, "length_adjust", 0),
                             .connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 5000),
                             .ack_ms = (uint32_t)opt_ms(o, "ack_timeout", 5000),
                             .period_ms = (uint32_t)opt_ms(o, "period", 0),
-                            .backoff = {.min_ms = (uint32_t)opt_ms(o, "reconnect_min", 1000),
-                                        .max_ms = (uint32_t)opt_ms(o, "reconnect_max", 60000)}};
-    if (c->backoff.max_ms < c->backoff.min_ms) c->backoff.max_ms = c->backoff.min_ms;
+                            .backoff = reconnect_of(o, 60000)};
     str_to_cstr(str_of(opt_str(o, "host", "")), c->host, sizeof c->host);
-    .channel_acknowledges = acknowledges,
     str_to_cstr(str_of(opt_str(o, "address", "0.0.0.0")), c->address, sizeof c->address);
     str_to_cstr(str_of(opt_str(o, "interface", "")), c->interface, sizeof c->interface);
     snprintf(c->place, sizeof c->place, "%s %s:%u", c->mode == SO_UDP ? "UDP" : "TCP",
              c->mode == SO_TCP_SERVER ? c->address : c->host, c->port);
 }
 
-int so_config_read(struct so_config *c, const struct options *o, struct error *e)
+static int read_texts(struct so_config *c, const struct options *o, struct error *e)
+{
+    int rc = socket_way_check(o, c->mode == SO_TCP_SERVER, e);
+    if (rc == 0) rc = check_ip_list(o, "allow", &c->allow, e);
+    if (rc == 0) rc = socket_bytes_of(o, "start_bytes", &c->start, e);
+    if (rc == 0) rc = socket_bytes_of(o, "end_bytes", &c->end, e);
+    if (rc == 0 && c->mode == SO_TCP_CLIENT) rc = socket_bytes_of(o, "ack", &c->ack, e);
+    return rc;
+}
+
+int so_config_read(struct so_config *c, const struct options *o, struct payload **ret_payload, struct error *e)
 {
     read_way(c, o);
-    int rc = ip_list_parse(opt_str(o, "allow", ""), &c->allow, e);
-    if (rc && e) str_to_cstr(STR("allow"), e->where, sizeof e->where);
-    if (rc == 0) rc = read_bytes(o, "start_bytes", &c->start, e);
-    if (rc == 0) rc = read_bytes(o, "end_bytes", &c->end, e);
-    if (rc == 0 && c->mode == SO_TCP_CLIENT) rc = read_bytes(o, "ack", &c->ack, e);
+    int rc = read_texts(c, o, e);
     if (rc == 0 && c->content == SO_BINARY) rc = read_image(c, o, e);
+    if (rc == 0 && c->content == SO_TEXT) rc = payload_new(o, ret_payload, e);
+    if (rc == 0 && c->mode != SO_UDP) rc = socket_tls_of(o, c->mode == SO_TCP_SERVER, &c->tls, e);
+    return rc;
+}
+
+static int channel_check(const struct options *o, struct error *e)
+{
+    struct so_config *c = mem_calloc(1, sizeof *c);
+    struct payload *payload = NULL;
+    int rc = c ? so_config_read(c, o, &payload, e) : error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    if (c) socket_tls_free(&c->tls);
+    payload_free(payload);
+    mem_free(c);
     return rc;
 }
 
@@ -440,6 +311,12 @@ static void describe(const struct driver_frame *f, char *en, char *zh, size_t ca
 
 static const char *const examples[] = {"12:int16", "8:float:CDAB", "12.3", "4+8:number", "0:uint32:LE", NULL};
 
+/* Whether anybody takes what a server or a datagram tells is not known: there is nothing to wait for. */
+static bool acknowledges(const struct options *o)
+{
+    return opt_enum(o, "mode", SO_TCP_CLIENT) == SO_TCP_CLIENT;
+}
+
 const struct outlet socket_outlet = {
     .name = "tcp_udp_out",
     .en = "TCP / UDP, texts and frames",
@@ -461,6 +338,8 @@ const struct outlet socket_outlet = {
     .examples = examples,
     .address_check = address_check,
     .address_default = address_default,
+    .channel_check = channel_check,
+    .channel_acknowledges = acknowledges,
     .channel_open = so_open,
     .channel_set = so_set,
     .send = so_send,

@@ -6,6 +6,7 @@
  * primary host goes (then it is made again at once, and waits). */
 #include <stdio.h>
 #include "drivers/common/wake.h"
+#include "drivers/common/check.h"
 #include "outlets/sparkplug/edge_int.h"
 
 #define LASTED_NS (10 * NS_S)
@@ -491,24 +492,33 @@ void se_pump(struct se_channel *ch)
 
 /* ---- open and close ---- */
 
-static int take_id(const char *name, const char *value, char *out, size_t cap, struct error *e)
+static int check_id(const struct options *o, const char *name, struct error *e)
 {
-    str_to_cstr(str_of(value), out, cap);
-    if (!out[0] || spb_id_ok(str_of(out))) return 0;
-    return error_set(e, ERR_INVALID, name, "'%s' may not hold '/', '+' or '#'", "“%s”不能包含“/”“+”“#”", value);
+    const char *value = opt_str(o, name, "");
+    if (!value[0] || spb_id_ok(str_of(value))) return 0;
+    return error_set(e, ERR_INVALID, name, "'%s' is no id: it may not hold '/', '+' or '#'",
+                     "“%s”不是有效的标识：不能包含“/”“+”“#”", value);
+}
+
+int se_channel_check(const struct options *o, struct error *e)
+{
+    static const struct option_rule rules[] = {
+        {check_id, "group"}, {check_id, "edge_node"}, {check_id, "primary_host"}, {0}};
+    if (!opt_str(o, "group", "")[0]) return error_set(e, ERR_INVALID, "group", "the group is missing", "缺少组");
+    int rc = check_rules(rules, o, e);
+    return rc ? rc : mqtt_options_check(o, e);
 }
 
 static int configure(struct se_channel *ch, const struct outlet_host *host, const struct options *o, struct error *e)
 {
     char name[200];
-    const char *node = opt_str(o, "edge_node", "");
     snprintf(name, sizeof name, "edge-%.180s", host->name ? host->name : "");
-    int rc = mqtt_settings_new(o, name, &ch->mqtt, e);
-    if (rc == 0) rc = take_id("group", opt_str(o, "group", ""), ch->group, sizeof ch->group, e);
-    if (rc == 0 && !ch->group[0]) rc = error_set(e, ERR_INVALID, "group", "the group is missing", "缺少组");
-    if (rc == 0) rc = take_id("edge_node", node, ch->node, sizeof ch->node, e);
-    if (rc == 0) rc = take_id("primary_host", opt_str(o, "primary_host", ""), ch->primary, sizeof ch->primary, e);
+    int rc = se_channel_check(o, e);
+    if (rc == 0) rc = mqtt_settings_new(o, name, &ch->mqtt, e);
     if (rc) return rc;
+    str_to_cstr(str_of(opt_str(o, "group", "")), ch->group, sizeof ch->group);
+    str_to_cstr(str_of(opt_str(o, "edge_node", "")), ch->node, sizeof ch->node);
+    str_to_cstr(str_of(opt_str(o, "primary_host", "")), ch->primary, sizeof ch->primary);
     if (!ch->node[0])
         str_to_cstr(str_of(host->node_name && host->node_name[0] ? host->node_name : "bornite"), ch->node,
                     sizeof ch->node);

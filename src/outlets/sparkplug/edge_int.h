@@ -117,6 +117,7 @@ uint8_t se_type_of(const struct se_metric *m, const struct sample *s); /* the ty
 uint64_t se_now(const struct se_channel *ch);
 int64_t se_utc(const struct se_channel *ch);
 void se_pump(struct se_channel *ch);
+int se_channel_check(const struct options *o, struct error *e);
 int se_open(const struct outlet_host *host, const struct options *o, struct outlet_channel **ret, struct error *e);
 void se_close(struct outlet_channel *base, driver_closed *closed, void *arg);
 void se_test(struct outlet_channel *base, driver_test_done *done, void *arg);

@@ -185,6 +185,7 @@ const struct outlet sparkplug_edge_outlet = {
     .examples = examples,
     .address_check = address_check,
     .address_default = address_default,
+    .channel_check = se_channel_check,
     .channel_open = se_open,
     .channel_set = channel_set,
     .send = se_send,

@@ -62,16 +62,21 @@ static int no_memory(struct error *e)
     return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
 }
 
+static void close_parts(struct push *s)
+{
+    payload_free(s->payload);
+    ws_settings_fini(&s->cfg);
+    arena_fini(&s->arena);
+}
+
 static void part_gone(void *arg)
 {
     struct push *s = arg;
     if (--s->open || !s->closing) return;
     driver_closed *closed = s->closed;
     void *closed_arg = s->closed_arg;
-    payload_free(s->payload);
     outlet_points_fini(&s->points);
-    ws_settings_fini(&s->cfg);
-    arena_fini(&s->arena);
+    close_parts(s);
     mem_free(s);
     closed(closed_arg);
 }
@@ -355,6 +360,14 @@ static int open_parts(struct push *s, const struct options *o, struct error *e)
     return rc;
 }
 
+static int channel_check(const struct options *o, struct error *e)
+{
+    struct push s = {0};
+    int rc = open_parts(&s, o, e);
+    if (!rc) close_parts(&s);
+    return rc;
+}
+
 static int open_channel(const struct outlet_host *host, const struct options *o, struct outlet_channel **ret,
                         struct error *e)
 {
@@ -458,6 +471,7 @@ const struct outlet websocket_push_outlet = {
     .examples = examples,
     .address_check = address_check,
     .address_default = address_default,
+    .channel_check = channel_check,
     .channel_open = open_channel,
     .channel_set = set,
     .send = send_batch,

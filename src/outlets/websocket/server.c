@@ -571,6 +571,24 @@ static size_t peers(const struct outlet_channel *base, struct outlet_peer *ret, 
     return n;
 }
 
+static int open_parts(struct server *s, const struct options *o, struct error *e)
+{
+    int rc = payload_new(o, &s->payload, e);
+    if (!rc) rc = ws_settings_init(&s->cfg, o, true, e);
+    if (rc) payload_free(TAKE(s->payload));
+    return rc;
+}
+
+static int channel_check(const struct options *o, struct error *e)
+{
+    struct server s = {0};
+    int rc = open_parts(&s, o, e);
+    if (rc) return rc;
+    payload_free(s.payload);
+    ws_settings_fini(&s.cfg);
+    return 0;
+}
+
 static int open_channel(const struct outlet_host *host, const struct options *o, struct outlet_channel **ret,
                         struct error *e)
 {
@@ -578,10 +596,8 @@ static int open_channel(const struct outlet_host *host, const struct options *o,
     if (!s) return no_memory(e);
     s->base = (struct outlet_channel){&websocket_server_outlet, host};
     s->snapshot = opt_bool(o, "snapshot", true);
-    int rc = payload_new(o, &s->payload, e);
-    if (!rc) rc = ws_settings_init(&s->cfg, o, true, e);
+    int rc = open_parts(s, o, e);
     if (rc) {
-        payload_free(s->payload);
         mem_free(s);
         return rc;
     }
@@ -624,14 +640,8 @@ static const struct option channel_options[] = {
      .zh = "连接后先发当前值",
      .def = "true"},
     PAYLOAD_OPTIONS,
-    {.name = "tls_certificate",
-     .type = OPTION_STRING,
-     .en = "Our certificate (PEM)",
-     .zh = "本端证书（PEM）",
-     .max = "65536",
-     .help_en = "With a key: wss. Without: ws, readable by anybody in between.",
-     .help_zh = "配置证书和私钥则为 wss，否则为 ws，传输中可被窃听。"},
-    {.name = "tls_key", .type = OPTION_SECRET, .en = "Our private key (PEM)", .zh = "本端私钥（PEM）", .max = "65536"},
+    TLS_OPTION_OWN(NULL, "With a key: wss. Without: ws, readable by anybody in between.",
+                   "配置证书和私钥则为 wss，否则为 ws，传输中可被窃听。"),
     {0},
 };
 
@@ -643,6 +653,7 @@ const struct outlet websocket_server_outlet = {
     .help_zh = "对端凭令牌连接并接收每次变化；可指定测点，也可写入。",
     .channel_options = channel_options,
     .server = true,
+    .channel_check = channel_check,
     .channel_open = open_channel,
     .channel_set = set,
     .changed = changed,
