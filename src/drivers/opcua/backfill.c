@@ -19,6 +19,7 @@ struct oc_backfill {
     int64_t start, end;
     bool asked;
     uint64_t points, samples, refused; /* of all rounds of this time */
+    size_t next;                       /* point to look at first in the next round */
     char why[160];
 };
 
@@ -91,7 +92,9 @@ static void take_result(struct oc_channel *ch, uint32_t i, const struct ua_histo
     take_data(ch, i, d);
     b->nodes[i].continuation_point = arena_str(&b->arena, r->continuation_point);
     b->more[i] =
-        r->continuation_point.n > 0 && d && d->data_values_n > 0; /* a server that says nothing is not asked on */
+        b->nodes[i].continuation_point.n > 0 && d && d->data_values_n > 0; /* who says nothing is not asked on */
+    if (!b->nodes[i].continuation_point.p && r->continuation_point.n)
+        snprintf(b->why, sizeof b->why, "too many continuation points");
 }
 
 static void on_history(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
@@ -164,15 +167,13 @@ static void add(struct oc_channel *ch, struct oc_backfill *b, struct oc_point *p
 
 static void gather(struct oc_channel *ch, struct oc_backfill *b)
 {
-    ch->gaps = false;
-    for (size_t i = 0; i < ch->npoints; i++) {
-        struct oc_point *p = &ch->points[i];
-        if (!p->gap_to) continue;
-        if (b->n < NODES && !p->gap_asked && p->item == ITEM_LIVE)
-            add(ch, b, p);
-        else
-            ch->gaps |= p->item == ITEM_LIVE;
+    size_t k = 0;
+    for (; k < ch->npoints && b->n < NODES; k++) {
+        struct oc_point *p = &ch->points[(b->next + k) % ch->npoints];
+        if (p->gap_to && !p->gap_asked && p->item == ITEM_LIVE) add(ch, b, p);
     }
+    b->next += k;
+    ch->gaps = k < ch->npoints; /* there may be more */
 }
 
 void oc_backfill_pump(struct oc_channel *ch)

@@ -76,7 +76,8 @@ void oc_resume_done(struct oc_channel *ch, const char *how)
 
 static void take_available(struct oc_channel *ch, struct oc_sub *s, const struct ua_transfer_result *r)
 {
-    uint32_t first = r->available_sequence_numbers_n > OC_MISSING_MAX ? r->available_sequence_numbers_n - OC_MISSING_MAX : 0;
+    uint32_t first =
+        r->available_sequence_numbers_n > OC_MISSING_MAX ? r->available_sequence_numbers_n - OC_MISSING_MAX : 0;
     for (uint32_t i = first; i < r->available_sequence_numbers_n; i++) { /* the newest; nobody keeps more */
         uint32_t n = r->available_sequence_numbers[i];
         if (n - s->next_sequence < UINT32_MAX / 2)

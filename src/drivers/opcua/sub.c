@@ -124,6 +124,7 @@ static void ask_missing(struct oc_channel *ch, const struct oc_sub *s, uint32_t 
 
 static void publish_failed(struct oc_channel *ch, bool refused)
 {
+    if (ch->conn != CONN_UP) return; /* of a connection that is gone */
     ch->publish_after_ns = oc_now(ch) + PUBLISH_PAUSE_MS * NS_MS;
     if (!refused) return;
     if (ch->status == UA_BAD_TOO_MANY_PUBLISH_REQUESTS && ch->publishing_max > 1)
