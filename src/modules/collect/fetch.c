@@ -83,7 +83,7 @@ static int list_points(struct fetch *f, struct error *e)
                                .by = job_actor(f->j)};
         err = resource_list(f->c->node->kernel, &a, &q, &page, e);
         for (size_t i = 0; !err && i < page.n; i++) err = add_point(f, &page.items[i]);
-        page.next = arena_str(job_arena(f->j), page.next);
+        if (page.next.p) page.next = arena_str(job_arena(f->j), page.next);
     }
     return err == ERR_NOMEM ? error_set(e, err, "", "out of memory", "内存不足") : err;
 }
