@@ -19,9 +19,7 @@ static int channel_spec(struct api_call *c, const struct json *spec, const struc
     *ret_d = drivers_find(collect_of(c)->node->drivers, name);
     if (!*ret_d)
         return error_set(e, ERR_INVALID, "spec.driver", "there is no driver '%.*s'", "没有驱动 '%.*s'", STR_ARG(name));
-    int err = options_check((*ret_d)->channel_options, c->a, json_get(spec, "options"), ret_o, NULL, 0, NULL, e);
-    if (err) error_prefix(e, "spec.options.");
-    return err;
+    return check_options((*ret_d)->channel_options, (*ret_d)->channel_check, c->a, spec, ret_o, e);
 }
 
 static int answer_test(struct api_call *c, const struct call_result *r)
@@ -97,6 +95,7 @@ static int read_device(struct api_call *c, const struct json *v, struct reading_
         if (!err) options = json_get(res.spec, "options");
     }
     if (!err) err = options_check(rc->driver->device_options, c->a, options, &rc->device_options, NULL, 0, NULL, e);
+    if (!err && rc->driver->device_check) err = rc->driver->device_check(&rc->device_options, e);
     rc->device = (struct driver_device){.code = "test", .options = &rc->device_options};
     return err;
 }

@@ -43,6 +43,11 @@ struct plant *collect_plant(struct collect *c);
 
 MUST_CHECK int collect_kinds_add(struct collect *c,
                                  struct error *e); /* kinds.c: kinds with the drivers' options in them */
+/* The options of a channel's or device's spec; `extra`: what only the driver knows of them, or NULL. e->where begins with
+ * "spec.options.". */
+typedef int options_extra(const struct options *o, struct error *e);
+MUST_CHECK int check_options(const struct option *table, options_extra *extra, struct arena *a, const struct json *spec,
+                             struct options *ret, struct error *e);
 MUST_CHECK int collect_hooks_add(struct collect *c, struct error *e); /* validate.c */
 MUST_CHECK int reconcile_start(struct collect *c, struct error *e);   /* reconcile.c */
 void reconcile_stop(struct collect *c);

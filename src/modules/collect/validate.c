@@ -16,11 +16,8 @@ static int driver_of(struct collect *c, const struct json *spec, const struct dr
                             "没有驱动 '%.*s'；可用驱动见 GET /api/v1/drivers", STR_ARG(name));
 }
 
-typedef int extra_check(const struct options *o, struct error *e);
-
-/* `extra`: what only the driver knows of them, or NULL. */
-static int check_options(const struct option *table, extra_check *extra, struct arena *a, const struct json *spec,
-                         struct options *ret, struct error *e)
+int check_options(const struct option *table, options_extra *extra, struct arena *a, const struct json *spec,
+                  struct options *ret, struct error *e)
 {
     int err = options_check(table, a, json_get(spec, "options"), ret, NULL, 0, NULL, e);
     if (!err && extra) err = extra(ret, e);

@@ -22,7 +22,7 @@ int forward_post_test(struct api_call *c, struct error *e)
     struct f_line *l;
     struct run_test r;
     int rc = api_body_json(c, &body, e);
-    if (!rc) rc = plan_line_of_spec(forward_of(c)->node, json_get(body, "spec"), &l, e);
+    if (!rc) rc = forward_line_of_spec(forward_of(c), json_get(body, "spec"), &l, e);
     if (rc) return rc;
     fwd_run_test(forward_of(c)->run, STR_NULL, l, TEST_MS, &r);
     f_line_unref(l);
@@ -36,7 +36,7 @@ int forward_post_test_saved(struct api_call *c, struct error *e)
     struct run_test r;
     struct fwd_view v;
     int rc = api_find(c, "forward", c->param[0], ACT_WRITE, &res, e);
-    if (!rc) rc = plan_line_of_spec(forward_of(c)->node, res.spec, &l, e);
+    if (!rc) rc = forward_line_of_spec(forward_of(c), res.spec, &l, e);
     if (rc) return rc;
     bool runs = fwd_run_view(forward_of(c)->run, res.id, &v);
     fwd_run_test(forward_of(c)->run, runs ? res.id : STR_NULL, l, TEST_MS, &r);

@@ -23,6 +23,8 @@ struct f_line *forward_line(struct forward *f, struct str id_or_code);
 size_t forward_lines(struct forward *f, struct f_line ***ret); /* all, each counted; mem_free the array */
 
 MUST_CHECK int forward_kinds_add(struct forward *f, struct error *e); /* validate.c */
+/* A forwarding that an outlet takes: options checked by table and by the outlet. e->where begins with "spec.". */
+MUST_CHECK int forward_line_of_spec(struct forward *f, const struct json *spec, struct f_line **ret, struct error *e);
 MUST_CHECK int forward_hooks_add(struct forward *f, struct error *e);
 MUST_CHECK int forward_set_start(struct forward *f, struct error *e);   /* reconcile.c */
 void forward_set_stop(struct forward *f);

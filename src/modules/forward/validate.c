@@ -48,18 +48,30 @@ static int check_filter(struct kernel *k, struct str filter, struct error *e)
     return rc;
 }
 
+int forward_line_of_spec(struct forward *f, const struct json *spec, struct f_line **ret, struct error *e)
+{
+    struct f_line *l;
+    int rc = plan_line_of_spec(f->node, spec, &l, e);
+    if (rc) return rc;
+    if (l->outlet->channel_check) rc = l->outlet->channel_check(&l->options, e);
+    if (!rc) {
+        *ret = l;
+        return 0;
+    }
+    f_line_unref(l);
+    error_prefix(e, "spec.options.");
+    return rc;
+}
+
 static int check_forward(void *ctx, struct kernel *k, struct sql_tx *tx, struct arena *a, const struct resource *old,
                          const struct resource *new_, struct error *e)
 {
     struct forward *f = ctx;
     struct f_line *l;
     if (!new_) return 0;
-    int rc = plan_line_of_spec(f->node, new_->spec, &l, e);
+    int rc = forward_line_of_spec(f, new_->spec, &l, e);
     if (rc) return rc;
-    if (l->outlet->channel_check) rc = l->outlet->channel_check(&l->options, e);
     f_line_unref(l);
-    if (rc) error_prefix(e, "spec.options.");
-    if (rc) return rc;
     return check_filter(k, json_str(json_get(new_->spec, "filter"), STR("")), e);
 }
 

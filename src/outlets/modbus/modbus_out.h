@@ -115,6 +115,7 @@ int mo_address_check(const struct outlet_point *p, const struct options *channel
                      struct error *e);
 int mo_address_default(const struct outlet_point *p, const struct options *channel, uint64_t *next, char *ret,
                        size_t cap, struct error *e);
+int mo_channel_check(const struct options *channel, struct error *e);
 int mo_open(const struct outlet_host *host, const struct options *channel, struct outlet_channel **ret,
             struct error *e);
 int mo_set(struct outlet_channel *ch, const struct outlet_point *points, size_t n, struct error *e);

@@ -1,5 +1,6 @@
 /* server.c - listening and connections of the Modbus server, opening and closing. */
 #include "model/sample.h"
+#include "drivers/common/check.h"
 #include "outlets/modbus/modbus_out.h"
 
 #define LISTEN_AGAIN_MS 5000
@@ -225,14 +226,20 @@ static void on_timer(uv_timer_t *t)
 
 /* ---- the outlet's functions ---- */
 
+int mo_channel_check(const struct options *o, struct error *e)
+{
+    int rc = check_bind(o, "address", e);
+    return rc ? rc : check_ip_list(o, "allow", NULL, e);
+}
+
 int mo_open(const struct outlet_host *host, const struct options *o, struct outlet_channel **ret, struct error *e)
 {
     struct mo_channel *ch = mem_calloc(1, sizeof *ch);
     if (!ch) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
-    int rc = ip_list_parse(opt_str(o, "allow", ""), &ch->allow, e);
+    int rc = mo_channel_check(o, e);
+    if (!rc) rc = check_ip_list(o, "allow", &ch->allow, e);
     if (rc) {
         mem_free(ch);
-        error_prefix(e, "allow");
         return rc;
     }
     ch->base = (struct outlet_channel){&modbus_server_outlet, host};

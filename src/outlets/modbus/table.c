@@ -171,6 +171,7 @@ const struct outlet modbus_server_outlet = {
     .examples = examples,
     .address_check = mo_address_check,
     .address_default = mo_address_default,
+    .channel_check = mo_channel_check,
     .channel_open = mo_open,
     .channel_set = mo_set,
     .test = mo_test,
