@@ -36,6 +36,7 @@ async function startServer() {
   off = own.instantiateOffNormalAlarm({ browseName: 'ValveAlarm', nodeId: 's=ValveAlarm', componentOf: source, conditionSource: valve, inputNode: valve, normalState: normal });
   custom = own.addEventType({ browseName: 'BatchEventType', subtypeOf: 'BaseEventType' });
   own.addVariable({ propertyOf: custom, browseName: 'Batch', dataType: 'String', modellingRule: 'Mandatory' });
+  source.addReference({ referenceType: 'GeneratesEvent', nodeId: custom.nodeId });
   final = own.addEventType({ browseName: 'FinalBatchEventType', subtypeOf: custom });
   await server.start();
 }
@@ -216,6 +217,58 @@ test('reads without storing', async () => {
   ok(r.items[2].quality === 'bad' && /when something happens/.test(r.items[2].reason), JSON.stringify(r.items[2]));
   ok(r.items[3].quality === 'bad', JSON.stringify(r.items[3]));
   equal(typeof r.items[4].value, 'number');
+});
+
+test('browsing shows notifiers and alarms with ready addresses', async () => {
+  const browse = async (node, size = 200) => (await api.post('/channels:browse', { channel: 'UA', device: 'DCS', node, size })).items;
+  const find = (list, name) => { const i = list.find((x) => x.name === name || x.name.endsWith(`:${name}`)); ok(i, `${name} in ${list.map((x) => x.name)}`); return i; };
+  const top = await browse('');
+  equal(find(top, 'Server').address, 'event:i=2253');
+  equal(find(top, 'Tank').address, 'event:ns=1;s=Tank');
+  const tank = await browse('ns=1;s=Tank');
+  const alarm = find(tank, 'LevelAlarm');
+  equal([alarm.address, alarm.type, tank.filter((i) => /LevelAlarm/.test(i.name)).length], ['alarm:ns=1;s=LevelAlarm', 'bool', 1]);
+  equal(find(await browse('ns=1;s=Tank.Level'), 'LevelAlarm').address, 'alarm:ns=1;s=LevelAlarm'); // by HasCondition
+  const fields = await browse(alarm.node);
+  const acked = find(fields, 'acked');
+  equal([acked.address, acked.writable, find(fields, 'active').address], ['alarm:ns=1;s=LevelAlarm field=acked', true, 'alarm:ns=1;s=LevelAlarm']);
+  ok((await browse(find(fields, 'Variables / 变量').node)).some((i) => /AckedState/.test(i.name)), 'its nodes');
+  const events = await browse(find(tank, 'Events / 事件').node);
+  equal(find(events, 'Severity').address, 'event:ns=1;s=Tank field=Severity');
+  equal(find(events, 'BatchEventType').address, `event:ns=1;s=Tank type=${custom.nodeId}`); // by GeneratesEvent
+  const pages = [];
+  for (let cursor = null, n = 0; n < 50; n++) {
+    const p = await api.post('/channels:browse', { channel: 'UA', device: 'DCS', node: 'ns=1;s=Tank', size: 1, ...(cursor ? { cursor } : {}) });
+    ok(p.items.length <= 1);
+    pages.push(...p.items);
+    cursor = p.next;
+    if (!cursor) break;
+  }
+  equal(pages.map((i) => i.node), tank.map((i) => i.node));
+});
+
+test('searching what the server offers', async () => {
+  const search = async (q, extra = {}) => (await api.post('/channels:browse', { channel: 'UA', device: 'DCS', q, ...extra }));
+  const r = await search('levelalarm');
+  const hit = r.items.find((i) => i.address === 'alarm:ns=1;s=LevelAlarm');
+  ok(hit && hit.path.at(-1).endsWith('Tank'), JSON.stringify(r.items.slice(0, 3)));
+  const valve = await search('tank valve', { node: 'ns=1;s=Tank' });
+  ok(valve.items.some((i) => i.address === 'ns=1;s=Tank.Valve' && i.path.length === 0), JSON.stringify(valve.items));
+  const one = await api.get('/channels/UA/browse?q=acked&node=ns%3D1%3Bs%3DTank&device=DCS');
+  ok(one.items.some((i) => i.address === 'alarm:ns=1;s=ValveAlarm field=acked'), JSON.stringify(one.items.map((i) => i.address)));
+  // the whole server in portions, each node once, although its references go round in circles
+  const start = Date.now(), found = [];
+  let cursor = null, looked = 0, portions = 0;
+  do {
+    const p = await search('e', { size: 300, nodes: 700, ...(cursor ? { cursor } : {}) });
+    found.push(...p.items.map((i) => i.address ?? i.node));
+    ({ next: cursor, looked } = p);
+    equal(p.truncated, cursor !== null);
+    portions++;
+  } while (cursor);
+  console.log(`     ${looked} nodes, ${found.length} found in ${portions} portions, ${Date.now() - start} ms`);
+  ok(portions > 2 && looked > 200, `${portions} ${looked}`);
+  equal(new Set(found).size, found.length);
 });
 
 test('a flood of events', async () => {

@@ -1,8 +1,8 @@
 /* browse.c - what stands below a node: all its references are fetched (with continuation points), the page that was
  * asked for is described: one TranslateBrowsePaths finds units and ranges, one Read brings value, type and access of
- * its variables and those. A cursor is the number of the next. */
+ * its variables and those. A cursor is the number of the next. Conditions, events: event_browse.c. */
 #include <stdio.h>
-#include "drivers/opcua/opcua_int.h"
+#include "drivers/opcua/events_int.h"
 #include "proto/opcua/ua_unit.h"
 
 #define REFS_MAX 20000
@@ -82,6 +82,7 @@ static void describe_ref(struct oc_job *j, const struct ua_reference_description
                                        .children = !property};
     if (ret->name == NULL) ret->name = "";
     if (r->node_class == UA_CLASS_VARIABLE) ret->address = ret->node;
+    if (oc_is_condition(r)) oc_describe_condition(j, ret->node, ret);
     if (r->node_class != UA_CLASS_METHOD) return;
     ret->address = arena_printf(&j->arena, "method %s %s", node_text(j, &j->node.id), ret->node);
     ret->children = false;
@@ -90,12 +91,16 @@ static void describe_ref(struct oc_job *j, const struct ua_reference_description
 
 static void tell(struct oc_channel *ch, struct oc_job *j, const struct ua_read_response *r)
 {
-    size_t n = page_of(ch, j), at = 0;
+    size_t n = page_of(ch, j), at = 0, more = 0;
     struct driver_browse_item *items = arena_calloc(&j->arena, n + 1, sizeof *items);
     char next[24] = "";
     for (size_t i = 0; i < n && items; i++) {
         const struct ua_reference_description *ref = &j->refs[j->from + i];
         describe_ref(j, ref, &items[i]);
+        if (ref->node_class == UA_CLASS_OBJECT) {
+            if (r && at < r->results_n) oc_describe_notifier(j, &r->results[at], &items[i]);
+            at++;
+        }
         if (ref->node_class != UA_CLASS_VARIABLE) continue;
         if (r && at + ATTRIBUTES <= r->results_n) describe_variable(j, &r->results[at], &items[i]);
         at += ATTRIBUTES;
@@ -103,7 +108,13 @@ static void tell(struct oc_channel *ch, struct oc_job *j, const struct ua_read_r
     for (size_t i = 0; i < j->nproperties && items; i++, at++)
         if (r && at < r->results_n) describe_property(j, &r->results[at], &items[j->properties[i].item]);
     if (j->from + n < j->nrefs) snprintf(next, sizeof next, "%zu", j->from + n);
-    end(ch, j, items, items ? n : 0, next[0] ? next : NULL);
+    if (items && r && !next[0] && at < r->results_n) /* the node itself */
+        more = oc_describe_events(j, &r->results[at], node_text(j, &j->node.id), &items[n]);
+    if (more && n == j->max) {
+        more = 0; /* on a page of its own */
+        snprintf(next, sizeof next, "%zu", j->nrefs);
+    }
+    end(ch, j, items, items ? n + more : 0, next[0] ? next : NULL);
 }
 
 static void on_values(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
@@ -118,14 +129,19 @@ static void ask_values(struct oc_channel *ch, struct oc_job *j)
 {
     static const uint32_t attributes[ATTRIBUTES] = {UA_ATTR_VALUE, UA_ATTR_DATA_TYPE, UA_ATTR_USER_ACCESS_LEVEL};
     size_t n = page_of(ch, j), k = 0;
-    struct ua_read_value_id *nodes = arena_calloc(&j->arena, n * (ATTRIBUTES + PROPERTIES) + 1, sizeof *nodes);
+    struct ua_read_value_id *nodes = arena_calloc(&j->arena, n * (ATTRIBUTES + PROPERTIES) + 2, sizeof *nodes);
     for (size_t i = 0; i < n && nodes; i++) {
         const struct ua_reference_description *ref = &j->refs[j->from + i];
         for (int a = 0; a < ATTRIBUTES && ref->node_class == UA_CLASS_VARIABLE; a++)
             nodes[k++] = (struct ua_read_value_id){.node_id = ref->node_id.id, .attribute_id = attributes[a]};
+        if (ref->node_class == UA_CLASS_OBJECT)
+            nodes[k++] = (struct ua_read_value_id){.node_id = ref->node_id.id, .attribute_id = UA_ATTR_EVENT_NOTIFIER};
     }
     for (size_t i = 0; i < j->nproperties && nodes; i++)
         nodes[k++] = (struct ua_read_value_id){.node_id = j->properties[i].id, .attribute_id = UA_ATTR_VALUE};
+    bool last = j->from + n >= j->nrefs && k < ch->max_read; /* are there events of the node itself? */
+    if (last && nodes && oc_node_id(ch, &j->node, &nodes[k].node_id, NULL) == 0)
+        nodes[k++].attribute_id = UA_ATTR_EVENT_NOTIFIER;
     struct ua_read_request q = {
         .timestamps_to_return = UA_STAMPS_NEITHER, .nodes_to_read = nodes, .nodes_to_read_n = (uint32_t)k};
     if (k == 0)
@@ -192,6 +208,14 @@ static void ask_properties(struct oc_channel *ch, struct oc_job *j)
 
 /* ---- references ------------------------------------------------------------------------------------------------ */
 
+/* Conditions come first, and may stand among the components of an object as well. */
+static bool is_known(const struct oc_job *j, const struct ua_reference_description *r)
+{
+    for (size_t i = 0; i < j->nrefs && oc_is_condition(&j->refs[i]); i++)
+        if (ua_nodeid_eq(&j->refs[i].node_id.id, &r->node_id.id)) return true;
+    return false;
+}
+
 static bool keep_refs(struct oc_job *j, const struct ua_browse_result *r)
 {
     if (j->nrefs + r->references_n > REFS_MAX) return false;
@@ -200,7 +224,7 @@ static bool keep_refs(struct oc_job *j, const struct ua_browse_result *r)
     if (j->nrefs) memcpy(all, j->refs, j->nrefs * sizeof *all);
     j->refs = all;
     for (uint32_t i = 0; i < r->references_n; i++) {
-        if (r->references[i].node_id.server) continue;
+        if (r->references[i].node_id.server || is_known(j, &r->references[i])) continue;
         if (ua_copy(&j->arena, UA_T_reference_description, &r->references[i], &all[j->nrefs])) return false;
         j->nrefs++;
     }
@@ -240,11 +264,27 @@ static void on_more(struct oc_channel *ch, void *arg, const void *value, const s
         no_result(ch, arg, r ? NULL : e);
 }
 
+static void nothing(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
+{
+    (void)ch, (void)arg, (void)value, (void)e, (void)refused;
+}
+
+/* More conditions of one node than a page: those stay untold, and the server need not remember where it was. */
+static void release(struct oc_channel *ch, const struct ua_browse_result *r)
+{
+    struct str point = r->continuation_point;
+    struct ua_browse_next_request q = {
+        .release_continuation_points = true, .continuation_points = &point, .continuation_points_n = 1};
+    if (point.n) oc_call(ch, UA_T_browse_next_request, &q, ch->cfg.answer_ms, nothing, NULL);
+}
+
 static void on_browsed(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
 {
     const struct ua_browse_response *r = value;
     (void)refused;
-    if (r && r->results_n == 1)
+    if (r && r->results_n == 2 && !ua_bad(r->results[1].status_code)) keep_refs(arg, &r->results[1]);
+    if (r && r->results_n == 2) release(ch, &r->results[1]);
+    if (r && r->results_n)
         take_refs(ch, arg, &r->results[0]);
     else
         no_result(ch, arg, r ? NULL : e);
@@ -252,20 +292,27 @@ static void on_browsed(struct oc_channel *ch, void *arg, const void *value, cons
 
 void oc_browse_go(struct oc_channel *ch, struct oc_job *j)
 {
-    struct ua_browse_description d = {.browse_direction = UA_BROWSE_FORWARD,
-                                      .reference_type_id = ua_id(0, UA_NODE_HIERARCHICAL_REFERENCES),
-                                      .include_subtypes = true,
-                                      .node_class_mask = UA_CLASS_OBJECT | UA_CLASS_VARIABLE | UA_CLASS_METHOD,
-                                      .result_mask = UA_BROWSE_RESULT_ALL};
+    if (j->point.event) {
+        oc_event_browse(ch, j);
+        return;
+    }
+    struct ua_browse_description d[2];
+    d[0] = (struct ua_browse_description){.browse_direction = UA_BROWSE_FORWARD,
+                                          .reference_type_id = ua_id(0, UA_NODE_HIERARCHICAL_REFERENCES),
+                                          .include_subtypes = true,
+                                          .node_class_mask = UA_CLASS_OBJECT | UA_CLASS_VARIABLE | UA_CLASS_METHOD,
+                                          .result_mask = UA_BROWSE_RESULT_ALL};
     struct error e = {0};
-    if (oc_node_id(ch, &j->node, &d.node_id, &e)) {
+    if (oc_node_id(ch, &j->node, &d[0].node_id, &e)) {
         oc_job_fail(ch, j, DRIVER_FAILED, &e);
         return;
     }
+    d[1] = d[0];
+    d[1].reference_type_id = ua_id(0, UA_NODE_HAS_CONDITION);
     struct ua_browse_request q = {.requested_max_references_per_node = PAGE_REFS,
                                   .view = {.timestamp = UA_TIME_NONE},
-                                  .nodes_to_browse = &d,
-                                  .nodes_to_browse_n = 1};
+                                  .nodes_to_browse = d,
+                                  .nodes_to_browse_n = ch->max_browse > 1 ? 2 : 1};
     oc_call(ch, UA_T_browse_request, &q, ch->cfg.answer_ms, on_browsed, j);
 }
 
@@ -283,7 +330,11 @@ void oc_browse(struct driver_channel *base, const struct driver_device *device, 
         return;
     }
     struct str text = arena_str(&j->arena, str_of(node && node[0] ? node : "i=85"));
-    if (ua_nodeid_parse(&j->arena, text, &j->node.id, &e)) {
+    struct oc_event *event = NULL; /* a node of our own */
+    int rc = oc_is_event(text) ? oc_event_parse(&j->arena, text, &event, &e)
+                               : ua_nodeid_parse(&j->arena, text, &j->node.id, &e);
+    j->point.event = event;
+    if (rc) {
         oc_job_free(j);
         done(arg, &e, NULL, 0, NULL);
         return;

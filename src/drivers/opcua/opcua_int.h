@@ -373,6 +373,13 @@ const struct error *oc_events_trouble(const struct oc_channel *ch);
 void oc_event_write(struct oc_channel *ch, struct oc_job *j);
 bool oc_event_resolve(struct oc_channel *ch, struct oc_job *j);
 
+/* event_browse.c */
+bool oc_is_condition(const struct ua_reference_description *r);
+void oc_describe_condition(struct oc_job *j, const char *node, struct driver_browse_item *ret);
+void oc_describe_notifier(struct oc_job *j, const struct ua_datavalue *v, struct driver_browse_item *ret);
+bool oc_describe_events(struct oc_job *j, const struct ua_datavalue *v, const char *node, struct driver_browse_item *ret);
+void oc_event_browse(struct oc_channel *ch, struct oc_job *j);
+
 /* resume.c */
 bool oc_resume_keep(struct oc_channel *ch, enum oc_conn was); /* after a loss; false: nothing is worth keeping */
 void oc_resume_transfer(struct oc_channel *ch);
