@@ -88,7 +88,11 @@ struct modbus_data_ops sim_big_ops(struct sim_big *b, size_t server, struct sim_
 {
     struct big_port *p = &b->port[server];
     *p = (struct big_port){b, port, server * PER_PORT};
-    return (struct modbus_data_ops){no_bits, read_registers, no_write_bits, no_write, p};
+    return (struct modbus_data_ops){.read_bits = no_bits,
+                                    .read_registers = read_registers,
+                                    .write_bits = no_write_bits,
+                                    .write_registers = no_write,
+                                    .ctx = p};
 }
 
 struct sim_big_count sim_big_count(const struct sim_big *b)

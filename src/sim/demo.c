@@ -158,5 +158,9 @@ struct modbus_data_ops sim_demo_ops(struct sim_demo *d, size_t server, struct si
 {
     struct demo_port *p = &d->port[server];
     p->demo = d, p->port = port;
-    return (struct modbus_data_ops){read_bits, read_registers, write_bits, write_registers, p};
+    return (struct modbus_data_ops){.read_bits = read_bits,
+                                    .read_registers = read_registers,
+                                    .write_bits = write_bits,
+                                    .write_registers = write_registers,
+                                    .ctx = p};
 }

@@ -215,6 +215,46 @@ int sim_write_resources_csv(const struct sim_plan *p, const char *kind, const ch
     return ERR_NOT_FOUND;
 }
 
+/* ---- what is no Modbus ---- */
+
+const char *sim_more_kind(size_t i)
+{
+    static const char *const kinds[] = {"area",   "role",  "user",    "mqtt_listener", "channel",
+                                        "device", "point", "forward", "forward_point"};
+    return i < sizeof kinds / sizeof *kinds ? kinds[i] : NULL;
+}
+
+/* What stands between the braces; what is no name of ours stays as it is: JSON has braces too. */
+static bool put_place(struct buf *out, struct str name, const struct sim_places *at)
+{
+    uint64_t n = 0;
+    if (str_is(name, "host"))
+        buf_z(out, at->host);
+    else if (str_is(name, "secret"))
+        buf_z(out, at->secret);
+    else if (str_starts(name, STR("port+")) && str_to_u64(str_sub(name, 5, name.n), &n) == 0)
+        buf_printf(out, "%u", at->port_base + (unsigned)n);
+    else
+        return false;
+    return true;
+}
+
+int sim_write_more_csv(const char *kind, const struct sim_places *at, struct buf *out)
+{
+    char name[64];
+    snprintf(name, sizeof name, "more_%.40s.csv", kind);
+    struct str s = sim_table_text(name);
+    if (!s.p) return ERR_NOT_FOUND;
+    for (size_t i = 0; i < s.n; i++) {
+        ptrdiff_t end = s.p[i] == '{' ? str_find(str_sub(s, i, s.n), '}') : -1;
+        if (end > 0 && put_place(out, str_sub(s, i + 1, (size_t)end - 1), at))
+            i += (size_t)end;
+        else
+            buf_add(out, s.p + i, 1);
+    }
+    return out->err;
+}
+
 static void list_tag(const struct sim_plan *p, unsigned port_base, const struct sim_tag *t, struct buf *b)
 {
     const struct sim_device *d = &p->devices[t->device];

@@ -4,6 +4,7 @@
  * registers of the fast tags are refreshed; once a second those of all. A stop of more than ten seconds
  * (a suspended machine) is not made up for. */
 #include "sim/sim.h"
+#include <stdio.h>
 #include "base/mem.h"
 #include "io/clock.h"
 #include "sim/iec104.h"
@@ -25,6 +26,7 @@ struct sim {
     struct sim_hj212 *hj212;
     struct sim_sparkplug *sparkplug;
     struct sim_line *line;
+    struct sim_feeds *feeds;
     uint64_t last_ms;
     unsigned beats;
     char (*names)[16]; /* of a big field's ports */
@@ -92,6 +94,26 @@ static int open_port(struct sim *s, size_t i, struct error *e)
     return net_listen(&p->net, s->loop, s->cfg.bind, port, answer, p, e);
 }
 
+static void warn(const struct error *e)
+{
+    fprintf(stderr, "sim: %s; that part is left out / %s，略过该部分\n", e->text, e->text_zh);
+}
+
+/* The rest of the demo, where nothing else was asked for. */
+static void open_rest(struct sim *s)
+{
+    const struct sim_config *c = &s->cfg;
+    struct sim_hj212_config h = {"127.0.0.1", c->port + SIM_AT_HJ212, c->hj212.interval_s};
+    struct error e = {0};
+    if (!s->iec104 &&
+        sim_iec104_new(s->loop, s->plan, s->field.process, c->bind, c->port + SIM_AT_IEC104, &s->iec104, &e)) {
+        warn(&e);
+        sim_iec104_close(s->iec104);
+    }
+    if (sim_feeds_new(s->loop, s->field.process, c->bind, c->port + SIM_AT_FEEDS, &s->feeds, &e)) warn(&e);
+    if (!s->hj212 && sim_hj212_new(s->loop, s->plan, s->field.process, &h, &s->hj212, &e)) warn(&e);
+}
+
 static int open_all(struct sim *s, struct error *e)
 {
     struct sim_field *f = &s->field;
@@ -110,6 +132,7 @@ static int open_all(struct sim *s, struct error *e)
                             s->cfg.iec104_port < 0 ? 0 : (unsigned)s->cfg.iec104_port, &s->iec104, e);
     if (rc == 0 && s->cfg.serial)
         rc = sim_line_new(s->loop, s->cfg.serial, s->cfg.serial_speed, &f->ports[0].ops, &s->line, e);
+    if (rc == 0 && s->cfg.whole && s->cfg.port && f->process) open_rest(s);
     return rc;
 }
 
@@ -158,6 +181,11 @@ unsigned sim_iec104_port_of(const struct sim *s)
     return s->iec104 ? sim_iec104_port(s->iec104) : 0;
 }
 
+const struct sim_feeds *sim_feeds_of(const struct sim *s)
+{
+    return s->feeds;
+}
+
 const char *sim_serial_path(const struct sim *s)
 {
     return s->line ? sim_line_path(s->line) : NULL;
@@ -176,6 +204,7 @@ void sim_close(struct sim *s)
     if (s->control.loop) net_close(&s->control);
     sim_iec104_close(s->iec104);
     sim_hj212_close(s->hj212);
+    sim_feeds_close(s->feeds);
     sim_sparkplug_close(s->sparkplug);
     if (s->timer) uv_close((uv_handle_t *)s->timer, free_timer);
     s->timer = NULL;
@@ -186,6 +215,7 @@ void sim_free(struct sim *s)
     if (!s) return;
     sim_iec104_free(s->iec104);
     sim_hj212_free(s->hj212);
+    sim_feeds_free(s->feeds);
     sim_sparkplug_free(s->sparkplug);
     sim_demo_free(s->field.demo);
     sim_process_free(s->field.process);

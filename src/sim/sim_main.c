@@ -130,6 +130,11 @@ static int set_schedule(struct args *a, struct str v)
     a->cfg.schedule = true;
     return 0;
 }
+static int set_modbus_only(struct args *a, struct str v)
+{
+    a->cfg.whole = false;
+    return 0;
+}
 static int set_list(struct args *a, struct str v)
 {
     a->list = true;
@@ -156,6 +161,8 @@ static int set_fault(struct args *a, struct str v)
 static const struct option options[] = {
     {"--bind", "ADDRESS", "address to listen on (127.0.0.1)", "监听地址", set_bind},
     {"--port", "N", "first TCP port (5020)", "起始端口", set_port},
+    {"--modbus-only", NULL, "the Modbus servers and what other options name, nothing else",
+     "仅 Modbus 服务器和其他选项指定的部分", set_modbus_only},
     {"--seed", "N", "seed of the plant (1)", "随机种子", set_seed},
     {"--speed", "X", "simulated seconds a second (1)", "仿真倍速", set_speed},
     {"--start", "S", "simulated start, seconds since 1970 (now)", "仿真起始时刻", set_start},
@@ -182,9 +189,11 @@ static const struct option options[] = {
 
 static void usage(FILE *out)
 {
-    fputs("bornite sim: the demo copper group as Modbus TCP servers / 以 Modbus TCP 演示铜业集团\n", out);
+    fputs("bornite sim: the demo copper group: 19 Modbus TCP servers and what else its plants speak / "
+          "演示铜业集团：19 个 Modbus TCP 服务器及厂内其他协议\n",
+          out);
     for (size_t i = 0; i < NOPTIONS; i++)
-        fprintf(out, "  %-13s %-12s %s / %s\n", options[i].name, options[i].arg ? options[i].arg : "", options[i].en,
+        fprintf(out, "  %-16s %-12s %s / %s\n", options[i].name, options[i].arg ? options[i].arg : "", options[i].en,
                 options[i].zh);
 }
 
@@ -257,6 +266,10 @@ static void say_ready(struct sim *s)
     if (sim_control_port(s)) fprintf(stderr, ", control on 127.0.0.1:%u", sim_control_port(s));
     if (sim_serial_path(s)) fprintf(stderr, ", Modbus RTU on %s", sim_serial_path(s));
     if (sim_iec104_port_of(s)) fprintf(stderr, ", IEC 104 on port %u", sim_iec104_port_of(s));
+    if (sim_feeds_of(s)) {
+        fprintf(stderr, ", HTTP on %u, weighbridge on %u, board on %u", sim_feeds_port(sim_feeds_of(s), 0),
+                sim_feeds_port(sim_feeds_of(s), 1), sim_feeds_port(sim_feeds_of(s), 2));
+    }
     fputs("\n", stderr);
 }
 
@@ -280,7 +293,7 @@ static void run(struct args *a, uv_loop_t *loop, struct sim *s)
 
 int sim_main(int argc, char **argv)
 {
-    struct args a = {.cfg = {.bind = "127.0.0.1", .port = 5020, .control = -1, .seed = 1, .speed = 1}};
+    struct args a = {.cfg = {.bind = "127.0.0.1", .port = 5020, .control = -1, .seed = 1, .speed = 1, .whole = true}};
     struct error e = {0};
     struct sim *s;
     uv_loop_t loop;

@@ -6,7 +6,7 @@
 extern const struct str sim_data[];
 extern const char *const sim_data_names[];
 
-static struct str data_file(const char *name)
+struct str sim_table_text(const char *name)
 {
     for (size_t i = 0; sim_data_names[i]; i++)
         if (strcmp(sim_data_names[i], name) == 0) return sim_data[i];
@@ -28,7 +28,7 @@ static void take_row(struct sim_row *row, const struct str *cells, size_t n)
 int sim_table_read(struct arena *a, const char *name, struct sim_row **ret, size_t *ret_n, struct error *e)
 {
     struct csv c;
-    struct str *cells, text = data_file(name);
+    struct str *cells, text = sim_table_text(name);
     size_t n, count = 0;
     struct sim_row *rows = arena_calloc(a, count_lines(text), sizeof *rows);
     if (!rows) return error_set(e, ERR_NOMEM, name, "out of memory", "内存不足");

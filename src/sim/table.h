@@ -8,6 +8,8 @@ struct sim_row {
 };
 /* All rows below the head line, in `a`. Errors name the table and line. */
 MUST_CHECK int sim_table_read(struct arena *a, const char *name, struct sim_row **ret, size_t *ret_n, struct error *e);
+/* The text of a table, head line and all; {NULL,0}: there is none. */
+struct str sim_table_text(const char *name);
 /* Cell as number; NAN when empty or no number. */
 double sim_cell_number(struct str s);
 
