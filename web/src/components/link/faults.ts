@@ -6,8 +6,7 @@ import { asError } from '@/lib/api';
 /* Into view and under the cursor, once the section that it is in has opened. */
 function showField(form: FormInstance, path: FormPath): void {
   setTimeout(() => {
-    form.scrollToField(path as never, { block: 'center' });
-    (form.getFieldInstance(path as never) as { focus?: () => void } | undefined)?.focus?.();
+    form.scrollToField(path as never, { block: 'center', focus: true });
   }, 50);
 }
 
@@ -15,9 +14,10 @@ function showField(form: FormInstance, path: FormPath): void {
 export function placeFaults(form: FormInstance, error: unknown): string[] {
   const rest: string[] = [];
   let first: FormPath | null = null;
+  const known = new Set(form.getFieldsError().map((f) => f.name.join('.')));
   for (const f of asError(error).faults()) {
     const path = pathOfWhere(f.where ?? '').filter((p, i) => !(i === 0 && p === 'spec'));
-    if (path.length > 0 && form.getFieldInstance(path as never)) {
+    if (path.length > 0 && known.has(path.join('.'))) {
       form.setFields([{ name: path as never, errors: [f.detail] }]);
       first ??= path;
     } else rest.push(f.detail);

@@ -111,12 +111,14 @@ function Editor({ from, outlets, kind, copy, taken, onClose, onSaved }: Omit<Pro
       <Form form={form} layout="vertical" onFinish={() => void store()}>
         <Fields outlets={outlets} outlet={outlet} kind={kind} creating={creating && !copy} onOutlet={choose} />
       </Form>
-      {rest.length > 0 && <Alert type="error" showIcon title={rest.join('；')} />}
       {outlet && <TestButton key={outlet.name} form={form as FormInstance} path="/forwards:test" body={async () => ({ spec: (await input()).spec })} />}
-      <Space className="drawer-foot sticky">
+      <div className="drawer-foot sticky">
+        {rest.length > 0 && <Alert type="error" showIcon title={rest.join('；')} />}
+        <Space>
         <Button type="primary" disabled={!outlet} loading={save.isPending} onClick={() => void store()}>{t('action.save')}</Button>
         <Button onClick={onClose}>{t('action.cancel')}</Button>
-      </Space>
+        </Space>
+      </div>
     </>
   );
 }

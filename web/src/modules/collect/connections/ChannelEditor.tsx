@@ -51,12 +51,14 @@ function Editor({ channel, drivers, copy, taken, onClose }: Omit<Props, 'id'> & 
       <Form form={form} layout="vertical" onFinish={() => void store()}>
         <ChannelFields drivers={drivers} driver={driver} creating={false} onDriver={() => {}} />
       </Form>
-      {rest.length > 0 && <Alert type="error" showIcon title={rest.join('；')} />}
       <TestButton form={form as FormInstance} path="/channels:test" body={async () => ({ spec: channelInput(driver, (await input(), form.getFieldsValue(true) as ChannelValues), false).spec })} />
-      <Space className="drawer-foot sticky">
+      <div className="drawer-foot sticky">
+        {rest.length > 0 && <Alert type="error" showIcon title={rest.join('；')} />}
+        <Space>
         <Button type="primary" loading={save.isPending} onClick={() => void store()}>{t('action.save')}</Button>
         <Button onClick={onClose}>{t('action.cancel')}</Button>
-      </Space>
+        </Space>
+      </div>
     </>
   );
 }
