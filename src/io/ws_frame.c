@@ -2,6 +2,8 @@
 #include "io/ws_frame.h"
 #include "base/utf8.h"
 
+#define EMPTY_MAX 1000 /* frames of a message that bring nothing: it would never end */
+
 static int check_head(const struct ws_head *h, uint8_t first)
 {
     bool control = h->opcode >= 8;
@@ -78,6 +80,8 @@ static int begin_frame(struct ws_reader *r)
     if (h->masked != r->want_masked) return -1002;
     if (h->opcode >= 8) return 0;
     if ((h->opcode == WS_CONTINUE) != (r->message_op != 0)) return -1002;
+    r->nempty = h->opcode != WS_CONTINUE ? 0 : r->nempty + (h->len == 0);
+    if (r->nempty > EMPTY_MAX) return -1009;
     if (h->opcode != WS_CONTINUE) {
         r->message_op = h->opcode;
         buf_clear(&r->message);

@@ -29,6 +29,7 @@ struct ws_reader {
     struct ws_head head;
     bool in_frame, want_masked;
     uint8_t message_op; /* of the message being put together; 0: none */
+    unsigned nempty;    /* frames of that message that brought nothing */
     uint64_t got;       /* payload bytes of the current frame */
     uint8_t raw[WS_HEAD_MAX];
     size_t nraw;

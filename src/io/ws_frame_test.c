@@ -131,3 +131,21 @@ TEST(empty_text_is_a_message)
     REQUIRE(first(p, sizeof p, 100, &e) == 1);
     CHECK(e.opcode == WS_TEXT && e.data.n == 0);
 }
+
+TEST(a_message_of_nothing_ends)
+{
+    static const uint8_t nothing[] = {0x00, 0x00};
+    struct ws_reader r;
+    struct ws_event e;
+    size_t used;
+    int got = 0, n = 0;
+    ws_reader_init(&r, 1000, false);
+    REQUIRE(ws_reader_next(&r, (const uint8_t *)"\x01\x01x", 3, &used, &e) == 0);
+    while (got == 0 && n < 2000) {
+        got = ws_reader_next(&r, nothing, sizeof nothing, &used, &e);
+        n++;
+    }
+    CHECK_INT(got, -1009);
+    CHECK_INT(n, 1001);
+    ws_reader_fini(&r);
+}

@@ -73,7 +73,7 @@ const char *iec104_cause_words(unsigned cause, bool zh)
     if (cause > IEC104_INROGEN && cause <= 36) return zh ? "响应第 n 组召唤" : "interrogation of a group";
     if (cause > IEC104_REQCOGEN && cause <= 41)
         return zh ? "响应第 n 组累计量召唤" : "counter interrogation of a group";
-    return "?";
+    return zh ? "未定义的传送原因" : "an undefined cause of transmission";
 }
 
 /* What was cut stops at a whole character. */

@@ -11,6 +11,7 @@
 #define RUBBISH_MAX (64u << 10)
 #define WRITE_QUEUE_MAX (256u << 10)
 #define STRANGER_NS (60 * NS_S)
+#define GRACE_NS (2 * NS_S) /* of strangers, when all places are taken */
 #define POLL_NS (3 * NS_MS) /* while something waits for the host */
 
 static void on_timer(uv_timer_t *t);
@@ -236,11 +237,23 @@ static void turn_away(struct hj_channel *ch, uv_stream_t *s)
     uv_close((uv_handle_t *)t, on_refused);
 }
 
+/* All places are taken: the oldest who has not named a configured MN, and has had its time to, makes room. */
+static void make_room(struct hj_channel *ch)
+{
+    struct hj_conn *oldest = NULL; /* the list has the youngest first */
+    for (struct hj_conn *c = ch->conns; c; c = c->next)
+        if (!c->closing && !c->known && hj_now(ch) - c->opened_ns > GRACE_NS) oldest = c;
+    if (oldest)
+        drop_text(oldest, "another wanted its place; no configured MN spoke here",
+                  "连接数已满，且此连接上没有已配置的 MN");
+}
+
 static void on_connection(uv_stream_t *s, int status)
 {
     struct hj_channel *ch = s->data;
     struct hj_conn *c = NULL;
     if (status < 0 || ch->closing) return;
+    if (ch->nconns >= ch->cfg.max_connections) make_room(ch);
     if (ch->nconns >= ch->cfg.max_connections || (c = mem_calloc(1, sizeof *c)) == NULL) {
         turn_away(ch, s);
         return;

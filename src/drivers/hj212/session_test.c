@@ -529,6 +529,25 @@ TEST(limits)
     stop(b, &i);
 }
 
+TEST(strangers_make_room)
+{
+    struct inst i, k, l;
+    struct bed *b = bed_new();
+    bed_open(b, ",\"max_connections\":1");
+    bed_set(b, rows, NROWS, "");
+    inst_connect(b, &i);
+    inst_connect(b, &k);
+    UNTIL(b, k.closed); /* the first has only just come */
+    CHECK(!i.closed);
+    bed_later(b, 3000000);
+    inst_connect(b, &l);
+    UNTIL(b, i.closed);
+    STEPS(b, 2);
+    CHECK(!l.closed);
+    inst_close(b, &i), inst_close(b, &k);
+    stop(b, &l);
+}
+
 TEST(port_in_use)
 {
     struct bed *a = start(NULL, ""), *b = bed_new();
