@@ -212,12 +212,12 @@ int pump_line_open(struct pump *p, const struct pump_line_config *c, struct pump
         line_free(l);
         return rc;
     }
+    *ret = l; /* first: what is offered at once comes back by it */
     pthread_mutex_lock(&p->lock);
     l->next = p->lines;
     p->lines = l;
     pthread_mutex_unlock(&p->lock);
     poke(p);
-    *ret = l;
     return 0;
 }
 
