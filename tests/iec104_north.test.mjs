@@ -319,6 +319,39 @@ test('our own driver is the controlling station: what goes out comes back', asyn
   await api.call('PATCH', '/channels/LOOP', { spec: { enabled: false } });
 });
 
+test('a redundancy group: one of its connections has the data; switch-over loses and doubles nothing', async () => {
+  m = await dial();
+  await until(() => m.started, 'STARTDT con');
+  await api.call('PATCH', '/forwards/DISPATCH', { spec: { options: { redundancy: '*' } } });
+  const again = async (options) => until(() => dial(options).catch(() => null), 'a connection');
+  await until(() => m.closed, 'it listens anew');
+  const a = await again(), b = await dial({ start: false });
+  await until(() => a.started, 'the first');
+  device.put('UI.INT', 501);
+  await until(() => seen(a, INT).some((o) => o.v === 501), 'at the first');
+  b.link.u(U.startAct);
+  await until(() => b.started, 'the second takes over');
+  for (let v = 502; v < 512; v++) {
+    device.put('UI.INT', v);
+    await until(() => seen(b, INT).some((o) => o.v === v), `${v} at the second`);
+  }
+  ok(!seen(a, INT).some((o) => o.v > 501), 'not at the first');
+  b.close(); // changes while nobody has started
+  await until(async () => (await status()).subscriptions === 0, 'nobody');
+  device.put('UI.INT', 600);
+  await until(async () => (await current('UI.INT')).v === 600 && (await status()).buffer.records > 0, 'kept');
+  a.link.u(U.startAct);
+  await until(() => seen(a, INT).some((o) => o.v === 600), 'the first goes on');
+  const all = [...seen(a, INT), ...seen(b, INT)].filter((o) => o.v > 501).map((o) => `${o.t} ${o.v}`);
+  equal(new Set(all).size, all.length, 'nothing twice');
+  const r = await api.post('/forwards', { code: 'X', name: 'x', spec: { outlet: 'iec104_server', options: { redundancy: 'A 10.0.0.7' } } }, 400);
+  equal(r.where ?? r.errors?.[0]?.where, 'spec.options.redundancy');
+  await api.call('PATCH', '/forwards/DISPATCH', { spec: { options: { redundancy: '' } } });
+  await until(() => a.closed, 'it listens anew');
+  m = await again();
+  await until(() => m.started, 'STARTDT con');
+});
+
 test('TLS: our certificate, theirs required', async () => {
   const ssl = (...a) => execFileSync('openssl', a, { cwd: dir, stdio: 'ignore' });
   const make = (name, subject, ...more) => ssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-keyout', `${name}.key`, '-out', `${name}.pem`, '-subj', subject, ...more);

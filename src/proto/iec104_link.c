@@ -43,6 +43,14 @@ void iec104_link_stop(struct iec104_link *l, uint64_t now_ns)
     ask(l, IEC104_STOPDT_ACT, IEC104_STOPDT_CON, now_ns);
 }
 
+void iec104_link_park(struct iec104_link *l)
+{
+    if (l->cfg.controlling || l->state != IEC104_STARTED) return;
+    l->state = IEC104_STOPPING;
+    l->parked = true;
+    l->s_due = l->acked != l->vr;
+}
+
 /* ---- what comes ---- */
 
 static int take_ack(struct iec104_link *l, uint16_t nr, struct error *e)
@@ -75,7 +83,7 @@ static int take_i(struct iec104_link *l, const struct iec104_apdu *a, uint64_t n
 static void stop_when_acknowledged(struct iec104_link *l, enum iec104_link_event *ev)
 {
     if (l->cfg.controlling || l->state != IEC104_STOPPING || l->va != l->vs) return;
-    l->due = IEC104_STOPDT_CON;
+    if (!l->parked) l->due = IEC104_STOPDT_CON; /* nobody has asked to stop */
     l->state = IEC104_STOPPED;
     *ev = IEC104_EVENT_STOPPED;
 }
@@ -91,6 +99,7 @@ static int take_act(struct iec104_link *l, uint8_t f, enum iec104_link_event *ev
         return error_set(e, ERR_PROTOCOL, "", "the controlled station sent a start or stop of its own",
                          "被控站自行发送了启动或停止命令");
     l->s_due = l->acked != l->vr;
+    l->parked = false;
     if (f == IEC104_STOPDT_ACT) {
         l->state = IEC104_STOPPING;
         stop_when_acknowledged(l, ev);

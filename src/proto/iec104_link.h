@@ -33,7 +33,7 @@ struct iec104_link {
     uint64_t function_ns; /* when the U frame `awaited` was sent */
     uint8_t awaited;      /* the con that is awaited; 0: none */
     uint8_t due;          /* the U frame that is to be sent, 0: none */
-    bool s_due;
+    bool s_due, parked;
     uint64_t frames_in, frames_out; /* I frames */
 };
 
@@ -48,6 +48,9 @@ void iec104_link_init(struct iec104_link *l, const struct iec104_link_config *c,
 /* Controlling station: ask for data, or for its end. */
 void iec104_link_start(struct iec104_link *l, uint64_t now_ns);
 void iec104_link_stop(struct iec104_link *l, uint64_t now_ns);
+/* Controlled station: another connection of its redundancy group has started, so this one is stopped without having been
+ * asked: no more data; STOPPED when all that is in flight is acknowledged. STARTDT starts it again. */
+void iec104_link_park(struct iec104_link *l);
 /* The first APDU of p[n]: 1 and *apdu, *ret_event; 0: more bytes are needed; ERR_PROTOCOL: close. */
 MUST_CHECK int iec104_link_input(struct iec104_link *l, uint64_t now_ns, const uint8_t *p, size_t n,
                                  struct iec104_apdu *apdu, enum iec104_link_event *ret_event, struct error *e);

@@ -81,13 +81,16 @@ static void broken(struct sv_conn *c, const uint8_t *p, size_t n, const struct e
     sv_conn_drop(c, &why);
 }
 
-static void note_state(struct sv_conn *c)
+void sv_conn_note(struct sv_conn *c)
 {
     bool on = sv_conn_started(c);
     if (on == c->started || c->closing) return;
     c->started = on;
     sv_log(c->ch, DRIVER_LOG_INFO, on ? "data transfer started" : "data transfer stopped", c->peer);
-    if (!on) sv_tell_stopped(c);
+    if (on)
+        sv_group_started(c);
+    else
+        sv_tell_stopped(c);
     sv_soon(c->ch);
 }
 
@@ -103,7 +106,7 @@ static void serve(struct sv_conn *c, uint64_t now)
         trace(c, DRIVER_RX, c->rx + at, (size_t)used, NULL);
         at += (size_t)used;
         c->ch->st.last_ok_us = sv_utc(c->ch);
-        note_state(c);
+        sv_conn_note(c);
         sv_conn_flush(c, now);
     }
     if (used < 0) broken(c, c->rx + at, c->rx_n - at, &e);
@@ -197,6 +200,7 @@ void *sv_accept(void *ctx, struct tls_stream *s)
     bool v6 = strchr(tls_stream_host(s), ':') != NULL;
     snprintf(c->peer, sizeof c->peer, "%s%.60s%s:%u", v6 ? "[" : "", tls_stream_host(s), v6 ? "]" : "",
              tls_stream_port(s));
+    sv_group_join(c, tls_stream_host(s));
     struct iec104_station_config cfg = config_of(c);
     iec104_station_init(&c->station, &cfg, sv_now(ch));
     tls_stream_on_drained(s, on_drained);
@@ -231,5 +235,5 @@ void sv_conn_pump(struct sv_conn *c, uint64_t now)
     sv_conn_flush(c, now);
     if (c->rx_n) serve(c, now);
     if (!c->closing) flow(c);
-    note_state(c);
+    sv_conn_note(c);
 }

@@ -4,57 +4,17 @@
  * VALUE and COMMAND are addresses of proto/iec104_address.h. A number alone takes its type from the point: states are
  * single (or double) points, all others measured values of the channel's type. */
 #include <stdio.h>
+#include "drivers/common/iec104_options.h"
 #include "outlets/iec104/station_int.h"
 
-static const uint8_t yk_types[] = {IEC104_C_SC_NA, IEC104_C_DC_NA, IEC104_C_RC_NA};
-static const uint8_t yt_types[] = {IEC104_C_SE_NC, IEC104_C_SE_NB, IEC104_C_SE_NA};
 static const uint8_t yx_types[] = {IEC104_M_SP_NA, IEC104_M_DP_NA};
 static const uint8_t yc_types[] = {IEC104_M_ME_NC, IEC104_M_ME_NB, IEC104_M_ME_NA};
 
 void sv_rules_of(const struct options *o, struct sv_rules *ret)
 {
-    static const char *const names[IEC104_BASES] = {"base_yx", "base_yc", "base_yk", "base_yt", "base_ym"};
     ret->yx_type = yx_types[opt_enum(o, "yx_type", 0)];
     ret->yc_type = yc_types[opt_enum(o, "yc_type", 0)];
-    ret->rules = (struct iec104_rules){.ca = (uint16_t)opt_i64(o, "common_address", 1),
-                                       .base = IEC104_BASE_DEFAULTS,
-                                       .yk_type = yk_types[opt_enum(o, "yk_type", 0)],
-                                       .yt_type = yt_types[opt_enum(o, "yt_type", 0)]};
-    uint32_t *base = ret->rules.base;
-    for (int i = 0; i < IEC104_BASES; i++) base[i] = (uint32_t)opt_i64(o, names[i], base[i]);
-}
-
-static int check_allow(const struct options *o, struct ip_list *ret, struct error *e)
-{
-    struct ip_list list;
-    int rc = ip_list_parse(opt_str(o, "allow", ""), &list, e);
-    if (rc) error_prefix(e, "allow");
-    if (rc == 0 && ret) *ret = list;
-    return rc;
-}
-
-static int check_bind(const struct options *o, struct error *e)
-{
-    struct sockaddr_in6 a;
-    const char *text = opt_str(o, "bind", "0.0.0.0");
-    if (uv_ip4_addr(text, 0, (struct sockaddr_in *)&a) == 0 || uv_ip6_addr(text, 0, &a) == 0) return 0;
-    return error_set(e, ERR_INVALID, "bind", "'%.60s' is no IP address: write 0.0.0.0 for all, or one of this machine",
-                     "“%.60s”不是 IP 地址：全部网卡请写 0.0.0.0，或写本机的一个地址", text);
-}
-
-int sv_check_channel(const struct options *o, struct ip_list *ret_allow, struct iec104_zone *ret_zone, struct error *e)
-{
-    struct iec104_zone z = {0};
-    int rc = check_bind(o, e);
-    if (rc == 0) rc = check_allow(o, ret_allow, e);
-    if (rc == 0) rc = zone_load(str_of(opt_str(o, "time_zone", "+08:00")), &z.zone, e);
-    if (rc) return rc;
-    z.fixed = iec104_zone_is_fixed(&z.zone);
-    if (ret_zone)
-        *ret_zone = z;
-    else
-        zone_fini(&z.zone);
-    return 0;
+    ret->rules = iec104_rules_of(o);
 }
 
 /* ---- addresses ---- */

@@ -85,9 +85,8 @@ TEST(options_that_no_table_can_check)
     struct obed *b = obed_new(&iec104_server_outlet);
     for (size_t i = 0; i < 3; i++) {
         const struct options *o = bed_options(b, iec104_server_outlet.channel_options, v[i].json);
-        struct outlet_point p = point("1", VALUE_AUTO, false);
         struct error e = {0};
-        CHECK_INT(iec104_server_outlet.address_check(&p, o, NULL, &e), ERR_INVALID);
+        CHECK_INT(iec104_server_outlet.channel_check(o, &e), ERR_INVALID);
         CHECK_Z(e.where, v[i].where);
         CHECK_INT(iec104_server_outlet.channel_open(&b->host, o, &b->ch, &e), ERR_INVALID);
         CHECK_Z(e.where, v[i].where);

@@ -2,6 +2,9 @@
  *
  * A port that cannot be listened on is tried again after a back-off. Without points nothing listens. */
 #include <stdio.h>
+#include "drivers/common/check.h"
+#include "drivers/common/iec104_options.h"
+#include "drivers/common/tls_options.h"
 #include "drivers/common/wake.h"
 #include "outlets/iec104/station_int.h"
 
@@ -165,15 +168,32 @@ void sv_pump(struct sv_channel *ch)
 static int set_tls(struct sv_channel *ch, const struct options *o, struct error *e)
 {
     const struct outlet_host *h = ch->base.host;
-    struct tls_server_config t = {.cert_pem = opt_str(o, "tls_certificate", ""),
-                                  .key_pem = opt_str(o, "tls_key", ""),
-                                  .client_ca_pem = opt_str(o, "tls_ca", "")};
+    struct tls_server_config t = {.client_ca_pem = opt_str(o, "tls_ca", "")};
     if (!opt_bool(o, "tls", false)) return 0;
-    if (!t.cert_pem[0] && !t.key_pem[0] && h->identity) /* this node's own */
-        if (h->identity(h->ctx, "iec104", &t.cert_pem, &t.key_pem)) t.cert_pem = t.key_pem = "";
+    if (tls_own_given(o) || !h->identity ||
+        h->identity(h->ctx, "iec104", &t.cert_pem, &t.key_pem)) /* this node's own */
+        return tls_server_of(o, &ch->cfg.tls, e);
     int rc = tls_server_new(&t, &ch->cfg.tls, e);
     if (rc) error_prefix(e, "tls_");
     return rc;
+}
+
+/* What the table cannot say; with TLS and no certificate of its own this node's is used. */
+static int check_texts(const struct options *o, struct sv_config *c, struct error *e)
+{
+    int rc = sv_groups_parse(opt_str(o, "redundancy", ""), c->groups, &c->ngroups, e);
+    if (rc == 0) rc = check_bind(o, "bind", e);
+    if (rc == 0) rc = check_ip_list(o, "allow", &c->allow, e);
+    return rc ? rc : iec104_zone_of(o, &c->zone, e);
+}
+
+int sv_channel_check(const struct options *o, struct error *e)
+{
+    struct sv_config c = {0};
+    int rc = check_texts(o, &c, e);
+    zone_fini(&c.zone.zone);
+    if (rc == 0) rc = tls_options_check(o, true, e);
+    return rc ? rc : iec104_times_check(o, e);
 }
 
 static int configure(struct sv_channel *ch, const struct options *o, struct error *e)
@@ -182,12 +202,7 @@ static int configure(struct sv_channel *ch, const struct options *o, struct erro
     str_to_cstr(str_of(opt_str(o, "bind", "0.0.0.0")), c->bind, sizeof c->bind);
     c->port = (uint16_t)opt_i64(o, "port", IEC104_PORT);
     c->max_connections = (unsigned)opt_i64(o, "max_connections", 4);
-    c->link = (struct iec104_link_config){.k = (uint16_t)opt_i64(o, "k", 12),
-                                          .w = (uint16_t)opt_i64(o, "w", 8),
-                                          .t1_ms = (uint32_t)opt_ms(o, "t1", 15000),
-                                          .t2_ms = (uint32_t)opt_ms(o, "t2", 10000),
-                                          .t3_ms = (uint32_t)opt_ms(o, "t3", 20000)};
-    if (c->link.t2_ms > c->link.t1_ms / 3 * 2) c->link.t2_ms = c->link.t1_ms / 3 * 2; /* the peer has a t1, too */
+    c->link = iec104_link_of(o);
     c->select_ms = (uint32_t)opt_ms(o, "select_timeout", 30000);
     c->command_age_us = opt_us(o, "command_age", 0);
     c->cycle_ns = (uint64_t)opt_us(o, "cycle", 0) * 1000;
@@ -195,7 +210,7 @@ static int configure(struct sv_channel *ch, const struct options *o, struct erro
     c->stamped = opt_bool(o, "time_tags", true);
     c->counter_events = opt_bool(o, "counter_events", false);
     sv_rules_of(o, &c->rules);
-    int rc = sv_check_channel(o, &c->allow, &c->zone, e);
+    int rc = check_texts(o, c, e);
     return rc ? rc : set_tls(ch, o, e);
 }
 
@@ -203,6 +218,7 @@ static void free_channel(struct sv_channel *ch)
 {
     sv_set_free(ch);
     zone_fini(&ch->cfg.zone.zone);
+    sv_groups_free(&ch->cfg);
     tls_server_free(ch->cfg.tls);
     mem_free(ch);
 }

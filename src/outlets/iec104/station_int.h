@@ -7,6 +7,7 @@
  *   set.c      the desired set: points in the order of their addresses, what clashes; interrogations, reads, freezing
  *   conn.c     connections: bytes, time, losing
  *   tell.c     batches into events, acknowledgement of batches, what a slow connection missed
+ *   group.c    redundancy groups: which connections belong together, what of a batch one of them has acknowledged
  *   command.c  commands and set-points -> host->write; clocks
  *   server.c   listening, the timer, opening and closing
  * Heart: sv_pump() does what can be done now and sets the one timer; after every event.
@@ -67,8 +68,20 @@ struct sv_ticket {
     uint32_t items;
 };
 struct sv_mark { /* on a connection: when so many events are acknowledged, the batch is */
-    uint64_t ticket, until;
+    uint64_t ticket, from, until;
+    uint64_t cut;   /* of those only the ones up to here went into frames; 0: all do */
+    uint64_t *keys; /* of the events, in a redundancy group; NULL: not known */
 };
+/* Connections of one controlling system, of which one has data transfer. Keys of events that it has acknowledged although
+ * their batch was given back; two generations, each sorted. */
+struct sv_group {
+    char name[32];
+    struct ip_list members; /* n 0: everybody */
+    uint64_t *told[2];
+    size_t ntold[2];
+};
+#define SV_GROUPS 8
+#define SV_TOLD 8192
 
 struct sv_channel;
 struct sv_conn {
@@ -79,6 +92,7 @@ struct sv_conn {
     uint64_t id;
     bool opened, started, closing, paused;
     char peer[80], who[64];
+    struct sv_group *group; /* NULL: each for itself */
     int64_t since_us;
     bool clock_known, clock_warned;
     int64_t clock_ahead_us; /* the peer's clock minus ours */
@@ -106,6 +120,8 @@ struct sv_config {
     uint64_t cycle_ns;      /* all measured values are told so often; 0: never */
     bool announce, stamped, counter_events;
     struct iec104_zone zone;
+    struct sv_group groups[SV_GROUPS];
+    unsigned ngroups;
     struct sv_rules rules;
     struct tls_server *tls;
 };
@@ -141,9 +157,6 @@ struct sv_channel {
 };
 
 /* point.c */
-/* What no table can check. zone_fini(&ret_zone->zone); both may be NULL. */
-int sv_check_channel(const struct options *channel, struct ip_list *ret_allow, struct iec104_zone *ret_zone,
-                     struct error *e);
 void sv_rules_of(const struct options *channel, struct sv_rules *ret);
 int sv_point_resolve(const struct outlet_point *p, const struct sv_rules *rules, struct sv_point *ret,
                      struct outlet_address *addr, struct error *e);
@@ -174,6 +187,7 @@ void sv_conn_drop(struct sv_conn *c, const struct error *why);
 void sv_conn_pump(struct sv_conn *c, uint64_t now);
 void sv_conn_flush(struct sv_conn *c, uint64_t now); /* what may be sent now */
 bool sv_conn_started(const struct sv_conn *c);
+void sv_conn_note(struct sv_conn *c); /* whether data transfer has started or stopped */
 
 /* tell.c */
 int sv_send(struct outlet_channel *base, const struct outlet_item *items, size_t n, enum outlet_flow flow,
@@ -182,6 +196,17 @@ void sv_tell_pump(struct sv_channel *ch, uint64_t now);
 uint64_t sv_tell_deadline(const struct sv_conn *c);
 void sv_tell_stopped(struct sv_conn *c); /* it asked for no more data */
 void sv_tell_lost(struct sv_conn *c);
+
+/* group.c */
+/* "*" or "name: address, address; name: …". ret NULL: checked only. */
+int sv_groups_parse(const char *text, struct sv_group *ret, unsigned *ret_n, struct error *e);
+void sv_groups_free(struct sv_config *c);
+void sv_group_join(struct sv_conn *c, const char *host);
+void sv_group_started(struct sv_conn *c); /* the others of its group are stopped */
+uint64_t sv_event_key(const struct outlet_item *item);
+bool sv_group_told(const struct sv_conn *c, uint64_t key);
+/* The first events of a batch that will be offered again are acknowledged: those up to `until`. */
+void sv_group_keep(struct sv_conn *c, const struct sv_mark *m, uint64_t until);
 
 /* command.c */
 int sv_command(void *ctx, uint16_t ca, const struct iec104_type *t, const struct iec104_object *o,
@@ -196,5 +221,6 @@ void sv_pump(struct sv_channel *ch);
 void sv_soon(struct sv_channel *ch);                      /* sv_pump in the next turn of the loop */
 const struct error *sv_listen_now(struct sv_channel *ch); /* NULL: it listens */
 void sv_conn_closed(struct sv_channel *ch);               /* one is gone */
+int sv_channel_check(const struct options *o, struct error *e);
 int sv_open(const struct outlet_host *host, const struct options *o, struct outlet_channel **ret, struct error *e);
 void sv_close(struct outlet_channel *base, driver_closed *closed, void *arg);

@@ -1,5 +1,8 @@
 /* table.c - what the outlet tells about itself, and its row of functions. */
 #include <stdio.h>
+#include "drivers/common/iec104_options.h"
+#include "drivers/common/rows.h"
+#include "drivers/common/tls_options.h"
 #include "outlets/iec104/station_int.h"
 
 static const struct option_choice yx_choices[] = {
@@ -14,32 +17,11 @@ static const struct option_choice yc_choices[] = {
     {"normalized", "normalized (M_ME_NA)", "归一化（M_ME_NA）"},
     {0},
 };
-static const struct option_choice yk_choices[] = {
-    {"single", "single command (C_SC)", "单命令（C_SC）"},
-    {"double", "double command (C_DC)", "双命令（C_DC）"},
-    {"step", "regulating step (C_RC)", "步调节命令（C_RC）"},
-    {0},
-};
-static const struct option_choice yt_choices[] = {
-    {"float", "float (C_SE_NC)", "短浮点（C_SE_NC）"},
-    {"scaled", "scaled (C_SE_NB)", "标度化（C_SE_NB）"},
-    {"normalized", "normalized (C_SE_NA)", "归一化（C_SE_NA）"},
-    {0},
-};
 static const struct option_choice select_choices[] = {
     {"either", "direct or selected", "直接或先选择均可"},
     {"required", "only after a selection", "必须先选择"},
     {0},
 };
-
-#define BASE(n, e, z, d) \
-    { \
-        .name = n, .type = OPTION_INTEGER, .en = e, .zh = z, .def = d, .min = "1", .max = "16777215" \
-    }
-#define PEM(n, t, e, z, he, hz) \
-    { \
-        .name = n, .type = t, .en = e, .zh = z, .max = "65536", .show_if = "tls=true", .help_en = he, .help_zh = hz \
-    }
 
 static const struct option channel_options[] = {
     {.name = "port",
@@ -52,21 +34,8 @@ static const struct option channel_options[] = {
      .max = "65535",
      .help_en = "Controlling stations connect to this port of this server; 0: the system chooses one.",
      .help_zh = "主站连接到本服务器的此端口；0 为由系统选择。"},
-    {.name = "bind",
-     .type = OPTION_STRING,
-     .en = "Address",
-     .zh = "监听地址",
-     .def = "0.0.0.0",
-     .max = "45",
-     .help_en = "IP address of this server on which it listens; 0.0.0.0: all, :: : all, IPv6 too.",
-     .help_zh = "监听的本机 IP 地址；0.0.0.0 为全部，:: 为全部（含 IPv6）。"},
-    {.name = "allow",
-     .type = OPTION_STRING,
-     .en = "Who may connect",
-     .zh = "允许的地址",
-     .max = "1000",
-     .help_en = "Addresses and networks apart by commas: 10.0.0.7, 10.1.0.0/16. Empty: everybody.",
-     .help_zh = "以逗号分隔的地址或网段：10.0.0.7, 10.1.0.0/16。留空为不限。"},
+    LISTEN_OPTION("bind", NULL),
+    ALLOW_OPTION(NULL),
     {.name = "max_connections",
      .type = OPTION_INTEGER,
      .en = "Controlling stations at most",
@@ -74,6 +43,15 @@ static const struct option channel_options[] = {
      .def = "4",
      .min = "1",
      .max = "32"},
+    {.name = "redundancy",
+     .type = OPTION_STRING,
+     .en = "Redundancy groups",
+     .zh = "冗余组",
+     .max = "2000",
+     .help_en = "Of the connections of a group one has data transfer; STARTDT on another takes it over, with what is not "
+                "acknowledged. A: 10.0.0.7, 10.0.1.7; B: 10.2.0.0/16; or * for all as one group. Empty: each for itself.",
+     .help_zh = "同组连接中只有一条启动数据传输；在另一条上 STARTDT 即切换，未确认的数据随之转移。例如 A: 10.0.0.7, "
+                "10.0.1.7; B: 10.2.0.0/16；* 表示全部连接为一组；留空则各自独立。"},
     {.name = "common_address",
      .type = OPTION_INTEGER,
      .en = "Common address",
@@ -83,15 +61,7 @@ static const struct option channel_options[] = {
      .max = "65534",
      .help_en = "Of all points whose address names no other: 2!M_SP:1.",
      .help_zh = "用于地址中未指定公共地址的测点；可用 2!M_SP:1 指定其他公共地址。"},
-    {.name = "time_zone",
-     .type = OPTION_STRING,
-     .en = "Time zone of the time tags",
-     .zh = "时标的时区",
-     .def = "+08:00",
-     .min = "1",
-     .max = "60",
-     .help_en = "An offset such as +08:00, UTC, or a name such as Asia/Shanghai.",
-     .help_zh = "偏移（如 +08:00）、UTC，或名称（如 Asia/Shanghai）。"},
+    IEC104_OPTION_ZONE("Time zone of the time tags", "时标的时区"),
     {.name = "time_tags",
      .type = OPTION_BOOLEAN,
      .en = "Changes with time",
@@ -133,23 +103,8 @@ static const struct option channel_options[] = {
      .zh = "遥测类型",
      .def = "float",
      .choices = yc_choices},
-    {.name = "yk_type",
-     .type = OPTION_ENUM,
-     .en = "Type of commands",
-     .zh = "遥控类型",
-     .def = "single",
-     .choices = yk_choices},
-    {.name = "yt_type",
-     .type = OPTION_ENUM,
-     .en = "Type of set-points",
-     .zh = "遥调类型",
-     .def = "float",
-     .choices = yt_choices},
-    BASE("base_yx", "First address of states (yx)", "遥信起始地址", "1"),
-    BASE("base_yc", "First address of measured values (yc)", "遥测起始地址", "16385"),
-    BASE("base_yk", "First address of commands (yk)", "遥控起始地址", "24577"),
-    BASE("base_yt", "First address of set-points (yt)", "遥调起始地址", "25089"),
-    BASE("base_ym", "First address of counters (ym)", "遥脉（电度）起始地址", "25601"),
+    IEC104_OPTION_TYPES,
+    IEC104_OPTION_BASES("1"),
     {.name = "select_timeout",
      .type = OPTION_DURATION,
      .en = "A selection holds for",
@@ -165,58 +120,14 @@ static const struct option channel_options[] = {
      .max = "1d",
      .help_en = "Commands with a time tag (types 58 to 64) further away from now are refused. Empty: not checked.",
      .help_zh = "时标（类型 58–64）与当前时间相差更大的命令将被拒绝；留空则不检查。"},
-    {.name = "k",
-     .type = OPTION_INTEGER,
-     .en = "k: frames in flight",
-     .zh = "k：未确认帧上限",
-     .def = "12",
-     .min = "1",
-     .max = "127"},
-    {.name = "w",
-     .type = OPTION_INTEGER,
-     .en = "w: acknowledge after",
-     .zh = "w：最迟确认帧数",
-     .def = "8",
-     .min = "1",
-     .max = "127",
-     .help_en = "At most two thirds of the controlling station's k.",
-     .help_zh = "不应超过主站 k 的三分之二。"},
-    {.name = "t1",
-     .type = OPTION_DURATION,
-     .en = "t1: awaiting an acknowledgement",
-     .zh = "t1：等待确认",
-     .def = "15s",
-     .min = "50ms",
-     .max = "255s"},
-    {.name = "t2",
-     .type = OPTION_DURATION,
-     .en = "t2: acknowledge after",
-     .zh = "t2：最迟确认",
-     .def = "10s",
-     .min = "10ms",
-     .max = "255s",
-     .help_en = "At most two thirds of t1 count.",
-     .help_zh = "最多按 t1 的三分之二计。"},
-    {.name = "t3",
-     .type = OPTION_DURATION,
-     .en = "t3: test frame after silence",
-     .zh = "t3：空闲测试",
-     .def = "20s",
-     .min = "50ms",
-     .max = "48h"},
-    {.name = "tls",
-     .type = OPTION_BOOLEAN,
-     .en = "TLS",
-     .zh = "TLS 加密",
-     .def = "false",
-     .help_en = "As IEC 62351-3 asks; usually with certificates of the controlling stations.",
-     .help_zh = "按 IEC 62351-3；通常需要主站证书。"},
-    PEM("tls_certificate", OPTION_STRING, "Our certificate (PEM)", "本端证书（PEM）",
-        "Empty: this node's own certificate.", "留空则使用本节点自己的证书。"),
-    PEM("tls_key", OPTION_SECRET, "Our private key (PEM)", "本端私钥（PEM）", NULL, NULL),
-    PEM("tls_ca", OPTION_STRING, "Authority of the controlling stations (PEM)", "主站证书的 CA（PEM）",
-        "Then each must show a certificate of it. Empty: none is asked for.",
-        "填写后主站必须出示由其签发的证书；留空则不要求证书。"),
+    IEC104_OPTION_WINDOW,
+    IEC104_OPTION_TIMES,
+    TLS_OPTION_ON(NULL, "As IEC 62351-3 asks; usually with certificates of the controlling stations.",
+                  "按 IEC 62351-3；通常要求主站出示证书。"),
+    TLS_OPTION_OWN("tls=true", "Empty: this node's own certificate.", "留空则使用本节点自己的证书。"),
+    TLS_OPTION_PEM("tls_ca", OPTION_STRING, "Authority of the controlling stations (PEM)", "主站证书的 CA（PEM）",
+                   "tls=true", "Then each must show a certificate of it. Empty: none is asked for.",
+                   "填写后主站必须出示由其签发的证书；留空则不要求证书。"),
     {0},
 };
 
@@ -258,8 +169,7 @@ static int address_check(const struct outlet_point *p, const struct options *cha
     struct sv_rules rules;
     struct sv_point point;
     sv_rules_of(channel, &rules);
-    int rc = sv_check_channel(channel, NULL, NULL, e);
-    if (rc == 0) rc = sv_point_resolve(p, &rules, &point, ret, e);
+    int rc = sv_point_resolve(p, &rules, &point, ret, e);
     if (rc) return rc;
     if (point.type == IEC104_M_IT_NA && point.group > 4)
         return error_set(e, ERR_INVALID, "group", "counters have the groups 1 to 4, not %u",
@@ -349,6 +259,7 @@ const struct outlet iec104_server_outlet = {
     .examples = examples,
     .address_check = address_check,
     .address_default = sv_address_default,
+    .channel_check = sv_channel_check,
     .channel_open = sv_open,
     .channel_set = channel_set,
     .send = sv_send,

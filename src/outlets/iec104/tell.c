@@ -68,36 +68,72 @@ static void forget_old_marks(struct sv_conn *c)
 {
     unsigned kept = 0;
     for (unsigned i = 0; i < c->nmarks; i++)
-        if (ticket_find(c->ch, c->marks[i].ticket)) c->marks[kept++] = c->marks[i];
+        if (ticket_find(c->ch, c->marks[i].ticket))
+            c->marks[kept++] = c->marks[i];
+        else
+            mem_free(c->marks[i].keys);
     c->nmarks = kept;
 }
 
-/* Marks from the first on whose events are acknowledged. */
+static struct sv_mark first_mark(struct sv_conn *c)
+{
+    struct sv_mark m = c->marks[0];
+    c->nmarks--;
+    memmove(c->marks, c->marks + 1, c->nmarks * sizeof *c->marks);
+    return m;
+}
+
+static uint64_t end_of(const struct sv_mark *m)
+{
+    return m->cut ? m->cut : m->until;
+}
+
+/* Marks from the first on whose events are acknowledged; of one that was cut the rest is for another connection. */
 static void take_acknowledged(struct sv_conn *c)
 {
-    while (c->nmarks && c->marks[0].until <= c->station.events_acked) {
-        struct sv_ticket *t = ticket_find(c->ch, c->marks[0].ticket);
-        c->nmarks--;
-        memmove(c->marks, c->marks + 1, c->nmarks * sizeof *c->marks);
+    while (c->nmarks && end_of(&c->marks[0]) <= c->station.events_acked) {
+        struct sv_mark m = first_mark(c);
+        struct sv_ticket *t = ticket_find(c->ch, m.ticket);
+        if (m.cut) sv_group_keep(c, &m, m.cut);
+        mem_free(m.keys);
         if (t == NULL) continue;
+        if (m.cut) {
+            ticket_unref(c->ch, m.ticket, c->peer);
+            continue;
+        }
         c->items += t->items;
         ticket_done(c->ch, t);
     }
 }
 
-/* Those beyond `until` will not go out here. */
+static void give_back_last(struct sv_conn *c)
+{
+    struct sv_mark m = c->marks[--c->nmarks];
+    uint64_t acked = c->station.events_acked < end_of(&m) ? c->station.events_acked : end_of(&m);
+    sv_group_keep(c, &m, acked);
+    mem_free(m.keys);
+    ticket_unref(c->ch, m.ticket, c->peer);
+}
+
+/* Those beyond `until` will not go out here. Of one that is in frames in part, a group waits for what becomes of those.
+ */
 static void give_back(struct sv_conn *c, uint64_t until)
 {
     while (c->nmarks && c->marks[c->nmarks - 1].until > until) {
-        uint64_t ticket = c->marks[--c->nmarks].ticket;
-        ticket_unref(c->ch, ticket, c->peer);
+        struct sv_mark *last = &c->marks[c->nmarks - 1];
+        if (last->cut) return;
+        if (c->group && last->keys && last->from < until) {
+            last->cut = until;
+            return;
+        }
+        give_back_last(c);
     }
 }
 
 void sv_tell_lost(struct sv_conn *c)
 {
     take_acknowledged(c);
-    while (c->nmarks) ticket_unref(c->ch, c->marks[--c->nmarks].ticket, c->peer);
+    while (c->nmarks) give_back_last(c);
 }
 
 /* What is in frames may still be acknowledged. */
@@ -137,10 +173,18 @@ static bool takes(const struct sv_conn *c, size_t n)
 static void give(struct sv_conn *c, const struct outlet_item *items, size_t n, bool stamped, uint64_t ticket)
 {
     struct iec104_item it;
-    for (size_t i = 0; i < n; i++)
-        if (item_of(c->ch, items[i].slot, &items[i].sample, stamped, &it)) iec104_station_event(&c->station, &it);
+    struct sv_mark m = {.ticket = ticket, .from = c->station.events_in};
+    if (c->group) m.keys = mem_alloc((n + 1) * sizeof *m.keys);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t key = c->group ? sv_event_key(&items[i]) : 0;
+        if (c->group && sv_group_told(c, key)) continue; /* acknowledged before its batch was given back */
+        if (!item_of(c->ch, items[i].slot, &items[i].sample, stamped, &it)) continue;
+        if (m.keys) m.keys[c->station.events_in - m.from] = key;
+        iec104_station_event(&c->station, &it);
+    }
+    m.until = c->station.events_in;
     if (c->nmarks == SV_TICKETS) forget_old_marks(c);
-    c->marks[c->nmarks++] = (struct sv_mark){ticket, c->station.events_in};
+    c->marks[c->nmarks++] = m;
 }
 
 int sv_send(struct outlet_channel *base, const struct outlet_item *items, size_t n, enum outlet_flow flow,
