@@ -387,8 +387,8 @@ static void take_chunk(struct ua_channel *ch, const struct ua_chunk_head *h, str
 static bool step(struct ua_channel *ch, struct arena *a, uint64_t now_ns, struct ua_event *ev)
 {
     struct ua_chunk_head h;
+    if (ch->in.n - ch->in_at < UA_HEAD) return false;
     int rc = ua_chunk_head(ch->in.p + ch->in_at, ch->in.n - ch->in_at, &h);
-    if (rc == 0) return false;
     if (rc < 0) {
         ua_ch_breach(ch, UA_BAD_TCP_MESSAGE_TYPE_INVALID, "what came is no OPC UA message");
         return true;
