@@ -1,6 +1,8 @@
 // The offline buffer of a sender (http_push) end to end: a receiver that is away, that refuses, that is killed in the middle;
 // the platform killed while values wait. Nothing is lost (order is tested in pump_test.c).
+import { existsSync } from 'node:fs';
 import http from 'node:http';
+import { join } from 'node:path';
 import { equal, freePort, ok, run, signIn, sleep, startServe, stop, tempDir, test, until } from './lib.mjs';
 
 const dir = tempDir();
@@ -134,6 +136,31 @@ test('a deadband, a shortest interval and a scale are kept', async () => {
   }
   await until(() => got.some((g) => g[2] === 61), 'the last one');
   equal(got.map((g) => g[2]), [21, 33, 61]); // 10, 16, 30, each x 2 + 1
+});
+
+test('every sample, changed or not, if that is wanted', async () => {
+  await api.post('/points', { code: 'E', name: 'E', spec: {} });
+  await api.post('/points', { code: 'E2', name: 'E2', spec: {} });
+  await api.post('/forwards', { code: 'ALL', name: '全部', spec: { outlet: 'http_push', gather: '20ms', unchanged: true, options: { url: `http://127.0.0.1:${port}/in`, form: 'csv' } } });
+  await api.post('/forward-points', { code: 'e', name: 'e', spec: { forward: 'ALL', point: 'E' } });
+  await api.post('/forward-points', { code: 'e2', name: 'e2', spec: { forward: 'ALL', point: 'E2', deadband: 1 } }); // its own word counts
+  await until(async () => { const s = await status('ALL'); return s?.points === 2; }, 'it runs');
+  got = [];
+  const at = Date.now();
+  for (let i = 0; i < 5; i++) await api.post('/samples', { samples: [{ point: 'E', t: at + i, v: 7 }, { point: 'E2', t: at + i, v: 7 }] }, [200, 201, 202, 204]);
+  const of = (code) => got.filter((g) => g[0] === code).map((g) => g[1] - at);
+  await until(() => of('E').includes(4), 'the last one');
+  equal([of('E'), of('E2')], [[0, 1, 2, 3, 4], [0]]);
+});
+
+test('where nobody acknowledges nothing is kept on disk', async () => {
+  await api.post('/forwards', { code: 'UDP', name: 'UDP', spec: { outlet: 'tcp_udp_out', filter: "code='E'", options: { mode: 'udp', host: '127.0.0.1', port: await freePort() } } });
+  const s = await until(async () => { const x = await status('UDP'); return x?.points === 1 && x; }, 'it runs');
+  equal(s.buffer, null);
+  await api.post('/samples', { samples: [{ point: 'E', t: Date.now(), v: 8 }] }, [200, 201, 202, 204]);
+  await until(async () => (await status('UDP')).items > 0, 'the value is sent');
+  const { id } = await api.get('/forwards/UDP');
+  ok(!existsSync(join(dir, 'forward', id)), 'no journal');
 });
 
 await run();

@@ -167,7 +167,7 @@ static size_t items_of(const struct f_line *l, const struct pump_batch *b, struc
         if (slot == SIZE_MAX) continue;
         ret[n] = (struct outlet_item){.slot = (uint32_t)slot, .sample = it->s};
         if (it->s.type == SAMPLE_STRING) {
-            ret[n].text = (const char *)b->b.text.p + it->at;
+            ret[n].text = it->len ? (const char *)b->b.text.p + it->at : "";
             ret[n].text_len = it->len;
         }
         fwd_scale(&l->slots[slot], &ret[n++].sample);

@@ -94,7 +94,7 @@ void record_write(const struct batch *b, struct buf *out)
         before = b->items[i].s;
     }
     for (size_t i = 0; i < b->n; i++)
-        if (b->items[i].s.type == SAMPLE_STRING) buf_add(out, b->text.p + b->items[i].at, b->items[i].len);
+        if (b->items[i].len) buf_add(out, b->text.p + b->items[i].at, b->items[i].len);
 }
 
 /* ---- reading ---- */
