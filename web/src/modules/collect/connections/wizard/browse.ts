@@ -39,8 +39,9 @@ export function uniquePicks(picks: Pick[]): Pick[] {
   return picks.filter((p) => p.item.address !== null && !seen.has(p.item.address) && seen.add(p.item.address));
 }
 
-/* A value in a list: a float without the digits that only its size brings. */
+/* A value in a list: short, a float without the digits that only its size brings. */
 export function shortValue(value: string): string {
+  if (value.length > 48) return `${value.slice(0, 48)}…`;
   return /^-?\d+\.\d{7,}$/.test(value) ? String(Number(Number(value).toPrecision(7))) : value;
 }
 
