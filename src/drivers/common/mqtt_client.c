@@ -297,6 +297,8 @@ static void parse(struct mqtt_client *m)
         buf_drop(&m->rx, at);
     else if (m->state == MC_IDLE || m->state == MC_CONNECTING)
         buf_clear(&m->rx);
+    if (m->generation != generation && m->state == MC_IDLE && m->ops->ready && !m->closing)
+        m->ops->ready(m->ctx); /* while it was told of the loss, it could not connect again */
 }
 
 static void on_data(void *ctx, const uint8_t *p, size_t n)

@@ -73,7 +73,8 @@ struct mqtt_client_ops {
     /* Of a subscribe: codes[i] of filter i, 0 to 2 the QoS granted, from 0x80 on refused. Of an unsubscribe (5.0; else n is
      * 0). e: not known. */
     void (*subscribed)(void *ctx, uint64_t token, const uint8_t *codes, size_t n, const struct error *e);
-    /* After mqtt_client_publish said ERR_AGAIN: there is room again. */
+    /* After mqtt_client_publish said ERR_AGAIN: there is room again. After `lost`, where that came out of a packet: it is
+     * idle now. */
     void (*ready)(void *ctx);
     /* Every packet, for the trace; e: what was wrong with a received one. */
     void (*frame)(void *ctx, bool sent, const uint8_t *p, size_t n, const struct error *e);

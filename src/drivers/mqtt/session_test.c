@@ -335,6 +335,23 @@ TEST(a_lost_connection_is_told_once_and_made_again)
     bed_free(b);
 }
 
+TEST(what_is_no_broker_is_called_again)
+{
+    struct bed *b = bed_new();
+    struct driver_point p[] = {bed_point(1, "t#$.v", VALUE_AUTO)};
+    b->broker->mute = true;
+    bed_open(b, "");
+    bed_set(b, "{}", p, 1);
+    UNTIL(b, b->broker->accepted == 1);
+    UNTIL(b, b->broker->conns && bed_status(b).bytes_out);
+    fake_raw(b->broker->conns, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
+    UNTIL(b, b->bad[1] == 1);
+    b->broker->mute = false;
+    UNTIL(b, b->broker->accepted == 2);
+    bed_ready(b);
+    bed_free(b);
+}
+
 TEST(retained_messages)
 {
     struct bed *b = bed_new();
