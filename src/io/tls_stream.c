@@ -67,11 +67,9 @@ static int configure(SSL_CTX *ctx, const struct tls_client_config *c, struct err
     if (given(c->cert_pem) != given(c->key_pem))
         return error_set(e, ERR_INVALID, given(c->cert_pem) ? "key" : "certificate",
                          "a certificate needs its key and a key its certificate", "证书与私钥必须同时给出");
-    if (given(c->ca_pem))
-        rc = tls_pem_authorities(ctx, c->ca_pem, false, e);
-    else
-        SSL_CTX_set_default_verify_paths(ctx);
+    if (given(c->ca_pem)) rc = tls_pem_authorities(ctx, c->ca_pem, false, e);
     if (rc == 0 && given(c->cert_pem)) rc = tls_pem_own(ctx, c->cert_pem, c->key_pem, e);
+    if (rc == 0 && !given(c->ca_pem) && c->verify) SSL_CTX_set_default_verify_paths(ctx); /* reads a file */
     return rc;
 }
 

@@ -73,7 +73,7 @@ size_t frame_log_copy(const struct frame_log *l, struct frame_copy *ret, size_t 
     return n;
 }
 
-int frame_log_record(struct frame_log *l, uint16_t port, bool udp, int64_t now_us, unsigned seconds)
+int frame_log_record(struct frame_log *l, uint16_t port, bool udp, bool serves, int64_t now_us, unsigned seconds)
 {
     if (!seconds) {
         if (l->capture && l->capture->view.until_us > now_us) l->capture->view.until_us = now_us;
@@ -83,6 +83,7 @@ int frame_log_record(struct frame_log *l, uint16_t port, bool udp, int64_t now_u
     if (!k) return ERR_NOMEM;
     buf_init(&k->file, CAPTURE_BYTES);
     pcap_begin(&k->pcap, port, udp, &k->file);
+    k->pcap.serves = serves;
     k->view.since_us = now_us;
     k->view.until_us = now_us + (int64_t)seconds * 1000000;
     capture_free(l->capture);
@@ -96,7 +97,7 @@ void frame_log_view(const struct frame_log *l, struct capture_view *ret)
     *ret = l->capture ? l->capture->view : (struct capture_view){0};
 }
 
-int frame_log_file(const struct frame_log *l, uint16_t port, bool udp, struct buf *file)
+int frame_log_file(const struct frame_log *l, uint16_t port, bool udp, bool serves, struct buf *file)
 {
     struct pcap p;
     if (l->capture) {
@@ -104,6 +105,7 @@ int frame_log_file(const struct frame_log *l, uint16_t port, bool udp, struct bu
         return file->err;
     }
     pcap_begin(&p, port, udp, file);
+    p.serves = serves;
     for (size_t i = 0; i < l->n; i++) {
         const struct frame_copy *f = &l->kept[(l->at + FRAMES_KEPT - l->n + i) % FRAMES_KEPT];
         pcap_frame(&p, f->time_us, f->dir == DRIVER_TX, f->link, f->bytes, f->n, file);

@@ -39,11 +39,13 @@ void frame_log_add(struct frame_log *l, const struct driver_frame *f);
 bool frame_log_tick(struct frame_log *l);
 void frame_log_watched(struct frame_log *l); /* somebody looks: every frame for a minute */
 size_t frame_log_copy(const struct frame_log *l, struct frame_copy *ret, size_t max); /* oldest first */
-/* Keep every frame, whole, for so many seconds (0: stop), at most CAPTURE_BYTES; a new recording replaces the last one. */
-MUST_CHECK int frame_log_record(struct frame_log *l, uint16_t port, bool udp, int64_t now_us, unsigned seconds);
+/* Keep every frame, whole, for so many seconds (0: stop), at most CAPTURE_BYTES; a new recording replaces the last one.
+ * serves: the peers call us. */
+MUST_CHECK int frame_log_record(struct frame_log *l, uint16_t port, bool udp, bool serves, int64_t now_us,
+                                unsigned seconds);
 void frame_log_view(const struct frame_log *l, struct capture_view *ret);
 /* A capture file (proto/pcap.h) of what was recorded, or, when nothing was, of the last frames, cut as they are. */
-MUST_CHECK int frame_log_file(const struct frame_log *l, uint16_t port, bool udp, struct buf *file);
+MUST_CHECK int frame_log_file(const struct frame_log *l, uint16_t port, bool udp, bool serves, struct buf *file);
 
 /* For the API: {t,dir,hex,words:{en,zh},ok,error}; {since,until,frames,left_out,bytes}. */
 void frame_json(struct json_writer *w, const struct frame_copy *f, bool zh,

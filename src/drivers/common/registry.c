@@ -123,6 +123,8 @@ void driver_json(struct json_writer *w, const struct driver *d)
     for (const char *const *x = d->examples; x && *x; x++) jw_str(w, str_of(*x));
     jw_end(w);
     jw_kbool(w, "browse", d->browse);
+    jw_kbool(w, "discover", d->discover);
+    jw_kbool(w, "history", d->history);
     jw_end(w);
 }
 

@@ -25,17 +25,22 @@ static int named(struct error *e, int rc)
     return rc;
 }
 
-int tls_client_of(const struct options *o, struct tls_client **ret, struct error *e)
+static int client_of(const struct options *o, bool verify, struct tls_client **ret, struct error *e)
 {
     const struct tls_client_config c = {.ca_pem = opt_str(o, "tls_ca", ""),
                                         .cert_pem = opt_str(o, "tls_certificate", ""),
                                         .key_pem = opt_str(o, "tls_key", ""),
-                                        .verify = opt_bool(o, "tls_verify", true),
+                                        .verify = verify,
                                         .server_name = opt_str(o, "tls_name", "")};
     *ret = NULL;
     if (off(o)) return 0;
     int rc = check_host(o, "tls_name", e);
     return rc ? rc : named(e, tls_client_new(&c, ret, e));
+}
+
+int tls_client_of(const struct options *o, struct tls_client **ret, struct error *e)
+{
+    return client_of(o, opt_bool(o, "tls_verify", true), ret, e);
 }
 
 int tls_server_of(const struct options *o, struct tls_server **ret, struct error *e)
@@ -57,7 +62,7 @@ int tls_options_check(const struct options *o, bool server, struct error *e)
     if (server && tls_own_given(o))
         rc = tls_server_of(o, &own, e);
     else if (!server)
-        rc = given(o, "tls_ca") || tls_own_given(o) ? tls_client_of(o, &client, e) : check_host(o, "tls_name", e);
+        rc = client_of(o, false, &client, e);
     else if (given(o, "tls_ca"))
         rc = named(e, tls_client_new(&ca, &client, e));
     tls_client_free(client);

@@ -100,8 +100,7 @@ int ws_settings_init(struct ws_settings *s, const struct options *o, bool server
     s->protocol = keep(s, o, "protocol", "");
     s->address = keep(s, o, "address", "0.0.0.0");
     int rc = s->token && s->subscribe && s->protocol && s->address ? 0 : no_memory(e);
-    if (!rc && strpbrk(s->token, "\r\n"))
-        rc = error_set(e, ERR_INVALID, "token", "the token holds a line break", "令牌含有换行");
+    if (!rc) rc = check_line(o, "token", e);
     if (!rc) rc = (server ? init_server : init_client)(s, o, e);
     if (rc) ws_settings_fini(s);
     return rc;

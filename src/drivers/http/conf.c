@@ -1,4 +1,5 @@
 /* conf.c - the options of a device, compiled: what is asked, how its pages are found, how its answers are read. */
+#include "drivers/common/check.h"
 #include "drivers/http/http_int.h"
 
 static int no_memory(struct error *e)
@@ -69,9 +70,8 @@ static int set_request(struct hc_conf *c, const struct options *o, struct error 
     if (rc) return rc;
     c->body = body ? keep(c, text) : NULL;
     if (!c->method || !c->content_type || (body && !c->body)) return no_memory(e);
-    if (strpbrk(c->content_type, "\r\n"))
-        return error_set(e, ERR_INVALID, "content_type", "the media type holds a line break", "内容类型含有换行");
-    return set_headers(c, o, e);
+    rc = check_line(o, "content_type", e);
+    return rc ? rc : set_headers(c, o, e);
 }
 
 static int set_query_path(struct hc_conf *c, const char *text, const char *where, struct error *e)

@@ -123,7 +123,14 @@ int mt_device_check(const struct options *o, struct error *e)
     if (sep[0] && sep[1] && strcmp(sep, "\\t") != 0)
         return error_set(e, ERR_INVALID, "separator", "'%s': the separator is one character, such as , or ; (\\t: tab)",
                          "“%s”：分隔符为一个字符，例如 , 或 ;（\\t 表示制表符）", sep);
-    return mt_device_rules(&d, o, &a, e);
+    int rc = mt_device_rules(&d, o, &a, e);
+    if (rc == 0) rc = check_line(o, "state_topic", e);
+    for (size_t i = 0; i < d.nfilters && rc == 0; i++)
+        for (size_t k = 0; k < d.filters[i].n && rc == 0; k++)
+            if ((unsigned char)d.filters[i].p[k] < 0x20) /* MQTT 5.0, 1.5.4: brokers may hang up */
+                rc = error_set(e, ERR_INVALID, "topics", "topic filter %zu holds a control character; write plant/t1",
+                               "第 %zu 个主题过滤器含有控制字符；应如 plant/t1", i + 1);
+    return rc;
 }
 
 /* ---- the address ---- */
