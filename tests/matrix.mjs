@@ -64,15 +64,17 @@ export async function current(api, codes) {
   }
   return items;
 }
-export const same = (got, want) => {
+// `zero`: the sign of a zero is not told (values that are scaled).
+export const same = (got, want, zero = false) => {
   if (want === 'bad') return got.q === 'bad' && got.reason === 'not_a_number';
   if (got.q !== 'good') return false;
+  if (zero && want === 0) return Number(got.v) === 0;
   return typeof want === 'number' ? Object.is(Number(got.v), want) : String(got.v) === String(want);
 };
 // All points at once: `want` gives what each should be.
-export async function all(api, points, want, what, ms = 8000) {
+export async function all(api, points, want, what, { ms = 8000, zero = false } = {}) {
   let items;
-  const wrong = () => points.map((p, i) => [p, items[i], want(p)]).filter(([, got, w]) => !same(got, w));
+  const wrong = () => points.map((p, i) => [p, items[i], want(p)]).filter(([, got, w]) => !same(got, w, zero));
   await until(async () => {
     items = await current(api, points.map((p) => p.code));
     return wrong().length === 0;
