@@ -263,6 +263,7 @@ uint32_t os_unregister(struct os_call *c, const void *request)
     const struct ua_unregister_nodes_request *q = request;
     struct ua_unregister_nodes_response r = {0};
     if (q->nodes_to_unregister_n == 0) return UA_BAD_NOTHING_TO_DO;
+    if (q->nodes_to_unregister_n > c->s->cfg.max_nodes) return UA_BAD_TOO_MANY_OPERATIONS;
     os_answer(c, UA_T_unregister_nodes_response, &r);
     return 0;
 }

@@ -130,6 +130,7 @@ void os_job_release(struct os_job *j)
                         .a = &j->a};
     bool heard = c.conn && (j->session == 0 || c.session) && !s->closing;
     if (j->done) j->done(j, heard ? &c : NULL);
+    if (j->done && c.conn && !heard && !s->closing) os_fault(&c, UA_BAD_SESSION_CLOSED);
     for (struct os_job **p = &s->jobs; *p; p = &(*p)->next) {
         if (*p != j) continue;
         *p = j->next;
@@ -138,6 +139,6 @@ void os_job_release(struct os_job *j)
     s->job_count--;
     arena_fini(&j->a);
     mem_free(j);
-    if (heard) os_conn_flush(c.conn);
+    if (c.conn && !s->closing) os_conn_flush(c.conn);
     if (s->closing) os_finish(s);
 }
