@@ -4,14 +4,17 @@
 //
 //   receiver  bornite: another `bornite serve`, line protocol over HTTP; its answer means durable in its history (the default)
 //             count:   a process that reads the bodies, counts the lines and says 200: what the sender alone can do
+//             mqtt, mqtt-values: mosquitto, QoS 1, a message a batch, or one a value; nobody subscribes
 //   speed     the field runs so many times faster during the outage (10: periods of 100 ms), so that an hour's samples are
 //             there in six minutes; they go the same way (device, bus, gates, journal on disk). 1: in real time.
 // While the back-fill runs the field is at `points` a second again. Away means that nobody listens at the receiver's port.
 import { fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
-import { allUp, done, importField, percentile, serve, simulator, sleep, stop, usage } from './common.mjs';
+import { join } from 'node:path';
+import { allUp, dir, done, importField, percentile, serve, simulator, sleep, start, stop, usage } from './common.mjs';
 
 const [bin, pointsArg, secondsArg, receiver = 'bornite', speedArg, liveArg] = process.argv.slice(2);
 const points = Number(pointsArg ?? 10000), away = Number(secondsArg ?? 3600), speed = Number(speedArg ?? 10), live = Number(liveArg ?? 30);
@@ -61,7 +64,16 @@ async function counter() {
     },
   };
 }
-const receivers = { bornite: anotherBornite, count: counter };
+async function mosquitto() {
+  const port = await freePort(), conf = join(dir, 'mosquitto.conf');
+  writeFileSync(conf, `listener ${port} 127.0.0.1\nallow_anonymous true\n`);
+  return {
+    outlet: 'mqtt_publisher',
+    options: { host: '127.0.0.1', port, qos: 1, form: 'json', ...(receiver === 'mqtt' ? { group: 'topic', topic: 'up' } : {}) },
+    back: async () => ({ pid: start('mosquitto', ['-c', conf]).pid, received: async () => (await status()).buffer.sent }),
+  };
+}
+const receivers = { bornite: anotherBornite, count: counter, mqtt: mosquitto, 'mqtt-values': mosquitto };
 if (!receivers[receiver]) done(1, `receivers: ${Object.keys(receivers).join(', ')}`);
 
 const channels = Math.ceil(points / 100);
@@ -73,7 +85,7 @@ await period(1000 / speed);
 await allUp(api);
 
 const status = async () => (await api('GET', '/api/v1/forwards:status')).items[0];
-const spec = { outlet: 'http_push', filter: '*', unchanged: true, buffer_hours: 72, buffer_mb: 16384, options: { timeout: '30s', ...r.options } };
+const spec = { outlet: r.outlet ?? 'http_push', filter: '*', unchanged: true, buffer_hours: 72, buffer_mb: 16384, options: r.options };
 const u0 = usage(child.pid), begin = Date.now();
 await api('POST', '/api/v1/forwards', { code: 'UP', name: 'UP', spec });
 await sleep(away / speed * 1000);

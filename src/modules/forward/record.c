@@ -152,7 +152,7 @@ static struct sample row_2(struct rd *r, const struct sample *before)
     if (!p) r->err = ERR_CORRUPT;
     uint64_t v = 0;
     for (unsigned i = 0; p && i < n; i++) v |= (uint64_t)p[i] << 8 * i;
-    if (s.type == SAMPLE_DOUBLE && n) v <<= 8 * (8 - n);
+    if (s.type == SAMPLE_DOUBLE && v) v <<= 8 * (8 - n);
     s.v.u = s.type == SAMPLE_INT ? (uint64_t)unzigzag(v) : v;
     return s;
 }
