@@ -65,9 +65,9 @@ static uint16_t checksum(const uint8_t *ip, const uint8_t *head, size_t nhead, c
 
 static size_t transport_header(struct pcap *p, uint8_t *t, bool sent, unsigned link, size_t n)
 {
-    unsigned ours = FIRST_PORT + link;
-    put16(t, sent ? ours : p->port);
-    put16(t + 2, sent ? p->port : ours);
+    unsigned ours = p->serves ? p->port : FIRST_PORT + link, theirs = p->serves ? FIRST_PORT + link : p->port;
+    put16(t, sent ? ours : theirs);
+    put16(t + 2, sent ? theirs : ours);
     if (p->udp) {
         put16(t + 4, (unsigned)(UDP_BYTES + n));
         put16(t + 6, 0);

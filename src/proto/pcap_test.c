@@ -72,3 +72,17 @@ TEST(what_is_long_is_cut_into_segments)
     CHECK_INT(be16(24 + 16 + 24), 8);
     buf_fini(&out);
 }
+
+TEST(where_we_serve_the_port_is_ours)
+{
+    buf_init(&out, 1000);
+    pcap_begin(&p, 502, false, &out);
+    p.serves = true;
+    pcap_frame(&p, 5, false, 3, (const uint8_t *)"?", 1, &out);
+    pcap_frame(&p, 5, true, 3, (const uint8_t *)"!", 1, &out);
+    CHECK_INT(be16(40 + 20), 49155);
+    CHECK_INT(be16(40 + 22), 502);
+    CHECK_INT(be16(40 + 41 + 16 + 20), 502);
+    CHECK_INT(be16(40 + 41 + 16 + 22), 49155);
+    buf_fini(&out);
+}

@@ -18,7 +18,7 @@ static void do_capture(void *arg)
     struct chan *c = chan_find(a->w, a->id);
     if (!c) return;
     a->found = true;
-    a->err = frame_log_record(&c->frames, c->driver->wire_port, c->driver->wire_udp, c->host.now_us(c->host.ctx),
+    a->err = frame_log_record(&c->frames, c->driver->wire_port, c->driver->wire_udp, false, c->host.now_us(c->host.ctx),
                               a->seconds);
     if (a->seconds) c->host.trace = true;
 }
@@ -30,7 +30,7 @@ static void do_captured(void *arg)
     if (!c) return;
     a->found = true;
     frame_log_view(&c->frames, a->view);
-    if (a->file) a->err = frame_log_file(&c->frames, c->driver->wire_port, c->driver->wire_udp, a->file);
+    if (a->file) a->err = frame_log_file(&c->frames, c->driver->wire_port, c->driver->wire_udp, false, a->file);
 }
 
 static int call(struct run *r, struct capture_call *a, void (*fn)(void *), struct error *e)
@@ -66,7 +66,9 @@ static int find(struct api_call *c, enum api_action act, struct plant **ret_p, c
     if (!*ret || !permitted_at(c->actor.may, "channel", act, (*ret)->org))
         return error_set(e, ERR_NOT_FOUND, "id", "there is no channel '%.*s'", "没有通道 '%.*s'", STR_ARG(c->param[0]));
     if (!(*ret)->driver || !(*ret)->driver->wire_port)
-        return error_set(e, ERR_UNSUPPORTED, "id", "this protocol has no frames on a network", "该协议没有网络报文");
+        return error_set(e, ERR_UNSUPPORTED, "id",
+                         "the frames of this protocol cannot be recorded as a capture; the diagnostics show them",
+                         "该协议的报文不能录制为抓包文件；可在诊断中查看");
     return 0;
 }
 

@@ -80,7 +80,9 @@ static int find(struct api_call *c, enum api_action act, struct resource *ret, s
     f_line_unref(l);
     if (!l) return not_running(e);
     if (!wire)
-        return error_set(e, ERR_UNSUPPORTED, "id", "this protocol has no frames on a network", "该协议没有网络报文");
+        return error_set(e, ERR_UNSUPPORTED, "id",
+                         "the frames of this protocol cannot be recorded as a capture; the diagnostics show them",
+                         "该协议的报文不能录制为抓包文件；可在诊断中查看");
     return 0;
 }
 

@@ -296,12 +296,13 @@ static void do_view(void *arg)
     }
     if (v->discard) pump_discard(f->pump);
     if (v->record) {
-        v->err = frame_log_record(&f->frames, f->outlet->wire_port, f->outlet->wire_udp, f->host.now_us(f->host.ctx),
-                                  v->seconds);
+        v->err = frame_log_record(&f->frames, f->outlet->wire_port, f->outlet->wire_udp, f->outlet->server,
+                                  f->host.now_us(f->host.ctx), v->seconds);
         if (v->seconds) f->host.trace = true;
     }
     if (v->captured) frame_log_view(&f->frames, v->captured);
-    if (v->file) v->err = frame_log_file(&f->frames, f->outlet->wire_port, f->outlet->wire_udp, v->file);
+    if (v->file)
+        v->err = frame_log_file(&f->frames, f->outlet->wire_port, f->outlet->wire_udp, f->outlet->server, v->file);
 }
 
 static bool look(struct run *r, struct view_call *v)
