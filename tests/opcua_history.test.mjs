@@ -16,7 +16,7 @@ cleanup(() => server?.shutdown(0));
 test('a server with a past, and points on it', async () => {
   const serverCertificateManager = new OPCUACertificateManager({ rootFolder: pki, automaticallyAcceptUnknownCertificate: true });
   await serverCertificateManager.initialize();
-  server = new OPCUAServer({ port, hostname: '127.0.0.1', serverCertificateManager, securityPolicies: [SecurityPolicy.None], securityModes: [MessageSecurityMode.None], allowAnonymous: true });
+  server = new OPCUAServer({ port, hostname: '127.0.0.1', serverCertificateManager, securityPolicies: [SecurityPolicy.None, SecurityPolicy.Basic256Sha256], securityModes: [MessageSecurityMode.None, MessageSecurityMode.SignAndEncrypt], allowAnonymous: true });
   await server.initialize();
   const space = server.engine.addressSpace, own = space.getOwnNamespace();
   addAggregateSupport(space);
@@ -36,12 +36,22 @@ test('a server with a past, and points on it', async () => {
   await server.start();
   serve = await startServe(tempDir());
   api = await signIn(serve);
-  await api.post('/channels', { code: 'UA', name: 'UA', spec: { driver: 'opcua', options: { endpoint: `opc.tcp://127.0.0.1:${port}`, backfill: false } } });
+  await api.post('/channels', { code: 'UA', name: 'UA', spec: { driver: 'opcua', options: { endpoint: `opc.tcp://127.0.0.1:${port}`, security: 'none', backfill: false } } });
   await api.post('/devices', { code: 'PLC', name: 'PLC', spec: { channel: 'UA' } });
   for (const [code, node] of [['Level', 'Level'], ['Mean', 'Level'], ['High', 'Level'], ['Text', 'Text'], ['Plain', 'Plain']]) {
     await api.post('/points', { code, name: code, spec: { device: 'PLC', address: `ns=1;s=${node}`, scale: code === 'Mean' ? 2 : 1 } });
   }
   await until(async () => (await api.get('/channels:status')).items[0]?.state === 'up', 'the channel');
+});
+
+test('discovery: the endpoints of a server, as options of a channel; nobody there is told', async () => {
+  const ask = (endpoint) => api.call('POST', '/channels:discover', { spec: { driver: 'opcua', options: { endpoint } } }, [200, 400, 503, 504]);
+  const { items } = await ask(`opc.tcp://127.0.0.1:${port}`);
+  equal(items.map((i) => i.options), [{ endpoint: `opc.tcp://127.0.0.1:${port}`, security: 'none' }, { endpoint: `opc.tcp://127.0.0.1:${port}`, security: 'basic256sha256' }]);
+  ok(items.every((i) => i.name && i.description.includes('anonymous')), JSON.stringify(items));
+  const r = await ask(`opc.tcp://127.0.0.1:${await freePort()}`);
+  ok(r.code && r.detail, 'a reason');
+  equal((await api.call('POST', '/channels:discover', { spec: { driver: 'hj212', options: {} } }, [400, 409, 422, 501])).where, 'spec.driver');
 });
 
 const iso = (t) => new Date(t).toISOString();

@@ -274,6 +274,13 @@ struct driver_history {
 };
 /* Quality and time inside the samples. Memory dies with the callback. next: there is more, NULL: all told. */
 typedef void driver_history_done(void *arg, const struct error *e, const struct driver_reading *r, size_t n, const char *next);
+/* What answers at the place that the options of a channel name, before there is a channel: servers and their endpoints. */
+struct driver_found {
+    const char *name, *description; /* description "" or NULL: none */
+    const char *options;            /* JSON object: options of a channel that lead there */
+};
+/* Memory dies with the callback. */
+typedef void driver_discover_done(void *arg, const struct error *e, const struct driver_found *items, size_t n);
 typedef void driver_closed(void *arg);
 
 /* ---- the host's side ------------------------------------------------------------------------------ */
@@ -374,6 +381,8 @@ struct driver {
      * history_aggregates: names that h->aggregate may have, NULL-terminated. NULL: the protocol has no history. */
     void (*history)(struct driver_channel *ch, const struct driver_history *h, driver_history_done *done, void *arg);
     const char *const *history_aggregates;
+    /* Ask who is there; no session is needed for it. NULL: the protocol has no discovery. */
+    void (*discover)(struct driver_channel *ch, driver_discover_done *done, void *arg);
     /* For captures: the port by which Wireshark knows the protocol, and whether it is UDP. Several connections of a
      * channel are told apart by driver_frame.link. 0: frames are no network bytes (no capture). */
     uint16_t wire_port;

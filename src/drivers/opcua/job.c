@@ -146,7 +146,7 @@ static int variant_of(struct oc_channel *ch, struct oc_job *j, const struct ua_n
 }
 
 static void write_as(struct oc_channel *ch, struct oc_job *j, const struct ua_nodeid *id,
-                          const struct ua_nodeid *data_type, unsigned type, bool array)
+                     const struct ua_nodeid *data_type, unsigned type, bool array)
 {
     struct error e = {0};
     struct ua_variant v;
@@ -261,8 +261,7 @@ void oc_write(struct driver_channel *base, const struct driver_write *w)
 
 /* ---- test reads ------------------------------------------------------------------------------------------------ */
 
-void oc_read_bad(struct oc_channel *ch, struct oc_job *j, size_t i, const struct error *e,
-                        enum quality_reason why)
+void oc_read_bad(struct oc_channel *ch, struct oc_job *j, size_t i, const struct error *e, enum quality_reason why)
 {
     struct driver_reading *r = &j->readings[i];
     if (r->error) return;
@@ -439,6 +438,7 @@ void oc_job_fail(struct oc_channel *ch, struct oc_job *j, enum driver_outcome ou
     case JOB_READ: end_read(ch, j, e); break;
     case JOB_TEST: end_test(ch, j, e, "", ""); break;
     case JOB_PAST: oc_past_end(ch, j, e, NULL); break;
+    case JOB_DISCOVER: oc_discover_end(ch, j, e); break;
     default:
         j->done.browse(j->arg, e, NULL, 0, NULL);
         oc_job_gone(ch, j);
@@ -486,8 +486,8 @@ void oc_job_typed(struct oc_channel *ch)
 
 void oc_job_pump(struct oc_channel *ch, uint64_t now)
 {
-    static void (*const go[])(struct oc_channel *, struct oc_job *) = {go_write, oc_read_go, go_test, oc_browse_go,
-                                                                      oc_past_go};
+    static void (*const go[])(struct oc_channel *, struct oc_job *) = {go_write,     oc_read_go, go_test,
+                                                                       oc_browse_go, oc_past_go, oc_discover_go};
     expire(ch, now);
     while (ch->jobs && ch->conn == CONN_UP) {
         struct oc_job *j = ch->jobs;

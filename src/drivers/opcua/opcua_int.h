@@ -19,6 +19,7 @@
  *   method.c    methods, called by writes
  *   browse.c    browsing
  *   event_*.c, events.c, condition.c, settle.c    events and alarms (events_int.h)
+ *   discover.c  servers and endpoints, for somebody who asks
  *   past.c      a page of a node's history, for somebody who asks
  * Heart: oc_pump() does what can be done now and sets the one timer; after every event, at any time.
  *
@@ -122,7 +123,7 @@ struct oc_sub {
     size_t ndrop, drop_cap;
 };
 
-enum oc_job_kind { JOB_WRITE, JOB_READ, JOB_TEST, JOB_BROWSE, JOB_PAST };
+enum oc_job_kind { JOB_WRITE, JOB_READ, JOB_TEST, JOB_BROWSE, JOB_PAST, JOB_DISCOVER };
 struct oc_job {
     struct oc_job *next;
     uint8_t kind, step;
@@ -134,6 +135,7 @@ struct oc_job {
         driver_test_done *test;
         driver_browse_done *browse;
         driver_history_done *past;
+        driver_discover_done *discover;
     } done;
     void *arg;
     struct arena arena; /* lives as long as the job */
@@ -157,6 +159,10 @@ struct oc_job {
     size_t nrefs;
     /* past */
     struct oc_past *past;
+    /* discover */
+    struct driver_found *found;
+    size_t nfound;
+    struct str own_uri; /* of the server that answers */
     struct oc_property { /* unit or range of an item of the page */
         struct ua_nodeid id;
         size_t item;
@@ -430,6 +436,16 @@ void oc_method_go(struct oc_channel *ch, struct oc_job *j);
 void oc_browse_go(struct oc_channel *ch, struct oc_job *j);
 void oc_browse(struct driver_channel *base, const struct driver_device *device, const char *node, const char *cursor,
                size_t max, driver_browse_done *done, void *arg);
+
+/* discover.c */
+void oc_discover(struct driver_channel *base, driver_discover_done *done, void *arg);
+void oc_discover_go(struct oc_channel *ch, struct oc_job *j);
+void oc_discover_end(struct oc_channel *ch, struct oc_job *j, const struct error *e);
+/* Before there is a session: jobs of this kind begin. */
+bool oc_discover_begin(struct oc_channel *ch);
+/* The choice of option "security" that names policy and mode, NULL: none. */
+const char *oc_security_name(const struct ua_policy *p, enum ua_mode mode);
+extern const struct option_choice oc_security_choices[];
 
 /* past.c */
 extern const char *const oc_aggregates[];

@@ -35,6 +35,13 @@ const struct ua_policy *oc_wire_policy(const struct oc_channel *ch, enum ua_mode
     return secure ? ch->policy : ua_policy_at(UA_POLICY_NONE);
 }
 
+const char *oc_security_name(const struct ua_policy *p, enum ua_mode mode)
+{
+    for (size_t i = 1; p && i < sizeof securities / sizeof *securities; i++)
+        if (securities[i].policy == p->id && securities[i].mode == mode) return oc_security_choices[i].value;
+    return NULL;
+}
+
 void oc_session_forget(struct oc_channel *ch)
 {
     ua_cert_free(TAKE(ch->server));
@@ -137,7 +144,7 @@ void oc_session_begin(struct oc_channel *ch)
         reactivate(ch);
     else if (ch->discovered)
         create_session(ch);
-    else
+    else if (!oc_discover_begin(ch))
         oc_call(ch, UA_T_get_endpoints_request, &q, ch->cfg.answer_ms, on_endpoints, NULL);
 }
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include "drivers/opcua/opcua_int.h"
 
-static const struct option_choice security_choices[] = {
+const struct option_choice oc_security_choices[] = {
     /* in the order of securities[] in session.c */
     {"auto", "the best that is offered", "服务器支持的最高等级"},
     {"none", "none", "无"},
@@ -74,7 +74,7 @@ const struct option oc_channel_options[] = {
      .en = "Security",
      .zh = "安全策略",
      .def = "auto",
-     .choices = security_choices},
+     .choices = oc_security_choices},
     {.name = "trust",
      .type = OPTION_ENUM,
      .en = "Server certificate",
@@ -389,6 +389,7 @@ const struct driver opcua_driver = {
     .close = oc_close,
     .describe = describe,
     .browse = oc_browse,
+    .discover = oc_discover,
     .history = oc_past,
     .history_aggregates = oc_aggregates,
     .wire_port = OC_PORT,

@@ -47,6 +47,20 @@ int post_test(struct api_call *c, struct error *e)
     return answer_test(c, &r);
 }
 
+int post_discover(struct api_call *c, struct error *e)
+{
+    struct json *body;
+    const struct driver *d;
+    struct options o;
+    int err = api_body_json(c, &body, e);
+    if (!err) err = channel_spec(c, json_get(body, "spec"), &d, &o, e);
+    if (err) return err;
+    if (!d->discover)
+        return error_set(e, ERR_UNSUPPORTED, "spec.driver", "nothing can be discovered by this protocol",
+                         "该协议不支持发现服务器");
+    return run_discover(collect_of(c)->run, d, &o, TEST_MS, &c->res->body, e);
+}
+
 int post_test_saved(struct api_call *c, struct error *e)
 {
     struct resource res;

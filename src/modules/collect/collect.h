@@ -85,6 +85,7 @@ int get_areas(struct api_call *c, struct error *e);
 int post_write(struct api_call *c, struct error *e); /* api_write.c */
 int post_test(struct api_call *c, struct error *e);  /* api_try.c */
 int post_test_saved(struct api_call *c, struct error *e);
+int post_discover(struct api_call *c, struct error *e);
 int post_read(struct api_call *c, struct error *e);
 int post_browse(struct api_call *c, struct error *e);
 int get_browse(struct api_call *c, struct error *e);

@@ -28,7 +28,7 @@
     "capture:" CAPTURE "|null;"
 #define DRIVERS \
     "{items:{name:string;title:Text;help:Text;channel:Field[];device:Field[];point:Field[];address_help:Text;" \
-    "examples:string[];browse:boolean}[]}"
+    "examples:string[];browse:boolean;discover:boolean;history:boolean}[]}"
 #define TEST_BODY "{spec:channel_spec}"
 #define TEST_ANSWER "{ok:boolean;ms:integer;code:string|null;detail:string}"
 #define READ_BODY "{channel:string|channel_spec;device:string|device_spec|{options?:object};points:point_spec[]}"
@@ -57,6 +57,10 @@ static const struct api_route routes[] = {
            .body_schema = TEST_BODY, .answer_schema = TEST_ANSWER),
     API_DO("POST", "/api/v1/channels/{id}:test", "channel", ACT_WRITE, AUDIT_NONE, post_test_saved, .lane = LANE_TRY,
            .summary_en = "Try a channel's connection", .summary_zh = "测试通道连接", .answer_schema = TEST_ANSWER),
+    API_DO("POST", "/api/v1/channels:discover", "channel", ACT_WRITE, AUDIT_NONE, post_discover, .lane = LANE_TRY,
+           .summary_en = "Servers and endpoints at an address", .summary_zh = "发现服务器和端点",
+           .body_schema = TEST_BODY,
+           .answer_schema = "{items:{name:string;description:string;options:object}[]}"),
     API_DO("POST", "/api/v1/channels:read", "channel", ACT_WRITE, AUDIT_NONE, post_read, .lane = LANE_TRY,
            .summary_en = "Read addresses once, without storing", .summary_zh = "试读地址（不保存）",
            .body_schema = READ_BODY, .answer_schema = READ_ANSWER),

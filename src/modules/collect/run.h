@@ -72,6 +72,9 @@ int run_history(struct run *r, struct str channel_id, const struct driver_histor
                 struct history_page *ret, struct error *e);
 void history_page_free(struct history_page *p);
 
+/* Who answers where the options say: appends the answer of POST /channels:discover as JSON. */
+int run_discover(struct run *r, const struct driver *d, const struct options *o, unsigned wait_ms, struct buf *ret, struct error *e);
+
 /* Recording of a channel, see frame_log.h. */
 int run_capture(struct run *r, struct str id, unsigned seconds, struct error *e);
 int run_captured(struct run *r, struct str id, struct capture_view *ret, struct buf *file, struct error *e);

@@ -1,4 +1,4 @@
-/* run_call.c - blocking calls of handlers into drivers: write, test, read, browse, search, history.
+/* run_call.c - blocking calls of handlers into drivers: write, test, read, browse, search, history, discover.
  *
  * Each call is a job with two owners, the waiting handler and the loop; whoever lets go last frees it,
  * so that a driver that answers after the handler gave up does no harm. A test or read without a running
@@ -10,7 +10,7 @@
 
 #define BROWSE_BYTES (4u << 20)
 
-enum job_kind { JOB_WRITE, JOB_TEST, JOB_READ, JOB_BROWSE, JOB_SEARCH, JOB_HISTORY };
+enum job_kind { JOB_WRITE, JOB_TEST, JOB_READ, JOB_BROWSE, JOB_SEARCH, JOB_HISTORY, JOB_DISCOVER };
 
 struct job {
     pthread_mutex_t lock;
@@ -184,6 +184,28 @@ static char *text_copy(struct str s)
     return z;
 }
 
+static void on_found(void *arg, const struct error *e, const struct driver_found *items, size_t n)
+{
+    struct job *j = arg;
+    struct json_writer w = json_writer(&j->json);
+    jw_object(&w);
+    jw_key(&w, STR("items"));
+    jw_array(&w);
+    for (size_t i = 0; i < n; i++) {
+        jw_object(&w);
+        jw_kz(&w, "name", items[i].name);
+        jw_kz(&w, "description", items[i].description ? items[i].description : "");
+        jw_key(&w, STR("options"));
+        jw_raw(&w, str_of(items[i].options));
+        jw_end(&w);
+    }
+    jw_end(&w);
+    jw_end(&w);
+    j->result.ok = !e && !j->json.err;
+    if (e) j->result.error = *e;
+    job_done(j);
+}
+
 /* A page, with its texts in the dictionary. */
 static int take_page(struct job *j, const struct driver_reading *r, size_t n, const char *next)
 {
@@ -293,6 +315,8 @@ static void do_job(void *arg)
         start_search(j);
     } else if (j->kind == JOB_BROWSE) {
         c->driver->browse(c->ch, j->device, j->node, j->cursor, j->n, on_browsed, j);
+    } else if (j->kind == JOB_DISCOVER) {
+        c->driver->discover(c->ch, on_found, j);
     } else if (j->kind == JOB_HISTORY) {
         c->driver->history(c->ch, &j->history, on_history, j);
     } else {
@@ -481,6 +505,26 @@ int run_history(struct run *r, struct str id, const struct driver_history *h, un
     } else if (j->result.ok) {
         *ret = j->page;
         j->page = (struct history_page){0};
+    } else {
+        err = j->result.error.code ? j->result.error.code : ERR_UNAVAILABLE;
+        if (e) *e = j->result.error;
+    }
+    job_release(j);
+    return err;
+}
+
+int run_discover(struct run *r, const struct driver *d, const struct options *o, unsigned wait_ms, struct buf *ret,
+                 struct error *e)
+{
+    struct job *j = job_new(r, JOB_DISCOVER, STR(""));
+    if (!j) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
+    j->driver = d;
+    j->options = o;
+    int err = 0;
+    if (!job_run(j, wait_ms)) {
+        err = error_set(e, ERR_TIMEOUT, "", "no answer within %u s", "%u 秒内没有应答", wait_ms / 1000);
+    } else if (j->result.ok) {
+        buf_str(ret, buf_view(&j->json));
     } else {
         err = j->result.error.code ? j->result.error.code : ERR_UNAVAILABLE;
         if (e) *e = j->result.error;
