@@ -204,6 +204,7 @@ int pump_line_open(struct pump *p, const struct pump_line_config *c, struct pump
     l->p = p;
     l->cfg = *c;
     l->live_end = &l->live;
+    l->window = BACKFILL_OUT;
     l->batch_max = c->batch_max > RECORD_MAX ? c->batch_max : RECORD_MAX;
     pthread_mutex_init(&l->lock, NULL);
     buf_init(&l->record, RECORD_TEXT_MAX + RECORD_MAX * 32);

@@ -11,6 +11,7 @@
 #include "modules/forward/pump.h"
 
 #define COMPONENT "forward"
+#define BACKFILL_OUT 8 /* batches of the backlog at the outlet */
 
 struct pump_line {
     struct pump *p;
@@ -33,6 +34,7 @@ struct pump_line {
     size_t nlive;
     struct pump_batch *held; /* of the backlog, offered and not taken for now; by number */
     unsigned live_out, backfill_out;
+    unsigned window, taken;  /* batches of the backlog at the outlet at most, as it takes them; taken since it was less */
     size_t batch_max;        /* what a batch of the backlog may have at present */
     uint64_t live_hold_ns, backfill_hold_ns, retry_ns, trim_ns, gather_ns, dropped_seen;
     struct pump_stats s;

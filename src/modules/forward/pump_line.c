@@ -5,7 +5,7 @@
 
 #define LIVE_WAITING 32 /* batches that may wait in memory for the outlet */
 #define LIVE_OUT 8      /* batches at the outlet */
-#define BACKFILL_OUT 4
+#define WIDER 64        /* batches taken until one more is tried */
 #define AGAIN_NS 1000000000ull
 #define RETRY_MIN_NS 500000000ull
 #define RETRY_MAX_NS 2000000000ull /* outlets have back-offs of their own, and say ERR_AGAIN meanwhile */
@@ -43,7 +43,10 @@ static void gone(struct pump_line *l, struct pump_batch *b, int rc)
 {
     if (!rc) {
         l->s.sent += b->b.n;
-        if (b->flow == OUTLET_BACKFILL) l->s.backfilled += b->b.n;
+        if (b->flow == OUTLET_BACKFILL) {
+            l->s.backfilled += b->b.n;
+            if (++l->taken % WIDER == 0 && l->window < BACKFILL_OUT) l->window++;
+        }
         metric_add(&m_sent, (int64_t)b->b.n);
     } else {
         l->s.refused += b->b.n;
@@ -95,6 +98,10 @@ static void take_back(struct pump_line *l, struct pump_batch *b)
         return;
     }
     if (b->rc == ERR_AGAIN) {
+        if (!live && l->backfill_out) { /* as many as it has now are enough for it */
+            l->window = l->backfill_out;
+            l->taken = 0;
+        }
         *(live ? &l->live_hold_ns : &l->backfill_hold_ns) = now + AGAIN_NS;
         live ? live_insert(l, b) : held_insert(l, b);
         return;
@@ -292,7 +299,7 @@ static struct pump_batch *backlog_batch(struct pump_line *l)
 
 static void offer_backlog(struct pump_line *l, uint64_t now)
 {
-    while (l->backfill_out < BACKFILL_OUT && now >= l->backfill_hold_ns) {
+    while (l->backfill_out < l->window && now >= l->backfill_hold_ns) {
         struct pump_batch *b = l->held;
         if (b)
             l->held = b->next;
