@@ -61,6 +61,7 @@ test('a forwarding is made with few fields, and a client reads it', async () => 
   await protocol('#outlet', 'Modbus TCP');
   equal(await page.locator('#options_connections').isVisible(), false, 'limits are folded');
   await page.locator('#options_port').fill(String(modbusPort));
+  await dialog(page).getByText('自定义筛选').click();
   await page.locator('#rest_filter').fill("code~'MILL1'");
   await page.getByText('2 个测点').waitFor();
   await fine('the editor of a forwarding');

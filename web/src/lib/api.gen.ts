@@ -836,6 +836,7 @@ export interface ForwardSpec {
     idle?: string;
     bind?: string;
     max_connections?: number;
+    redundancy?: string;
     common_address?: number;
     time_zone?: string;
     time_tags?: boolean;
@@ -3332,6 +3333,8 @@ export interface GetDriversAnswer {
     address_help: Text;
     examples: string[];
     browse: boolean;
+    discover: boolean;
+    history: boolean;
   }[];
 }
 
@@ -6617,6 +6620,16 @@ export interface PostChannelsBulkBody {
     labels?: { [key: string]: string | null };
     spec?: Record<string, unknown>;
   }[];
+}
+
+/* POST /api/v1/channels:discover */
+export interface PostChannelsDiscoverAnswer {
+  items: { name: string; description: string; options: Record<string, unknown> }[];
+}
+
+/* POST /api/v1/channels:discover */
+export interface PostChannelsDiscoverBody {
+  spec: ChannelSpec;
 }
 
 /* POST /api/v1/channels/{id}/attachments */

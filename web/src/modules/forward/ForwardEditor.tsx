@@ -13,6 +13,7 @@ import { ErrorState } from '@/components/states';
 import { textOf, useApi, useKinds, useResource, useSave } from '@/lib/resources';
 import type { KindDoc, Outlet, Page, Resource, Spec } from '@/lib/types';
 import { formatCount } from '@/lib/units';
+import { PointsChoice } from './PointsChoice';
 import { fieldsOf, inputOf, useOutlets, valuesOf, type ForwardValues } from './outlets';
 
 interface Props {
@@ -57,8 +58,9 @@ function Fields({ outlets, outlet, kind, creating, onOutlet }: { outlets: Outlet
             <Form.Item name="enabled" label={t('connections.form.enabled')} valuePropName="checked" hidden={creating}><Switch /></Form.Item>
           </div>
           <div className="form-group-title">{t('forward.form.points')}</div>
-          <SchemaFields fields={points} prefix={['rest']} creating={creating} />
+          <SchemaFields fields={points.filter((f) => f.name === 'filter')} prefix={['rest']} creating={creating} editors={() => PointsChoice} />
           <Matches />
+          <SchemaFields fields={points.filter((f) => f.name !== 'filter')} prefix={['rest']} creating={creating} />
           {buffer.length > 0 && <><div className="form-group-title">{t('forward.form.buffer')}</div><SchemaFields fields={buffer} prefix={['rest']} creating={creating} /></>}
         </>
       )}
@@ -133,7 +135,7 @@ export function ForwardEditor(props: Props) {
   const ready = outlets.data && kind && (!props.id || from.data);
   const title = props.id ? t(props.copy ? 'forward.copyTitle' : 'forward.editTitle', { code: from.data?.code ?? '' }) : t('forward.new');
   return (
-    <Drawer open onClose={props.onClose} size="min(640px, 100vw)" title={title}>
+    <Drawer open keyboard={false} mask={{ closable: false }} onClose={props.onClose} size="min(640px, 100vw)" title={title}>
       {error ? <ErrorState error={error} retry={() => { void from.refetch(); void outlets.refetch(); void kinds.refetch(); }} />
         : ready ? <Editor {...props} from={props.id ? from.data : undefined} outlets={outlets.data} kind={kind} />
         : <Skeleton active />}

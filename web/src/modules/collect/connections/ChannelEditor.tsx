@@ -69,7 +69,7 @@ export function ChannelEditor(props: Props) {
   const drivers = useDrivers();
   const error = channel.error ?? drivers.error;
   return (
-    <Drawer open onClose={props.onClose} size="min(640px, 100vw)" title={t(props.copy ? 'connections.duplicateTitle' : 'connections.editTitle', { code: channel.data?.code ?? '' })}>
+    <Drawer open keyboard={false} mask={{ closable: false }} onClose={props.onClose} size="min(640px, 100vw)" title={t(props.copy ? 'connections.duplicateTitle' : 'connections.editTitle', { code: channel.data?.code ?? '' })}>
       {error ? <ErrorState error={error} retry={() => { void channel.refetch(); void drivers.refetch(); }} />
         : channel.data && drivers.data ? <Editor key={channel.data.id} {...props} channel={channel.data} drivers={drivers.data} />
         : <Skeleton active />}

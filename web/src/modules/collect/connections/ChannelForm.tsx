@@ -7,6 +7,7 @@ import { OptionFields } from '@/components/link/OptionFields';
 import { fromForm, toForm } from '@/components/schema/convert';
 import { textOf } from '@/lib/resources';
 import type { Driver, Resource, ResourceInput, Spec } from '@/lib/types';
+import { Discover } from './Discover';
 
 export interface ChannelValues {
   driver: string;
@@ -52,6 +53,7 @@ export function ChannelFields({ drivers, driver, creating, onDriver, onCode }: P
         <ProtocolSelect disabled={!creating} onPick={onDriver} groups={[{ label: '', items: drivers }]} />
       </Form.Item>
       {driver && <OptionFields fields={driver.channel} of={driver.name} creating={creating} />}
+      {driver?.discover && <Discover key={driver.name} driver={driver} />}
       <div className="form-grid">
         <Form.Item name="code" label={t('connections.form.code')} extra={t('connections.form.codeHelp')} rules={[{ required: true, message: t('form.required') }, { pattern: /^[^ ,;'"]+$/u, message: t('connections.fault.code') }]}>
           <Input onChange={onCode} />

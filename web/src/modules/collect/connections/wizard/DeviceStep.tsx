@@ -6,7 +6,7 @@ import { fromForm } from '@/components/schema/convert';
 import { quote } from '@/lib/filter';
 import type { Driver, ResourceInput, Spec } from '@/lib/types';
 import { OptionFields } from '@/components/link/OptionFields';
-import { AreaInput } from './AreaInput';
+import { AreaInput } from '@/components/AreaInput';
 
 export interface DeviceValues {
   code: string;

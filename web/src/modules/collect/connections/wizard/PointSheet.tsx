@@ -22,6 +22,7 @@ interface Props {
   columns: Column[];
   fields: FieldDoc[];
   reads: Map<number, ReadResult>;
+  example?: string;     /* of an address, in the first row while it is empty */
   onPasted: (rows: number, unknown: string[]) => void;
 }
 
@@ -49,7 +50,7 @@ function useTitles(fields: FieldDoc[]) {
   return (c: Column) => (c === 'code' || c === 'name' ? t(`connections.form.${c}`) : textOf(fields.find((f) => f.name === c)?.title, i18n.language, c));
 }
 
-export function PointSheet({ sheet, columns, fields, reads, onPasted }: Props) {
+export function PointSheet({ sheet, columns, fields, reads, example, onPasted }: Props) {
   const { t, i18n } = useTranslation();
   const title = useTitles(fields);
   const box = useRef<HTMLDivElement>(null);
@@ -141,7 +142,7 @@ export function PointSheet({ sheet, columns, fields, reads, onPasted }: Props) {
         </select>
       );
     }
-    return <input key={c} {...common} autoComplete="off" spellCheck={false} onPaste={(e) => onPaste(e, row, c)} />;
+    return <input key={c} {...common} placeholder={c === 'address' && i === 0 ? example : undefined} autoComplete="off" spellCheck={false} onPaste={(e) => onPaste(e, row, c)} />;
   };
 
   return (

@@ -112,7 +112,7 @@ export function PointsStep(props: Props) {
       </div>
       {note && <Alert type="info" showIcon title={note} closable={{ onClose: () => setNote(null) }} />}
       {error ? <Alert type="error" showIcon title={asError(error).message} /> : null}
-      <PointSheet sheet={sheet} columns={wide ? COLUMNS : SHORT} fields={fields} reads={reads} onPasted={pasted} />
+      <PointSheet sheet={sheet} columns={wide ? COLUMNS : SHORT} fields={fields} reads={reads} example={examples[0]} onPasted={pasted} />
       <div className="muted small">{t('connections.sheet.count', { n: rows.length })}</div>
       {dialog === 'range' && <RangeDialog device={deviceCode} fields={fields} example={examples[0] ?? ''} next={rows.length + 1} onAdd={sheet.append} onClose={() => setDialog(null)} />}
       {browse && <BrowseDialog ask={browse.ask} search={browse.search} device={deviceCode} taken={new Set(rows.map((r) => r.cells.code ?? ''))} onAdd={sheet.append} onClose={() => setBrowse(null)} />}
