@@ -403,6 +403,7 @@ static void on_connect(uv_connect_t *req, int status)
         return;
     }
     x->up = true;
+    x->next_rtd_s = now_us() / TIME_US_PER_S + x->interval_s; /* the next one an interval later, as of instruments */
     report(x);
 }
 
