@@ -21,8 +21,8 @@ const mqtt = require('mqtt');
 const OUT = `${root}docs/guide/img`;
 const PENS = ['LT-GRD-SAG01.JI', 'LT-GRD-SAG01.WI', 'HX-ACD-BLW01.JI'];
 const WORDS = {
-  zh: { host: '主机', port: '端口', test: '测试连接', next: '下一步', code: '编码', area: '区域', paste: '粘贴表格', read: '试读', import: '导入', write: '写入', browse: '浏览设备', fields: '字段', life: '生命周期', permissions: '有效权限', heads: '编码\t名称\t地址\t数据类型\t字节序\t周期' },
-  en: { host: 'Host', port: 'Port', test: 'Test connection', next: 'Next', code: 'Code', area: 'Area', paste: 'Paste a table', read: 'Test read', import: 'Import', write: 'Write', browse: 'Browse', fields: 'Fields', life: 'Life cycle', permissions: 'Permissions', heads: 'code\tname\taddress\ttype\tbyte order\tperiod' },
+  zh: { host: '主机', port: '端口', test: '测试连接', next: '下一步', code: '编码', area: '区域', paste: '粘贴表格', read: '试读', import: '导入', write: '写入', points: '测点', browse: '浏览设备', fields: '字段', life: '生命周期', permissions: '有效权限', heads: '编码\t名称\t地址\t数据类型\t字节序\t周期' },
+  en: { host: 'Host', port: 'Port', test: 'Test connection', next: 'Next', code: 'Code', area: 'Area', paste: 'Paste a table', read: 'Test read', import: 'Import', write: 'Write', points: 'Points', browse: 'Browse', fields: 'Fields', life: 'Life cycle', permissions: 'Permissions', heads: 'code\tname\taddress\ttype\tbyte order\tperiod' },
 };
 
 // What the pictures of own kinds, people, alarms, jobs and messages show: made through the API.
@@ -84,6 +84,7 @@ async function vibration(api) {
   }
 }
 
+const PRESS = 'devices/GW-02/press/state';
 async function mqttClients(api, base) {
   for (const code of ['GW-01', 'GW-02', 'METER-07', 'LAB-03']) {
     const d = await api.post('/push-devices', { code, name: code, spec: { create: true } });
@@ -94,6 +95,27 @@ async function mqttClients(api, base) {
     await c.subscribeAsync(`devices/${code}/#`, { qos: 1 });
     for (let i = 0; i < 20; i++) await c.publishAsync('v1/devices/me/telemetry', JSON.stringify({ temperature: 40 + i, power: 300 + i }), { qos: 1 });
   }
+}
+
+// A message of a form of its own, for a mapping.
+async function pressMessages(api, base) {
+  const d = (await api.get('/push-devices')).items.find((x) => x.code === 'GW-02');
+  const { token } = await api.post(`/push-devices/${d.id}:token`);
+  const c = mqtt.connect(`${base.replace('http', 'ws')}/mqtt`, { username: token, clientId: 'press', protocolVersion: 5 });
+  cleanup(() => c.endAsync(true));
+  await new Promise((r) => { c.once('connect', r); });
+  for (let i = 0; i < 5; i++) await c.publishAsync(PRESS, JSON.stringify({ at: new Date().toISOString(), line: 'filter-2', data: { pressure: 1.42 + i / 100, temperature: 38.6 + i / 10, cake_moisture: 8.7, running: true }, state: 'OK' }), { qos: 1 });
+}
+
+// A client that nobody trusts yet knocks at the demo's OPC UA server.
+async function strangeClient(port) {
+  const { OPCUAClient, MessageSecurityMode, SecurityPolicy } = require('node-opcua-client');
+  const { OPCUACertificateManager } = require('node-opcua-certificate-manager');
+  const manager = new OPCUACertificateManager({ rootFolder: tempDir(), automaticallyAcceptUnknownCertificate: true });
+  await manager.initialize();
+  const client = OPCUAClient.create({ applicationName: 'Historian', clientCertificateManager: manager, securityMode: MessageSecurityMode.SignAndEncrypt, securityPolicy: SecurityPolicy.Basic256Sha256, endpointMustExist: false, connectionStrategy: { maxRetry: 0 } });
+  await client.connect(`opc.tcp://127.0.0.1:${port}`).catch(() => {});
+  await client.disconnect().catch(() => {});
 }
 
 // An OPC UA server to browse.
@@ -212,6 +234,18 @@ async function picture(name) {
 }
 const button = (scope, name) => scope.getByRole('button', { name }).first();
 const visible = (label) => page.getByLabel(label, { exact: true }).filter({ visible: true });
+
+async function forwardDrawer(code) {
+  await go(page, `/forwards?open=${code}`);
+  await page.locator('.ant-drawer .frame').nth(3).waitFor({ timeout: 60000 }); // frames are kept while somebody looks
+  await settled(page);
+  await sleep(400); // the drawer slides in
+}
+
+async function pickProtocol(text) {
+  await page.locator('.ant-select').first().click();
+  await page.locator('.ant-select-item-option', { hasText: text }).first().click();
+}
 
 const pictures = {
   overview: async () => {
@@ -389,6 +423,63 @@ const pictures = {
     await picture('browse');
     await page.locator('.ant-modal-close').click();
   },
+  forwards: async () => {
+    await go(page, '/forwards');
+    await page.locator('.conn-row').nth(7).waitFor();
+    await settled(page);
+    await picture('forwards');
+  },
+  forward: async () => {
+    await forwardDrawer('MES-UA');
+    await picture('forward');
+    await page.getByRole('tab', { name: w.points }).click();
+    await page.locator('.ant-drawer .plain-table tbody tr').nth(30).waitFor();
+    await settled(page);
+    await picture('forward-points');
+  },
+  senders: async () => {
+    for (const [name, code] of [['iec104-server', 'GRID-104'], ['hj212-sender', 'EPB-212'], ['mqtt-publisher', 'CLOUD-MQTT']]) {
+      await forwardDrawer(code);
+      await picture(name);
+    }
+  },
+  protocols: async () => {
+    for (const [name, code] of [['iec104', 'LT-SUB'], ['hj212', 'ENV-212'], ['http-client', 'LT-WEATHER'], ['tcp', 'HX-WEIGH'], ['websocket', 'EXT-WALL'], ['mqtt-client', 'EXT-CLOUD'], ['sparkplug', 'EXT-SPB']]) {
+      await go(page, `/connections?open=${code}`);
+      await page.locator('.ant-drawer .frame').first().waitFor({ timeout: 60000 });
+      await settled(page);
+      await sleep(400); // the drawer slides in
+      await picture(name);
+    }
+  },
+  serial: async () => {
+    await go(page, '/connections/new');
+    await pickProtocol(lang === 'zh' ? '串口' : 'serial');
+    await settled(page);
+    await sleep(300);
+    await picture('modbus-serial');
+  },
+  certificates: async () => {
+    await go(page, '/certificates');
+    await page.locator('.ant-table-row').first().waitFor();
+    await settled(page);
+    await picture('certificates');
+  },
+  messages: async () => {
+    await go(page, '/mqtt-messages');
+    await page.locator('.ant-table-row').nth(8).waitFor();
+    await settled(page);
+    await picture('mqtt-messages');
+  },
+  payload: async () => {
+    await go(page, `/r/payload-mappings/new?sample=${encodeURIComponent(PRESS)}`);
+    for (const leaf of ['pressure', 'temperature', 'cake_moisture']) await page.locator('.map-node', { hasText: leaf }).first().click();
+    await page.locator('.map-row').nth(2).waitFor();
+    await settled(page);
+    await sleep(800); // what would be stored comes from the server
+    await page.locator('.map-row').first().scrollIntoViewIfNeeded();
+    await picture('payload-mapping');
+  },
   channel: async () => {
     await go(page, '/r/message-channels/shift-robot');
     await settled(page);
@@ -410,7 +501,9 @@ test('start', async () => {
   await peopleAndMessages(api);
   await vibration(api);
   await mqttClients(api, serve.base);
+  await pressMessages(api, serve.base);
   furnace = await startFurnace();
+  await strangeClient(sim.port + 27);
   await alarms(api);
   await until(async () => (await api.get(`/history/recorded?points=${PENS[0]}&from=*-10m`)).series[0].v.length > 18, 'some history', 200000, 1000);
 });

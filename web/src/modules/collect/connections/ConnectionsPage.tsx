@@ -10,12 +10,13 @@ import { useNotify } from '@/components/notify';
 import { PageHeader } from '@/components/PageHeader';
 import { EmptyState, ErrorState, Loading } from '@/components/states';
 import { call, post, seg, type ApiError } from '@/lib/api';
-import { staleKind, useApi } from '@/lib/resources';
+import { staleKind, textOf, useApi } from '@/lib/resources';
 import { useCan } from '@/lib/session';
 import type { ChannelStatus, ChannelsAnswer, TestAnswer } from '@/lib/types';
 import { formatCount } from '@/lib/units';
 import { ChannelEditor } from './ChannelEditor';
 import { DeleteChannel } from './DeleteChannel';
+import { useDrivers } from './drivers';
 import { Diagnostics } from './Diagnostics';
 import { matching } from '@/components/link/list';
 import { StateFilter } from '@/components/link/StateFilter';
@@ -62,7 +63,7 @@ interface Tested {
   error: unknown;
 }
 
-function Row({ c, items, tested, onOpen, onTested }: { c: ChannelStatus; items: MenuProps['items']; tested: Tested | null; onOpen: () => void; onTested: () => void }) {
+function Row({ c, driver, items, tested, onOpen, onTested }: { c: ChannelStatus; driver: string; items: MenuProps['items']; tested: Tested | null; onOpen: () => void; onTested: () => void }) {
   const { t } = useTranslation();
   const alive = c.state === 'up' || c.state === 'degraded';
   return (
@@ -73,7 +74,7 @@ function Row({ c, items, tested, onOpen, onTested }: { c: ChannelStatus; items: 
         <span className="conn-name">
           <button type="button" className="link-button mono" onClick={(e) => { e.stopPropagation(); onOpen(); }} aria-label={t('connections.openDiag', { code: c.code })}>{c.code}</button>
           <span className="soft ellipsis">{c.name !== c.code && c.name}</span>
-          <span className="muted small">{c.driver}</span>
+          <span className="muted small">{driver}</span>
         </span>
         <span className="conn-beat"><HeartbeatBar history={c.history} /></span>
         <span className="conn-num num" data-label={t('connections.col.rtt')}>{alive && c.rtt_ms !== null ? `${c.rtt_ms.toFixed(1)} ms` : <span className="muted">—</span>}</span>
@@ -91,13 +92,14 @@ function Row({ c, items, tested, onOpen, onTested }: { c: ChannelStatus; items: 
 }
 
 export function ConnectionsPage() {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const can = useCan();
   const navigate = useNavigate();
   const [params, setParams] = useSearchParams();
   const [doing, setDoing] = useState<Doing>(null);
   const [tested, setTested] = useState<Tested | null>(null);
   const { data, error, refetch } = useApi<ChannelsAnswer>('/channels:status', undefined, { every: 2000, keep: true });
+  const title = new Map((useDrivers().data ?? []).map((d) => [d.name, textOf(d.title, i18n.language, d.name)]));
   const itemsOf = useActions(setDoing, setTested);
   const [q, state, open] = ['q', 'state', 'open'].map((k) => params.get(k) ?? '');
   const set = (key: string, value: string) => setParams((p) => {
@@ -127,7 +129,7 @@ export function ConnectionsPage() {
             <div className="conn-head" aria-hidden="true">
               <span>{t('connections.col.state')}</span><span>{t('connections.col.channel')}</span><span>{t('connections.col.beat')}</span><span className="num">{t('connections.col.rtt')}</span><span className="num">{t('connections.col.rate')}</span><span className="num">{t('connections.col.goodOf')}</span><span>{t('connections.col.reason')}</span><span />
             </div>
-            {shown.map((c) => <Row key={c.id} c={c} items={itemsOf(c)} tested={tested?.id === c.id ? tested : null} onOpen={() => set('open', c.id)} onTested={() => setTested(null)} />)}
+            {shown.map((c) => <Row key={c.id} c={c} driver={title.get(c.driver ?? '') ?? c.driver ?? ''} items={itemsOf(c)} tested={tested?.id === c.id ? tested : null} onOpen={() => set('open', c.id)} onTested={() => setTested(null)} />)}
           </div>
         )}
       {open && (

@@ -14,7 +14,10 @@ import { formatDuration } from '@/lib/time';
 import { formatCount } from '@/lib/units';
 
 /* +3.2 s: ahead of ours. */
-const clockText = (ms: number) => `${ms < 0 ? '−' : '+'}${formatDuration(Math.round(Math.abs(ms) / 100) * 100)}`;
+const clockText = (ms: number) => {
+  const off = Math.round(Math.abs(ms) / 100) * 100;
+  return `${off === 0 ? '' : ms < 0 ? '−' : '+'}${formatDuration(off)}`;
+};
 
 function Counters({ d }: { d: DiagnosticsDoc }) {
   const { t } = useTranslation();
