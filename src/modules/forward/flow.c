@@ -182,12 +182,22 @@ static struct flight *flight_of(struct fwd *f, uint64_t ticket)
     return NULL;
 }
 
+static void not_now(struct fwd *f, struct pump_batch *b)
+{
+    f->turn[b->flow]++;
+    pump_done(f->pump, b, ERR_AGAIN);
+}
+
 static void hand_over(struct fwd *f, struct pump_batch *b)
 {
+    if (b->turn != f->turn[b->flow]) {
+        not_now(f, b);
+        return;
+    }
     struct flight *free_one = flight_of(f, 0);
     size_t n = items_of(f->line, b, f->run->items);
     if (f->closing || !f->line || (!free_one && f->outlet->buffered)) {
-        pump_done(f->pump, b, ERR_AGAIN);
+        not_now(f, b);
         return;
     }
     if (!n || !f->outlet->buffered) {
@@ -202,7 +212,10 @@ static void hand_over(struct fwd *f, struct pump_batch *b)
     free_one = flight_of(f, ticket);
     if (!free_one) return; /* it has been told already */
     *free_one = (struct flight){0};
-    pump_done(f->pump, b, rc);
+    if (rc == ERR_AGAIN)
+        not_now(f, b);
+    else
+        pump_done(f->pump, b, rc);
 }
 
 static void do_hand_over(void *arg)
@@ -218,13 +231,13 @@ void flow_offer(void *ctx, struct pump_batch *b)
     struct fwd *f = ctx;
     struct handing *h = mem_alloc(sizeof *h);
     if (!h) {
-        pump_done(f->pump, b, ERR_AGAIN);
+        pump_done(f->pump, b, ERR_NOMEM);
         return;
     }
     *h = (struct handing){f, b};
     if (loop_post(f->run->loop, do_hand_over, h)) {
         mem_free(h);
-        pump_done(f->pump, b, ERR_AGAIN);
+        pump_done(f->pump, b, ERR_NOMEM);
     }
 }
 

@@ -24,6 +24,8 @@ struct pump_batch {
     enum outlet_flow flow;
     uint64_t from, to; /* records; 0: not in the journal */
     uint64_t number;   /* of the batch, ascending over all lines */
+    uint32_t turn;     /* how many of this flow had come back with ERR_AGAIN when it was offered. Who has given more back
+                        * gives this one back too: those come before it */
     struct pump_batch *next;        /* the pump's */
     int rc;                         /* how it came back; the pump's */
 };

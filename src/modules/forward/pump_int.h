@@ -34,6 +34,7 @@ struct pump_line {
     size_t nlive;
     struct pump_batch *held; /* of the backlog, offered and not taken for now; by number */
     unsigned live_out, backfill_out;
+    uint32_t turn[2];       /* by flow: batches that came back with ERR_AGAIN */
     unsigned window, taken;  /* batches of the backlog at the outlet at most, as it takes them; taken since it was less */
     size_t batch_max;        /* what a batch of the backlog may have at present */
     uint64_t live_hold_ns, backfill_hold_ns, retry_ns, trim_ns, gather_ns, dropped_seen;

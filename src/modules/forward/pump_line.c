@@ -98,6 +98,7 @@ static void take_back(struct pump_line *l, struct pump_batch *b)
         return;
     }
     if (b->rc == ERR_AGAIN) {
+        l->turn[b->flow]++;
         if (!live && l->backfill_out) { /* as many as it has now are enough for it */
             l->window = l->backfill_out;
             l->taken = 0;
@@ -237,6 +238,7 @@ static void offer(struct pump_line *l, struct pump_batch *b)
 {
     *(b->flow == OUTLET_LIVE ? &l->live_out : &l->backfill_out) += 1;
     b->next = NULL;
+    b->turn = l->turn[b->flow];
     l->cfg.offer(l->cfg.ctx, b);
 }
 
@@ -414,8 +416,8 @@ uint64_t line_turn(struct pump_line *l)
     uint64_t now = pump_mono(l->p);
     struct inbox in = inbox_take(l, now);
     if (in.lost) lose(l, in.lost);
-    if (in.ready) l->live_hold_ns = l->backfill_hold_ns = 0;
     take_all_back(l, in.back);
+    if (in.ready) l->live_hold_ns = l->backfill_hold_ns = 0;
     if (in.samples) take_samples(l, l->work, in.samples);
     if (in.down) spill(l);
     if (in.discard && l->journal) {

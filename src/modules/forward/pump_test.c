@@ -17,6 +17,7 @@ struct bed {
     pthread_mutex_t lock;
     struct pump_batch *offered[OFFERS];
     size_t n, taken;
+    uint32_t turn[2];    /* by flow: given back with ERR_AGAIN */
     int64_t seen[20000]; /* times that were acknowledged, in order of coming */
     enum outlet_flow flows[20000];
     size_t nseen;
@@ -42,6 +43,7 @@ static bool line_open(struct bed *x, int64_t keep_us, uint64_t max)
                                  .offer = on_offer,
                                  .ctx = x};
     struct error e;
+    x->turn[0] = x->turn[1] = 0;
     return pump_line_open(x->pump, &c, &x->line, &e) == 0;
 }
 
@@ -64,12 +66,23 @@ static struct pump_batch *take(struct bed *x)
     return b;
 }
 
+static void give_back(struct bed *x, struct pump_batch *b)
+{
+    x->turn[b->flow]++;
+    pump_done(x->line, b, ERR_AGAIN);
+}
+
 /* Answers everything that is offered until `want` samples have been seen, or 5 s have passed. */
 static bool serve(struct bed *x, size_t want, int rc)
 {
     for (int i = 0; i < 5000 && x->nseen < want; i++) {
         struct pump_batch *b;
         while ((b = take(x))) {
+            if (b->turn != x->turn[b->flow]) {
+                give_back(x, b);
+                pump_ready(x->line);
+                continue;
+            }
             for (size_t k = 0; k < b->b.n && !rc; k++) {
                 x->flows[x->nseen] = b->flow;
                 x->seen[x->nseen++] = b->b.items[k].s.time_us;
@@ -84,7 +97,7 @@ static bool serve(struct bed *x, size_t want, int rc)
 static void refuse(struct bed *x, int rc)
 {
     struct pump_batch *b;
-    while ((b = take(x))) pump_done(x->line, b, rc);
+    while ((b = take(x))) rc == ERR_AGAIN ? give_back(x, b) : pump_done(x->line, b, rc);
 }
 
 static void line_close(struct bed *x, bool forget)
@@ -239,8 +252,8 @@ TEST(again_means_the_same_order)
     struct pump_batch *b = NULL;
     for (int i = 0; i < 3000 && !(b = take(x)); i++) nanosleep(&(struct timespec){0, 1000000}, NULL);
     REQUIRE(b != NULL);
-    pump_done(x->line, b, ERR_AGAIN);
-    while ((b = take(x))) pump_done(x->line, b, ERR_AGAIN);
+    give_back(x, b);
+    while ((b = take(x))) give_back(x, b);
     pump_ready(x->line);
     CHECK(serve(x, 2500, 0));
     CHECK_INT(x->nseen, 2500);
@@ -310,7 +323,7 @@ TEST(a_backlog_that_must_wait_keeps_its_order)
     pump_up(x->line, true);
     size_t again = 0;
     for (int i = 0; i < 3000 && again < 5; i++) {
-        while ((b = take(x))) pump_done(x->line, b, ERR_AGAIN), again++;
+        while ((b = take(x))) give_back(x, b), again++;
         pump_ready(x->line);
         nanosleep(&(struct timespec){0, 1000000}, NULL);
     }

@@ -26,6 +26,7 @@ struct fwd {
     struct pump_line *pump;
     struct flight flights[FLIGHTS];
     uint64_t ticket;
+    uint32_t turn[2];      /* by flow: batches given back with ERR_AGAIN, see struct pump_batch */
     struct kept kept;      /* what the outlet keeps; in memory the loop's, after it is opened */
     struct call *calls;    /* not completed yet */
     unsigned refs;         /* the object itself, and each call that is out */
