@@ -70,6 +70,16 @@ async function startServer() {
   timer = setInterval(tick, 110); // slower than the fastest sampling of node-opcua, 50 ms
 }
 const called = [];
+// What is written, as JSON, and what the server gets.
+const EVERY = {
+  Boolean: [true, (v) => v === true], SByte: [-128, (v) => v === -128], Byte: [255, (v) => v === 255], Int16: [-32768, (v) => v === -32768], UInt16: [65535, (v) => v === 65535], Int32: [-2147483648, (v) => v === -2147483648], UInt32: [4294967295, (v) => v === 4294967295],
+  Int64: ['-9007199254740993', (v) => BigInt.asIntN(64, (BigInt(v[0]) << 32n) | BigInt(v[1])) === -9007199254740993n], UInt64: ['18446744073709551615', (v) => v[0] === 4294967295 && v[1] === 4294967295],
+  Float: [1.5, (v) => v === 1.5], Double: [-1e300, (v) => v === -1e300], String: ['钢包 7', (v) => v === '钢包 7'], DateTime: ['2026-03-04T05:06:07.089Z', (v) => v.toISOString() === '2026-03-04T05:06:07.089Z'],
+  Guid: ['09087e75-8e5e-499b-954f-f2a9603db28a', (v) => v.toLowerCase() === '09087e75-8e5e-499b-954f-f2a9603db28a'], ByteString: ['AAEC/w==', (v) => v.toString('hex') === '000102ff'], XmlElement: ['<a>b</a>', (v) => v === '<a>b</a>'],
+  NodeId: ['ns=1;s=Pump', (v) => v.toString() === 'ns=1;s=Pump'], ExpandedNodeId: ['ns=2;i=7', (v) => /ns=2;i=7/.test(v.toString())], StatusCode: ['BadOutOfRange', (v) => v.name === 'BadOutOfRange'],
+  QualifiedName: ['1:Tank', (v) => v.namespaceIndex === 1 && v.name === 'Tank'], LocalizedText: [{ locale: 'zh', text: '槽' }, (v) => v.locale === 'zh' && v.text === '槽'],
+};
+let every;
 function addMethods(own, folder) {
   const pump = own.addObject({ componentOf: folder, browseName: 'Pump', nodeId: 's=Pump' });
   const argument = (name, dataType, valueRank = -1) => ({ name, dataType, valueRank, description: { text: name } });
@@ -77,6 +87,9 @@ function addMethods(own, folder) {
     .bindMethod((values, _context, done) => { const v = values.map((x) => x.value); called.push([name, ...v]); done(null, run(...v)); });
   add('Stop', [], [], () => ({ statusCode: StatusCodes.Good }));
   add('Run', [argument('speed', DataType.Double)], [argument('was', DataType.Double)], (speed) => ({ statusCode: speed > 100 ? StatusCodes.BadOutOfRange : StatusCodes.Good, outputArguments: [{ dataType: DataType.Double, value: speed / 2 }] }));
+  every = Object.entries(EVERY).map(([name]) => argument(name, DataType[name]));
+  add('Every', every, [], () => ({ statusCode: StatusCodes.Good }));
+  add('Lists', [argument('numbers', DataType.Float, 1), argument('names', DataType.String, 1), argument('bytes', DataType.ByteString, 1)], [], () => ({ statusCode: StatusCodes.Good }));
   add('Load', [argument('name', DataType.String), argument('count', DataType.UInt16)], [], () => ({ statusCode: StatusCodes.Good }));
 }
 // Each value once, each with a time of its own.
@@ -273,6 +286,28 @@ test('methods are found by browsing and called by writing', async () => {
   ok(/argument 2 \\\(count\\\)|argument 2 \(count\)/.test(wrong), wrong);
   const bad = await (await api.raw('POST', '/points', { code: 'M', name: 'M', spec: { device: 'PLC', address: 'method ns=1;s=Pump' } })).text();
   ok(/method ns=2;s=Pump ns=2;s=Pump.Start/.test(bad), bad);
+});
+
+test('a method takes arguments of every built-in type, and arrays', async () => {
+  for (const name of ['Every', 'Lists']) await api.post('/points', { code: name, name, spec: { device: 'PLC', address: `method ns=1;s=Pump ns=1;s=Pump.${name}`, type: 'string', writable: true } });
+  const write = (name, value) => until(async () => { const w = JSON.parse(await (await api.raw('POST', `/points/${name}:write`, { value, confirm: true })).text()); return !/not running yet/.test(w.detail ?? '') && w; }, name, 5000);
+  called.length = 0;
+  const byName = await write('Every', JSON.stringify(Object.fromEntries(Object.entries(EVERY).map(([k, [v]]) => [k, v]))));
+  equal(byName.outcome, 'done', JSON.stringify(byName));
+  const inOrder = await write('Every', JSON.stringify(Object.values(EVERY).map(([v]) => v)));
+  equal(inOrder.outcome, 'done', JSON.stringify(inOrder));
+  equal(called.length, 2);
+  for (const [, ...got] of called) Object.entries(EVERY).forEach(([name, [, right]], i) => ok(right(got[i]), `${name}: ${JSON.stringify(got[i])}`));
+  called.length = 0;
+  const lists = await write('Lists', '[[1.5, -2], ["a", "", "铜"], []]');
+  equal(lists.outcome, 'done', JSON.stringify(lists));
+  equal([[...called[0][1]], called[0][2], called[0][3] ?? []], [[1.5, -2], ['a', '', '铜'], []]);
+  for (const [name, wrong] of [['SByte', 128], ['Byte', -1], ['UInt64', '-1'], ['Guid', 'nonsense'], ['ByteString', '***'], ['NodeId', 'x=1'], ['DateTime', 'yesterday'], ['StatusCode', 'BadMood'], ['Boolean', 'maybe']]) {
+    const all = Object.fromEntries(Object.entries(EVERY).map(([k, [v]]) => [k, v]));
+    const w = await write('Every', JSON.stringify({ ...all, [name]: wrong }));
+    ok(w.outcome === 'refused' && w.detail.includes(name), `${name}: ${JSON.stringify(w)}`);
+  }
+  equal(called.length, 1);
 });
 
 test('own certificate, certificate of a user, keys renewed while values go on', async () => {

@@ -210,6 +210,52 @@ test('what is not there is told', async () => {
   await until(async () => (await api.get('/channels:status')).items[0].state === 'up', 'up again', 8000);
 });
 
+test('what only severe events of a type are wanted of is chosen by the server', async () => {
+  const space = server.engine.addressSpace;
+  const kiln = own.addObject({ organizedBy: space.rootFolder.objects, browseName: 'Kiln', nodeId: 's=Kiln', notifierOf: space.rootFolder.objects.server, eventNotifier: 1 });
+  await add('K.Batch', `event:ns=1;s=Kiln field=1:Batch severity=500 type=${custom.nodeId}`);
+  await add('K.Text', `event:ns=1;s=Kiln severity=600 type=${custom.nodeId}`);
+  const filters = () => Object.values(server.engine._sessions).flatMap((x) => x.publishEngine?.subscriptions ?? []).flatMap((x) => [...(x.monitoredItems.values?.() ?? Object.values(x.monitoredItems))]).filter((m) => m.node?.browseName?.name === 'Kiln').map((m) => m.filter);
+  const f = await until(() => filters().find((x) => x?.whereClause?.elements?.length), 'a where clause', 8000);
+  equal(f.whereClause.elements.length, 3);
+  const send = (type, severity, batch) => raise(type, `batch ${batch}`, severity, { batch: { dataType: 'String', value: batch } }, kiln);
+  send(custom, 400, 'weak');
+  raise('BaseEventType', 'other', 900, {}, kiln);
+  send(custom, 550, 'medium');
+  await is('K.Batch', 'medium');
+  send(final, 700, 'strong');
+  await is('K.Batch', 'strong');
+  await is('K.Text', 'batch strong');
+  await until(async () => (await history('K.Batch')).length >= 2, 'history', 5000);
+  equal((await history('K.Batch')).map((r) => r.v), ['medium', 'strong']);
+  equal((await history('K.Text')).map((r) => r.v), ['batch strong']);
+});
+
+test('an acknowledgement of what has changed meanwhile is refused', async () => {
+  await api.post('/channels', { code: 'SLOW', name: 'SLOW', spec: { driver: 'opcua', options: { endpoint: `opc.tcp://127.0.0.1:${port}`, security: 'none', publishing_interval: '3s' } } });
+  await api.post('/devices', { code: 'SLOW', name: 'SLOW', spec: { channel: 'SLOW' } });
+  set(97);
+  await is('A.active', 1);
+  await api.post('/points', { code: 'S.acked', name: 'S.acked', spec: { device: 'SLOW', address: 'alarm:ns=1;s=LevelAlarm field=acked', writable: true } });
+  await is('S.acked', 0, 12000);
+  set(50);
+  set(99); // another event, which the slow channel is told later
+  await is('A.limit', 'HighHigh');
+  const w = await write('S.acked', true);
+  ok(w.outcome === 'refused' && /changed meanwhile/.test(w.detail), JSON.stringify(w));
+  equal(high.ackedState.getValue(), false);
+  await until(async () => (await write('S.acked', true)).outcome === 'done', 'the new state was heard', 12000, 500);
+  // node-opcua keeps the former state as a branch; both were acknowledged, and our other channel heard it.
+  await is('A.acked', 1);
+  equal((await one('A.branches')).v, 1); // not confirmed yet
+  equal((await write('A.confirmed', true)).outcome, 'done');
+  await is('A.confirmed', 1);
+  await is('A.branches', 0);
+  for (const path of ['points/S.acked', 'devices/SLOW', 'channels/SLOW']) await api.call('DELETE', `/${path}`);
+  set(50);
+  await is('A.active', 0);
+});
+
 test('reads without storing', async () => {
   const r = await api.post('/channels:read', { channel: 'UA', device: 'DCS', points: [{ address: 'alarm:ns=1;s=CalmAlarm' }, { address: 'alarm:ns=1;s=CalmAlarm field=message' }, { address: 'event:i=2253' }, { address: 'alarm:ns=1;s=NoSuchAlarm' }, { address: 'ns=1;s=Tank.Level' }] });
   equal(r.items[0].quality, 'good', JSON.stringify(r.items[0]));
@@ -269,6 +315,36 @@ test('searching what the server offers', async () => {
   console.log(`     ${looked} nodes, ${found.length} found in ${portions} portions, ${Date.now() - start} ms`);
   ok(portions > 2 && looked > 200, `${portions} ${looked}`);
   equal(new Set(found).size, found.length);
+});
+
+test('alarms of our own server, which shows no nodes of them', async () => {
+  const own = await freePort();
+  await add('OWN.L', 'ns=1;s=Tank.Level', { h: 90, alarm_priority: 2, area: 'LT' });
+  set(50);
+  await is('OWN.L', 50);
+  await api.post('/forwards', { code: 'SRV', name: 'SRV', spec: { outlet: 'opcua_server', filter: "code~'OWN.'", writes: true, gather: '10ms', options: { address: '127.0.0.1', port: own, none: true, publishing_min: '20ms' } } });
+  await until(async () => (await api.get('/forwards:status')).items[0]?.state === 'up', 'it to listen');
+  set(95);
+  const alarm = await until(async () => (await api.get('/alarms')).items.find((i) => i.code === 'OWN.L'), 'the alarm');
+  await api.post('/channels', { code: 'SELF', name: 'SELF', spec: { driver: 'opcua', options: { endpoint: `opc.tcp://127.0.0.1:${own}`, security: 'none', publishing_interval: '50ms' } } });
+  await api.post('/devices', { code: 'SELF', name: 'SELF', spec: { channel: 'SELF' } });
+  const at = `alarm:ns=1;s=alarm:${alarm.id}`;
+  for (const f of ['active', 'acked', 'message', 'severity']) await api.post('/points', { code: `O.${f}`, name: f, spec: { device: 'SELF', address: `${at} field=${f}`, writable: f === 'acked' } });
+  await api.post('/points', { code: 'O.never', name: 'never', spec: { device: 'SELF', address: 'alarm:ns=1;s=alarm:00000000-0000-7000-8000-000000000000 field=acked', writable: true } });
+  await is('O.active', 1);
+  await is('O.acked', 0);
+  await is('O.severity', 700);
+  ok((await one('O.message')).v.length > 0);
+  equal((await write('O.acked', true)).outcome, 'done');
+  await is('O.acked', 1);
+  ok((await api.get('/alarms?state=all')).items.find((i) => i.id === alarm.id).state.endsWith('acked'));
+  const again = await write('O.acked', true);
+  ok(again.outcome === 'refused' && /acknowledged already/.test(again.detail), JSON.stringify(again));
+  await until(async () => (await one('O.never')).q === 'uncertain', 'nothing proves that it exists', 8000);
+  const none = await write('O.never', true);
+  ok(none.outcome === 'refused' && /no event of this alarm/.test(none.detail), JSON.stringify(none));
+  set(50);
+  await is('O.active', 0);
 });
 
 test('a flood of events', async () => {

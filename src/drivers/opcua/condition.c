@@ -157,11 +157,21 @@ static bool is_state(const struct oc_event *e)
     return e->field && e->field->role != FIELD_PLAIN && e->field->role != FIELD_BRANCHES;
 }
 
-static void tell_link(struct oc_channel *ch, const struct oc_condition *c, struct oc_link *l, const struct oc_told *t)
+/* The time of the event; but a state that has changed since, though its event bears no later time, is of now: servers
+ * acknowledge without a new Time, and a branch bears the time of long ago. */
+static int64_t time_of(const struct oc_channel *ch, const struct oc_point *p, const struct oc_told *t, bool trunk)
+{
+    int64_t now = oc_utc(ch), at = oc_field_time(t, now);
+    if (p->last.time_us == 0 || (trunk && (p->first || at > p->last.time_us))) return at;
+    return now > p->last.time_us ? now : p->last.time_us + 1;
+}
+
+static void tell_link(struct oc_channel *ch, const struct oc_condition *c, struct oc_link *l, const struct oc_told *t,
+                      bool trunk)
 {
     struct oc_point *p = &ch->points[l->point];
     struct ua_datavalue dv = {.has = UA_HAS_VALUE | UA_HAS_SOURCE_TIME | UA_HAS_STATUS,
-                              .source_us = oc_field_time(t, oc_utc(ch)),
+                              .source_us = time_of(ch, p, t, trunk),
                               .server_us = UA_TIME_NONE,
                               .value = value_of(c, p->event, t, l->select[t->which])};
     if (is_state(p->event)) dv.status = c->enabled ? field_status(t, BASE_QUALITY) : OC_STATUS_OUT_OF_SERVICE;
@@ -193,7 +203,7 @@ void oc_condition_take(struct oc_channel *ch, struct oc_condition *c, const stru
         take_branch(c, branch, t);
     }
     for (struct oc_link *l = oc_link_at(ch->events, c->first); l; l = oc_link_at(ch->events, l->next))
-        if (trunk || of_branches(ch->points[l->point].event)) tell_link(ch, c, l, t);
+        if (trunk || of_branches(ch->points[l->point].event)) tell_link(ch, c, l, t, trunk);
 }
 
 /* ---- refreshing ---- */

@@ -108,7 +108,8 @@ static int parse_path(struct arena *a, struct str text, struct oc_event *ev, str
     ev->path = arena_calloc(a, PATH_MAX_NAMES, sizeof *ev->path);
     while (rest.p && ev->path) {
         struct str name = next_name(a, &rest);
-        if (name.n == 0 || ev->path_n == PATH_MAX_NAMES || ua_name_parse(name, &ev->path[ev->path_n++], NULL))
+        if (name.n == 0 || str_trim(name).n != name.n || ev->path_n == PATH_MAX_NAMES ||
+            ua_name_parse(name, &ev->path[ev->path_n++], NULL))
             return error_set(e, ERR_INVALID, "address",
                              "the field '%.*s' is no path of at most %d names, such as ActiveState/Id or 2:Batch",
                              "字段“%.*s”不是由至多 %d 个名称组成的路径，例如 ActiveState/Id、2:Batch", STR_ARG(text),
@@ -125,6 +126,23 @@ static uint32_t type_of_path(struct str path)
     for (const struct oc_field *f = oc_base_fields; f->name; f++)
         if (str_is(path, f->path)) return f->type;
     return 0;
+}
+
+static void put_name(struct buf *out, const struct ua_name *n)
+{
+    if (n->ns || str_find(n->name, ':') >= 0) buf_printf(out, "%u:", n->ns);
+    for (size_t i = 0; i < n->name.n; i++) {
+        if (n->name.p[i] == '/' || n->name.p[i] == '&') buf_z(out, "&");
+        buf_add(out, n->name.p + i, 1);
+    }
+}
+
+static void put_path(struct buf *out, const struct oc_event *ev)
+{
+    for (uint32_t i = 0; i < ev->path_n; i++) {
+        if (i) buf_z(out, "/");
+        put_name(out, &ev->path[i]);
+    }
 }
 
 static int take_field(struct arena *a, struct str text, struct oc_event *ev, struct error *e)
@@ -144,7 +162,8 @@ static int take_field(struct arena *a, struct str text, struct oc_event *ev, str
     struct buf key;
     buf_init(&key, 16384);
     ua_expanded_text(&key, &ev->path_type.id);
-    buf_printf(&key, " %.*s", STR_ARG(text));
+    buf_z(&key, " ");
+    put_path(&key, ev);
     ev->key = arena_str(a, buf_view(&key));
     buf_fini(&key);
     return ev->key.p ? 0 : error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
@@ -204,15 +223,6 @@ int oc_event_parse(struct arena *a, struct str text, struct oc_event **ret, stru
     return rc;
 }
 
-static void put_name(struct buf *out, const struct ua_name *n)
-{
-    if (n->ns) buf_printf(out, "%u:", n->ns);
-    for (size_t i = 0; i < n->name.n; i++) {
-        if (n->name.p[i] == '/' || n->name.p[i] == '&') buf_z(out, "&");
-        buf_add(out, n->name.p + i, 1);
-    }
-}
-
 static bool is_default_field(const struct oc_event *ev)
 {
     return ev->field == (ev->alarm ? &oc_fields[0] : &oc_base_fields[0]);
@@ -225,10 +235,7 @@ void oc_event_text(struct buf *out, const struct oc_event *ev)
     ua_expanded_text(out, ev->alarm ? &ev->condition.id : &ev->notifier.id);
     if (!is_default_field(ev)) buf_z(out, " field=");
     if (!is_default_field(ev) && ev->field) buf_z(out, ev->field->name);
-    for (uint32_t i = 0; i < ev->path_n && !ev->field; i++) {
-        if (i) buf_z(out, "/");
-        put_name(out, &ev->path[i]);
-    }
+    if (!ev->field) put_path(out, ev);
     if (ev->typed) buf_z(out, " type=");
     if (ev->typed) ua_expanded_text(out, &ev->type.id);
     if (ev->severity) buf_printf(out, " severity=%u", ev->severity);

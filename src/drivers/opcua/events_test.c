@@ -345,6 +345,12 @@ TEST(an_alarm_and_its_branches)
     CHECK_INT(last(2)->v.i, 1);
     CHECK_INT(last(3)->v.i, 0);
     CHECK_INT(last(1)->v.i, 1);
+    an_alarm("5", true, false, true);
+    tell();
+    an_alarm("6", true, true, true); /* acknowledged, with the time of before */
+    tell();
+    CHECK_INT(last(2)->v.i, 1);
+    CHECK(count(2) > 5 && last(2)->time_us > x.now_us - 1000);
     down();
 }
 
