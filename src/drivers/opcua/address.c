@@ -249,13 +249,21 @@ static bool put_waveform(const struct oc_point *p, const struct ua_variant *v, s
     return r->blob.p != NULL;
 }
 
-static void put_json(struct oc_channel *ch, struct oc_value *r, const struct ua_variant *v, struct arena *a)
+/* One element was asked for: "3", "1,2". */
+static bool one_element(const struct oc_point *p, const struct ua_variant *v)
+{
+    return p->node.range.p && str_find(p->node.range, ':') < 0 && v->array && v->n == 1;
+}
+
+static void put_json(struct oc_channel *ch, const struct oc_point *p, struct oc_value *r, const struct ua_variant *v,
+                     struct arena *a)
 {
     struct json *j;
     if (ua_variant_json(a, v, oc_types(ch, &r->missed), &j)) {
         worsen(&r->s, QUALITY_BAD, REASON_DEVICE_EXCEPTION);
         return;
     }
+    while (one_element(p, v) && j->type == JSON_ARRAY && json_at(j, 0)) j = json_at(j, 0);
     put_text(r, j->type == JSON_STRING ? j->s : json_text(a, j));
 }
 
@@ -290,7 +298,7 @@ static void put_value(struct oc_channel *ch, const struct oc_point *p, const str
     if (p->path)
         put_member(ch, p, r, v, a);
     else if (p->value_type == VALUE_STRING && !bytes)
-        put_json(ch, r, v, a);
+        put_json(ch, p, r, v, a);
     else if (bytes && bytes->n)
         put_blob(r, *bytes, media_of(*bytes));
     else if (bytes || (v->array && v->n == 0))
@@ -298,7 +306,7 @@ static void put_value(struct oc_channel *ch, const struct oc_point *p, const str
     else if (v->n == 1 && put_number(p, v, &r->s))
         return;
     else if (!(v->array && v->n > 1 && put_waveform(p, v, a, r)))
-        put_json(ch, r, v, a);
+        put_json(ch, p, r, v, a);
 }
 
 void oc_value_of(struct oc_channel *ch, const struct oc_point *p, const struct ua_datavalue *v, struct arena *a,
