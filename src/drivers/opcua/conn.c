@@ -155,7 +155,7 @@ static void answered(struct oc_channel *ch, const struct ua_event *ev)
     const struct ua_response_header *h = ev->value;
     uint32_t status = ev->status ? ev->status : h ? h->service_result : UA_BAD_DECODING_ERROR;
     bool right = ev->type == r->type && ev->value && !ev->status;
-    if (!right && ua_good(status)) status = UA_BAD_UNEXPECTED_ERROR;
+    if (!right && !ua_bad(status)) status = UA_BAD_UNEXPECTED_ERROR;
     if (r->deadline_ns) {
         uint32_t rtt = (uint32_t)((oc_now(ch) - r->sent_ns) / 1000);
         ch->st.rtt_us = ch->st.rtt_us ? ch->st.rtt_us - ch->st.rtt_us / 8 + rtt / 8 : rtt;

@@ -163,7 +163,8 @@ TEST(a_million_messages_to_ask_for)
 
 struct wrong {
     unsigned request;
-    int how; /* 0 a fault, 1 another answer, 2 the right one but empty, 3 nothing that can be read */
+    int how; /* 0 a fault, 1 another answer, 2 the right one but empty, 3 nothing that can be read, 4 a fault that is
+                none */
 };
 static bool wrongly(struct bed *b, const struct ua_event *ev)
 {
@@ -176,6 +177,7 @@ static bool wrongly(struct bed *b, const struct ua_event *ev)
     if (ev->type != w->request || b->seen[ev->type] != 1) return false;
     memset(&empty, 0, sizeof empty);
     if (w->how == 0) bed_fault(b, ev, UA_BAD_INTERNAL_ERROR);
+    if (w->how == 4) bed_fault(b, ev, 0x6e73c203); /* neither good nor bad */
     if (w->how == 1) BED_ANSWER(b, ev, browse_response, .results_n = 0);
     if (w->how == 2) bed_answer(b, ev->request_id, ev->handle, ua_response_of(ev->type), &empty);
     if (w->how == 3) {
@@ -195,7 +197,7 @@ TEST(wrong_answers_on_the_way_up)
                                         UA_T_activate_session_request,    UA_T_read_request,
                                         UA_T_create_subscription_request, UA_T_create_monitored_items_request};
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
-        for (int how = 0; how < 4; how++) {
+        for (int how = 0; how < 5; how++) {
             struct bed *b = bed_new("");
             struct wrong w = {requests[i], how};
             b->script = wrongly;
