@@ -20,7 +20,7 @@ struct http_multi {
     uv_timer_t timer;
     unsigned handles; /* that are not closed yet */
     struct http_flight *flights;
-    char *ca, *cert, *key;
+    char *ca, *cert, *key, *proxy, *proxy_user, *proxy_password;
     bool insecure, closing, used; /* used: connections may stand idle */
     unsigned connections_max;
     uint32_t connect_ms;
@@ -223,6 +223,17 @@ static void set_request(struct http_flight *f)
     curl_easy_setopt(f->h, CURLOPT_CUSTOMREQUEST, head || (!body && strcmp(f->method, "GET") == 0) ? NULL : f->method);
 }
 
+static void set_proxy(const struct http_multi *m, CURL *h)
+{
+    curl_easy_setopt(h, CURLOPT_PROXY, m->proxy ? m->proxy : ""); /* never that of the environment */
+    if (!m->proxy) return;
+    curl_easy_setopt(h, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    if (!m->proxy_user) return;
+    curl_easy_setopt(h, CURLOPT_PROXYUSERNAME, m->proxy_user);
+    curl_easy_setopt(h, CURLOPT_PROXYPASSWORD, m->proxy_password ? m->proxy_password : "");
+}
+
 static void set_options(struct http_flight *f, const struct http_ask *q)
 {
     CURL *h = f->h;
@@ -230,7 +241,7 @@ static void set_options(struct http_flight *f, const struct http_ask *q)
     curl_easy_setopt(h, CURLOPT_ERRORBUFFER, f->why);
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(h, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a resolver that is at work */
-    curl_easy_setopt(h, CURLOPT_PROXY, "");
+    set_proxy(f->m, h);
     curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, f);
     curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -423,15 +434,19 @@ static void take_ended(struct http_multi *m)
 
 /* ---- the loop ---- */
 
+static void multi_free(struct http_multi *m)
+{
+    char *texts[] = {m->ca, m->cert, m->key, m->proxy, m->proxy_user, m->proxy_password};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) mem_free(texts[i]);
+    mem_free(m);
+}
+
 static void handle_gone(struct http_multi *m)
 {
     if (--m->handles || m->curl) return;
     void (*closed)(void *arg) = m->closed;
     void *arg = m->closed_arg;
-    mem_free(m->ca);
-    mem_free(m->cert);
-    mem_free(m->key);
-    mem_free(m);
+    multi_free(m);
     if (closed) closed(arg);
 }
 
@@ -531,7 +546,7 @@ static int check_tls(const struct http_multi_config *c, struct error *e)
     return rc;
 }
 
-static bool copy_pem(const char *z, char **ret)
+static bool copy(const char *z, char **ret)
 {
     *ret = given(z) ? mem_strdup(z) : NULL;
     return *ret || !given(z);
@@ -555,7 +570,9 @@ static bool set_up(struct http_multi *m, const struct http_multi_config *c)
     m->connections_max = c->connections_max ? c->connections_max : 8;
     m->connect_ms = c->connect_ms ? c->connect_ms : 10000;
     m->curl = new_curl(m);
-    return copy_pem(c->ca_pem, &m->ca) && copy_pem(c->cert_pem, &m->cert) && copy_pem(c->key_pem, &m->key) && m->curl;
+    return copy(c->ca_pem, &m->ca) && copy(c->cert_pem, &m->cert) && copy(c->key_pem, &m->key) &&
+           copy(c->proxy, &m->proxy) && copy(c->proxy_user, &m->proxy_user) &&
+           copy(c->proxy_password, &m->proxy_password) && m->curl;
 }
 
 void http_multi_drop_idle(struct http_multi *m)
@@ -580,10 +597,7 @@ int http_multi_new(uv_loop_t *loop, const struct http_multi_config *c, struct ht
     m->loop = loop;
     if (!set_up(m, c)) {
         if (m->curl) curl_multi_cleanup(m->curl);
-        mem_free(m->ca);
-        mem_free(m->cert);
-        mem_free(m->key);
-        mem_free(m);
+        multi_free(m);
         return no_memory(e);
     }
     uv_timer_init(loop, &m->timer);

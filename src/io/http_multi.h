@@ -21,6 +21,9 @@ struct http_multi_config {
     bool insecure;            /* any certificate will do: only when a user chose it */
     unsigned connections_max; /* to one host; 0: 8 */
     uint32_t connect_ms;      /* 0: 10 s */
+    /* An HTTP proxy ("http://10.0.0.1:3128"; TLS goes through it by CONNECT), and its user; NULL or "": none. It resolves
+     * the names and connects in our place: who gives one checks http_url_is_metadata. */
+    const char *proxy, *proxy_user, *proxy_password;
 };
 /* ERR_INVALID names the option (ca, certificate, key) in e->where; ERR_NOMEM. Texts are copied. */
 MUST_CHECK int http_multi_new(uv_loop_t *loop, const struct http_multi_config *c, struct http_multi **ret, struct error *e);
@@ -64,6 +67,7 @@ MUST_CHECK int http_url_check(const char *url, struct error *e);
 /* `ref` as it stands in a document that came from `base` (RFC 3986): absolute, "/path", "?page=2". ERR_INVALID, ERR_TOO_LARGE. */
 MUST_CHECK int http_url_resolve(const char *base, const char *ref, char *ret, size_t cap, struct error *e);
 /* The same scheme, host and port, or `to` the https of `from` on the usual ports: what a key may be sent to. */
+bool http_url_is_metadata(const char *url); /* its host is, as an address, where clouds hand out credentials */
 bool http_url_same_host(const char *from, const char *to);
 /* Retry-After as seconds from now (a number or a date); -1: unreadable. */
 int64_t http_retry_after_s(struct str value, int64_t now_us);

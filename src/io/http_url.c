@@ -36,6 +36,19 @@ static char *url_part(CURLU *u, CURLUPart part)
     return curl_url_get(u, part, &s, CURLU_DEFAULT_PORT) ? NULL : s;
 }
 
+bool http_url_is_metadata(const char *url)
+{
+    static const char *const hosts[] = {"169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]",
+                                        "[::ffff:a9fe:a9fe]"};
+    CURLU *u = curl_url();
+    bool it_is = false;
+    char *host = u && !curl_url_set(u, CURLUPART_URL, url, 0) ? url_part(u, CURLUPART_HOST) : NULL;
+    for (size_t i = 0; host && i < sizeof hosts / sizeof *hosts; i++) it_is |= str_ieq(str_of(host), str_of(hosts[i]));
+    curl_free(host);
+    curl_url_cleanup(u);
+    return it_is;
+}
+
 bool http_url_same_host(const char *from, const char *to)
 {
     CURLU *u[2] = {curl_url(), curl_url()};

@@ -152,6 +152,13 @@ TEST(urls_headers_and_credentials)
         {"{\"url\":\"http://h/a\",\"auth\":\"oauth2\",\"token_url\":\"x\",\"client_id\":\"a\",\"client_secret\":\"b\"}",
          "token_url"},
         {"{\"url\":\"http://h/a\",\"tls_ca\":\"x\"}", "tls_ca"},
+        {"{\"url\":\"https://h/a\",\"proxy\":\"http://10.0.0.1:3128\",\"proxy_username\":\"u\"}", NULL},
+        {"{\"url\":\"https://h/a\",\"proxy\":\"10.0.0.1:3128\"}", "proxy"},
+        {"{\"url\":\"https://h/a\",\"proxy\":\"http://p:3128/path\"}", "proxy"},
+        {"{\"url\":\"https://h/a\",\"proxy\":\"http://u:p@p:3128\"}", "proxy"},
+        {"{\"url\":\"https://h/a\",\"proxy_username\":\"u\"}", "proxy"},
+        {"{\"url\":\"http://169.254.169.254/a\",\"proxy\":\"http://p:3128\"}", "url"},
+        {"{\"url\":\"http://0xa9fea9fe/a\",\"proxy\":\"http://p:3128\"}", "url"},
         {"{\"url\":\"http://h/a\",\"tls_certificate\":\"@C\",\"tls_key\":\"@X\"}", "tls_key"},
     };
     CHECK_OPTIONS(table, http_options_check, rows);

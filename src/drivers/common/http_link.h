@@ -42,7 +42,13 @@ extern const struct option_choice http_auths[], http_token_styles[];
     {.name = "rate", .type = OPTION_NUMBER, .en = "Requests per second", .zh = "每秒请求数", .min = "0.001", .max = "1000", \
      .help_en = "Empty: no limit.", .help_zh = "留空则不限。"}, \
     {.name = "answer_max", .type = OPTION_INTEGER, .en = "Largest answer", .zh = "最大应答", .def = "4194304", .min = "1024", .max = "67108864", .unit = "By"}
-#define HTTP_OPTIONS HTTP_OPTION_URL, HTTP_OPTION_AUTH, HTTP_OPTION_HEADERS, HTTP_OPTION_TLS, HTTP_OPTION_LIMITS
+#define HTTP_OPTION_PROXY \
+    {.name = "proxy", .type = OPTION_STRING, .en = "HTTP proxy", .zh = "HTTP 代理", .max = "500", \
+     .help_en = "http://10.0.0.1:3128; https goes through it unread (CONNECT). Empty: straight.", \
+     .help_zh = "http://10.0.0.1:3128；https 经 CONNECT 透传。留空则直接连接。"}, \
+    {.name = "proxy_username", .type = OPTION_STRING, .en = "User name at the proxy", .zh = "代理用户名", .max = "500"}, \
+    {.name = "proxy_password", .type = OPTION_SECRET, .en = "Password at the proxy", .zh = "代理密码", .max = "4096"}
+#define HTTP_OPTIONS HTTP_OPTION_URL, HTTP_OPTION_AUTH, HTTP_OPTION_HEADERS, HTTP_OPTION_TLS, HTTP_OPTION_PROXY, HTTP_OPTION_LIMITS
 
 struct http_link_host { /* out of a driver's or an outlet's host */
     uv_loop_t *loop;

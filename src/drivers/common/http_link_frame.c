@@ -141,6 +141,8 @@ static const struct status_row {
     {403, 403, ERR_FORBIDDEN, "the server does not permit this", "服务器不允许此操作"},
     {404, 404, ERR_NOT_FOUND, "there is nothing at this address; check the path", "该地址不存在；请检查路径"},
     {410, 410, ERR_NOT_FOUND, "there is nothing at this address any more", "该地址已不存在"},
+    {407, 407, ERR_UNAUTHENTICATED, "the proxy wants other credentials; check its user name and password",
+     "代理不接受凭据；请检查代理用户名和密码"},
     {408, 408, ERR_LIMIT, "the server waited too long for the request", "服务器等待请求超时"},
     {429, 429, ERR_LIMIT, "too many requests; set a lower rate", "请求过多；请降低速率"},
     {400, 499, ERR_INVALID, "the server refuses the request", "服务器拒绝该请求"},

@@ -1,5 +1,6 @@
 /* http_link_options.c - what the option rows of http_link.h say, checked and made ready: header lines, credentials. */
 #include "base/encode.h"
+#include "drivers/common/check.h"
 #include "drivers/common/http_link_int.h"
 
 #define HEADERS_MAX 50
@@ -46,7 +47,7 @@ static bool good_value(struct str s)
     return true;
 }
 
-static int check_line(struct str line, struct error *e)
+static int check_header(struct str line, struct error *e)
 {
     static const char *const ours[] = {"host", "content-length", "transfer-encoding", "connection"};
     struct str rest = line, name = str_trim(str_cut(&rest, ':'));
@@ -81,7 +82,7 @@ int http_headers_check(const char *lines, struct error *e)
     while (!rc && next_line(&rest, &line)) {
         if (++n > HEADERS_MAX)
             return error_set(e, ERR_INVALID, "headers", "more than %d headers", "请求头超过 %d 个", HEADERS_MAX);
-        rc = check_line(line, e);
+        rc = check_header(line, e);
     }
     return rc;
 }
@@ -218,6 +219,39 @@ static const char *kept(struct http_settings *s, const struct options *o, const 
     return copy;
 }
 
+static void set_proxy(struct http_settings *s, const struct options *o, bool *ok)
+{
+    s->multi.proxy = kept(s, o, "proxy", ok);
+    s->multi.proxy_user = kept(s, o, "proxy_username", ok);
+    s->multi.proxy_password = kept(s, o, "proxy_password", ok);
+}
+
+/* "http://host:port", nothing else; and what the proxy must not be asked for in our place. */
+static int check_proxy(const struct options *o, struct error *e)
+{
+    static const char *const urls[] = {"url", "token_url"};
+    struct str p = str_of(opt_str(o, "proxy", "")), rest = str_sub(p, 7, p.n);
+    if (!p.n && (opt_str(o, "proxy_username", "")[0] || opt_str(o, "proxy_password", "")[0]))
+        return error_set(e, ERR_INVALID, "proxy",
+                         "a user at the proxy is given, but no proxy: e.g. http://10.0.0.1:3128",
+                         "填写了代理用户，但没有代理地址：例如 http://10.0.0.1:3128");
+    if (!p.n) return 0;
+    while (rest.n && rest.p[rest.n - 1] == '/') rest.n--;
+    if (!str_starts(p, STR("http://")) || str_find(rest, '/') >= 0 || str_find(rest, '?') >= 0 ||
+        http_url_check(p.p, NULL))
+        return error_set(e, ERR_INVALID, "proxy",
+                         "'%.100s' is no proxy: http://host:port is expected, e.g. http://10.0.0.1:3128; its user has "
+                         "an option of its own",
+                         "“%.100s”不是代理地址：应为 http://主机:端口，例如 http://10.0.0.1:3128；代理用户请另行填写",
+                         p.p);
+    for (size_t i = 0; i < 2; i++)
+        if (http_url_is_metadata(opt_str(o, urls[i], "")))
+            return error_set(e, ERR_INVALID, urls[i],
+                             "the address leads to the metadata service of a cloud, which is never asked",
+                             "该地址指向云主机的元数据服务，不允许访问");
+    return check_line(o, "proxy_username", e);
+}
+
 static int set_all(struct http_settings *s, const struct options *o, struct error *e)
 {
     bool ok = true;
@@ -234,7 +268,9 @@ static int set_all(struct http_settings *s, const struct options *o, struct erro
                                           .insecure = !opt_bool(o, "tls_verify", true),
                                           .connections_max = s->parallel,
                                           .connect_ms = (uint32_t)opt_ms(o, "connect_timeout", 5000)};
+    set_proxy(s, o, &ok);
     int rc = ok ? set_url(s, opt_str(o, "url", ""), e) : no_memory(e);
+    if (!rc) rc = check_proxy(o, e);
     if (!rc) rc = tls_options_check(o, false, e);
     if (!rc) rc = keep_headers(s, opt_str(o, "headers", ""), e);
     return rc ? rc : set_auth[s->auth](s, o, e);

@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "drivers/common/convert.h"
 #include "drivers/common/payload_read_int.h"
+#include "proto/xml_tree.h"
 
 #define ROWS_MAX 100000
 #define CELLS_MAX 4096
@@ -59,21 +60,33 @@ static int add_node(void *ctx, const struct json *node)
     return add_row(a->d, (struct row){.node = node}, a->e);
 }
 
-static int parse_json(struct payload_doc *d, struct str text, struct error *e)
+static int add_rows(struct payload_doc *d, const struct json *root, struct error *e)
 {
-    struct json *root = NULL;
     struct adding ctx = {d, e};
-    if (str_starts(text, STR("\xef\xbb\xbf"))) text = str_sub(text, 3, text.n);
-    int rc = json_parse(d->a, text, &root, e);
-    if (rc) return rc;
-    d->root = root;
     if (!d->r->rows) return add_node(&ctx, root);
-    rc = json_path_all(d->r->rows, root, add_node, &ctx);
+    int rc = json_path_all(d->r->rows, root, add_node, &ctx);
     if (rc == ERR_LIMIT)
         return error_set(e, ERR_TOO_LARGE, "rows",
                          "the path of the rows looks at more than 1,000,000 nodes; name it more closely",
                          "行路径需查看的节点超过 1,000,000 个；请写得更具体");
     return rc;
+}
+
+static int parse_json(struct payload_doc *d, struct str text, struct error *e)
+{
+    struct json *root = NULL;
+    if (str_starts(text, STR("\xef\xbb\xbf"))) text = str_sub(text, 3, text.n);
+    int rc = json_parse(d->a, text, &root, e);
+    if (rc) return rc;
+    d->root = root;
+    return add_rows(d, root, e);
+}
+
+static int parse_xml(struct payload_doc *d, struct str text, struct error *e)
+{
+    struct json *root = NULL;
+    int rc = xml_tree(text, d->a, &root, e);
+    return rc ? rc : add_rows(d, root, e);
 }
 
 static int parse_csv(struct payload_doc *d, struct str text, struct error *e)
@@ -133,7 +146,7 @@ static const struct json *cell(const struct payload_doc *d, const struct row *ro
 {
     if (!at->set) return NULL;
     if (d->r->form == PAYLOAD_DOC_TEXT) return row->node;
-    if (d->r->form == PAYLOAD_DOC_JSON) return json_path_first(at->path, row->node);
+    if (at->path) return json_path_first(at->path, row->node); /* JSON, XML */
     if (column >= row->ncells) return NULL;
     struct str text = str_trim(row->cells[column]);
     *tmp = (struct json){.type = JSON_STRING, .s = text};
@@ -187,8 +200,10 @@ static size_t key_from(const struct payload_doc *d, struct str key)
 int payload_doc_parse(const struct payload_reader *r, struct str text, struct arena *a, struct payload_doc **ret,
                       struct error *e)
 {
-    static int (*const parsers[])(struct payload_doc *, struct str, struct error *) = {
-        [PAYLOAD_DOC_JSON] = parse_json, [PAYLOAD_DOC_CSV] = parse_csv, [PAYLOAD_DOC_TEXT] = parse_text};
+    static int (*const parsers[])(struct payload_doc *, struct str, struct error *) = {[PAYLOAD_DOC_JSON] = parse_json,
+                                                                                       [PAYLOAD_DOC_CSV] = parse_csv,
+                                                                                       [PAYLOAD_DOC_TEXT] = parse_text,
+                                                                                       [PAYLOAD_DOC_XML] = parse_xml};
     struct payload_doc *d = arena_calloc(a, 1, sizeof *d);
     if (!d) return no_memory(e);
     d->r = r;
@@ -460,11 +475,20 @@ static size_t leaf_names(const struct payload_doc *d, struct arena *a, struct pa
     return n;
 }
 
+static size_t element_names(const struct payload_doc *d, struct arena *a, struct payload_name *ret, size_t max)
+{
+    struct xml_leaf *leaf = arena_alloc(a, (max + 1) * sizeof *leaf);
+    size_t n = leaf && d->n ? xml_leaves(d->rows->node, a, leaf, max) : 0;
+    for (size_t i = 0; i < n; i++) ret[i] = (struct payload_name){leaf[i].path, leaf[i].value};
+    return n;
+}
+
 size_t payload_doc_names(const struct payload_doc *d, struct arena *a, struct payload_name *ret, size_t max)
 {
     if (d->r->keyed) return key_names(d, ret, max);
     if (d->r->form == PAYLOAD_DOC_JSON) return leaf_names(d, a, ret, max);
     if (d->r->form == PAYLOAD_DOC_CSV) return column_names(d, ret, max);
+    if (d->r->form == PAYLOAD_DOC_XML) return element_names(d, a, ret, max);
     if (!max || !d->n) return 0;
     ret[0] = (struct payload_name){STR("value"), d->rows->node};
     return 1;

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "drivers/common/payload_read_int.h"
 #include "io/zone_load.h"
+#include "proto/xml_tree.h"
 
 #define READER_ARENA (256 << 10)
 
@@ -10,6 +11,7 @@ const struct option_choice payload_doc_forms[] = {
     {"json", "JSON", "JSON"},
     {"csv", "CSV", "CSV"},
     {"text", "The value as text", "纯文本数值"},
+    {"xml", "XML", "XML"},
     {0},
 };
 
@@ -24,6 +26,14 @@ static int keep(struct arena *a, const char *z, struct str *ret, struct error *e
     return ret->p || !z[0] ? 0 : no_memory(e);
 }
 
+static int compile_path(enum payload_doc_form form, const char *text, enum xml_path_kind kind, struct arena *a,
+                        struct cell_at *ret, struct error *e)
+{
+    struct str path = str_of(text);
+    int rc = form == PAYLOAD_DOC_XML ? xml_path(path, kind, a, &path, e) : 0;
+    return rc ? rc : json_path_compile(path, a, &ret->path, e);
+}
+
 /* A path or a column; "" is none, or with `needed` the row itself. */
 static int compile_cell(enum payload_doc_form form, const char *text, bool needed, const char *where, struct arena *a,
                         struct cell_at *ret, struct error *e)
@@ -32,9 +42,18 @@ static int compile_cell(enum payload_doc_form form, const char *text, bool neede
     if (!ret->set || form == PAYLOAD_DOC_TEXT) return 0;
     if (form == PAYLOAD_DOC_CSV && !text[0])
         return error_set(e, ERR_INVALID, where, "the name or number of a column is expected", "应为列名或列号");
-    int rc =
-        form == PAYLOAD_DOC_CSV ? keep(a, text, &ret->column, e) : json_path_compile(str_of(text), a, &ret->path, e);
+    int rc = form == PAYLOAD_DOC_CSV ? keep(a, text, &ret->column, e) : compile_path(form, text, XML_VALUE, a, ret, e);
     if (rc == ERR_INVALID && e) snprintf(e->where, sizeof e->where, "%s", where);
+    return rc;
+}
+
+static int compile_rows(struct payload_reader *r, const char *text, struct error *e)
+{
+    struct cell_at rows = {0};
+    if (!text[0] || (r->form != PAYLOAD_DOC_JSON && r->form != PAYLOAD_DOC_XML)) return 0;
+    int rc = compile_path(r->form, text, XML_ROWS, &r->arena, &rows, e);
+    if (rc == ERR_INVALID && e) snprintf(e->where, sizeof e->where, "rows");
+    r->rows = rows.path;
     return rc;
 }
 
@@ -71,9 +90,7 @@ static int compile(struct payload_reader *r, const struct options *o, bool load,
 {
     r->form = (enum payload_doc_form)opt_enum(o, "payload", PAYLOAD_DOC_JSON);
     r->header = opt_bool(o, "header", true);
-    struct cell_at rows = {0};
-    int rc = r->form == PAYLOAD_DOC_JSON ? compile_option(r, o, "rows", &rows, e) : 0;
-    r->rows = rows.path;
+    int rc = compile_rows(r, opt_str(o, "rows", ""), e);
     if (!rc) rc = compile_keyed(r, o, e);
     if (!rc) rc = compile_option(r, o, "time", &r->time, e);
     if (!rc) rc = compile_option(r, o, "quality", &r->quality, e);

@@ -7,6 +7,8 @@
  *   csv     every line behind the header is a row. An address is the name of a column, or its number from 1. An empty cell
  *           is no value.
  *   text    the document is the value; the address is "value".
+ *   xml     as json, with paths of elements and attributes (proto/xml_tree.h): data/sensor[@id='T1']/value, @unit; in a row
+ *           they begin at the row's element.
  *   key     with `key` (path or column of the name in a row) an address is the name of a point as it stands there, and
  *           `value` the path or column of its value: [{"tag":"FT101","v":1.5,"t":1767225600}, …].
  * Times and qualities stand in the row, too: `time`, `quality` (a point may have its own). Without a time the last row
@@ -15,38 +17,38 @@
 #include "base/json.h"
 #include "bornite/driver.h"
 
-enum payload_doc_form { PAYLOAD_DOC_JSON, PAYLOAD_DOC_CSV, PAYLOAD_DOC_TEXT };
+enum payload_doc_form { PAYLOAD_DOC_JSON, PAYLOAD_DOC_CSV, PAYLOAD_DOC_TEXT, PAYLOAD_DOC_XML };
 
 /* Rows for a channel's or a device's table, and for the points' table. */
 extern const struct option_choice payload_doc_forms[], payload_time_formats[];
 #define PAYLOAD_READ_OPTIONS \
     {.name = "payload", .type = OPTION_ENUM, .en = "Form of the documents", .zh = "报文格式", .def = "json", .choices = payload_doc_forms}, \
     {.name = "header", .type = OPTION_BOOLEAN, .en = "First line names the columns", .zh = "首行为列名", .def = "true", .show_if = "payload=csv"}, \
-    {.name = "rows", .type = OPTION_STRING, .en = "Rows", .zh = "行路径", .max = "1000", .show_if = "payload=json", \
-     .help_en = "JSONPath of the rows when a document holds several samples of a point: $.data[*]. Empty: the document is one row.", \
-     .help_zh = "一份报文含同一测点的多个样本时，各行的 JSONPath：$.data[*]；留空则整份报文为一行。"}, \
+    {.name = "rows", .type = OPTION_STRING, .en = "Rows", .zh = "行路径", .max = "1000", .show_if = "payload=json|xml", \
+     .help_en = "Path of the rows when a document holds several samples of a point: $.data[*] (JSONPath), //sensor (XML). Empty: the document is one row.", \
+     .help_zh = "一份报文含同一测点的多个样本时，各行的路径：$.data[*]（JSONPath）、//sensor（XML）；留空则整份报文为一行。"}, \
     {.name = "key", .type = OPTION_STRING, .en = "Name of the point in a row", .zh = "行内测点名", .max = "1000", \
-     .show_if = "payload=json|csv", \
+     .show_if = "payload=json|csv|xml", \
      .help_en = "When each row is a value of one point: where its name stands (path or column). Addresses are these names then.", \
      .help_zh = "每行是一个测点的值时，测点名所在的路径或列；此时地址即为该名称。"}, \
-    {.name = "value", .type = OPTION_STRING, .en = "Value in a row", .zh = "行内数值", .max = "1000", .show_if = "payload=json|csv", \
+    {.name = "value", .type = OPTION_STRING, .en = "Value in a row", .zh = "行内数值", .max = "1000", .show_if = "payload=json|csv|xml", \
      .help_en = "With a name in the row: path or column of the value.", .help_zh = "行内有测点名时，数值所在的路径或列。"}, \
-    {.name = "time", .type = OPTION_STRING, .en = "Time in a row", .zh = "行内时间", .max = "1000", .show_if = "payload=json|csv", \
+    {.name = "time", .type = OPTION_STRING, .en = "Time in a row", .zh = "行内时间", .max = "1000", .show_if = "payload=json|csv|xml", \
      .help_en = "Path or column. Empty: the time of arrival.", .help_zh = "路径或列；留空则用到达时间。"}, \
     {.name = "time_format", .type = OPTION_ENUM, .en = "Form of times", .zh = "时间格式", .def = "auto", .choices = payload_time_formats, \
-     .show_if = "payload=json|csv"}, \
+     .show_if = "payload=json|csv|xml"}, \
     {.name = "time_pattern", .type = OPTION_STRING, .en = "Pattern of times", .zh = "时间样式", .max = "100", \
      .show_if = "time_format=pattern", .required = true, \
      .help_en = "%Y %y %m %d %b %H %I %p %M %S %f (fraction) %z (offset) %j %%, other characters as they stand: %d.%m.%Y %H:%M:%S", \
      .help_zh = "%Y %y %m %d %b %H %I %p %M %S %f（小数秒）%z（时区偏移）%j %%，其他字符照写：%d.%m.%Y %H:%M:%S"}, \
     {.name = "time_zone", .type = OPTION_STRING, .en = "Time zone of times without one", .zh = "无时区时间的时区", .def = "UTC", .max = "60", \
-     .show_if = "payload=json|csv", .help_en = "UTC, +08:00, Asia/Shanghai", .help_zh = "UTC、+08:00、Asia/Shanghai"}, \
-    {.name = "quality", .type = OPTION_STRING, .en = "Quality in a row", .zh = "行内质量", .max = "1000", .show_if = "payload=json|csv", \
+     .show_if = "payload=json|csv|xml", .help_en = "UTC, +08:00, Asia/Shanghai", .help_zh = "UTC、+08:00、Asia/Shanghai"}, \
+    {.name = "quality", .type = OPTION_STRING, .en = "Quality in a row", .zh = "行内质量", .max = "1000", .show_if = "payload=json|csv|xml", \
      .help_en = "Path or column. Empty: what comes is good.", .help_zh = "路径或列；留空则均为良好。"}, \
     {.name = "quality_good", .type = OPTION_STRING, .en = "Good qualities", .zh = "良好的取值", .max = "500", .def = "good,ok,true,1,192", \
-     .show_if = "payload=json|csv", .help_en = "Comma-separated; case does not matter.", .help_zh = "逗号分隔，不分大小写。"}, \
+     .show_if = "payload=json|csv|xml", .help_en = "Comma-separated; case does not matter.", .help_zh = "逗号分隔，不分大小写。"}, \
     {.name = "quality_uncertain", .type = OPTION_STRING, .en = "Uncertain qualities", .zh = "可疑的取值", .max = "500", \
-     .def = "uncertain,64", .show_if = "payload=json|csv", .help_en = "All others are bad.", .help_zh = "其余均为坏值。"}
+     .def = "uncertain,64", .show_if = "payload=json|csv|xml", .help_en = "All others are bad.", .help_zh = "其余均为坏值。"}
 #define PAYLOAD_READ_POINT_OPTIONS \
     {.name = "time", .type = OPTION_STRING, .en = "Own time", .zh = "专用时间路径", .max = "1000", \
      .help_en = "Path or column in the row. Empty: that of the row.", .help_zh = "行内路径或列；留空则用该行的时间。"}, \

@@ -12,6 +12,7 @@ static const char *const rules[] = {
     KEYED,
     "{\"payload\":\"csv\",\"time\":\"t\"}",
     "{\"payload\":\"text\"}",
+    "{\"payload\":\"xml\",\"rows\":\"//r\",\"time\":\"@t\",\"quality\":\"q\"}",
 };
 
 static int any(void *ctx, const struct payload_value *v)

@@ -101,6 +101,23 @@ TEST(csv_documents)
     CHECK(strstr(values("{\"payload\":\"csv\"}", "a\n\"open", "a", "{}"), "error") != NULL);
 }
 
+TEST(xml_documents)
+{
+    static const char doc[] = "<plant time='2026-01-01T00:00:00Z'><t id='T1'><v>21.5</v><q>ok</q></t><t id='T2' "
+                              "v='7'><v>bad</v><q>x</q></t></plant>";
+    static const char rows[] = "{\"payload\":\"xml\",\"rows\":\"plant/t\",\"quality\":\"q\"}";
+    static const char keyed[] = "{\"payload\":\"xml\",\"rows\":\"//t\",\"key\":\"@id\",\"value\":\"v\"}";
+    CHECK_Z(values("{\"payload\":\"xml\",\"time\":\"plant/@time\"}", doc, "plant/t[@id='T1']/v", "{}"),
+            "\"21.5\"@2026-01-01T00:00:00Z");
+    CHECK_Z(values("{\"payload\":\"xml\"}", doc, "//t[2]/@v", "{}"), "\"7\"");
+    CHECK_Z(values("{\"payload\":\"xml\"}", doc, "//t[3]/v", "{}"), "none");
+    CHECK_Z(values(rows, doc, "v", "{}"), "\"bad\"!"); /* of rows without a time the last counts */
+    CHECK_Z(values(keyed, doc, "T1", "{}"), "\"21.5\"");
+    CHECK(strstr(values("{\"payload\":\"xml\"}", "<plant>", "plant", "{}"), "line 1"));
+    CHECK(strstr(values("{\"payload\":\"xml\"}", doc, "plant/t[", "{}"), "error address: "));
+    CHECK(strstr(values("{\"payload\":\"xml\",\"rows\":\"t/@id\"}", doc, "v", "{}"), "error rows: "));
+}
+
 TEST(text_documents)
 {
     CHECK_Z(values("{\"payload\":\"text\"}", " 12.5\r\n", "value", "{}"), "\"12.5\"");

@@ -183,18 +183,21 @@ const struct driver http_client_driver = {
     .name = "http_client",
     .en = "HTTP API (REST)",
     .zh = "HTTP 接口（REST）",
-    .help_en = "Asks an HTTP API in periods and reads JSON, CSV or plain text. A device is a request, a point is a "
-               "place in its answer.",
-    .help_zh = "按周期请求 HTTP 接口，读取 JSON、CSV 或纯文本。一个设备对应一个请求，一个测点对应应答中的一处。",
+    .help_en =
+        "Asks an HTTP API in periods and reads JSON, XML, CSV or plain text. A device is a request, a point is a "
+        "place in its answer.",
+    .help_zh = "按周期请求 HTTP 接口，读取 JSON、XML、CSV 或纯文本。一个设备对应一个请求，一个测点对应应答中的一处。",
     .channel_options = hc_channel_options,
     .device_options = hc_device_options,
     .point_options = hc_point_options,
-    .address_en = "A JSONPath in the answer (or in a row of it): temperature, $.data[0].v, tags[?@.name=='flow'].v. "
-                  "CSV: the name or number of a "
-                  "column. Text: value. With a name in the rows: that name.",
-    .address_zh = "应答（或其中一行）内的 "
-                  "JSONPath：temperature、$.data[0].v、tags[?@.name=='flow']."
-                  "v。CSV：列名或列号。纯文本：value。设置了行内测点名时：即该名称。",
+    .address_en =
+        "A JSONPath in the answer (or in a row of it): temperature, $.data[0].v, tags[?@.name=='flow'].v. XML: a "
+        "path of elements: data/sensor[@id='T1']/value, //sensor[2]/@unit. CSV: the name or number of a "
+        "column. Text: value. With a name in the rows: that name.",
+    .address_zh =
+        "应答（或其中一行）内的 JSONPath：temperature、$.data[0].v、tags[?@.name=='flow'].v。XML：元素路径，如 "
+        "data/sensor[@id='T1']/value、//sensor[2]/"
+        "@unit。CSV：列名或列号。纯文本：value。设置了行内测点名时：即该名称。",
     .examples = examples,
     .address_check = hc_address_check,
     .channel_check = http_options_check,

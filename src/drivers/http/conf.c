@@ -132,6 +132,13 @@ int hc_device_check(const struct options *o, struct error *e)
 {
     struct hc_conf *c;
     int rc = hc_conf_new(o, true, &c, e);
-    if (!rc) hc_conf_free(c);
-    return rc;
+    if (rc) return rc;
+    bool by_path = c->paging == PAGING_NEXT || c->paging == PAGING_CURSOR;
+    hc_conf_free(c);
+    if (by_path && opt_enum(o, "payload", PAYLOAD_DOC_JSON) != PAYLOAD_DOC_JSON)
+        return error_set(e, ERR_INVALID, "paging",
+                         "a link or a cursor is found by a JSONPath, so the answers must be JSON; others have pages by "
+                         "number, by offset or by the Link header",
+                         "应答中的链接或游标由 JSONPath 定位，只适用于 JSON；其他格式请按页号、偏移或 Link 响应头翻页");
+    return 0;
 }

@@ -451,6 +451,7 @@ static const struct option channel_options[] = {
      .help_en = "The header Idempotency-Key: the same when a batch is sent again.",
      .help_zh = "请求头 Idempotency-Key：同一批重发时不变。"},
     HTTP_OPTION_TLS,
+    HTTP_OPTION_PROXY,
     HTTP_OPTION_LIMITS,
     {0},
 };
