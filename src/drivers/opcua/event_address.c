@@ -132,7 +132,7 @@ static void put_name(struct buf *out, const struct ua_name *n)
 {
     if (n->ns || str_find(n->name, ':') >= 0) buf_printf(out, "%u:", n->ns);
     for (size_t i = 0; i < n->name.n; i++) {
-        if (n->name.p[i] == '/' || n->name.p[i] == '&') buf_z(out, "&");
+        if (n->name.p[i] == '/' || n->name.p[i] == '&' || n->name.p[i] == '=') buf_z(out, "&");
         buf_add(out, n->name.p + i, 1);
     }
 }
