@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import net from 'node:net';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { cleanup, equal, near, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
@@ -45,6 +46,10 @@ function answer(req, res) {
   if (url.pathname === '/report.csv') {
     res.writeHead(200, { 'Content-Type': 'text/csv' });
     return res.end('when;品位;回收率\n23.11.2026 08:00:00;23.5;88.1\n23.11.2026 09:00:00;24.5;88.4\n');
+  }
+  if (url.pathname === '/xml') {
+    res.writeHead(200, { 'Content-Type': 'text/xml' });
+    return res.end(peer.xml ?? '<?xml version="1.0"?><s:Envelope xmlns:s="urn:s"><s:Body><plant at="2026-11-23T01:00:00Z"><t id="T1" unit="°C"><v> 21.5 </v></t><t id="T2" unit="°C"><v>22</v></t></plant></s:Body></s:Envelope>');
   }
   if (url.pathname === '/token') {
     const basic = Buffer.from((req.headers.authorization ?? '').slice(6), 'base64').toString();
@@ -135,6 +140,73 @@ test('rows with names: one request feeds many points', async () => {
   await channel('TAGS', { url: `http://127.0.0.1:${peer.port}` }, { path: '/tags', rows: '[*]', key: 'tag', value: 'v', quality: 'q' }, [['T.1', 'FT1'], ['T.2', 'FT2']]);
   await until(async () => (await one('T.1')).v === 1.5, 'FT1');
   equal((await one('T.2')).q, 'bad');
+});
+
+test('XML: elements, attributes, rows with names', async () => {
+  const spec = { driver: 'http_client', options: { url: `http://127.0.0.1:${peer.port}` } };
+  const seen = await api.post('/channels:browse', { channel: spec, device: { options: { path: '/xml', payload: 'xml' } } });
+  ok(seen.items.some((i) => i.address === 'Envelope/Body/plant/t[2]/@unit' && i.value === '°C'), JSON.stringify(seen));
+  const device = { path: '/xml', payload: 'xml', time: '//plant/@at' };
+  await channel('XML', spec.options, device, [['X.1', "//t[@id='T1']/v", 'double'], ['X.2', 'Envelope/Body/plant/t[2]/v'], ['X.U', '//t[2]/@unit', 'string'], ['X.9', "//t[@id='T9']/v"]]);
+  await until(async () => (await current(['X.1', 'X.2', 'X.U'])).every((i) => i.q === 'good') && (await one('X.9')).t, 'the elements');
+  equal((await current(['X.1', 'X.2', 'X.U'])).map((i) => i.v), [21.5, 22, '°C']);
+  equal(new Date((await one('X.1')).t).toISOString(), '2026-11-23T01:00:00.000Z');
+  equal((await one('X.9')).q, 'bad', 'an element that is not there');
+  await channel('XMLR', spec.options, { path: '/xml', payload: 'xml', rows: '//t', key: '@id', value: 'v' }, [['XR.1', 'T1'], ['XR.2', 'T2']]);
+  await until(async () => (await one('XR.1')).v === 21.5 && (await one('XR.2')).v === 22, 'the rows');
+  peer.xml = '<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>';
+  await until(async () => ((await channelOf('XML')).reason ?? '').includes('DOCTYPE'), 'no entities');
+  peer.xml = '<broken>';
+  await until(async () => ((await channelOf('XML')).reason ?? '').includes('line 1') && (await one('X.1')).q === 'bad', 'what is no XML');
+  peer.xml = undefined;
+  await until(async () => (await one('X.1')).q !== 'bad', 'it is well again');
+});
+
+// An HTTP proxy: forwards what is asked with a whole address, and makes tunnels; wants a user.
+async function proxyServer() {
+  const p = { asked: [], tunnels: [], user: 'Basic ' + Buffer.from('plant:pa ss').toString('base64'), refused: 0 };
+  const right = (req) => req.headers['proxy-authorization'] === p.user || (p.refused++, false);
+  const server = http.createServer((req, res) => {
+    if (!right(req)) return res.writeHead(407, { 'Proxy-Authenticate': 'Basic realm="p"' }).end();
+    p.asked.push(req.url);
+    const headers = { ...req.headers };
+    delete headers['proxy-authorization'];
+    const out = http.request(req.url, { method: req.method, headers }, (r) => (res.writeHead(r.statusCode, r.headers), r.pipe(res)));
+    out.on('error', () => res.writeHead(502).end());
+    req.pipe(out);
+  });
+  server.on('connect', (req, socket, head) => {
+    socket.on('error', () => {});
+    if (!right(req)) return socket.end('HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="p"\r\n\r\n');
+    p.tunnels.push(req.url);
+    const [host, port] = req.url.split(':');
+    const to = net.connect(Number(port), host, () => (socket.write('HTTP/1.1 200 OK\r\nX-Proxy: yes\r\n\r\n'), to.write(head), socket.pipe(to), to.pipe(socket)));
+    to.on('error', () => socket.destroy());
+  });
+  p.port = await listen(server);
+  return p;
+}
+
+test('through an HTTP proxy: plain, by tunnel, with the wrong password', async () => {
+  const p = await proxyServer();
+  const through = { proxy: `http://127.0.0.1:${p.port}`, proxy_username: 'plant', proxy_password: 'pa ss' };
+  await channel('PX', { url: `http://127.0.0.1:${peer.port}`, ...through }, { path: '/values' }, [['PX.T', 'temperature']]);
+  await until(async () => (await one('PX.T')).q === 'good', 'the value');
+  ok(p.asked.every((u) => u === `http://127.0.0.1:${peer.port}/values`), JSON.stringify(p.asked));
+  const pem = join(tempDir(), 'cert.pem'), key = `${pem}.key`;
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=p', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', pem], { stdio: 'ignore' });
+  const secure = await listen(https.createServer({ cert: readFileSync(pem), key: readFileSync(key) }, answer));
+  await channel('PS', { url: `https://127.0.0.1:${secure}`, tls_ca: readFileSync(pem, 'utf8'), ...through }, { path: '/values' }, [['PS.T', 'temperature']]);
+  await until(async () => (await one('PS.T')).q === 'good', 'the value by a tunnel');
+  ok(p.tunnels.length > 0 && p.tunnels.every((u) => u === `127.0.0.1:${secure}`), JSON.stringify(p.tunnels));
+  ok(!peer.seen.some((s) => s.headers['proxy-authorization']), 'the password of the proxy stays there');
+  for (const [url, says] of [[`http://127.0.0.1:${peer.port}`, '407'], [`https://127.0.0.1:${secure}`, '407']]) {
+    const r = await api.post('/channels:test', { spec: { driver: 'http_client', options: { url, ...through, tls_verify: false, proxy_password: 'wrong' } } });
+    ok(!r.ok && r.detail.includes(says) && !r.detail.includes('wrong'), JSON.stringify(r));
+  }
+  ok(p.refused > 1, 'both were refused by the proxy');
+  const gone = await api.post('/channels:test', { spec: { driver: 'http_client', options: { url: 'http://127.0.0.1:1', proxy: 'http://127.0.0.1:1' } } });
+  equal([gone.ok, gone.code], [false, 'unavailable'], JSON.stringify(gone));
 });
 
 test('OAuth 2.0: a token is fetched, and again when it is refused', async () => {

@@ -1,8 +1,12 @@
 // Devices with protocols of their own over raw TCP and UDP (driver tcp_udp), and values sent by it (outlet tcp_udp_out), against
 // node's net and dgram: weighbridges, binary analysers, data loggers that connect, floods, halves, wrong checks, a thousand
 // connections that come and go; receivers that acknowledge, fail and come back.
+import { execFileSync } from 'node:child_process';
 import dgram from 'node:dgram';
+import { readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
+import { join } from 'node:path';
+import tls from 'node:tls';
 import { cleanup, equal, freePort, near, ok, run, signIn, sleep, startServe, stop, tempDir, test, until } from './lib.mjs';
 
 let serve, api, bridge;
@@ -324,6 +328,97 @@ test('forwarding a binary frame by UDP and texts to whoever connects', async () 
   await until(() => s.text.endsWith('CT.LIM=105\n'), 'the change');
   const d = await api.get('/forwards/FS/diagnostics');
   equal(d.peers.length, 1, 'who is connected');
+});
+
+// ---- TLS ----
+
+// An authority, and certificates of it.
+function certificates() {
+  const dir = tempDir(), at = (n) => join(dir, n), pem = {};
+  const openssl = (...args) => execFileSync('openssl', args, { cwd: dir, stdio: 'ignore' });
+  const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  openssl('req', '-x509', ...ec, '-days', '2', '-subj', '/CN=authority', '-keyout', 'ca.key', '-out', 'ca.pem');
+  writeFileSync(at('ext'), 'subjectAltName=IP:127.0.0.1,DNS:plc.local\n');
+  for (const name of ['server', 'client']) {
+    openssl('req', ...ec, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`);
+    openssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'ext', '-out', `${name}.pem`);
+    pem[name] = { cert: readFileSync(at(`${name}.pem`), 'utf8'), key: readFileSync(at(`${name}.key`), 'utf8') };
+  }
+  return { ...pem, ca: readFileSync(at('ca.pem'), 'utf8') };
+}
+let certs;
+
+test('TLS: a device that asks for our certificate, and one that is not who it says', async () => {
+  certs = certificates();
+  const { server, client, ca } = certs;
+  const seen = [];
+  const device = tls.createServer({ ...server, ca, requestCert: true, rejectUnauthorized: true }, (s) => {
+    seen.push(s.getPeerCertificate().subject?.CN);
+    s.on('error', () => {});
+    const t = setInterval(() => s.write('W,12.5,kg\r\n'), 50);
+    s.on('close', () => clearInterval(t));
+    s.on('data', (d) => s.write(`echo ${d}`));
+  });
+  device.on('tlsClientError', () => {});
+  await new Promise((r) => device.listen(0, '127.0.0.1', r));
+  cleanup(() => device.close());
+  const port = device.address().port, own = { tls_certificate: client.cert, tls_key: client.key };
+  const options = { host: '127.0.0.1', port, tls: true, tls_ca: ca, ...own };
+  await channel('TC', options, [['TC-D', {}, [['TC.W', 'field 2']]]]);
+  await until(async () => (await value('TC.W')).v === 12.5, 'the weight');
+  equal(seen[0], 'client', 'our certificate');
+  const tried = async (more) => api.post('/channels:test', { spec: { driver: 'tcp_udp', options: { ...options, ...more } } });
+  ok((await tried({ tls_name: 'plc.local' })).ok, 'another name of the certificate');
+  for (const more of [{ tls_name: 'other.local' }, { tls_ca: undefined }]) {
+    const r = await tried(more);
+    ok(!r.ok && /certificate/.test(r.detail), JSON.stringify(r));
+  }
+  ok((await tried({ tls_ca: undefined, tls_verify: false })).ok, 'not verified');
+});
+
+test('TLS: devices that connect to us need a certificate of our authority', async () => {
+  const { server, client, ca } = certs, port = await freePort();
+  await channel('TS', { mode: 'tcp_server', address: '127.0.0.1', port, tls: true, tls_ca: ca, tls_certificate: server.cert, tls_key: server.key }, [['TS-D', {}, [['TS.V', 'field 2']]]]);
+  await until(async () => (await status('TS')).state === 'connecting', 'listening');
+  const come = (more) => new Promise((resolve) => {
+    const s = tls.connect({ host: '127.0.0.1', port, ca, ...more });
+    s.on('error', (e) => resolve({ refused: e.message }));
+    s.on('close', () => resolve({ refused: 'closed' }));
+    let peer;
+    s.on('secureConnect', () => { peer = s.getPeerCertificate().subject.CN; s.write('V,7\r\n'); });
+    cleanup(() => s.destroy());
+    until(async () => (await value('TS.V')).v === 7, 'the value', 5000).then(() => resolve({ value: 7, peer }), () => {});
+  });
+  ok((await come({})).refused, 'without a certificate');
+  const plain = await connect(port);
+  plain.on('error', () => {});
+  plain.write('V,9\r\n');
+  await until(() => plain.destroyed || plain.closed || plain.readableEnded, 'plain text is refused');
+  equal(await come(client), { value: 7, peer: 'server' });
+});
+
+test('TLS: values forwarded to a receiver, and to whoever connects', async () => {
+  const { server, client, ca } = certs;
+  let got = '';
+  const receiver = tls.createServer({ ...server, ca, requestCert: true, rejectUnauthorized: true }, (s) => {
+    s.on('error', () => {});
+    s.on('data', (d) => { got += d; s.write('OK\n'); });
+  });
+  await new Promise((r) => receiver.listen(0, '127.0.0.1', r));
+  cleanup(() => receiver.close());
+  const form = { form: 'template', template: '${code}=${value}', template_head: '', template_tail: '', template_join: ';' };
+  await api.post('/forwards', { code: 'FT', name: 'FT', spec: { outlet: 'tcp_udp_out', enabled: true, filter: "code='CT.LIM'", options: { host: '127.0.0.1', port: receiver.address().port, tls: true, tls_ca: ca, tls_certificate: client.cert, tls_key: client.key, ack: 'OK\\n', ...form } } });
+  await until(async () => (await forwardStatus('FT')).state === 'up', 'connected');
+  await api.post('/points/CT.LIM:write', { value: 106, confirm: true });
+  await until(() => got.includes('CT.LIM=106\n'), 'the value');
+  const port = await freePort();
+  await api.post('/forwards', { code: 'FTS', name: 'FTS', spec: { outlet: 'tcp_udp_out', enabled: true, filter: "code='CT.LIM'", options: { mode: 'tcp_server', address: '127.0.0.1', port, tls: true, tls_certificate: server.cert, tls_key: server.key, ...form } } });
+  await until(async () => (await forwardStatus('FTS')).state === 'up', 'listening');
+  const s = tls.connect({ host: '127.0.0.1', port, ca });
+  cleanup(() => s.destroy());
+  let text = '';
+  s.on('data', (d) => { text += d; });
+  await until(() => text === 'CT.LIM=106\n', 'the value at hand');
 });
 
 test('the end', async () => {
