@@ -5,9 +5,9 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "io/clock.h"
 
 #define FEEDS 3
-#define PLANT_TIME_S (8 * 3600)
 #define DAY_S 86400.0
 #define TRUCK_S 240.0 /* one truck after the other */
 
@@ -37,10 +37,12 @@ static ptrdiff_t index_of(struct str s, struct str what)
 
 /* ---- weather and prices ---- */
 
-static void put_time(struct buf *b, double t)
+/* The wall clock's, as an instrument's: simulated time may run ahead of it. */
+static void put_time(struct buf *b)
 {
     char text[TIME_TEXT_MAX];
-    buf_printf(b, "{\"time\":\"%s\"", time_format((int64_t)(t - PLANT_TIME_S) * TIME_US_PER_S, text));
+    int64_t now = clock_now_us(clock_real());
+    buf_printf(b, "{\"time\":\"%s\"", time_format(now - now % TIME_US_PER_S, text));
 }
 
 static void put_weather(const struct sim_feeds *f, struct buf *b)
@@ -48,7 +50,7 @@ static void put_weather(const struct sim_feeds *f, struct buf *b)
     double t = plant_time(f), noon = cos(2 * M_PI * (fmod(t, DAY_S) / DAY_S - 14.0 / 24));
     double temperature = 17 + 7 * noon + 2 * sway(t, 5 * DAY_S, 0) + 0.3 * sway(t, 900, 1);
     double humidity = 64 - 18 * noon + 8 * sway(t, 2 * DAY_S, 2), rain = 6 * sway(t, DAY_S, 3) - 2.5;
-    put_time(b, t);
+    put_time(b);
     buf_printf(b,
                ",\"station\":\"Longtan\",\"temperature\":%.1f,\"humidity\":%.0f,\"wind_speed\":%.1f,\"wind_direction\":"
                "%.0f,\"rain_1h\":%.1f,\"pressure\":%.1f}",
@@ -68,7 +70,7 @@ static const struct quote {
 static void put_prices(const struct sim_feeds *f, struct buf *b)
 {
     double t = plant_time(f);
-    put_time(b, t);
+    put_time(b);
     buf_z(b, ",\"items\":[");
     for (size_t i = 0; i < sizeof quotes / sizeof *quotes; i++) {
         const struct quote *q = &quotes[i];

@@ -5,7 +5,7 @@
  *   GET /prices    {"time":"…Z","items":[{"symbol":"CU","price":…,"unit":"CNY/t"},…]}
  *   "W\r\n"        "ST,GS,+046280,kg\r\n": stable or moving (ST, US), gross, weight
  *
- * All values are functions of the simulated time. One loop, its thread. */
+ * All values are functions of the simulated time; `time` is the wall clock's. One loop, its thread. */
 #pragma once
 #include "sim/net.h"
 #include "sim/process.h"
