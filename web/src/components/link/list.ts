@@ -13,6 +13,11 @@ interface Listed {
 export const STATES: ChannelState[] = ['down', 'degraded', 'connecting', 'up', 'off'];
 const rank = (s: ChannelState) => STATES.indexOf(s);
 
+/* What is wrong first: by state, then by how much is bad. */
+export function worstFirst<T extends { state: ChannelState; bad: number; code: string }>(items: T[]): T[] {
+  return [...items].sort((a, b) => rank(a.state) - rank(b.state) || b.bad - a.bad || a.code.localeCompare(b.code));
+}
+
 export function matching<T extends Listed>(items: T[], q: string, state: string): T[] {
   const text = q.trim().toLowerCase();
   return items

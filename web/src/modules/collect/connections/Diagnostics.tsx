@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { ChannelStateBadge, HeartbeatBar } from '@/components/HeartbeatBar';
 import { RelativeTime } from '@/components/RelativeTime';
+import { worstFirst } from '@/components/link/list';
 import { Figure, Frames, Recording } from '@/components/link/Wire';
 import { CertificateLink } from '@/components/link/TestResult';
 import { ErrorState } from '@/components/states';
@@ -48,7 +49,7 @@ function Devices({ devices }: { devices: DeviceStatus[] }) {
       <table className="plain-table">
         <thead><tr><th>{t('connections.col.device')}</th><th>{t('connections.col.state')}</th><th className="num">{t('connections.col.points')}</th><th className="num">{t('connections.col.bad')}</th><th>{t('connections.diag.lastOk')}</th>{clocks && <th className="num" title={t('connections.diag.clockHelp')}>{t('connections.diag.clock')}</th>}</tr></thead>
         <tbody>
-          {devices.map((d) => (
+          {worstFirst(devices).map((d) => (
             <tr key={d.code}>
               <td><Link to={`/points?filter=${encodeURIComponent(`device.code='${d.code.replaceAll("'", "''")}'`)}`}><span className="mono">{d.code}</span></Link> {d.name !== d.code && <span className="soft">{d.name}</span>}</td>
               <td><ChannelStateBadge state={d.state} />{d.reason && <div className="small soft reason">{d.reason}</div>}</td>

@@ -46,7 +46,7 @@ export function Discover({ driver }: { driver: Driver }) {
         <div className="col">
           {found?.map((f) => (
             <div key={JSON.stringify([f.name, f.options])} className="row discover-item">
-              <div className="grow"><div>{f.name}</div><div className="soft small">{f.description}</div></div>
+              <div><div>{f.name}</div><div className="soft small">{f.description}</div></div>
               <Button onClick={() => take(f)}>{t('connections.discover.take')}</Button>
             </div>
           ))}

@@ -4,7 +4,7 @@ import type { ChannelStatus, Driver, FieldDoc, Frame } from '@/lib/types';
 import { findFrames, framesText, hexPairs, newestFirst } from '@/components/link/frames';
 import { changedCount, freeCode, sections, withExample } from '@/components/link/options';
 import { keepPlace, nextCode, suggestCode } from './drivers';
-import { matching } from '@/components/link/list';
+import { matching, worstFirst } from '@/components/link/list';
 import { shownAmong } from '@/components/schema/convert';
 
 const channel = (code: string, state: ChannelStatus['state'], reason = '') => ({ code, name: '', driver: 'modbus_tcp', state, reason }) as ChannelStatus;
@@ -15,6 +15,7 @@ describe('list', () => {
     const items = [channel('B', 'up'), channel('A', 'up'), channel('C', 'down', 'refused by 10.0.0.1'), channel('D', 'off')];
     expect(matching(items, '', '').map((c) => c.code)).toEqual(['C', 'A', 'B', 'D']);
     expect(matching(items, 'REFUSED', '').map((c) => c.code)).toEqual(['C']);
+    expect(worstFirst([{ code: 'a', state: 'up' as const, bad: 0 }, { code: 'b', state: 'up' as const, bad: 3 }, { code: 'c', state: 'down' as const, bad: 1 }]).map((d) => d.code)).toEqual(['c', 'b', 'a']);
     expect(matching(items, '', 'up').map((c) => c.code)).toEqual(['A', 'B']);
   });
 });

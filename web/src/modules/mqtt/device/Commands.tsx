@@ -109,7 +109,7 @@ export function Commands({ resource }: { resource: Resource }) {
       {sent && <Waiting since={sent.at} ms={sent.ms} method={sent.method} />}
       {got && <div role="status"><Result a={got.a} method={got.method} /></div>}
       <div className="row wrap"><b>{t('mqtt.command.history')}</b><span className="muted small">{t('mqtt.command.historyHelp')}</span></div>
-      <History items={items} onAgain={may ? (c) => { form.setFieldsValue({ method: c.method, params: pretty(c.params) }); } : undefined} />
+      {history.data && <History items={items} onAgain={may ? (c) => { form.setFieldsValue({ method: c.method, params: pretty(c.params) }); } : undefined} />}
     </section>
   );
 }

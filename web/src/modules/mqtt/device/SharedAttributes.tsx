@@ -5,7 +5,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNotify } from '@/components/notify';
 import { RelativeTime } from '@/components/RelativeTime';
-import { ErrorState } from '@/components/states';
+import { ErrorState, Loading } from '@/components/states';
 import { asError, call, seg } from '@/lib/api';
 import type { GetPushDevicesIdLatestAnswer, GetPushDevicesIdSharedAnswer } from '@/lib/api.gen';
 import { useApi } from '@/lib/resources';
@@ -62,8 +62,9 @@ export function SharedAttributes({ resource }: { resource: Resource }) {
   const latest = useApi<GetPushDevicesIdLatestAnswer>(`${path}/latest`, undefined, { every: 5000, keep: true });
   const [editing, setEditing] = useState<Attribute | 'new' | null>(null);
   if (told.error && !told.data) return <ErrorState error={told.error} retry={() => void told.refetch()} />;
+  if (!told.data) return <Loading rows={3} />;
   const own = latest.data?.attributes ?? [];
-  const items = told.data?.items ?? [];
+  const { items } = told.data;
   const patch = async (key: string, value: unknown) => {
     await call('PATCH', `${path}/shared`, { body: { [key]: value } });
     notify.done(t(value === null ? 'mqtt.shared.removed' : 'mqtt.shared.sent', { key }));
