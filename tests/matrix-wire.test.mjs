@@ -8,6 +8,7 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import mqtt from 'mqtt';
+import sparkplugPayload from 'sparkplug-payload';
 import { WebSocketServer } from 'ws';
 import { asdu, cp56, element, Master, MONITOR, Station } from './iec104.mjs';
 import { cleanup, equal, fail, freePort, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
@@ -183,6 +184,7 @@ test('documents: numbers as they stand, beyond 2^53, as text, exponents, nested,
     cleanup(() => broker.kill());
     const c = await until(() => mqtt.connectAsync({ host: '127.0.0.1', port, reconnectPeriod: 0 }).catch(() => null), 'the broker');
     cleanup(() => c.end(true));
+    Object.assign(say, { client: c, port });
     await api.post('/channels', { code: 'MQ', name: 'MQ', spec: { driver: 'mqtt_client', options: { host: '127.0.0.1', port } } });
     await device('MQ', 'MQ');
     say.MQ = (t) => c.publish('plant/doc', t, { retain: true });
@@ -192,7 +194,7 @@ test('documents: numbers as they stand, beyond 2^53, as text, exponents, nested,
   await until(() => sockets.clients.size === 1, 'the WebSocket');
   for (let bump = 0; bump < 3; bump++) {
     await until(async () => {
-      for (const fn of Object.values(say)) fn(document(bump));
+      for (const way of ['HT', 'WS', 'MQ']) say[way]?.(document(bump));
       const items = await current(api, sets.flat().map((p) => p.code));
       return sets.flat().every((p, i) => same(items[i], p.want(bump)) || (p.code.startsWith('MQ') && bump === 0 && String(items[i].v) === String(p.want(bump))));
     }, `round ${bump}`, 6000, 150).catch(async () => {
@@ -220,6 +222,73 @@ test('documents: times in seconds, milliseconds, microseconds, nanoseconds, ISO 
   const items = await current(api, forms.map((f) => f.code));
   const us = (t) => BigInt(new Date(t.slice(0, 19) + 'Z').getTime()) * 1000n + BigInt((t.match(/\.(\d+)/)?.[1] ?? '0').padEnd(6, '0'));
   forms.forEach((f, i) => equal(String(us(items[i].t)), String((base / f.unit) * f.unit), `${f.name}: ${f.text} is ${items[i].t}`));
+});
+
+// ---- Sparkplug B: what the payloads of the peer say, decoded by its own codec ----
+
+test('Sparkplug: each type at its edges, beyond 2^53, bytes, null, times, sets, historical values', async () => {
+  if (!say.client) return;
+  const codec = sparkplugPayload.get('spBv1.0');
+  const long = (text) => ({ low: Number(BigInt.asIntN(32, BigInt(text))), high: Number(BigInt.asIntN(32, BigInt(text) >> 32n)), unsigned: !text.startsWith('-') });
+  const types = {
+    Int8: [-128, 127, 0], Int16: [-32768, 32767, -1], Int32: [-2147483648, 2147483647, -1], UInt8: [255, 0, 128], UInt16: [65535, 0, 32768], UInt32: [4294967295, 0, 2147483648],
+    Int64: ['-9223372036854775808', '9223372036854775807', '-9007199254740993'].map(long), UInt64: ['9007199254740993', '9223372036854775807', '18446744073709551615'].map(long),
+    Float: [1.401298464324817e-45, 3.4028234663852886e38, -0.5], Double: [5e-324, -1.7976931348623157e308, 0.1], Boolean: [true, false, true], String: ['铜', '', '😀 "x"'], Text: ['a', 'b\n', 'c'],
+    DateTime: [0, 1668114759262, 4102444800000].map((v) => long(String(v))), UUID: ['123e4567-e89b-12d3-a456-426614174000', '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff'],
+    Bytes: [Buffer.from([0, 1, 255]), Buffer.alloc(300, 7), Buffer.from('x')],
+    DataSet: [1, 2, 3].map((v) => ({ numOfColumns: 2, columns: ['el', 'pct'], types: ['String', 'Double'], rows: [['Cu', v], ['Fe', -v]] })),
+  };
+  let seq = 0, stamp = Date.now();
+  const metrics = (round) => Object.entries(types).map(([type, values]) => ({ name: `m/${type}`, type, value: values[round], timestamp: stamp }));
+  const publish = (kind, list) => say.client.publishAsync(`spBv1.0/G/${kind}/n`, Buffer.from(codec.encodePayload({ timestamp: Date.now(), seq: seq++ % 256, metrics: list })));
+  // What went out, by the decoder of the peer's library.
+  const expected = (list) => {
+    const seen = codec.decodePayload(codec.encodePayload({ timestamp: 1, seq: 0, metrics: list })).metrics;
+    return new Map(seen.map((m) => {
+      const v = m.value;
+      const whole = v && typeof v === 'object' && 'low' in v ? BigInt.asUintN(64, (BigInt(v.high) << 32n) | BigInt(v.low >>> 0)) : null;
+      if (m.type === 'DateTime') return [m.type, new Date(Number(whole ?? v)).toISOString()];
+      if (m.type === 'DataSet') return [m.type, JSON.stringify({ columns: v.columns, types: v.types, rows: v.rows })];
+      if (m.type === 'Bytes') return [m.type, `blob:application/octet-stream:${v.length}`];
+      if (m.type === 'Int64') return [m.type, String(whole === null ? v : BigInt.asIntN(64, whole))];
+      if (m.type === 'UInt64') return [m.type, whole > 0x7fffffffffffffffn ? Number(whole) : String(whole ?? v)];
+      return [m.type, typeof v === 'boolean' ? Number(v) : v];
+    }));
+  };
+  await say.client.subscribeAsync('spBv1.0/G/NCMD/n');
+  let births = 0;
+  say.client.on('message', (topic) => { if (topic === 'spBv1.0/G/NCMD/n') births++; });
+  const birth = async () => {
+    seq = 0;
+    await publish('NBIRTH', [{ name: 'bdSeq', type: 'UInt64', value: 0, timestamp: Date.now() }, { name: 'Node Control/Rebirth', type: 'Boolean', value: false, timestamp: Date.now() }, ...metrics(0)]);
+  };
+  await api.post('/channels', { code: 'SP', name: 'SP', spec: { driver: 'sparkplug_host', options: { host: '127.0.0.1', port: say.port, host_id: 'matrix', rebirth_interval: '200ms' } } });
+  await device('SP', 'SP', { group: 'G', edge_node: 'n' });
+  const text = ['String', 'Text', 'UUID', 'DateTime', 'DataSet'];
+  const points = Object.keys(types).map((type) => ({ code: `SP.${type}`, type }));
+  await imported(api, 'code,name,device,address,type,period', points.map((p) => `${p.code},x,SP,m/${p.type},${text.includes(p.type) ? 'string' : /^U?Int/.test(p.type) ? p.type.toLowerCase() : 'auto'},1s`));
+  await until(() => births > 0, 'a rebirth to be asked for');
+  await birth();
+  const shownAs = (p, items, want, i) => (p.type === 'DataSet' ? JSON.stringify(JSON.parse(items[i].v ?? 'null')) === want.get(p.type) : p.type === 'DateTime' ? new Date(items[i].v).toISOString() === want.get(p.type) : p.type === 'Bytes' ? items[i].v === want.get(p.type) : same(items[i], want.get(p.type), true));
+  const arrive = async (want, what) => {
+    let items;
+    const wrong = () => points.filter((p, i) => !(items[i].q === 'good' && shownAs(p, items, want, i)));
+    await until(async () => ((items = await current(api, points.map((p) => p.code))), wrong().length === 0), what, 6000).catch(() => fail(`${what}: ${wrong().map((p) => `${p.type} is ${JSON.stringify(items[points.indexOf(p)])}, not ${want.get(p.type)}`).join('; ')}`));
+  };
+  await arrive(expected(metrics(0)), 'the birth');
+  for (let round = 1; round < 3; round++) {
+    stamp = Date.now() + round;
+    await publish('NDATA', metrics(round));
+    await arrive(expected(metrics(round)), `round ${round}`);
+  }
+  const old = stamp - HOUR;
+  await publish('NDATA', [{ name: 'm/Double', type: 'Double', value: 77, timestamp: old, isHistorical: true }]);
+  await until(async () => { const s = (await api.get('/history/recorded?points=SP.Double&from=*-1d&limit=100')).series[0]; return s.v.includes(77) && new Date(s.t[s.v.indexOf(77)]).getTime() === old; }, 'the historical one at its time');
+  equal(Number((await one('SP.Double')).v), types.Double[2], 'what is shown is the newest');
+  stamp = Date.now() + 10;
+  await publish('NDATA', [{ name: 'm/Double', type: 'Double', value: null, isNull: true, timestamp: stamp }]);
+  const none = await until(async () => { const i = await one('SP.Double'); return i.q !== 'good' && i; }, 'null is no value');
+  equal(none.reason, 'no_data');
 });
 
 // ---- IEC 104, southbound: each type with each quality bit, times ----

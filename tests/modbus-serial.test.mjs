@@ -144,7 +144,7 @@ test('an adapter with a name by udev goes and comes back', async () => {
 
 test('the simulator on a pseudo terminal', async () => {
   const sim = await startSim(['--serial', 'pty']);
-  const device = await until(() => sim.log.match(/Modbus RTU on (\S+)/)?.[1], 'its port');
+  const device = await until(() => sim.log.match(/Modbus RTU on ([^\s,]+)/)?.[1], 'its port');
   await api.post('/channels', { code: 'SIM', name: 'SIM', spec: { driver: 'modbus_serial', options: { device } } });
   await api.post('/devices', { code: 'SIM-1', name: 'SIM', spec: { channel: 'SIM', options: { unit: 1 } } });
   await api.post('/points', { code: 'SIM.1', name: 'x', spec: { device: 'SIM-1', address: '400001', type: 'uint16', period: '100ms' } });
