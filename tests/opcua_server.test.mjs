@@ -2,6 +2,8 @@
 // trusts, users of the platform, browsing, reading, subscriptions, writes under the control rules, history, alarms with
 // acknowledgement, a server that is killed and comes back. In the end our own driver is the client: what goes out comes
 // back the same.
+import { readdirSync } from 'node:fs';
+import net from 'node:net';
 import { join } from 'node:path';
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager';
 import {
@@ -293,6 +295,26 @@ test('a thousand items each of ten clients at once', async () => {
   await Promise.all(all.slice(5).map((w) => w.all(20000)));
   await Promise.all(all.slice(5).map((w) => w.end()));
   await until(async () => { const f = await bigStatus(); return f.subscriptions === 0 && f.connections === 0; }, 'all gone');
+});
+
+test('a thousand half handshakes leave nothing behind, and nobody else notices', async () => {
+  const files = () => readdirSync(`/proc/${serve.pid}/fd`).length;
+  await withSession(NONE, undefined, async (s) => {
+    const before = files();
+    const hello = Buffer.from('48454c4638000000000000000000010000000100000000000000000018000000', 'hex'); // its URL is missing
+    const come = (k) => new Promise((done) => {
+      const c = net.connect(port, '127.0.0.1', () => {
+        if (k % 3) c.write(k % 3 === 1 ? hello : Buffer.from('GET / HTTP/1.1\r\n\r\n'));
+        if (k % 2) c.resetAndDestroy(); else c.end();
+      });
+      c.on('error', () => {}).on('close', done).resume();
+    });
+    for (let k = 0; k < 1000; k += 50) {
+      await Promise.all(Array.from({ length: 50 }, (_, i) => come(k + i)));
+      equal((await read(s, node('UI.F64'))).statusCode.name, 'Good');
+    }
+    await until(async () => (await status()).connections === 1 && files() <= before, 'the connections to be gone');
+  });
 });
 
 test('a server that was killed comes back with the same certificate', async () => {
