@@ -348,7 +348,7 @@ test('alarms of our own server, which shows no nodes of them', async () => {
 });
 
 test('a flood of events', async () => {
-  const n = 4000, batch = 200;
+  const n = 2000, batch = 200;
   const start = Date.now();
   for (let i = 0; i < n; i += batch) {
     for (let k = 0; k < batch; k++) raise('BaseEventType', `flood ${i + k}`, 150);

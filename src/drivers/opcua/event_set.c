@@ -429,6 +429,13 @@ struct oc_condition *oc_condition_find(const struct oc_events *ev, const struct 
     return c;
 }
 
+struct oc_condition *oc_condition_next(const struct oc_condition *c)
+{
+    struct oc_condition *next = c->same;
+    while (next && !ua_nodeid_eq(&next->id, &c->id)) next = next->same;
+    return next;
+}
+
 void oc_events_bind(struct oc_channel *ch, struct oc_events *ev)
 {
     memset(ev->table, 0, sizeof ev->table);

@@ -411,8 +411,8 @@ static void take_event(struct oc_channel *ch, struct oc_notifier *n, const struc
     const struct ua_nodeid *type = oc_field_id(t, BASE_EVENT_TYPE);
     if (take_system(ch, n, type)) return;
     const struct ua_nodeid *id = n->conditions ? oc_field_id(t, BASE_CONDITION_ID) : NULL;
-    struct oc_condition *c = id ? oc_condition_find(ev, id) : NULL;
-    if (c && c->notifier == n) oc_condition_take(ch, c, t);
+    for (struct oc_condition *c = id ? oc_condition_find(ev, id) : NULL; c; c = oc_condition_next(c))
+        if (c->notifier == n) oc_condition_take(ch, c, t);
     if (n->first == 0 || seen(n, oc_field_bytes(t, BASE_EVENT_ID))) return;
     int64_t severity = 0;
     if (t->n > BASE_SEVERITY) (void)!ua_variant_i64(&t->fields[BASE_SEVERITY], 0, &severity);
@@ -534,6 +534,11 @@ static void session_began(struct oc_channel *ch, struct oc_events *ev)
 void oc_events_reset(struct oc_channel *ch, unsigned klass)
 {
     for (struct oc_notifier *n = ch->events ? ch->events->notifiers : NULL; n; n = n->next) {
+        if (n->now.klass == klass && n->now.state == ITEM_LIVE) {
+            n->gap = true;
+            for (struct oc_link *l = oc_link_at(ch->events, n->first); l; l = oc_link_at(ch->events, l->next))
+                ch->points[l->point].first = true;
+        }
         if (n->now.klass == klass && n->now.state != ITEM_FAILED) {
             n->now.state = ITEM_NONE;
             n->now.handle = n->now.id = n->now.sub = 0;
@@ -574,10 +579,11 @@ static void tell_known(struct oc_channel *ch, struct oc_events *ev, uint64_t now
         for (struct oc_link *l = oc_link_at(ev, n->first); l; l = oc_link_at(ev, l->next)) {
             struct oc_point *p = &ch->points[l->point];
             const struct oc_select *s = oc_select_at(n->now.filter, l->select[0]);
-            if (p->marked && s && !ua_bad(s->status)) oc_tell_last(ch, p, n->anew);
+            bool silent = p->marked || (n->gap && p->first);
+            if (silent && s && !ua_bad(s->status)) oc_tell_last(ch, p, n->anew);
             p->first = false;
         }
-        n->anew = false;
+        n->anew = n->gap = false;
         oc_flush(ch);
     }
 }

@@ -115,6 +115,7 @@ struct oc_notifier {
     struct oc_item_of now, old; /* old: until drop_ns */
     uint64_t drop_ns;
     bool anew;        /* the item was made after the connection was lost */
+    bool gap;         /* its item was lost: events may be missing */
     uint64_t tell_ns; /* what is known last is told then, where nothing has come; 0: no */
     uint64_t lost;    /* overflows */
     uint64_t recent[OC_RECENT]; /* hashes of EventIds */
@@ -183,7 +184,9 @@ struct oc_events {
 struct oc_select *oc_select_at(const struct oc_filter *f, uint32_t i);
 uint32_t oc_select_find(const struct oc_filter *f, struct str key);
 void oc_filter_free(struct oc_filter *f);
+/* Several may be one node, written in several ways: after each the next of it. */
 struct oc_condition *oc_condition_find(const struct oc_events *ev, const struct ua_nodeid *id);
+struct oc_condition *oc_condition_next(const struct oc_condition *c);
 void oc_events_bind(struct oc_channel *ch, struct oc_events *ev); /* NodeIds by the namespaces of the session */
 void oc_condition_forget_branches(struct oc_condition *c, bool all); /* all, or those that are not fresh */
 struct oc_link *oc_link_at(const struct oc_events *ev, uint32_t link_1);

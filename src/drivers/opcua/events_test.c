@@ -377,6 +377,36 @@ TEST(branches_are_bounded_and_swept_by_a_refresh)
     down();
 }
 
+TEST(one_condition_written_in_two_ways)
+{
+    static const char *const twice[] = {"alarm:ns=2;s=High", "alarm:nsu=urn:plant;s=High", NULL};
+    static struct str names[] = {STR("http://opcfoundation.org/UA/"), STR("urn:server"), STR("urn:plant")};
+    up(twice);
+    oc_flush(&x.ch);
+    CHECK_INT(last(2)->quality, QUALITY_BAD); /* no such namespace */
+    x.ch.namespaces = names, x.ch.namespaces_n = 3;
+    oc_events_bind(&x.ch, x.ch.events);
+    an_alarm("1", true, false, true);
+    tell();
+    CHECK(last(1)->v.i == 1 && last(2)->v.i == 1 && last(2)->quality == QUALITY_GOOD);
+    down();
+}
+
+TEST(a_subscription_that_went_leaves_a_gap_that_is_told)
+{
+    up(plain);
+    event("1", 2041, x.now_us - 5000, 300, "hello");
+    tell();
+    oc_sub_reset(&x.ch, x.notifier->now.klass);
+    CHECK_INT(x.notifier->now.state, ITEM_NONE);
+    x.notifier->now.state = ITEM_LIVE; /* made anew */
+    x.notifier->tell_ns = x.mono;
+    oc_events_pump(&x.ch, x.mono);
+    CHECK_INT(last(1)->quality, QUALITY_UNCERTAIN);
+    CHECK_INT(last(1)->flags & SAMPLE_REASON_MASK, REASON_LAST_KNOWN);
+    down();
+}
+
 TEST(quality_of_an_alarm)
 {
     uint32_t bad = 0x808B0000; /* BadDeviceFailure */

@@ -10,10 +10,10 @@
 
 struct batch {
     uint32_t n, paths, reads;
-    struct str texts[BATCH];   /* of the conditions: they may go meanwhile */
-    uint32_t first[BATCH + 1]; /* of its paths */
-    struct ua_nodeid *ids;     /* of the paths that were found, null: not */
-    struct oc_filter *filter;  /* what the paths belong to: only compared, never followed */
+    struct ua_nodeid conditions[BATCH]; /* they may go meanwhile */
+    uint32_t first[BATCH + 1];          /* of its paths */
+    struct ua_nodeid *ids;              /* of the paths that were found, null: not */
+    struct oc_filter *filter;           /* what the paths belong to: only compared, never followed */
     uint64_t up_ns;
     struct arena a;
 };
@@ -24,18 +24,12 @@ static void batch_free(struct batch *b)
     mem_free(b);
 }
 
-static struct oc_condition *condition_by(const struct oc_channel *ch, struct str text)
-{
-    struct oc_condition *c = ch->events ? ch->events->conditions : NULL;
-    while (c && !str_eq(c->text, text)) c = c->next;
-    return c;
-}
-
 /* The condition of the batch, when it still waits for this answer. */
 static struct oc_condition *waiting(const struct oc_channel *ch, const struct batch *b, uint32_t i)
 {
-    struct oc_condition *c = condition_by(ch, b->texts[i]);
-    return c && c->settle == SETTLE_ASKED && c->notifier->now.filter == b->filter ? c : NULL;
+    struct oc_condition *c = ch->events ? oc_condition_find(ch->events, &b->conditions[i]) : NULL;
+    while (c && c->settle != SETTLE_ASKED) c = oc_condition_next(c);
+    return c && c->notifier->now.filter == b->filter ? c : NULL;
 }
 
 static bool is_over(struct oc_channel *ch, struct batch *b)
@@ -170,8 +164,8 @@ static bool gather(struct oc_channel *ch, struct batch *b, struct ua_browse_path
     for (struct oc_condition *c = ev->conditions; c && b->n < ev->batch; c = c->next) {
         struct oc_filter *f = c->notifier->now.filter;
         if (c->settle != SETTLE_READ || !c->bound || !f || (b->filter && f != b->filter)) continue;
+        if (ua_copy(&b->a, UA_NODEID, &c->id, &b->conditions[b->n])) break;
         b->filter = f;
-        b->texts[b->n] = arena_str(&b->a, c->text);
         for (uint32_t i = 0; i < f->n; i++)
             paths[b->paths++] = (struct ua_browse_path){c->id, relative(&b->a, &f->selects[i])};
         b->first[++b->n] = b->paths;
