@@ -418,6 +418,47 @@ test('HJ 212: each form of a code in each command, 2017 and 2005: the value, the
   }
 });
 
+test('HJ 212: commands from our platform side through our instrument side into a point, and back', async () => {
+  const mn = '010000A8900016F000100077', port = (await api.get('/channels/EP')).spec.options.port;
+  const peer = new Talker(); // the equipment: says what it was told
+  peer.listen = async function () {
+    this.server = net.createServer((s) => {
+      this.sockets.add(s);
+      s.on('error', () => {}).on('close', () => this.sockets.delete(s)).on('data', (d) => {
+        this.heard = (this.heard ?? '') + d;
+        s.write('OK\r\n');
+      });
+    });
+    await new Promise((r) => this.server.listen(0, '127.0.0.1', r));
+    this.port = this.server.address().port;
+    cleanup(() => { for (const s of this.sockets) s.destroy(); this.server.close(); });
+  };
+  await peer.listen();
+  await api.post('/channels', { code: 'EQ', name: 'EQ', spec: { driver: 'tcp_udp', options: { host: '127.0.0.1', port: peer.port } } });
+  await device('EQ', 'EQ');
+  for (const [code, address] of [['EQ.CAL', 'number 1'], ['EQ.PAR', 'number 2']])
+    await api.post('/points', { code, name: code, spec: { device: 'EQ', address, type: 'double', period: '1s', writable: true, options: { confirm: 'regex:^OK', write: `${code}=\${value}\\r\\n` } } });
+  await api.post('/points', { code: 'EQ.X', name: 'x', spec: { type: 'double' } });
+  await device('EP', 'E77', { mn, password: '123456' });
+  await imported(api, 'code,name,device,address,type,period,writable', ['P.CAL,x,E77,cmd/3011/w01018,bool,1s,true', 'P.CLEAN,x,E77,cmd/3013/w01018,bool,1s,true', 'P.PAR,x,E77,set/w01018/i13004,double,1s,true', 'P.INT,x,E77,set/RtdInterval,auto,1s,true']);
+  await api.post('/forwards', { code: 'H', name: 'H', spec: { outlet: 'hj212_sender', writes: true, options: { host: '127.0.0.1', port, mn, password: '123456', reconnect_min: '50ms', reconnect_max: '200ms' } } });
+  equal((await api.csv('/forward-points:import', 'code,name,forward,point,address\nh1,x,H,EQ.X,w01018\nh2,x,H,EQ.CAL,cmd/3011/w01018\nh3,x,H,EQ.PAR,set/w01018/i13004')).failed, 0);
+  await until(async () => (await api.get('/forwards:status')).items.find((i) => i.code === 'H')?.state === 'up', 'the instrument');
+  await until(() => peer.sockets.size === 1, 'the equipment');
+  const done = async (code, value) => {
+    const r = await until(async () => { const x = await write(code, value); return x.outcome !== 'failed' && x; }, `${code} to be reached`);
+    return r;
+  };
+  equal((await done('P.CAL', true)).outcome, 'done');
+  ok(peer.heard.includes('EQ.CAL=1\r\n'), peer.heard);
+  equal((await done('P.PAR', 168.25)).outcome, 'done');
+  ok(peer.heard.includes('EQ.PAR=168.25\r\n'), peer.heard);
+  const no = await done('P.CLEAN', true);
+  equal(no.outcome, 'refused', `no point is mapped to it: ${JSON.stringify(no)}`);
+  const set = await done('P.INT', 7);
+  equal([set.outcome, Number(set.readback)], ['done', 7], 'a setting, read back');
+});
+
 test('the end', async () => {
   equal((await stop(serve)).code, 0, 'exit code');
 });

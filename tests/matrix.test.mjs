@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import net from 'node:net';
 import jsmodbus from 'jsmodbus';
 import { cleanup, equal, fail, freePort, ok, run, signIn, startServe, stop, tempDir, test, until } from './lib.mjs';
+import { cp56, Master } from './iec104.mjs';
 import { all, BYTES, current, each, EDGES, exact, get, imported, ORDERS, put, shown, swap, TYPES } from './matrix.mjs';
 
 let serve, api;
@@ -299,6 +300,72 @@ test('modbus server: masks, read after write, diagnostics, identification, limit
   equal((await raw(port, Buffer.concat([Buffer.from([15]), word(0, 1969), Buffer.from([247, 0])]))).toString('hex'), '8f03', '1969 coils');
   equal((await raw(port, Buffer.concat([Buffer.from([3]), word(0, 125)]))).length, 252, '125 registers');
   equal(await code(master.client.readHoldingRegisters(5000, 1)), 2, 'nothing there');
+});
+
+// ---- IEC 104, northbound: every command, each way, into the memory of the device; every monitoring type out of it ----
+
+const HOUR = 3600000;
+test('IEC 104 station: every command direct, selected first and with time is what the device holds; every type tells it', async () => {
+  const f32 = (v) => { const b = Buffer.alloc(4); b.writeFloatLE(v); return b; };
+  const i16 = (v) => { const b = Buffer.alloc(2); b.writeInt16LE(v); return b; };
+  // type of the value, of the command, its two type ids, type in the device, values with their elements (without qualifier), and with S/E
+  const kinds = [
+    ['M_SP', 'C_SC', 45, 58, 'bool', [[1, Buffer.from([1])], [0, Buffer.from([0])]], 0], ['M_DP', 'C_DC', 46, 59, 'bool', [[1, Buffer.from([2])], [0, Buffer.from([1])]], 0],
+    ['M_ME_NA', 'C_SE_NA', 48, 61, 'float', [[0.5, i16(16384)], [-1, i16(-32768)]], 2], ['M_ME_NB', 'C_SE_NB', 49, 62, 'int16', [[-32768, i16(-32768)], [32767, i16(32767)]], 2],
+    ['M_ME_NC', 'C_SE_NC', 50, 63, 'float', [[12.5, f32(12.5)], [Math.fround(-3.4028234663852886e38), f32(-3.4028234663852886e38)]], 4], ['M_BO', 'C_BO', 51, 64, 'uint32', [[0xdeadbeef, Buffer.from([0xef, 0xbe, 0xad, 0xde])], [0, Buffer.alloc(4)]], -1],
+  ].map(([value, command, plain, timed, type, values, qualifier], i) => ({ value, command, plain, timed, type, values, qualifier, at: 1300 + 4 * i, bit: 100 + i, ioa: 300 + i, cioa: 700 + i, code: `IEC.${command}` }));
+  const readDevice = (k) => (k.type === 'bool' ? held.bit(0, k.bit) : get(k.type, held.get(4, k.at, BYTES[k.type])));
+  await imported(api, COLUMNS, kinds.map((k) => row({ ...k, device: 'JS-ABCD', address: k.type === 'bool' ? `0:${k.bit}` : `4:${k.at}` })));
+  const to = await freePort();
+  await api.post('/forwards', { code: 'S', name: 'S', spec: { outlet: 'iec104_server', writes: true, gather: '10ms', options: { bind: '127.0.0.1', port: to, announce: false } } });
+  equal((await api.csv('/forward-points:import', ['code,name,forward,point,address', ...kinds.map((k, i) => `s${i},x,S,${k.code},${k.value}:${k.ioa}/${k.command}:${k.cioa}`)].join('\n'))).failed, 0);
+  await until(async () => (await api.get('/forwards:status')).items.find((i) => i.code === 'S')?.points === kinds.length, 'the station');
+  const m = new Master();
+  await until(() => m.connect(to, { ack: 20 }).then(() => true, () => false), 'the connection');
+  cleanup(() => m.close());
+  await until(() => m.started, 'STARTDT');
+  const ask = async (type, k, element) => {
+    m.got = [];
+    m.ask(type, 1, k.cioa, element);
+    return until(() => m.got.find((a) => a.type === type && [7, 44, 45, 46, 47].includes(a.cause)), `${k.command} (${type})`, 5000, 5);
+  };
+  const now = () => cp56(Date.now() + 8 * HOUR);
+  for (const k of kinds)
+    for (const timed of [false, true])
+      for (const select of [false, true]) {
+        if (select && k.qualifier < 0) continue; // a bit string has no selection
+        for (const [want, bytes] of [...k.values, ...k.values]) {
+          const type = timed ? k.timed : k.plain, tail = timed ? now() : Buffer.alloc(0);
+          const element = (s) => {
+            const b = k.qualifier > 0 ? Buffer.concat([bytes, Buffer.from([s ? 0x80 : 0])]) : Buffer.from(bytes);
+            if (k.qualifier === 0 && s) b[0] |= 0x80;
+            return Buffer.concat([b, tail]);
+          };
+          const note = `${k.command} type ${type}${select ? ' selected' : ''} ${want}`;
+          if (select) {
+            const before = readDevice(k);
+            equal((await ask(type, k, element(true))).negative, 0, `${note}: selection`);
+            equal(readDevice(k), before, `${note}: a selection changes nothing`);
+          }
+          equal((await ask(type, k, element(false))).negative, 0, note);
+          await until(() => m.got.some((a) => a.cause === 10), `${note}: its end`);
+          equal(readDevice(k), want, `${note}: in the device`);
+        }
+      }
+  // general interrogation: what is told is what the device holds
+  await until(async () => {
+    m.got = [];
+    m.ask(100, 1, 0, [20]);
+    await until(() => m.got.some((a) => a.type === 100 && a.cause === 10), 'the interrogation');
+    const told = new Map(m.objects(20).map((o) => [o.ioa, o]));
+    return kinds.every((k) => {
+      const o = told.get(k.ioa), v = k.value === 'M_DP' ? o?.v - 1 : k.value === 'M_ME_NA' ? o?.v / 32768 : o?.v;
+      return o?.q === 0 && v === readDevice(k);
+    });
+  }, 'the values of the device in an interrogation');
+  const wrong = await ask(46, kinds[1], [3]); // no state at all
+  equal(wrong.negative, 1, 'a double command of 3');
+  equal((await ask(45, kinds[1], [1])).negative, 1, 'a command of another type');
 });
 
 test('the end', async () => {
