@@ -57,7 +57,7 @@ static inline void fake_write(struct driver_channel *ch, const struct driver_wri
 {
     struct error refused = {0};
     fake.writes++;
-    fake.last = w->value.v.d;
+    fake.last = w->value.type == SAMPLE_INT ? (double)w->value.v.i : w->value.v.d;
     fake.last_bool = w->value.type == SAMPLE_BOOL;
     if (w->text) str_to_cstr(str_make(w->text, w->text_len), fake.last_text, sizeof fake.last_text);
     error_set(&refused, ERR_DEVICE, "", "no", "否");
