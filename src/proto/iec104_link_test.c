@@ -399,7 +399,7 @@ static struct bench *bench_new(void)
     return &b;
 }
 
-static void ask(struct bench *b, unsigned type, unsigned cause, uint16_t ca, struct iec104_object o)
+static void submit(struct bench *b, unsigned type, unsigned cause, uint16_t ca, struct iec104_object o)
 {
     struct iec104_asdu head = {.type = iec104_type(type), .cause = (uint8_t)cause, .ca = ca};
     uint8_t p[IEC104_ASDU_MAX], out[IEC104_APDU_MAX];
@@ -408,6 +408,11 @@ static void ask(struct bench *b, unsigned type, unsigned cause, uint16_t ca, str
     n = iec104_link_send(&b->peer, b->now, p, n, out);
     b->ngot = 0;
     if (iec104_station_input(&b->s, b->now, out, n, &e) != (int)n) test_fail(__FILE__, __LINE__, "%s", e.text);
+}
+
+static void ask(struct bench *b, unsigned type, unsigned cause, uint16_t ca, struct iec104_object o)
+{
+    submit(b, type, cause, ca, o);
     settle(b);
 }
 
@@ -477,6 +482,16 @@ TEST(counters_reads_and_what_is_not_known)
     ask(b, IEC104_C_TS_NA, IEC104_ACT, 1, (struct iec104_object){.i = 0x55aa});
     CHECK_INT(b->got[0].cause, IEC104_ACTCON);
     CHECK(!b->got[0].negative);
+}
+
+TEST(an_interrogation_of_all_is_taken_back)
+{
+    struct bench *b = bench_new();
+    submit(b, IEC104_C_IC_NA, IEC104_ACT, IEC104_BROADCAST, (struct iec104_object){.i = 20});
+    ask(b, IEC104_C_IC_NA, IEC104_DEACT, IEC104_BROADCAST, (struct iec104_object){.i = 20});
+    CHECK_INT(b->ngot, 2);
+    CHECK_INT(b->got[0].cause, IEC104_ACTCON);
+    CHECK_INT(b->got[1].cause, IEC104_DEACTCON);
 }
 
 TEST(commands_direct_selected_refused_and_pending)

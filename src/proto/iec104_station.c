@@ -100,7 +100,8 @@ static void interrogation(struct iec104_station *s, const struct iec104_asdu *a,
     size_t wanted = a->ca == IEC104_BROADCAST ? s->cfg.ncas : 1;
     if (a->cause == IEC104_DEACT) {
         for (unsigned i = 0; i < IEC104_PENDING; i++)
-            if (s->asked[i].ca == a->ca && s->asked[i].qualifier == q) s->asked[i].active = false;
+            if ((s->asked[i].ca == a->ca || a->ca == IEC104_BROADCAST) && s->asked[i].qualifier == q)
+                s->asked[i].active = false;
         mirror(s, p, n, IEC104_DEACTCON, false);
         return;
     }
