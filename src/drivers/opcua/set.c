@@ -55,8 +55,8 @@ static bool same_item(const struct oc_point *a, const struct oc_point *b)
     return str_eq(a->address, b->address) && str_eq(a->node.range, b->node.range) && str_eq(a->member, b->member) &&
            a->klass == b->klass && a->sampling_ms == b->sampling_ms && a->queue == b->queue &&
            a->deadband == b->deadband && a->deadband_value == b->deadband_value && a->config_error == b->config_error &&
-           a->value_type == b->value_type && a->server_time == b->server_time &&
-           str_eq(a->comment, b->comment) && memcmp(&a->step_s, &b->step_s, sizeof a->step_s) == 0 &&
+           a->value_type == b->value_type && a->server_time == b->server_time && str_eq(a->comment, b->comment) &&
+           memcmp(&a->step_s, &b->step_s, sizeof a->step_s) == 0 &&
            memcmp(&a->scale, &b->scale, 4 * sizeof a->scale) == 0; /* else a fresh value is wanted */
 }
 

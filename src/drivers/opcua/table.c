@@ -1,5 +1,6 @@
 /* table.c - what the driver tells about itself, and its row of functions. */
 #include <stdio.h>
+#include "drivers/common/words.h"
 #include "drivers/opcua/opcua_int.h"
 
 const struct option_choice oc_security_choices[] = {
@@ -341,18 +342,6 @@ static size_t devices(const struct driver_channel *base, struct driver_device_st
     return n;
 }
 
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    struct buf a, b;
-    buf_init(&a, 65536);
-    buf_init(&b, 65536);
-    ua_chunk_describe(str_make((const char *)f->bytes, f->n), &a, &b);
-    str_to_cstr(buf_view(&a), en, cap);
-    str_to_cstr(buf_view(&b), zh, cap);
-    buf_fini(&a);
-    buf_fini(&b);
-}
-
 const struct driver opcua_driver = {
     .name = "opcua",
     .en = "OPC UA",
@@ -361,19 +350,22 @@ const struct driver opcua_driver = {
     .help_zh = "以订阅方式采集 OPC UA 服务器：浏览、全部内建类型、写入、安全策略和用户登录。",
     .channel_options = oc_channel_options,
     .point_options = oc_point_options,
-    .address_en = "A node id: ns=2;s=Tank.Level, ns=3;i=1001, ns=1;g=09087e75-8e5e-499b-954f-f2a9603db28a, "
-                  "nsu=http://example.com/plant;s=Flow (namespace by name), or short 2!Tank.Level. One element of an "
-                  "array: option 'index_range'. A method, called by writing: method ns=2;s=Pump ns=2;s=Pump.Start. "
-                  "Events of a node: event:i=2253, with field=Severity (a browse path; without: Message), type=i=2915, "
-                  "severity=500 (at least). An alarm: alarm:ns=2;s=Tank.HighAlarm, with field=active, acked, confirmed, "
-                  "enabled, severity, message, comment, retain, suppressed, shelved, out_of_service, limit, source, "
-                  "quality, branches or a browse path (without: active), notifier=NodeId (without: the Server object).",
+    .address_en =
+        "A node id: ns=2;s=Tank.Level, ns=3;i=1001, ns=1;g=09087e75-8e5e-499b-954f-f2a9603db28a, "
+        "nsu=http://example.com/plant;s=Flow (namespace by name), or short 2!Tank.Level. One element of an "
+        "array: option 'index_range'. A method, called by writing: method ns=2;s=Pump ns=2;s=Pump.Start. "
+        "Events of a node: event:i=2253, with field=Severity (a browse path; without: Message), type=i=2915, "
+        "severity=500 (at least). An alarm: alarm:ns=2;s=Tank.HighAlarm, with field=active, acked, confirmed, "
+        "enabled, severity, message, comment, retain, suppressed, shelved, out_of_service, limit, source, "
+        "quality, branches or a browse path (without: active), notifier=NodeId (without: the Server object).",
     .address_zh =
         "节点标识：ns=2;s=Tank.Level、ns=3;i=1001、ns=1;g=09087e75-8e5e-499b-954f-f2a9603db28a、"
         "nsu=http://example.com/plant;s=Flow（按命名空间名称），或简写 "
         "2!Tank.Level。数组的单个元素用选项“index_range”。通过写入调用的方法：method ns=2;s=Pump ns=2;s=Pump.Start。"
-        "节点的事件：event:i=2253，可加 field=Severity（浏览路径，缺省为 Message）、type=i=2915、severity=500（最低严重程度）。"
-        "报警：alarm:ns=2;s=Tank.HighAlarm，可加 field=active、acked、confirmed、enabled、severity、message、comment、retain、"
+        "节点的事件：event:i=2253，可加 field=Severity（浏览路径，缺省为 "
+        "Message）、type=i=2915、severity=500（最低严重程度）。"
+        "报警：alarm:ns=2;s=Tank.HighAlarm，可加 "
+        "field=active、acked、confirmed、enabled、severity、message、comment、retain、"
         "suppressed、shelved、out_of_service、limit、source、quality、branches 或浏览路径（缺省为 active），以及 "
         "notifier=NodeId（缺省为 Server 对象）。",
     .examples = examples,
@@ -387,7 +379,7 @@ const struct driver opcua_driver = {
     .status = status,
     .devices = devices,
     .close = oc_close,
-    .describe = describe,
+    .describe = opcua_frame_words,
     .browse = oc_browse,
     .discover = oc_discover,
     .history = oc_past,

@@ -5,7 +5,8 @@
 #define STATE "'off'|'connecting'|'up'|'degraded'|'down'"
 #define CHANNEL \
     "id:string;code:string;name:string;driver:string|null;state:" STATE ";reason:string;points:integer;good:integer;" \
-    "bad:integer;samples_per_s:number;since:time|null;last_ok:time|null;clock_ms:number|null;rtt_ms:number;requests:integer;" \
+    "bad:integer;samples_per_s:number;since:time|null;last_ok:time|null;clock_ms:number|null;rtt_ms:number;requests:" \
+    "integer;" \
     "errors:integer;timeouts:integer;reconnects:integer;polls:integer;late:integer;samples:integer;held:integer;" \
     "writes:integer;bytes_in:integer;bytes_out:integer;connections:integer;history:(" STATE ")[];"
 #define DEVICES \
@@ -59,8 +60,7 @@ static const struct api_route routes[] = {
            .summary_en = "Try a channel's connection", .summary_zh = "测试通道连接", .answer_schema = TEST_ANSWER),
     API_DO("POST", "/api/v1/channels:discover", "channel", ACT_WRITE, AUDIT_NONE, post_discover, .lane = LANE_TRY,
            .summary_en = "Servers and endpoints at an address", .summary_zh = "发现服务器和端点",
-           .body_schema = TEST_BODY,
-           .answer_schema = "{items:{name:string;description:string;options:object}[]}"),
+           .body_schema = TEST_BODY, .answer_schema = "{items:{name:string;description:string;options:object}[]}"),
     API_DO("POST", "/api/v1/channels:read", "channel", ACT_WRITE, AUDIT_NONE, post_read, .lane = LANE_TRY,
            .summary_en = "Read addresses once, without storing", .summary_zh = "试读地址（不保存）",
            .body_schema = READ_BODY, .answer_schema = READ_ANSWER),
