@@ -112,6 +112,7 @@ function Editor({ from, outlets, kind, copy, taken, onClose, onSaved }: Omit<Pro
     <>
       <Form form={form} layout="vertical" onFinish={() => void store()}>
         <Fields outlets={outlets} outlet={outlet} kind={kind} creating={creating && !copy} onOutlet={choose} />
+        <button type="submit" hidden />
       </Form>
       {outlet && <TestButton key={outlet.name} form={form as FormInstance} path="/forwards:test" body={async () => ({ spec: (await input()).spec })} />}
       <div className="drawer-foot sticky">

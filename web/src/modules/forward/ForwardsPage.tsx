@@ -72,7 +72,7 @@ function Row({ f, outlet, items, tested, onOpen, onTested }: { f: ForwardStatus;
         <span className="conn-name">
           <button type="button" className="link-button mono" onClick={(e) => { e.stopPropagation(); onOpen(); }} aria-label={t('connections.openDiag', { code: f.code })}>{f.code}</button>
           <span className="soft ellipsis">{f.name !== f.code && f.name}</span>
-          <span className="muted small">{textOf(outlet?.title, i18n.language, f.outlet ?? '')}</span>
+          <span className="muted small ellipsis">{textOf(outlet?.title, i18n.language, f.outlet ?? '')}</span>
         </span>
         <span className="conn-beat"><HeartbeatBar history={f.history} /></span>
         <span className="conn-num num" data-label={t('forward.col.points')}>{formatCount(f.points)}{f.faults > 0 && <span className="bad-text"> {t('connections.badCount', { n: f.faults })}</span>}</span>

@@ -50,6 +50,7 @@ function Editor({ channel, drivers, copy, taken, onClose }: Omit<Props, 'id'> & 
     <>
       <Form form={form} layout="vertical" onFinish={() => void store()}>
         <ChannelFields drivers={drivers} driver={driver} creating={false} onDriver={() => {}} />
+        <button type="submit" hidden />
       </Form>
       <TestButton form={form as FormInstance} path="/channels:test" body={async () => ({ spec: channelInput(driver, (await input(), form.getFieldsValue(true) as ChannelValues), false).spec })} />
       <div className="drawer-foot sticky">

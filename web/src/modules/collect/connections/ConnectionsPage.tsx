@@ -74,7 +74,7 @@ function Row({ c, driver, items, tested, onOpen, onTested }: { c: ChannelStatus;
         <span className="conn-name">
           <button type="button" className="link-button mono" onClick={(e) => { e.stopPropagation(); onOpen(); }} aria-label={t('connections.openDiag', { code: c.code })}>{c.code}</button>
           <span className="soft ellipsis">{c.name !== c.code && c.name}</span>
-          <span className="muted small">{driver}</span>
+          <span className="muted small ellipsis" title={driver}>{driver}</span>
         </span>
         <span className="conn-beat"><HeartbeatBar history={c.history} /></span>
         <span className="conn-num num" data-label={t('connections.col.rtt')}>{alive && c.rtt_ms !== null ? `${c.rtt_ms.toFixed(1)} ms` : <span className="muted">—</span>}</span>

@@ -18,9 +18,10 @@ interface Props {
   onMode: (m: 'new' | 'existing') => void;
   onExisting: (id: string | null) => void;
   onDriver: (name: string) => void;
+  onNext: () => void;           /* Enter in a field */
 }
 
-export function ChannelStep({ form, drivers, driver, taken, existing, mode, onMode, onExisting, onDriver }: Props) {
+export function ChannelStep({ form, drivers, driver, taken, existing, mode, onMode, onExisting, onDriver, onNext }: Props) {
   const { t } = useTranslation();
   const typed = useRef(false);
   const options = Form.useWatch('options', { form, preserve: true });
@@ -40,8 +41,9 @@ export function ChannelStep({ form, drivers, driver, taken, existing, mode, onMo
       {taken.length > 0 && (
         <Segmented value={mode} onChange={(v) => onMode(v as 'new' | 'existing')} options={[{ value: 'new', label: t('connections.wizard.newChannel') }, { value: 'existing', label: t('connections.wizard.oldChannel') }]} />
       )}
-      <Form form={form} name="channel" layout="vertical" hidden={mode !== 'new'} className={mode === 'new' ? '' : 'hidden'}>
+      <Form form={form} name="channel" layout="vertical" onFinish={onNext} hidden={mode !== 'new'} className={mode === 'new' ? '' : 'hidden'}>
         <ChannelFields drivers={drivers} driver={driver} creating onDriver={pickDriver} onCode={() => { typed.current = true; }} />
+        <button type="submit" hidden />
         <TestButton key={driver?.name} form={form as FormInstance} path="/channels:test" body={async () => {
           await form.validateFields(driver?.channel.map((f) => ['options', f.name]) as never);
           return { spec: channelInput(driver, form.getFieldsValue(true) as ChannelValues, false).spec };

@@ -28,20 +28,22 @@ interface Props {
   mode: 'new' | 'existing';
   onMode: (m: 'new' | 'existing') => void;
   onExisting: (id: string | null) => void;
+  onNext: () => void;           /* Enter in a field */
 }
 
-export function DeviceStep({ form, driver, channelId, existing, mode, onMode, onExisting }: Props) {
+export function DeviceStep({ form, driver, channelId, existing, mode, onMode, onExisting, onNext }: Props) {
   const { t } = useTranslation();
   return (
     <div className="col wizard-form">
       {channelId && <Segmented value={mode} onChange={(v) => onMode(v as 'new' | 'existing')} options={[{ value: 'new', label: t('connections.wizard.newDevice') }, { value: 'existing', label: t('connections.wizard.oldDevice') }]} />}
-      <Form form={form} name="device" layout="vertical" hidden={mode !== 'new'} className={mode === 'new' ? '' : 'hidden'}>
+      <Form form={form} name="device" layout="vertical" onFinish={onNext} hidden={mode !== 'new'} className={mode === 'new' ? '' : 'hidden'}>
         <div className="form-grid">
           <Form.Item name="code" label={t('connections.form.code')} rules={[{ required: true, message: t('form.required') }, { pattern: /^[^ ,;'"]+$/u, message: t('connections.fault.code') }]}><Input /></Form.Item>
           <Form.Item name="name" label={t('connections.form.name')}><Input /></Form.Item>
           <Form.Item name="area" label={t('connections.form.area')} extra={t('connections.form.areaHelp')}><AreaInput /></Form.Item>
         </div>
         {driver && <OptionFields fields={driver.device} of={driver.name} creating />}
+        <button type="submit" hidden />
       </Form>
       {mode === 'existing' && channelId && (
         <Form layout="vertical">

@@ -135,10 +135,10 @@ function Wizard({ drivers, channels, initial, onMore }: { drivers: Driver[]; cha
       <Steps current={step} size="small" responsive={false} titlePlacement={narrow ? 'vertical' : 'horizontal'} items={names.map((n) => ({ title: t(`connections.wizard.step.${n}`) }))} status={outcome && !outcome.ok ? 'error' : undefined} />
       <div className="panel wizard-body">
         <div className={step === 0 ? '' : 'hidden'}>
-          <ChannelStep form={channelForm} drivers={drivers} driver={driver} taken={taken} existing={channelId} mode={channelMode} onMode={(m) => { setChannelMode(m); setDeviceMode('new'); }} onExisting={setChannelId} onDriver={setDriverName} />
+          <ChannelStep form={channelForm} drivers={drivers} driver={driver} taken={taken} existing={channelId} mode={channelMode} onMode={(m) => { setChannelMode(m); setDeviceMode('new'); }} onExisting={setChannelId} onDriver={setDriverName} onNext={() => void next()} />
         </div>
         <div className={step === 1 ? '' : 'hidden'}>
-          <DeviceStep form={deviceForm} driver={driver} channelId={channelMode === 'existing' ? channelId : null} existing={deviceId} mode={deviceMode} onMode={setDeviceMode} onExisting={setDeviceId} />
+          <DeviceStep form={deviceForm} driver={driver} channelId={channelMode === 'existing' ? channelId : null} existing={deviceId} mode={deviceMode} onMode={setDeviceMode} onExisting={setDeviceId} onNext={() => void next()} />
         </div>
         {step === 2 && <PointsStep sheet={sheet} driver={driver} fields={fields} deviceCode={deviceCode} source={source} />}
         {step === 3 && <FinishStep made={made} outcome={outcome} progress={progress} total={points.length} codes={points.map((r) => (r.cells.code ?? '').trim())} onRetry={() => void store()} rows={outcome ? sheet.rows.flatMap((r, i) => { const e = outcome.rows.get(r.key); return e ? [{ n: i + 1, code: r.cells.code ?? '', text: Object.values(e).join('；') }] : []; }) : []} onBack={fix} onMore={onMore} />}
