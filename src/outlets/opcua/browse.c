@@ -205,7 +205,7 @@ static uint32_t follow(struct os_call *c, const struct ua_browse_path *q, struct
                                 .ref = el->reference_type_id.ns == 0 ? el->reference_type_id.i : UINT32_MAX,
                                 .direction = el->is_inverse ? UA_BROWSE_INVERSE : UA_BROWSE_FORWARD,
                                 .subtypes = el->include_subtypes};
-        for (uint32_t i = 0; i < n && k.n < TARGETS_MAX; i++) os_refs(c->s, &nodes[i], seek_ref, &k);
+        for (uint32_t i = 0; i < n && k.n < TARGETS_MAX; i++) os_refs_named(c->s, &nodes[i], &k.name, seek_ref, &k);
         if (k.n == 0) return UA_BAD_NO_MATCH;
         n = k.n;
         memcpy(nodes, next, n * sizeof *nodes);

@@ -94,6 +94,40 @@ static void prop_refs(struct walk *w, const struct os_node *n)
     tell_base(w, UA_NODE_HAS_TYPE_DEFINITION, true, UA_NODE_PROPERTY_TYPE);
 }
 
+/* ---- by name ---- */
+
+/* Children of a folder, OS_UNBOUND: of the Objects folder. All of one type of reference, but points and folders. */
+static void named_children(struct walk *w, uint32_t parent, const struct ua_name *name, uint32_t ref)
+{
+    const struct os_space *p = w->s->space;
+    bool folders = name->ns == 1;
+    uint32_t at = (uint32_t)os_name_hash(parent, name->name) & p->name_mask, k;
+    for (; (k = p->by_name[at]) != 0; at = (at + 1) & p->name_mask) {
+        uint32_t i = (k & ~OS_IS_FOLDER) - 1;
+        if (folders != ((k & OS_IS_FOLDER) != 0)) continue;
+        if ((folders ? p->folders[i].parent : p->points[i].folder) != parent) continue;
+        if (!str_eq(folders ? p->folders[i].name : p->points[i].code, name->name)) continue;
+        tell(w, ref, true, os_node_make(folders ? OS_FOLDER : OS_POINT, i, 0));
+    }
+}
+void os_refs_named(const struct os_server *s, const struct os_node *n, const struct ua_name *name, os_each_ref *each,
+                   void *ctx)
+{
+    struct walk w = {.s = s, .each = each, .ctx = ctx};
+    uint32_t base = os_node_base_id(n);
+    if (n->kind == OS_FOLDER && name->ns == OS_NS_POINTS) {
+        named_children(&w, n->i, name, child_ref(s->space, n->i));
+    } else if (n->kind == OS_FOLDER && name->ns == 1) {
+        uint32_t up = s->space->folders[n->i].parent;
+        if (up != OS_UNBOUND) tell(&w, UA_NODE_ORGANIZES, false, os_node_make(OS_FOLDER, up, 0));
+        named_children(&w, n->i, name, UA_NODE_ORGANIZES);
+    } else if ((base == UA_NODE_OBJECTS_FOLDER || base == UA_NODE_SERVER) && name->ns == 1) {
+        named_children(&w, OS_UNBOUND, name, base == UA_NODE_SERVER ? UA_NODE_HAS_NOTIFIER : UA_NODE_ORGANIZES);
+    } else {
+        os_refs(s, n, each, ctx);
+    }
+}
+
 void os_refs(const struct os_server *s, const struct os_node *n, os_each_ref *each, void *ctx)
 {
     static void (*const kinds[])(struct walk * w, const struct os_node *n) = {

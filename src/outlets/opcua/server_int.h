@@ -123,6 +123,7 @@ struct os_point {
     uint8_t type; /* enum ua_type, UA_NULL: not known yet */
     bool writable, step;
 };
+#define OS_IS_FOLDER 0x80000000u
 /* The set; replaced as a whole. */
 struct os_space {
     struct arena a;
@@ -131,7 +132,8 @@ struct os_space {
     uint32_t npoints, nfolders, cfolders;
     uint32_t first_folder, last_folder; /* below Objects */
     uint32_t *by_id, *by_key;           /* open addressing: index + 1 */
-    uint32_t id_mask, key_mask;
+    uint32_t *by_name; /* of points and folders by what they hang at and their names; folders: OS_IS_FOLDER */
+    uint32_t id_mask, key_mask, name_mask;
     uint32_t left_out; /* points whose address another one has */
     uint32_t version;
 };
@@ -395,6 +397,7 @@ uint32_t os_node_base_id(const struct os_node *n); /* 0: none of namespace 0 */
 struct ua_nodeid os_space_id(const struct os_space *p, const struct os_node *n, struct arena *a);
 struct ua_nodeid os_node_id(const struct os_server *s, const struct os_node *n, struct arena *a);
 bool os_has_prop(const struct os_point *p, unsigned prop);
+uint64_t os_name_hash(uint32_t parent, struct str name);
 bool os_inside(const struct os_server *s, uint32_t slot, const struct os_node *folder); /* Server holds all */
 uint32_t os_slot_of(const struct os_space *p, const struct ua_nodeid *id);              /* OS_UNBOUND: none */
 int os_address(struct str text, struct arena *a, struct ua_nodeid *ret, struct error *e);
@@ -404,6 +407,9 @@ uint8_t os_type_of_sample(const struct sample *s);
 /* refs.c */
 typedef bool os_each_ref(void *ctx, uint32_t type, bool forward, struct os_node target); /* false: enough */
 void os_refs(const struct os_server *s, const struct os_node *n, os_each_ref *each, void *ctx);
+/* Those whose targets may have that browse name; of the children of a folder only those that have it. */
+void os_refs_named(const struct os_server *s, const struct os_node *n, const struct ua_name *name, os_each_ref *each,
+                   void *ctx);
 
 /* attr.c */
 enum ua_node_class os_class(const struct os_node *n);

@@ -62,6 +62,12 @@ static uint32_t folder_of(const struct os_space *p, struct str key)
     return OS_UNBOUND;
 }
 
+/* parent: folder, OS_UNBOUND: the Objects folder. */
+uint64_t os_name_hash(uint32_t parent, struct str name)
+{
+    return str_hash(name, hash_seed()) ^ parent * 0x9e3779b97f4a7c15ull;
+}
+
 bool os_has_prop(const struct os_point *p, unsigned prop)
 {
     bool number = p->type != UA_STRING && p->type != UA_BOOLEAN;
@@ -279,6 +285,7 @@ void os_space_free(struct os_space *p)
     mem_free(p->folders);
     mem_free(p->by_id);
     mem_free(p->by_key);
+    mem_free(p->by_name);
     mem_free(p);
 }
 static struct os_space *new_space(size_t n)
@@ -294,6 +301,23 @@ static struct os_space *new_space(size_t n)
     if (ok) return p;
     os_space_free(p);
     return NULL;
+}
+static void put_name(struct os_space *p, uint32_t parent, struct str name, uint32_t entry)
+{
+    uint32_t at = (uint32_t)os_name_hash(parent, name) & p->name_mask;
+    while (p->by_name[at]) at = (at + 1) & p->name_mask;
+    p->by_name[at] = entry;
+}
+static bool index_names(struct os_space *p)
+{
+    p->name_mask = mask_of(p->npoints + p->nfolders);
+    p->by_name = mem_calloc((size_t)p->name_mask + 1, sizeof *p->by_name);
+    if (p->by_name == NULL) return false;
+    for (uint32_t i = 0; i < p->nfolders; i++)
+        put_name(p, p->folders[i].parent, p->folders[i].name, (i + 1) | OS_IS_FOLDER);
+    for (uint32_t i = 0; i < p->npoints; i++)
+        if (p->points[i].folder != OS_UNBOUND) put_name(p, p->points[i].folder, p->points[i].code, i + 1);
+    return true;
 }
 /* The same nodes in the same places? */
 static bool same_nodes(const struct os_space *a, const struct os_space *b)
@@ -315,6 +339,7 @@ int os_space_set(struct os_server *s, const struct outlet_point *points, size_t 
         ok = take_point(s, p, &points[i], i);
         if (ok) p->npoints = i + 1;
     }
+    ok = ok && index_names(p);
     if (!ok) {
         os_space_free(p);
         mem_free(by_slot);

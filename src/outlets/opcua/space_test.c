@@ -176,6 +176,46 @@ TEST(paths_lead_to_nodes)
     obed_free(b);
 }
 
+struct tally {
+    const struct os_server *s;
+    struct ua_name name;
+    uint64_t sum;
+    unsigned n;
+};
+static bool count_ref(void *ctx, uint32_t type, bool forward, struct os_node target)
+{
+    struct tally *t = ctx;
+    struct ua_name name = os_browse_name(t->s, &target);
+    if (name.ns != t->name.ns || !str_eq(name.name, t->name.name)) return true;
+    t->sum += type * 31u + forward + ((uint64_t)target.kind << 40) + ((uint64_t)target.i << 8) + target.prop;
+    t->n++;
+    return true;
+}
+/* What is found by name is what looking through all references finds. */
+TEST(references_by_name)
+{
+    struct obed *b = plant("");
+    const struct os_server *s = SERVER(b);
+    struct os_node nodes[100];
+    unsigned n = 0, found = 0;
+    nodes[n++] = os_node_base(UA_NODE_OBJECTS_FOLDER);
+    nodes[n++] = os_node_base(UA_NODE_SERVER);
+    nodes[n++] = os_node_base(UA_NODE_FOLDER_TYPE);
+    for (uint32_t i = 0; i < s->space->nfolders; i++) nodes[n++] = os_node_make(OS_FOLDER, i, 0);
+    for (uint32_t i = 0; i < s->space->npoints; i++) nodes[n++] = os_node_make(OS_POINT, i, 0);
+    for (unsigned at = 0; at < n; at++) {
+        for (unsigned k = 0; k < n; k++) {
+            struct tally all = {.s = s, .name = os_browse_name(s, &nodes[k])}, named = all;
+            os_refs(s, &nodes[at], count_ref, &all);
+            os_refs_named(s, &nodes[at], &named.name, count_ref, &named);
+            CHECK(all.n == named.n && all.sum == named.sum);
+            found += named.n;
+        }
+    }
+    CHECK(found > s->space->npoints);
+    obed_free(b);
+}
+
 TEST(attributes_and_values)
 {
     struct obed *b = plant("");
