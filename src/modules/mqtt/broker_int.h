@@ -133,6 +133,7 @@ struct mq_session *mq_session_get(struct mq_broker *b, struct str key);
 struct mq_session *mq_session_new(struct mq_broker *b, const struct mq_who *who, struct str client_id);
 void mq_session_free(struct mq_session *s); /* nothing is told to the store */
 struct str mq_session_key(const struct mq_session *s);
+void mq_session_make_room(struct mq_broker *b); /* one whose client has been away goes, if there is any */
 void mq_session_keep(struct mq_session *s);
 bool mq_session_persists(const struct mq_session *s);
 /* Subscriptions: 0 granted QoS, or a reason. */

@@ -882,3 +882,27 @@ TEST(ids_of_qos_2_that_are_not_released_cost_nothing)
     lose(&a);
     mq_broker_free(w->b);
 }
+
+TEST(sessions_of_who_is_away_make_room)
+{
+    struct world *w = world();
+    struct client a, b, c, d;
+    struct mqtt_packet p, again = {.version = 5, .client_id = STR("d"), .clean = true};
+    w->b->lim.sessions = 3;
+    join(w, &a, 5, "first", false, 1000);
+    lose(&a);
+    pass(w, 1);
+    join(w, &a, 5, "second", false, 1000);
+    lose(&a);
+    join(w, &a, 5, "a", true, 0);
+    join(w, &b, 5, "b", true, 0);
+    CHECK_INT(w->b->nsessions, 3);
+    CHECK(join(w, &c, 5, "second", false, 1000)); /* the first was away longer */
+    connect_as(w, &d, again);                     /* all are here */
+    CHECK(get(&d, &p) && p.type == MQTT_CONNACK && p.code == MQTT_QUOTA);
+    lose(&d);
+    lose(&a);
+    lose(&b);
+    lose(&c);
+    mq_broker_free(w->b);
+}

@@ -210,6 +210,7 @@ static struct mq_session *find_session(struct mq_link *l, const struct mqtt_pack
     }
     *present = s != NULL;
     if (s) return s;
+    if (b->nsessions >= b->lim.sessions) mq_session_make_room(b);
     return b->nsessions < b->lim.sessions ? mq_session_new(b, &l->who, id) : NULL;
 }
 

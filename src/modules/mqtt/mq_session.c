@@ -2,6 +2,8 @@
  * counted since many sessions may wait for the same one. */
 #include "modules/mqtt/broker_int.h"
 
+#define LOOKED_AT 256 /* places of the table, for a session that may go */
+
 /* ---- messages ---- */
 
 struct str mq_msg_topic(const struct mq_message *m)
@@ -139,6 +141,19 @@ void mq_session_drop(struct mq_session *s)
     mq_session_will(s, true);
     if (mq_session_persists(s)) mq_broker_keep(s->b, &(struct mq_keep){.op = MQ_DROP_SESSION, .session = s}, NULL);
     mq_session_free(s);
+}
+
+/* Clients that come under another id each time would fill the table for a week. Of those in a part of it the one that
+ * was away longest goes: the whole would take too long. */
+void mq_session_make_room(struct mq_broker *b)
+{
+    struct mq_session *oldest = NULL;
+    for (size_t i = 0; i < b->nslots && i < LOOKED_AT; i++)
+        for (struct mq_session *s = b->slots[(b->numbers * 0x9e3779b97f4a7c15u + i) & (b->nslots - 1)]; s; s = s->chain)
+            if (!s->link && (!oldest || s->gone_ns < oldest->gone_ns)) oldest = s;
+    if (!oldest) return;
+    b->stats.dropped += oldest->nqueue + oldest->nflight;
+    mq_session_drop(oldest);
 }
 
 /* ---- ids that were taken ---- */
