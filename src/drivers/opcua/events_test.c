@@ -377,6 +377,28 @@ TEST(branches_are_bounded_and_swept_by_a_refresh)
     down();
 }
 
+TEST(what_a_refresh_does_not_tell_is_deduced_where_it_cannot_be_read)
+{
+    up(high);
+    oc_condition_refreshing(&x.ch, x.notifier);
+    event("e", UA_NODE_REFRESH_END_EVENT_TYPE, x.now_us, 1, "");
+    tell();
+    CHECK_INT(count(1), 0);
+    oc_settle_pump(&x.ch); /* the request cannot be sent */
+    CHECK(last(1)->quality == QUALITY_UNCERTAIN && last(1)->type == SAMPLE_BOOL && last(1)->v.i == 0);
+    CHECK(last(2)->quality == QUALITY_UNCERTAIN && last(2)->v.i == 1);
+    CHECK_INT(last(4)->quality, QUALITY_BAD); /* its severity is not known */
+    CHECK_INT(x.ch.events->settling, 0);
+    an_alarm("1", true, false, true);
+    tell();
+    oc_condition_refreshing(&x.ch, x.notifier);
+    oc_condition_refreshed(&x.ch, x.notifier);
+    x.now_us += 5000000;
+    oc_settle_pump(&x.ch);
+    CHECK(last(1)->quality == QUALITY_GOOD && last(1)->v.i == 0); /* it was met: it is over */
+    down();
+}
+
 TEST(one_condition_written_in_two_ways)
 {
     static const char *const twice[] = {"alarm:ns=2;s=High", "alarm:nsu=urn:plant;s=High", NULL};

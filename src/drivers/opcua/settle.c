@@ -94,7 +94,7 @@ static void on_values(struct oc_channel *ch, void *arg, const void *value, const
             struct oc_condition *c = waiting(ch, b, i);
             if (r && r->results_n == b->reads)
                 take_values(ch, b, i, r->results, &at);
-            else if (c && refused)
+            else if (c && (r || refused)) /* an answer that is none */
                 deduce(ch, c);
         }
     batch_free(b);
@@ -122,18 +122,28 @@ static void read_values(struct oc_channel *ch, struct batch *b)
     oc_flush(ch);
 }
 
+/* Fewer at once, or else what can be told without. */
+static void paths_refused(struct oc_channel *ch, struct batch *b)
+{
+    bool fewer = ch->status == UA_BAD_TOO_MANY_OPERATIONS && b->n > 1;
+    if (fewer && ch->events) ch->events->batch = 1;
+    for (uint32_t i = 0; i < b->n; i++) {
+        struct oc_condition *c = waiting(ch, b, i);
+        if (c && fewer)
+            c->settle = SETTLE_READ;
+        else if (c)
+            deduce(ch, c);
+    }
+    oc_flush(ch);
+}
+
 static void on_paths(struct oc_channel *ch, void *arg, const void *value, const struct error *e, bool refused)
 {
     const struct ua_translate_browse_paths_to_node_ids_response *r = value;
     struct batch *b = arg;
     (void)e;
     if (r == NULL || ch->events == NULL || ch->events->up_ns != b->up_ns) {
-        if (refused && ch->status == UA_BAD_TOO_MANY_OPERATIONS && ch->events && ch->events->batch > 1)
-            ch->events->batch = 1;
-        for (uint32_t i = 0; i < b->n && refused; i++) {
-            struct oc_condition *c = waiting(ch, b, i);
-            if (c) c->settle = ch->status == UA_BAD_TOO_MANY_OPERATIONS && b->n > 1 ? SETTLE_READ : SETTLE_DONE;
-        }
+        if (r == NULL && refused) paths_refused(ch, b);
         (void)is_over(ch, b);
         batch_free(b);
         return;
