@@ -3,6 +3,7 @@
 #include "drivers/common/iec104_options.h"
 #include "drivers/common/rows.h"
 #include "drivers/common/tls_options.h"
+#include "drivers/common/words.h"
 #include "outlets/iec104/station_int.h"
 
 static const struct option_choice yx_choices[] = {
@@ -48,8 +49,9 @@ static const struct option channel_options[] = {
      .en = "Redundancy groups",
      .zh = "冗余组",
      .max = "2000",
-     .help_en = "Of the connections of a group one has data transfer; STARTDT on another takes it over, with what is not "
-                "acknowledged. A: 10.0.0.7, 10.0.1.7; B: 10.2.0.0/16; or * for all as one group. Empty: each for itself.",
+     .help_en =
+         "Of the connections of a group one has data transfer; STARTDT on another takes it over, with what is not "
+         "acknowledged. A: 10.0.0.7, 10.0.1.7; B: 10.2.0.0/16; or * for all as one group. Empty: each for itself.",
      .help_zh = "同组连接中只有一条启动数据传输；在另一条上 STARTDT 即切换，未确认的数据随之转移。例如 A: 10.0.0.7, "
                 "10.0.1.7; B: 10.2.0.0/16；* 表示全部连接为一组；留空则各自独立。"},
     {.name = "common_address",
@@ -226,12 +228,6 @@ static size_t peers(const struct outlet_channel *base, struct outlet_peer *ret, 
     return n;
 }
 
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    iec104_words(f->bytes, f->n, false, en, cap);
-    iec104_words(f->bytes, f->n, true, zh, cap);
-}
-
 const struct outlet iec104_server_outlet = {
     .name = "iec104_server",
     .en = "IEC 60870-5-104 station",
@@ -267,6 +263,6 @@ const struct outlet iec104_server_outlet = {
     .status = status,
     .peers = peers,
     .close = sv_close,
-    .describe = describe,
+    .describe = iec104_frame_words,
     .wire_port = IEC104_PORT,
 };
