@@ -84,7 +84,7 @@ async function vibration(api) {
   }
 }
 
-const PRESS = 'devices/GW-02/press/state';
+const PRESS = 'devices/GW-02/state';
 async function mqttClients(api, base) {
   for (const code of ['GW-01', 'GW-02', 'METER-07', 'LAB-03']) {
     const d = await api.post('/push-devices', { code, name: code, spec: { create: true } });
@@ -435,6 +435,7 @@ const pictures = {
     await page.getByRole('tab', { name: w.points }).click();
     await page.locator('.ant-drawer .plain-table tbody tr').nth(30).waitFor();
     await settled(page);
+    await sleep(400); // the mark moves to the other tab
     await picture('forward-points');
   },
   senders: async () => {

@@ -18,9 +18,10 @@ export function worstFirst<T extends { state: ChannelState; bad: number; code: s
   return [...items].sort((a, b) => rank(a.state) - rank(b.state) || b.bad - a.bad || a.code.localeCompare(b.code));
 }
 
-export function matching<T extends Listed>(items: T[], q: string, state: string): T[] {
+/* titleOf: the protocol's name for people. */
+export function matching<T extends Listed>(items: T[], q: string, state: string, titleOf: (c: T) => string = () => ''): T[] {
   const text = q.trim().toLowerCase();
   return items
-    .filter((c) => (!state || c.state === state) && (!text || [c.code, c.name, c.driver ?? c.outlet ?? '', c.reason].some((x) => x.toLowerCase().includes(text))))
+    .filter((c) => (!state || c.state === state) && (!text || [c.code, c.name, c.driver ?? c.outlet ?? '', titleOf(c), c.reason].some((x) => x.toLowerCase().includes(text))))
     .sort((a, b) => rank(a.state) - rank(b.state) || a.code.localeCompare(b.code));
 }

@@ -90,7 +90,7 @@ function Row({ f, outlet, items, tested, onOpen, onTested }: { f: ForwardStatus;
 }
 
 export function ForwardsPage() {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const can = useCan();
   const [params, setParams] = useSearchParams();
   const [doing, setDoing] = useState<Doing>(null);
@@ -106,7 +106,7 @@ export function ForwardsPage() {
     return p;
   }, { replace: true, flushSync: true });
   const all = data?.items ?? [];
-  const shown = matching(all, q, state);
+  const shown = matching(all, q, state, (f) => textOf(outlets.find((o) => o.name === f.outlet)?.title, i18n.language));
   const opened = all.find((f) => f.id === open || f.code === open);
   const add = can('forward', 'write') && <Button type="primary" icon={<PlusOutlined />} onClick={() => setDoing({ what: 'new', forward: null })}>{t('forward.new')}</Button>;
   return (

@@ -108,7 +108,7 @@ export function ConnectionsPage() {
     return p;
   }, { replace: true, flushSync: true });
   const all = data?.items ?? [];
-  const shown = matching(all, q, state);
+  const shown = matching(all, q, state, (c) => title.get(c.driver ?? '') ?? '');
   const opened = all.find((c) => c.id === open || c.code === open);
   const add = can('channel', 'write') && <Button type="primary" icon={<PlusOutlined />} onClick={() => void navigate('/connections/new')}>{t('connections.new')}</Button>;
   return (
