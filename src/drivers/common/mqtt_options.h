@@ -62,3 +62,9 @@ MUST_CHECK int mqtt_options_check(const struct options *o, struct error *e);
  * which brokers may take for an attack. */
 uint32_t mqtt_settings_wait_ms(struct mqtt_settings *s, const struct error *why, uint64_t random);
 void mqtt_settings_free(struct mqtt_settings *s); /* NULL too; after the client has no connection any more */
+/* A packet of a session of these settings, for the host's trace. */
+static inline struct driver_frame mqtt_frame_of(const struct mqtt_settings *s, int64_t time_us, bool sent, const uint8_t *p, size_t n,
+                                                const struct error *e)
+{
+    return (struct driver_frame){.time_us = time_us, .dir = sent ? DRIVER_TX : DRIVER_RX, .format = s->c.version, .bytes = p, .n = n, .error = e};
+}

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "drivers/common/hj212_options.h"
+#include "drivers/common/words.h"
 #include "drivers/hj212/hj212_int.h"
 
 static const struct option_choice versions[] = {
@@ -263,11 +264,6 @@ static int channel_set(struct driver_channel *base, const struct driver_device *
     return 0;
 }
 
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    hj212_words(f->bytes, f->n, en, zh, cap);
-}
-
 const struct driver hj212_driver = {
     .name = "hj212",
     .en = "HJ 212 (pollution sources)",
@@ -302,7 +298,7 @@ const struct driver hj212_driver = {
     .status = status,
     .devices = devices,
     .close = hj_close,
-    .describe = describe,
+    .describe = hj212_frame_words,
     .browse = hj_browse,
     .wire_port = 9000,
 };

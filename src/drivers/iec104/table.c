@@ -4,6 +4,7 @@
 #include "drivers/common/iec104_options.h"
 #include "drivers/common/rows.h"
 #include "drivers/common/tls_options.h"
+#include "drivers/common/words.h"
 #include "drivers/iec104/iec104_int.h"
 
 static const struct option_choice time_choices[] = {
@@ -251,12 +252,6 @@ static size_t devices(const struct driver_channel *base, struct driver_device_st
     return n;
 }
 
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    iec104_words(f->bytes, f->n, false, en, cap);
-    iec104_words(f->bytes, f->n, true, zh, cap);
-}
-
 const struct driver iec104_driver = {
     .name = "iec104",
     .en = "IEC 60870-5-104",
@@ -288,7 +283,7 @@ const struct driver iec104_driver = {
     .status = status,
     .devices = devices,
     .close = st_close,
-    .describe = describe,
+    .describe = iec104_frame_words,
     .browse = st_browse,
     .wire_port = IEC104_PORT,
 };

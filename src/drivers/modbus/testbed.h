@@ -155,7 +155,11 @@ BED enum bed_fault bed_fault_for(struct bed *b, unsigned function)
 BED void bed_answer(struct bed_conn *c, const struct modbus_frame *f)
 {
     struct bed *b = c->bed;
-    const struct modbus_data_ops ops = {bed_read_bits, bed_read_registers, bed_write_bits, bed_write_registers, b};
+    const struct modbus_data_ops ops = {.read_bits = bed_read_bits,
+                                        .read_registers = bed_read_registers,
+                                        .write_bits = bed_write_bits,
+                                        .write_registers = bed_write_registers,
+                                        .ctx = b};
     uint8_t pdu[MODBUS_PDU_MAX], out[MODBUS_FRAME_MAX];
     unsigned function = f->pdu[0];
     enum bed_fault fault = bed_fault_for(b, function);

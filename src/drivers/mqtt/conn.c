@@ -299,12 +299,7 @@ static void on_frame(void *ctx, bool sent, const uint8_t *p, size_t n, const str
     struct mt_channel *ch = ctx;
     const struct driver_host *h = ch->base.host;
     if (h->frame == NULL || (!h->trace && !e)) return;
-    struct driver_frame f = {.time_us = mt_utc(ch),
-                             .dir = sent ? DRIVER_TX : DRIVER_RX,
-                             .format = ch->set->c.version,
-                             .bytes = p,
-                             .n = n,
-                             .error = e};
+    struct driver_frame f = mqtt_frame_of(ch->set, mt_utc(ch), sent, p, n, e);
     h->frame(h->ctx, &f);
 }
 

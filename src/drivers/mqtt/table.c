@@ -1,5 +1,6 @@
 /* table.c - what the driver tells about itself, its figures, and its row of functions. */
 #include <stdio.h>
+#include "drivers/common/words.h"
 #include "drivers/mqtt/mqtt_int.h"
 
 static const struct option_choice form_choices[] = {
@@ -338,18 +339,6 @@ static int channel_set(struct driver_channel *base, const struct driver_device *
     return rc;
 }
 
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    struct buf b;
-    buf_init(&b, 65536);
-    mqtt_describe(&b, f->format, f->bytes, f->n, false);
-    str_to_cstr(buf_view(&b), en, cap);
-    buf_clear(&b);
-    mqtt_describe(&b, f->format, f->bytes, f->n, true);
-    str_to_cstr(buf_view(&b), zh, cap);
-    buf_fini(&b);
-}
-
 const struct driver mqtt_client_driver = {
     .name = "mqtt_client",
     .en = "MQTT (client)",
@@ -382,7 +371,7 @@ const struct driver mqtt_client_driver = {
     .status = status,
     .devices = devices,
     .close = mt_close,
-    .describe = describe,
+    .describe = mqtt_frame_words,
     .browse = mt_browse,
     .wire_port = 1883,
 };

@@ -1,5 +1,6 @@
 /* table.c - what the driver tells about itself, and its row of functions. */
 #include "drivers/common/socket_options.h"
+#include "drivers/common/words.h"
 #include "drivers/socket/socket_int.h"
 
 static const struct option_choice modes[] = {
@@ -314,14 +315,6 @@ static int address_check(const struct driver_point *p, const struct options *dev
     return rc;
 }
 
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    char text[600];
-    bytes_show(f->bytes, f->n, text, sizeof text);
-    snprintf(en, cap, "%s %zu bytes: %s", f->dir == DRIVER_TX ? "sent" : "received", f->n, text);
-    snprintf(zh, cap, "%s %zu 字节：%s", f->dir == DRIVER_TX ? "发送" : "收到", f->n, text);
-}
-
 const struct driver socket_driver = {
     .name = "tcp_udp",
     .en = "TCP / UDP, own protocols",
@@ -354,6 +347,6 @@ const struct driver socket_driver = {
     .status = sk_status,
     .devices = sk_devices,
     .close = sk_close,
-    .describe = describe,
+    .describe = bytes_frame_words,
     .browse = sk_browse,
 };

@@ -310,12 +310,7 @@ static void on_frame(void *ctx, bool sent, const uint8_t *p, size_t n, const str
 {
     struct sh_channel *ch = ctx;
     const struct driver_host *h = ch->base.host;
-    struct driver_frame f = {.time_us = sh_utc(ch),
-                             .dir = sent ? DRIVER_TX : DRIVER_RX,
-                             .format = ch->cfg.mqtt->c.version,
-                             .bytes = p,
-                             .n = n,
-                             .error = e};
+    struct driver_frame f = mqtt_frame_of(ch->cfg.mqtt, sh_utc(ch), sent, p, n, e);
     if (h->frame && (h->trace || e)) h->frame(h->ctx, &f);
 }
 

@@ -1,4 +1,5 @@
 /* table.c - option tables, help, figures, the driver's row. */
+#include "drivers/common/words.h"
 #include "drivers/sparkplug/sparkplug_int.h"
 
 static const struct option_choice state_choices[] = {
@@ -243,21 +244,6 @@ static size_t devices(const struct driver_channel *base, struct driver_device_st
     return n;
 }
 
-static void describe_one(const struct driver_frame *f, bool zh, char *out, size_t cap)
-{
-    struct buf b;
-    buf_init(&b, 64 * 1024);
-    spb_describe(&b, f->format ? f->format : MQTT_3_1_1, f->bytes, f->n, zh);
-    str_to_cstr(buf_view(&b), out, cap);
-    buf_fini(&b);
-}
-
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    describe_one(f, false, en, cap);
-    describe_one(f, true, zh, cap);
-}
-
 const struct driver sparkplug_driver = {
     .name = "sparkplug_host",
     .en = "Sparkplug B (host application)",
@@ -289,7 +275,7 @@ const struct driver sparkplug_driver = {
     .status = status,
     .devices = devices,
     .close = sh_close,
-    .describe = describe,
+    .describe = sparkplug_frame_words,
     .browse = sh_browse,
     .wire_port = 1883,
 };

@@ -1,5 +1,6 @@
 /* table.c - what the driver tells about itself, the check of addresses, status, and its row of functions. */
 #include "drivers/common/http_link.h"
+#include "drivers/common/words.h"
 #include "drivers/websocket/ws_driver_int.h"
 
 static const struct option_choice modes[] = {
@@ -131,14 +132,6 @@ static size_t devices(const struct driver_channel *base, struct driver_device_st
     return n;
 }
 
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    int n = (int)(f->n < 240 ? f->n : 240);
-    bool out = f->dir == DRIVER_TX;
-    snprintf(en, cap, "%s %zu bytes: %.*s", out ? "sent" : "received", f->n, n, (const char *)f->bytes);
-    snprintf(zh, cap, "%s %zu 字节：%.*s", out ? "发送" : "收到", f->n, n, (const char *)f->bytes);
-}
-
 static const char *const examples[] = {"temperature", "$.data[0].v", "tags[?@.name=='flow'].value", NULL};
 
 const struct driver websocket_driver = {
@@ -166,6 +159,6 @@ const struct driver websocket_driver = {
     .status = status,
     .devices = devices,
     .close = wd_close,
-    .describe = describe,
+    .describe = ws_frame_words,
     .browse = wd_browse,
 };

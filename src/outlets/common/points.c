@@ -32,3 +32,21 @@ void outlet_points_fini(struct outlet_points *p)
     if (p->at) arena_fini(&p->arena);
     *p = (struct outlet_points){0};
 }
+
+int outlet_text_check(const struct outlet_point *p, const struct options *channel, struct outlet_address *ret,
+                      struct error *e)
+{
+    if (strlen(p->address) >= sizeof ret->canonical)
+        return error_set(e, ERR_INVALID, "address", "at most %zu bytes", "最多 %zu 字节", sizeof ret->canonical - 1);
+    if (!ret) return 0;
+    *ret = (struct outlet_address){.type = p->type == VALUE_AUTO ? VALUE_DOUBLE : p->type};
+    str_to_cstr(str_of(p->address), ret->canonical, sizeof ret->canonical);
+    return 0;
+}
+
+int outlet_text_default(const struct outlet_point *p, const struct options *channel, uint64_t *next, char *ret,
+                        size_t cap, struct error *e)
+{
+    str_to_cstr(str_of(p->code), ret, cap);
+    return 0;
+}

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include "drivers/common/check.h"
 #include "drivers/common/hj212_options.h"
+#include "drivers/common/words.h"
 #include "outlets/hj212/sender_int.h"
 
 static const struct option_choice versions[] = {
@@ -259,11 +260,6 @@ static size_t peers(const struct outlet_channel *base, struct outlet_peer *ret, 
     return 1;
 }
 
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    hj212_words(f->bytes, f->n, en, zh, cap);
-}
-
 const struct outlet hj212_sender_outlet = {
     .name = "hj212_sender",
     .en = "HJ 212 report to a platform",
@@ -299,6 +295,6 @@ const struct outlet hj212_sender_outlet = {
     .status = status,
     .peers = peers,
     .close = hs_close,
-    .describe = describe,
+    .describe = hj212_frame_words,
     .wire_port = 9000,
 };

@@ -329,24 +329,6 @@ static void status(const struct outlet_channel *base, struct outlet_status *ret)
 
 /* ---- addresses: any text, for ${address} ---- */
 
-static int address_check(const struct outlet_point *p, const struct options *channel, struct outlet_address *ret,
-                         struct error *e)
-{
-    if (strlen(p->address) >= sizeof ret->canonical)
-        return error_set(e, ERR_INVALID, "address", "at most %zu bytes", "最多 %zu 字节", sizeof ret->canonical - 1);
-    if (!ret) return 0;
-    *ret = (struct outlet_address){.type = p->type == VALUE_AUTO ? VALUE_DOUBLE : p->type};
-    snprintf(ret->canonical, sizeof ret->canonical, "%s", p->address);
-    return 0;
-}
-
-static int address_default(const struct outlet_point *p, const struct options *channel, uint64_t *next, char *ret,
-                           size_t cap, struct error *e)
-{
-    snprintf(ret, cap, "%s", p->code);
-    return 0;
-}
-
 /* ---- life ---- */
 
 static int channel_check(const struct options *o, struct error *e)
@@ -472,8 +454,8 @@ const struct outlet http_push_outlet = {
     .address_en = "Any text; templates use it as ${address}. Without one: the code.",
     .address_zh = "任意文本，模板中以 ${address} 引用；留空为测点编码。",
     .examples = examples,
-    .address_check = address_check,
-    .address_default = address_default,
+    .address_check = outlet_text_check,
+    .address_default = outlet_text_default,
     .channel_check = channel_check,
     .channel_open = open_channel,
     .channel_set = set,

@@ -223,12 +223,7 @@ static void on_frame(void *ctx, bool sent, const uint8_t *p, size_t n, const str
     struct mp_channel *ch = ctx;
     const struct outlet_host *h = ch->base.host;
     if (h->frame == NULL || (!h->trace && !e)) return;
-    struct driver_frame f = {.time_us = mp_utc(ch),
-                             .dir = sent ? DRIVER_TX : DRIVER_RX,
-                             .format = ch->set->c.version,
-                             .bytes = p,
-                             .n = n,
-                             .error = e};
+    struct driver_frame f = mqtt_frame_of(ch->set, mp_utc(ch), sent, p, n, e);
     h->frame(h->ctx, &f);
 }
 

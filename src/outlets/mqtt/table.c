@@ -1,5 +1,6 @@
 /* table.c - what the outlet tells about itself, its figures, and its row of functions. */
 #include <stdio.h>
+#include "drivers/common/words.h"
 #include "outlets/mqtt/publisher_int.h"
 
 static const struct option_choice group_choices[] = {
@@ -144,18 +145,6 @@ static void status(const struct outlet_channel *base, struct outlet_status *ret)
     ret->subscriptions = ch->subscribed ? (uint32_t)ch->ncommands : 0;
 }
 
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    struct buf b;
-    buf_init(&b, 65536);
-    mqtt_describe(&b, f->format, f->bytes, f->n, false);
-    str_to_cstr(buf_view(&b), en, cap);
-    buf_clear(&b);
-    mqtt_describe(&b, f->format, f->bytes, f->n, true);
-    str_to_cstr(buf_view(&b), zh, cap);
-    buf_fini(&b);
-}
-
 const struct outlet mqtt_publisher_outlet = {
     .name = "mqtt_publisher",
     .en = "MQTT (publisher)",
@@ -173,6 +162,6 @@ const struct outlet mqtt_publisher_outlet = {
     .test = mp_test,
     .status = status,
     .close = mp_close,
-    .describe = describe,
+    .describe = mqtt_frame_words,
     .wire_port = 1883,
 };

@@ -1,5 +1,6 @@
 /* table.c - what the outlet tells about itself: options, addresses, status, peers; its row of functions. */
 #include <stdio.h>
+#include "drivers/common/words.h"
 #include "outlets/opcua/server_int.h"
 
 static const struct option_choice trust_choices[] = {
@@ -330,18 +331,6 @@ static size_t peers(const struct outlet_channel *base, struct outlet_peer *ret, 
     }
     return n;
 }
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    struct buf a, b;
-    buf_init(&a, 65536);
-    buf_init(&b, 65536);
-    ua_chunk_describe(str_make((const char *)f->bytes, f->n), &a, &b);
-    str_to_cstr(buf_view(&a), en, cap);
-    str_to_cstr(buf_view(&b), zh, cap);
-    buf_fini(&a);
-    buf_fini(&b);
-}
-
 const struct outlet opcua_server_outlet = {
     .name = "opcua_server",
     .en = "OPC UA server",
@@ -367,6 +356,6 @@ const struct outlet opcua_server_outlet = {
     .status = status,
     .peers = peers,
     .close = os_close,
-    .describe = describe,
+    .describe = opcua_frame_words,
     .wire_port = OS_PORT,
 };

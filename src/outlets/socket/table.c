@@ -1,5 +1,6 @@
 /* table.c - what the outlet tells about itself: options, addresses, its row. */
 #include "drivers/common/check.h"
+#include "drivers/common/words.h"
 #include "outlets/socket/sender_int.h"
 
 static const struct option_choice modes[] = {
@@ -301,14 +302,6 @@ static int address_default(const struct outlet_point *p, const struct options *c
     return 0;
 }
 
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    char text[600];
-    bytes_show(f->bytes, f->n, text, sizeof text);
-    snprintf(en, cap, "%s %zu bytes: %s", f->dir == DRIVER_TX ? "sent" : "received", f->n, text);
-    snprintf(zh, cap, "%s %zu 字节：%s", f->dir == DRIVER_TX ? "发送" : "收到", f->n, text);
-}
-
 static const char *const examples[] = {"12:int16", "8:float:CDAB", "12.3", "4+8:number", "0:uint32:LE", NULL};
 
 /* Whether anybody takes what a server or a datagram tells is not known: there is nothing to wait for. */
@@ -347,5 +340,5 @@ const struct outlet socket_outlet = {
     .status = so_status,
     .peers = so_peers,
     .close = so_close,
-    .describe = describe,
+    .describe = bytes_frame_words,
 };

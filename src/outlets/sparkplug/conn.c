@@ -397,12 +397,7 @@ static void on_frame(void *ctx, bool sent, const uint8_t *p, size_t n, const str
 {
     struct se_channel *ch = ctx;
     const struct outlet_host *h = ch->base.host;
-    struct driver_frame f = {.time_us = se_utc(ch),
-                             .dir = sent ? DRIVER_TX : DRIVER_RX,
-                             .format = ch->mqtt->c.version,
-                             .bytes = p,
-                             .n = n,
-                             .error = e};
+    struct driver_frame f = mqtt_frame_of(ch->mqtt, se_utc(ch), sent, p, n, e);
     if (h->frame && (h->trace || e)) h->frame(h->ctx, &f);
 }
 

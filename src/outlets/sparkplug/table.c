@@ -1,5 +1,6 @@
 /* table.c - option tables, addresses, figures, the outlet's row. */
 #include <stdio.h>
+#include "drivers/common/words.h"
 #include "outlets/sparkplug/edge_int.h"
 
 static const struct option_choice layout_choices[] = {
@@ -153,21 +154,6 @@ static void status(const struct outlet_channel *base, struct outlet_status *ret)
     ret->rtt_us = s.rtt_us;
 }
 
-static void describe_one(const struct driver_frame *f, bool zh, char *out, size_t cap)
-{
-    struct buf b;
-    buf_init(&b, 64 * 1024);
-    spb_describe(&b, f->format ? f->format : MQTT_3_1_1, f->bytes, f->n, zh);
-    str_to_cstr(buf_view(&b), out, cap);
-    buf_fini(&b);
-}
-
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    describe_one(f, false, en, cap);
-    describe_one(f, true, zh, cap);
-}
-
 const struct outlet sparkplug_edge_outlet = {
     .name = "sparkplug_edge",
     .en = "Sparkplug B (edge node)",
@@ -192,6 +178,6 @@ const struct outlet sparkplug_edge_outlet = {
     .test = se_test,
     .status = status,
     .close = se_close,
-    .describe = describe,
+    .describe = sparkplug_frame_words,
     .wire_port = 1883,
 };

@@ -9,6 +9,7 @@
 #include "base/json_path.h"
 #include "base/mem.h"
 #include "drivers/common/poll.h"
+#include "drivers/common/words.h"
 #include "drivers/common/ws_settings.h"
 #include "outlets/common/payload.h"
 #include "outlets/common/points.h"
@@ -406,32 +407,6 @@ static void close_channel(struct outlet_channel *base, driver_closed *closed, vo
     uv_close((uv_handle_t *)&s->timer, timer_gone);
 }
 
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    int n = (int)(f->n < 240 ? f->n : 240);
-    bool out = f->dir == DRIVER_TX;
-    snprintf(en, cap, "%s %zu bytes: %.*s", out ? "sent" : "received", f->n, n, (const char *)f->bytes);
-    snprintf(zh, cap, "%s %zu 字节：%.*s", out ? "发送" : "收到", f->n, n, (const char *)f->bytes);
-}
-
-static int address_check(const struct outlet_point *p, const struct options *channel, struct outlet_address *ret,
-                         struct error *e)
-{
-    if (strlen(p->address) >= sizeof ret->canonical)
-        return error_set(e, ERR_INVALID, "address", "at most %zu bytes", "最多 %zu 字节", sizeof ret->canonical - 1);
-    if (!ret) return 0;
-    *ret = (struct outlet_address){.type = p->type == VALUE_AUTO ? VALUE_DOUBLE : p->type};
-    snprintf(ret->canonical, sizeof ret->canonical, "%s", p->address);
-    return 0;
-}
-
-static int address_default(const struct outlet_point *p, const struct options *channel, uint64_t *next, char *ret,
-                           size_t cap, struct error *e)
-{
-    snprintf(ret, cap, "%s", p->code);
-    return 0;
-}
-
 static const struct option channel_options[] = {
     WS_CLIENT_OPTIONS(NULL),
     WS_COMMON_OPTIONS,
@@ -469,8 +444,8 @@ const struct outlet websocket_push_outlet = {
     .address_en = "Any text; templates use it as ${address}. Without one: the code.",
     .address_zh = "任意文本，模板中以 ${address} 引用；留空为测点编码。",
     .examples = examples,
-    .address_check = address_check,
-    .address_default = address_default,
+    .address_check = outlet_text_check,
+    .address_default = outlet_text_default,
     .channel_check = channel_check,
     .channel_open = open_channel,
     .channel_set = set,
@@ -478,5 +453,5 @@ const struct outlet websocket_push_outlet = {
     .test = test,
     .status = status,
     .close = close_channel,
-    .describe = describe,
+    .describe = ws_frame_words,
 };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "drivers/common/words.h"
 #include "drivers/common/ws_settings.h"
 #include "outlets/common/payload.h"
 #include "outlets/common/points.h"
@@ -623,14 +624,6 @@ static void close_channel(struct outlet_channel *base, driver_closed *closed, vo
     uv_close((uv_handle_t *)&s->timer, timer_gone);
 }
 
-static void describe(const struct driver_frame *f, char *en, char *zh, size_t cap)
-{
-    int n = (int)(f->n < 240 ? f->n : 240);
-    bool out = f->dir == DRIVER_TX;
-    snprintf(en, cap, "%s %zu bytes: %.*s", out ? "sent" : "received", f->n, n, (const char *)f->bytes);
-    snprintf(zh, cap, "%s %zu 字节：%.*s", out ? "发送" : "收到", f->n, n, (const char *)f->bytes);
-}
-
 static const struct option channel_options[] = {
     WS_SERVER_OPTIONS(NULL, "8091"),
     WS_COMMON_OPTIONS,
@@ -661,5 +654,5 @@ const struct outlet websocket_server_outlet = {
     .status = status,
     .peers = peers,
     .close = close_channel,
-    .describe = describe,
+    .describe = ws_frame_words,
 };
