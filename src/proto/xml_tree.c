@@ -3,10 +3,12 @@
 #include <expat.h>
 #include <stdio.h>
 #include "base/buf.h"
+#include "base/utf8.h"
 
 #define PATH_MAX_BYTES 4000
 #define NAME_MAX_BYTES 200
 #define NAMES_MAX 1000
+#define STEPS_MAX 15 /* two segments of a JSONPath each */
 
 struct level {
     struct json *node;
@@ -204,7 +206,8 @@ static bool put_predicate(struct buf *out, struct str p)
         value.p[value.n - 1] != value.p[0])
         return false;
     value = str_sub(value, 1, value.n - 2);
-    if (memchr(value.p, '\'', value.n) || memchr(value.p, '\\', value.n)) return false;
+    for (size_t i = 0; i < value.n; i++)
+        if ((unsigned char)value.p[i] < ' ' || value.p[i] == '\'' || value.p[i] == '\\') return false;
     buf_z(out, "[?@");
     put_name(out, attribute ? "@" : "", name);
     buf_printf(out, "%s=='%.*s']", attribute ? "" : "[0]['#text']", STR_ARG(value));
@@ -245,10 +248,14 @@ static bool put_step(struct buf *out, struct str step, bool deep)
 static int translate(struct str path, enum xml_path_kind kind, struct buf *out, struct error *e)
 {
     bool attribute = false;
+    unsigned steps = 0;
     struct str rest = path;
     buf_u8(out, '$');
     if (str_is(rest, ".")) rest = STR("");
     while (rest.n) {
+        if (++steps > STEPS_MAX)
+            return error_set(e, ERR_INVALID, "", "the path has more than %d steps; // leaves out those in between",
+                             "路径超过 %d 级；可用 // 省略中间各级", STEPS_MAX);
         bool deep = str_starts(rest, STR("//"));
         rest = str_sub(rest, deep ? 2 : rest.p[0] == '/', rest.n);
         size_t n = step_end(rest);
@@ -273,6 +280,7 @@ int xml_path(struct str path, enum xml_path_kind kind, struct arena *a, struct s
     if (!path.n)
         return error_set(e, ERR_INVALID, "", "a path is expected, such as data/sensor[@id='T1']/value or @unit",
                          "应为路径，例如 data/sensor[@id='T1']/value 或 @unit");
+    if (!utf8_valid(path)) return error_set(e, ERR_INVALID, "", "the path is not UTF-8", "路径不是 UTF-8");
     buf_init(&b, PATH_MAX_BYTES);
     int rc = translate(path, kind, &b, e);
     if (!rc && b.err) rc = error_set(e, ERR_INVALID, "", "the path is too long", "路径过长");

@@ -7,7 +7,8 @@
  * its children. Prefixes of names are left out (soap:Body is Body). Declarations of types (DOCTYPE) are refused, so no
  * entity grows; encodings are UTF-8, UTF-16, ISO-8859-1 and ASCII.
  *
- *   path      step/step/…, "/" in front changes nothing, "//" before a step looks at all depths, "." is the node itself
+ *   path      step/step/…, "/" in front changes nothing, "//" before a step looks at all depths, "." is the node itself;
+ *             at most 15 steps
  *   step      name, * (any), name[2] (from 1), name[@id='a'], name[child='text'], @attribute (the last)
  * What ends in an element means its text; an XML_ROWS path means the elements themselves. */
 #pragma once

@@ -101,6 +101,11 @@ TEST(paths_that_are_none)
             test_fail(__FILE__, __LINE__, "'%s' is taken as %.*s", v[i], STR_ARG(text));
         CHECK(e.text[0] && e.text_zh[0]);
     }
+    CHECK_INT(xml_path(STR("a/a/a/a/a/a/a/a/a/a/a/a/a/a/a"), XML_VALUE, &a, &text, NULL), 0);
+    const struct json_path_query *q;
+    CHECK_INT(json_path_compile(text, &a, &q, NULL), 0);
+    CHECK_INT(xml_path(STR("a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a"), XML_VALUE, &a, &text, NULL), ERR_INVALID);
+    CHECK_INT(xml_path(STR("a\xc9"), XML_VALUE, &a, &text, NULL), ERR_INVALID);
     CHECK_INT(xml_path(STR("a/@id"), XML_ROWS, &a, &text, NULL), ERR_INVALID);
     arena_fini(&a);
 }
