@@ -70,7 +70,7 @@ static int list_points(struct fetch *f, struct error *e)
 {
     struct list_page page = {.next = STR("")};
     int err = 0;
-    while (!err && page.next.p) {
+    while (!err && page.next.p && !job_cancelled(f->j)) {
         AUTO_ARENA a;
         arena_init(&a, 64u << 20);
         char cursor[512];
