@@ -359,8 +359,8 @@ test('TLS: our certificate, theirs required', async () => {
   make('centre', '/CN=dispatch centre');
   make('stranger', '/CN=stranger');
   const pem = (f) => readFileSync(join(dir, f), 'utf8');
-  const wrong = await api.post('/forwards:test', { spec: { outlet: 'iec104_server', options: { bind: '127.0.0.1', port: 0, tls: true, tls_certificate: 'rubbish', tls_key: 'rubbish' } } });
-  ok(!wrong.ok && JSON.stringify(wrong).includes('PEM'), JSON.stringify(wrong));
+  const wrong = await api.post('/forwards:test', { spec: { outlet: 'iec104_server', options: { bind: '127.0.0.1', port: 0, tls: true, tls_certificate: 'rubbish', tls_key: 'rubbish' } } }, 400);
+  ok(wrong.where === 'spec.options.tls_certificate' && wrong.detail.includes('PEM'), JSON.stringify(wrong));
   await api.call('PATCH', '/forwards/DISPATCH', { spec: { options: { bind: '127.0.0.1', port, max_connections: 3, tls: true, tls_certificate: pem('ours.pem'), tls_key: pem('ours.key'), tls_ca: pem('centre.pem') } } });
   const secure = (name) => ({ ca: pem('ours.pem'), ...(name ? { cert: pem(`${name}.pem`), key: pem(`${name}.key`) } : {}) });
   const x = await until(() => dial({ secure: secure('centre') }), 'a connection over TLS');

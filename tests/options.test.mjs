@@ -47,6 +47,7 @@ function values(name, table, option) {
     v[o.name] = typeof x === 'function' ? x(name) : x;
   }
   if (v.user === 'username' || (option?.name === 'password' && row(table, 'username'))) v.username ??= 'u';
+  if (option?.name.startsWith('proxy_')) v.proxy = EXAMPLES.proxy;
   for (const [cert, key] of PAIRS) {
     if (option?.name === cert) v[key] = pair.key;
     if (option?.name === key) v[cert] = pair.cert;
