@@ -434,6 +434,9 @@ export interface ChannelSpec {
     scope?: string;
     token_style?: 'basic' | 'body';
     headers?: string;
+    proxy?: string;
+    proxy_username?: string;
+    proxy_password?: string;
     parallel?: number;
     rate?: number;
     answer_max?: number;
@@ -634,7 +637,7 @@ export interface DeviceSpec {
     cursor_path?: string;
     cursor_param?: string;
     pages_max?: number;
-    payload?: 'json' | 'csv' | 'text';
+    payload?: 'json' | 'csv' | 'text' | 'xml';
     rows?: string;
     key?: string;
     value?: string;
@@ -975,6 +978,9 @@ export interface ForwardSpec {
     headers?: string;
     gzip?: boolean;
     idempotency_key?: boolean;
+    proxy?: string;
+    proxy_username?: string;
+    proxy_password?: string;
     parallel?: number;
     rate?: number;
     answer_max?: number;
