@@ -336,6 +336,8 @@ struct driver {
     const struct option *channel_options, *device_options, *point_options; /* NULL: none */
     const char *address_en, *address_zh; /* how an address is written, a few lines */
     const char *const *examples;    /* addresses, NULL-terminated */
+    bool on_change;                 /* values come when they change, and the driver itself tells what is stale by its quality:
+                                     * an old value is none that is late */
 
     /* Pure, any thread. Is the address (with p->type and p->options) right? `device` are the options of
      * its device (may be NULL). ret may be NULL. The text says what is wrong and gives a right example. */

@@ -266,6 +266,7 @@ static int channel_set(struct driver_channel *base, const struct driver_device *
 
 const struct driver hj212_driver = {
     .name = "hj212",
+    .on_change = true,
     .en = "HJ 212 (pollution sources)",
     .zh = "HJ 212（污染物在线监测）",
     .help_en = "The platform of HJ 212-2017 and HJ/T 212-2005: data acquisition units of stack gas, waste water and "

@@ -254,6 +254,7 @@ static size_t devices(const struct driver_channel *base, struct driver_device_st
 
 const struct driver iec104_driver = {
     .name = "iec104",
+    .on_change = true,
     .en = "IEC 60870-5-104",
     .zh = "IEC 60870-5-104（DL/T 634.5104）",
     .help_en = "Substations and RTUs: states, measured values, counters, commands; several common addresses, a second "

@@ -341,6 +341,7 @@ static int channel_set(struct driver_channel *base, const struct driver_device *
 
 const struct driver mqtt_client_driver = {
     .name = "mqtt_client",
+    .on_change = true,
     .en = "MQTT (client)",
     .zh = "MQTT（客户端）",
     .help_en =

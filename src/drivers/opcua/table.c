@@ -344,6 +344,7 @@ static size_t devices(const struct driver_channel *base, struct driver_device_st
 
 const struct driver opcua_driver = {
     .name = "opcua",
+    .on_change = true,
     .en = "OPC UA",
     .zh = "OPC UA",
     .help_en = "OPC UA servers by subscription: browsing, every built-in type, writes, security policies, users.",

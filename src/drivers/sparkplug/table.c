@@ -246,6 +246,7 @@ static size_t devices(const struct driver_channel *base, struct driver_device_st
 
 const struct driver sparkplug_driver = {
     .name = "sparkplug_host",
+    .on_change = true,
     .en = "Sparkplug B (host application)",
     .zh = "Sparkplug B（主机应用）",
     .help_en =

@@ -136,6 +136,7 @@ static const char *const examples[] = {"temperature", "$.data[0].v", "tags[?@.na
 
 const struct driver websocket_driver = {
     .name = "websocket",
+    .on_change = true,
     .en = "WebSocket",
     .zh = "WebSocket",
     .help_en = "Takes messages (JSON, CSV, text) over WebSocket: we connect to the device, or devices connect to us "

@@ -47,19 +47,26 @@ static struct area *area_get(struct areas *a, struct str path, size_t parent_len
     return &a->item[a->n++];
 }
 
-static void count_point(struct node *n, struct area *a, const struct p_point *pt, int64_t now)
+/* Polled, and no answer for three periods. */
+static bool late(const struct plant *p, const struct p_point *pt, const struct sample *s, int64_t now)
+{
+    const struct p_device *d = pt->device != UINT32_MAX ? &p->devices[pt->device] : NULL;
+    const struct driver *driver = d && d->channel != UINT32_MAX ? p->channels[d->channel].driver : NULL;
+    return driver && !driver->on_change && now - s->time_us > 3000LL * pt->period_ms + 5000000;
+}
+
+static void count_point(struct node *n, const struct plant *p, struct area *a, const struct p_point *pt, int64_t now)
 {
     struct sample s;
     a->points++;
-    if (!bus_current(n->bus, pt->num, &s) || s.quality == QUALITY_BAD)
+    bool any = bus_current(n->bus, pt->num, &s);
+    if (!any || s.quality == QUALITY_BAD)
         a->bad++;
     else if (s.quality == QUALITY_UNCERTAIN)
         a->uncertain++;
     else
         a->good++;
-    if (pt->device != UINT32_MAX && bus_current(n->bus, pt->num, &s) &&
-        now - s.time_us > 3000LL * pt->period_ms + 5000000)
-        a->stale++;
+    if (any && late(p, pt, &s, now)) a->stale++;
     if (pt->key && a->nkeys < KEYS_MAX) a->key[a->nkeys++] = pt->num;
 }
 
@@ -89,7 +96,7 @@ static void gather(struct node *n, const struct plant *p, const struct point_vie
         struct area *a = path.n ? area_get(out, path, parent.n) : NULL;
         if (!a) continue;
         a->children |= deeper;
-        count_point(n, a, &p->points[i], now);
+        count_point(n, p, a, &p->points[i], now);
     }
     qsort(out->item, out->n, sizeof *out->item, by_path);
     for (size_t k = 0; k < out->n; k++) out->item[k].title = title_of(p, &out->item[k], zh);
