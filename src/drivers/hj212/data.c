@@ -68,8 +68,9 @@ static void stream_seen(struct hj_channel *ch, struct hj_device *d, unsigned cn,
     s->seen_ns = hj_now(ch);
     if (step <= 0) return;
     if (s->last_us && step >= TIME_US_PER_S && step <= 3600 * TIME_US_PER_S) {
-        s->interval_us = step;
-        s->learned = true;
+        s->interval_us = step > s->step_us ? step : s->step_us; /* one message between two is no faster rhythm */
+        s->learned = s->step_us != 0;
+        s->step_us = step;
     }
     s->last_us = time_us;
 }

@@ -65,7 +65,8 @@ struct hj_point {
 struct hj_stream { /* data of one CN of a device */
     unsigned cn;
     int64_t last_us;     /* newest DataTime */
-    int64_t interval_us; /* expected */
+    int64_t interval_us; /* expected: the longer of the last two steps */
+    int64_t step_us;     /* the last step; 0: none yet */
     uint64_t seen_ns;    /* when */
     bool learned;
 };

@@ -245,12 +245,14 @@ TEST(stale)
     struct bed *b = start(&i, "");
     CHECK(inst_upload(&i, MN1, "123456", 2011, RTD("1")));
     CHECK(inst_upload(&i, MN1, "123456", 2011, "DataTime=20160801085907;w01018-Rtd=2,w01018-Flag=N"));
-    UNTIL(b, i.acked == 2); /* ten seconds apart */
+    CHECK(inst_upload(&i, MN1, "123456", 2011, "DataTime=20160801085917;w01018-Rtd=2,w01018-Flag=N"));
+    CHECK(inst_upload(&i, MN1, "123456", 2011, "DataTime=20160801085918;w01018-Rtd=2,w01018-Flag=N"));
+    UNTIL(b, i.acked == 4); /* ten seconds apart, and one between */
     bed_later(b, 25000000);
     STEPS(b, 2);
     CHECK_INT(b->last[1].quality, QUALITY_GOOD);
     CHECK(inst_upload(&i, MN1, "123456", 2061, "DataTime=20160801080000;w01018-Cou=2")); /* it lives, but */
-    UNTIL(b, i.acked == 3);
+    UNTIL(b, i.acked == 5);
     bed_later(b, 6000000);
     UNTIL(b, b->last[1].quality == QUALITY_BAD);
     CHECK_INT(b->last[1].flags & SAMPLE_REASON_MASK, REASON_STALE);
