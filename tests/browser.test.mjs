@@ -1,7 +1,7 @@
 // preset: release
 // The UI as people use it, in Chromium against the real server and the demo group: first link, a foreign
 // Modbus device through the wizard, trends, points, users, generic pages, a lost server, and every page of
-// the menu in both languages, themes and widths (pictures in build/screens).
+// the menu in both languages, themes and widths (with BORNITE_SCREENS=1 pictures of all in build/screens).
 import { Api, cleanup, equal, near, ok, run, startServe, startSim, stop, tempDir, test as plain, until } from './lib.mjs';
 import { Device, POINTS } from './browser/device.mjs';
 import { button, choose, dialog, go, launch, noFaults, openContext, rawKeys, route, settled, shot, themed, widthOver } from './browser/ui.mjs';
@@ -380,7 +380,7 @@ async function walk(lang, width, height, cookies, bad) {
       await themed(view, theme);
       const over = await widthOver(view);
       if (over > 0) bad.push(`${path}: ${over} px wider than ${width}`);
-      await shot(view, `${width}-${lang}-${theme}-${nameOf(path)}`);
+      if (process.env.BORNITE_SCREENS) await shot(view, `${width}-${lang}-${theme}-${nameOf(path)}`);
     }
     bad.push(...view.faults.splice(0).map((f) => `${path}: ${f}`));
     themes.reverse(); /* so that half of the pages are loaded in the dark */
