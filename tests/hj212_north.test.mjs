@@ -237,6 +237,13 @@ test('the platform asks and sets', async () => {
   equal((await platform.ask(1011, '', { mn: 'X' })).rtn, 4);
 });
 
+// Other options: the sender comes again with them; what is asked on the connection that it leaves has no answer.
+async function changed(options) {
+  const before = platform.accepted;
+  await api.call('PATCH', '/forwards/EPB', { spec: { options } });
+  await until(() => platform.accepted > before, 'the sender with its new options');
+}
+
 test('what the platform has set holds over kill -9, until a user sets it anew', async () => {
   equal((await platform.ask(1062, 'RtdInterval=2')).exe, 1);
   equal((await platform.ask(1064, 'MinInterval=10')).exe, 1);
@@ -248,10 +255,10 @@ test('what the platform has set holds over kill -9, until a user sets it anew', 
   equal((await platform.ask(1061)).rtn, 3, 'the old password');
   equal((await platform.ask(1061, '', { pw: '654321' })).data[0].v.RtdInterval, '2');
   equal((await platform.ask(1063, '', { pw: '654321' })).data[0].v.MinInterval, '10');
-  await api.call('PATCH', '/forwards/EPB', { spec: { options: { rtd_interval: '3s' } } });
-  await until(async () => (await platform.ask(1061, '', { pw: '654321' })).data[0]?.v.RtdInterval === '3', 'the interval of the user');
-  await api.call('PATCH', '/forwards/EPB', { spec: { options: { rtd_interval: '1s' } } });
-  await until(async () => (await platform.ask(1061, '', { pw: '654321' })).data[0]?.v.RtdInterval === '1', 'not that of the platform again');
+  await changed({ rtd_interval: '3s' });
+  equal((await platform.ask(1061, '', { pw: '654321' })).data[0].v.RtdInterval, '3', 'the interval of the user');
+  await changed({ rtd_interval: '1s' });
+  equal((await platform.ask(1061, '', { pw: '654321' })).data[0].v.RtdInterval, '1', 'not that of the platform again');
   equal((await platform.ask(1072, 'NewPW=123456', { pw: '654321' })).exe, 1);
 });
 
