@@ -472,7 +472,7 @@ async function capture(where, what, dir) {
   const file = join(dir, `${where.replace('/', '-')}.pcap`), res = await api.raw('GET', `/${where}/capture`);
   writeFileSync(file, Buffer.from(await res.arrayBuffer()));
   const rows = await judge(file);
-  ok(frames > 3 && rows.length >= frames && rows.some((r) => r[0].includes(what)), `${where}: ${frames} frames of ${what}`);
+  ok(frames > 1 && rows.length >= frames && rows.some((r) => r[0].includes(what)), `${where}: ${frames} frames of ${what}`);
   equal(rows.filter((r) => r[1] || r[2]?.split(',').some((x) => Number(x) >= 8388608)).slice(0, 2), [], where); // errors
 }
 test('captures of good traffic are what tshark reads, on both sides', async () => {
