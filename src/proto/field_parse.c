@@ -171,9 +171,12 @@ static bool regex_modest(struct str re)
 {
     uint64_t cost[REGEX_DEPTH_MAX + 1] = {0}, last = 0; /* of the open groups; of what a repetition would follow */
     size_t depth = 0;
+    bool repeated = false; /* what stands before: "**" has no meaning and takes for ever */
     if (re.n > 200) return false;
     for (size_t i = 0; i < re.n;) {
         uint64_t n = copies(re, &i);
+        if (n && repeated) return false;
+        repeated = n != 0;
         if (n) {
             cost[depth] += last * (n - 1);
             last *= n;
@@ -200,8 +203,10 @@ static int parse_regex(struct str t, struct str s, unsigned group, struct field 
 {
     char text[FIELD_TEXT_MAX], why[120];
     if (!regex_modest(s))
-        return bad(e, t, "at most 200 characters, no \\1, no repetitions of repetitions that multiply beyond 4000",
-                   "最多 200 个字符，不支持 \\1，嵌套重复的总数不超过 4000");
+        return bad(
+            e, t,
+            "at most 200 characters, no \\1, no ** or ++, no repetitions of repetitions that multiply beyond 4000",
+            "最多 200 个字符，不支持 \\1 和 **、++，嵌套重复的总数不超过 4000");
     str_to_cstr(s, text, sizeof text);
     int rc = regcomp(&f->re, text, REG_EXTENDED);
     if (rc) {

@@ -114,7 +114,8 @@ TEST(expressions_and_paths)
 
 TEST(expressions_that_would_take_all_memory_are_refused)
 {
-    static const char *const rows[] = {"regex:a++++++++++++++++++++++++++++++++++",
+    static const char *const rows[] = {"regex:a**b",
+                                       "regex:a++++++++++++++++++++++++++++++++++",
                                        "regex:((((((((((((((a+)+)+)+)+)+)+)+)+)+)+)+)+)+",
                                        "regex:(a{60}){70}",
                                        "regex:((a{1,20}){1,20}){1,20}",

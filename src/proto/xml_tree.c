@@ -8,6 +8,7 @@
 #define PATH_MAX_BYTES 4000
 #define NAME_MAX_BYTES 200
 #define NAMES_MAX 1000
+#define INDEX_MAX 1000000000
 #define STEPS_MAX 15 /* two segments of a JSONPath each */
 
 struct level {
@@ -194,7 +195,7 @@ static void put_name(struct buf *out, const char *mark, struct str name)
 static bool put_predicate(struct buf *out, struct str p)
 {
     uint64_t n;
-    if (str_to_u64(p, &n) == 0 && n >= 1) {
+    if (str_to_u64(p, &n) == 0 && n >= 1 && n <= INDEX_MAX) {
         buf_printf(out, "[%llu]", (unsigned long long)n - 1);
         return true;
     }

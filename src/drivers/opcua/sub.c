@@ -347,7 +347,7 @@ static void on_sub(struct oc_channel *ch, void *arg, const void *value, const st
     s->next_sequence = 1;
     s->last_ns = oc_now(ch);
     double ms = r->revised_publishing_interval * (r->revised_max_keep_alive_count + 1.0);
-    s->keepalive_ms = ms < 3600000 ? (uint32_t)ms : 3600000;
+    s->keepalive_ms = ms >= 0 && ms < 3600000 ? (uint32_t)ms : 3600000; /* or a server that answers nonsense */
     ms = r->revised_publishing_interval * r->revised_lifetime_count;
     s->lifetime_ms = ms > 0 && ms < 86400000 ? (uint32_t)ms : 0;
     ch->again = true;
