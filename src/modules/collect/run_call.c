@@ -357,6 +357,17 @@ static bool job_run(struct job *j, unsigned wait_ms)
     return done;
 }
 
+/* Run it and wait: 0, or why there is no answer. */
+static int job_answer(struct job *j, unsigned wait_ms, struct error *e)
+{
+    if (!job_run(j, wait_ms))
+        return error_set(e, ERR_TIMEOUT, "", "no answer within %u s", "%u 秒内没有应答", wait_ms / 1000);
+    if (j->result.ok) return 0;
+    if (!j->result.error.code) return error_set(e, ERR_UNAVAILABLE, "", "the channel did not answer", "通道没有应答");
+    if (e) *e = j->result.error;
+    return j->result.error.code;
+}
+
 static void no_memory(struct call_result *ret)
 {
     *ret = (struct call_result){.outcome = DRIVER_FAILED};
@@ -427,17 +438,8 @@ int run_read(struct run *r, struct str id, const struct driver *d, const struct 
     j->device = dev;
     j->points = points;
     j->n = n;
-    int err = 0;
-    if (!job_run(j, wait_ms))
-        err = error_set(e, ERR_TIMEOUT, "", "no answer within %u s", "%u 秒内没有应答", wait_ms / 1000);
-    else if (j->result.ok)
-        memcpy(ret, j->readings, n * sizeof *ret);
-    else if (j->result.error.code) {
-        err = j->result.error.code;
-        if (e) *e = j->result.error;
-    } else {
-        err = error_set(e, ERR_UNAVAILABLE, "", "the channel did not answer", "通道没有应答");
-    }
+    int err = job_answer(j, wait_ms, e);
+    if (!err) memcpy(ret, j->readings, n * sizeof *ret);
     job_release(j);
     return err;
 }
@@ -457,15 +459,8 @@ int run_browse(struct run *r, struct str id, const struct driver *d, const struc
     j->options = o;
     j->device = dev;
     j->n = max;
-    int err = 0;
-    if (!job_run(j, wait_ms)) {
-        err = error_set(e, ERR_TIMEOUT, "", "no answer within %u s", "%u 秒内没有应答", wait_ms / 1000);
-    } else if (j->result.ok) {
-        buf_str(ret, buf_view(&j->json));
-    } else {
-        err = j->result.error.code ? j->result.error.code : ERR_UNAVAILABLE;
-        if (e) *e = j->result.error;
-    }
+    int err = job_answer(j, wait_ms, e);
+    if (!err) buf_str(ret, buf_view(&j->json));
     job_release(j);
     return err;
 }
@@ -479,15 +474,8 @@ int run_search(struct run *r, struct str id, const struct driver *d, const struc
     j->options = o;
     j->search = TAKE(*search);
     j->bounds = *bounds;
-    int err = 0;
-    if (!job_run(j, wait_ms)) {
-        err = error_set(e, ERR_TIMEOUT, "", "no answer within %u s", "%u 秒内没有应答", wait_ms / 1000);
-    } else if (j->result.ok) {
-        *search = TAKE(j->search);
-    } else {
-        err = j->result.error.code ? j->result.error.code : ERR_UNAVAILABLE;
-        if (e) *e = j->result.error;
-    }
+    int err = job_answer(j, wait_ms, e);
+    if (!err) *search = TAKE(j->search);
     job_release(j);
     return err;
 }
@@ -499,15 +487,10 @@ int run_history(struct run *r, struct str id, const struct driver_history *h, un
     *ret = (struct history_page){0};
     if (!j) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     j->history = *h;
-    int err = 0;
-    if (!job_run(j, wait_ms)) {
-        err = error_set(e, ERR_TIMEOUT, "", "no answer within %u s", "%u 秒内没有应答", wait_ms / 1000);
-    } else if (j->result.ok) {
+    int err = job_answer(j, wait_ms, e);
+    if (!err) {
         *ret = j->page;
         j->page = (struct history_page){0};
-    } else {
-        err = j->result.error.code ? j->result.error.code : ERR_UNAVAILABLE;
-        if (e) *e = j->result.error;
     }
     job_release(j);
     return err;
@@ -520,15 +503,8 @@ int run_discover(struct run *r, const struct driver *d, const struct options *o,
     if (!j) return error_set(e, ERR_NOMEM, "", "out of memory", "内存不足");
     j->driver = d;
     j->options = o;
-    int err = 0;
-    if (!job_run(j, wait_ms)) {
-        err = error_set(e, ERR_TIMEOUT, "", "no answer within %u s", "%u 秒内没有应答", wait_ms / 1000);
-    } else if (j->result.ok) {
-        buf_str(ret, buf_view(&j->json));
-    } else {
-        err = j->result.error.code ? j->result.error.code : ERR_UNAVAILABLE;
-        if (e) *e = j->result.error;
-    }
+    int err = job_answer(j, wait_ms, e);
+    if (!err) buf_str(ret, buf_view(&j->json));
     job_release(j);
     return err;
 }
